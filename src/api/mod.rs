@@ -1,0 +1,1 @@
+//! The operations under `/v1`: one file a resource.

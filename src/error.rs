@@ -1,0 +1,382 @@
+//! What a client is told when a request fails: one table of status and code, one document (RFC 9457).
+//!
+//! An [`ApiError`] becomes an empty response that carries a [`Problem`]; the outermost layer writes the document,
+//! because only it knows the request id, and logs the cause of what is our fault, once.
+
+use std::sync::Arc;
+
+use axum::http::{HeaderValue, StatusCode, header};
+use axum::response::{IntoResponse, Response};
+use serde::Serialize;
+use thiserror::Error;
+use utoipa::ToSchema;
+
+use crate::model::permission::Permission;
+use crate::model::record::Unchangeable;
+use crate::model::session::Ended;
+use crate::store::{OpError, Refusal, StoreError};
+
+/// Seconds after which a client may try again when the store did not answer.
+const STORE_RETRY_SECONDS: u64 = 1;
+
+/// Everything an operation can answer instead of what was asked.
+#[derive(Debug, Error)]
+pub enum ApiError {
+    /// A part of the request is malformed or out of range; the text names the part and the rule.
+    #[error("{0}")]
+    InvalidRequest(String),
+    /// Fields of the body are wrong.
+    #[error("the body is not what this operation takes")]
+    InvalidBody(Vec<FieldError>),
+    /// Service credentials are missing or wrong.
+    #[error("service credentials are missing or wrong")]
+    Unauthenticated,
+    /// Too many failed authentications came from this address.
+    #[error("too many failed authentications from this address")]
+    RateLimited {
+        /// Seconds until the next try may succeed.
+        retry_after: u64,
+    },
+    /// The service may not do this.
+    #[error("this needs the permission {0}")]
+    PermissionDenied(Permission),
+    /// A session, as named by the request, was never known.
+    #[error("no session has this id")]
+    SessionNotFound,
+    /// The session has no such attribute.
+    #[error("the session has no attribute of this name")]
+    AttributeNotFound,
+    /// No service has this id.
+    #[error("no service has this id")]
+    ServiceNotFound,
+    /// The path leads nowhere.
+    #[error("nothing is at this path")]
+    RouteNotFound,
+    /// The path knows other methods.
+    #[error("this path does not take this method")]
+    MethodNotAllowed,
+    /// A service with this id exists.
+    #[error("a service with this id exists")]
+    ServiceExists,
+    /// The built-in service cannot be changed so.
+    #[error("the built-in service cannot be changed or removed")]
+    ServiceBuiltIn,
+    /// The token belongs or belonged to another session.
+    #[error("the token is in use by another session")]
+    TokenInUse,
+    /// The login has as many sessions as it may have.
+    #[error("the login has as many sessions as the limit allows")]
+    SessionLimitReached,
+    /// The attribute cannot be counted with.
+    #[error("the attribute is not a 64-bit integer, or the sum would not be one")]
+    AttributeNotANumber,
+    /// The session is over.
+    #[error("the session has ended")]
+    SessionEnded(Ended),
+    /// What follows the cursor is no longer kept.
+    #[error("the feed is no longer kept from this place on; start again without `after`")]
+    CursorExpired,
+    /// `If-Match` names another version.
+    #[error("the session has another version than If-Match names")]
+    VersionConflict,
+    /// The body is too large.
+    #[error("the body is larger than {limit} bytes")]
+    PayloadTooLarge {
+        /// The most bytes it may have.
+        limit: usize,
+    },
+    /// The URI is too long.
+    #[error("the URI is longer than {limit} bytes")]
+    UriTooLong {
+        /// The most bytes it may have.
+        limit: usize,
+    },
+    /// The headers are too large.
+    #[error("the headers are larger than {limit} bytes together")]
+    HeadersTooLarge {
+        /// The most bytes they may have.
+        limit: usize,
+    },
+    /// The body did not come in time.
+    #[error("the body did not arrive within {seconds} seconds")]
+    BodyTimeout {
+        /// How long was waited.
+        seconds: u64,
+    },
+    /// The body has a type this operation does not take.
+    #[error("the body must be {expected}")]
+    UnsupportedMediaType {
+        /// What it takes.
+        expected: &'static str,
+    },
+    /// The idempotency key was used for another request.
+    #[error("this Idempotency-Key was used for another request")]
+    IdempotencyKeyReused,
+    /// The store does not know: neither yes nor no.
+    #[error("the store does not answer; nothing is known about the outcome")]
+    StoreUnavailable(#[source] Arc<StoreError>),
+    /// The gateway is at its limit of what it does at once.
+    #[error("the gateway is busy")]
+    Busy,
+    /// A bug.
+    #[error("internal error")]
+    Internal(#[source] Arc<dyn std::error::Error + Send + Sync>),
+}
+
+/// One wrong place in a body.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, ToSchema)]
+pub struct FieldError {
+    /// JSON Pointer (RFC 6901) to the place; empty for the whole body.
+    #[schema(example = "/login_id")]
+    pub pointer: String,
+    /// The rule it breaks.
+    #[schema(example = "must not be empty")]
+    pub detail: String,
+}
+
+/// The document of an error (RFC 9457).
+#[derive(Debug, Clone, Serialize, ToSchema)]
+pub struct Problem {
+    /// Identifies the kind of problem.
+    #[serde(rename = "type")]
+    #[schema(example = "urn:session-gateway:problem:session_not_found")]
+    pub kind: String,
+    /// The kind of problem in words; the same for every occurrence.
+    #[schema(example = "Session not found")]
+    pub title: &'static str,
+    /// The HTTP status.
+    #[schema(example = 404)]
+    pub status: u16,
+    /// What is wrong with this request.
+    #[schema(example = "no session has this id")]
+    pub detail: String,
+    /// The kind of problem for programs; stable.
+    #[schema(example = "session_not_found")]
+    pub code: &'static str,
+    /// The request, for the operator's log.
+    pub request_id: String,
+    /// The wrong places of a body.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    #[schema(required = false)]
+    pub errors: Vec<FieldError>,
+    /// When and why the session ended.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
+    pub ended: Option<Ended>,
+}
+
+impl ApiError {
+    /// Status, stable code and title of each error.
+    #[must_use]
+    pub fn kind(&self) -> (StatusCode, &'static str, &'static str) {
+        match self {
+            Self::InvalidRequest(_) | Self::InvalidBody(_) => (
+                StatusCode::BAD_REQUEST,
+                "invalid_request",
+                "Invalid request",
+            ),
+            Self::Unauthenticated => (
+                StatusCode::UNAUTHORIZED,
+                "unauthenticated",
+                "Not authenticated",
+            ),
+            Self::RateLimited { .. } => (
+                StatusCode::TOO_MANY_REQUESTS,
+                "rate_limited",
+                "Too many requests",
+            ),
+            Self::PermissionDenied(_) => (
+                StatusCode::FORBIDDEN,
+                "permission_denied",
+                "Permission denied",
+            ),
+            Self::SessionNotFound => (
+                StatusCode::NOT_FOUND,
+                "session_not_found",
+                "Session not found",
+            ),
+            Self::AttributeNotFound => (
+                StatusCode::NOT_FOUND,
+                "attribute_not_found",
+                "Attribute not found",
+            ),
+            Self::ServiceNotFound => (
+                StatusCode::NOT_FOUND,
+                "service_not_found",
+                "Service not found",
+            ),
+            Self::RouteNotFound => (StatusCode::NOT_FOUND, "route_not_found", "Route not found"),
+            Self::MethodNotAllowed => (
+                StatusCode::METHOD_NOT_ALLOWED,
+                "method_not_allowed",
+                "Method not allowed",
+            ),
+            Self::ServiceExists => (StatusCode::CONFLICT, "service_exists", "Service exists"),
+            Self::ServiceBuiltIn => (
+                StatusCode::CONFLICT,
+                "service_built_in",
+                "Service is built in",
+            ),
+            Self::TokenInUse => (StatusCode::CONFLICT, "token_in_use", "Token in use"),
+            Self::SessionLimitReached => (
+                StatusCode::CONFLICT,
+                "session_limit_reached",
+                "Session limit reached",
+            ),
+            Self::AttributeNotANumber => (
+                StatusCode::CONFLICT,
+                "attribute_not_a_number",
+                "Attribute is not a number",
+            ),
+            Self::SessionEnded(_) => (StatusCode::GONE, "session_ended", "Session ended"),
+            Self::CursorExpired => (StatusCode::GONE, "cursor_expired", "Cursor expired"),
+            Self::VersionConflict => (
+                StatusCode::PRECONDITION_FAILED,
+                "version_conflict",
+                "Version conflict",
+            ),
+            Self::PayloadTooLarge { .. } => (
+                StatusCode::PAYLOAD_TOO_LARGE,
+                "payload_too_large",
+                "Payload too large",
+            ),
+            Self::UriTooLong { .. } => (StatusCode::URI_TOO_LONG, "uri_too_long", "URI too long"),
+            Self::HeadersTooLarge { .. } => (
+                StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE,
+                "headers_too_large",
+                "Headers too large",
+            ),
+            Self::BodyTimeout { .. } => (
+                StatusCode::REQUEST_TIMEOUT,
+                "request_timeout",
+                "Request timeout",
+            ),
+            Self::UnsupportedMediaType { .. } => (
+                StatusCode::UNSUPPORTED_MEDIA_TYPE,
+                "unsupported_media_type",
+                "Unsupported media type",
+            ),
+            Self::IdempotencyKeyReused => (
+                StatusCode::UNPROCESSABLE_ENTITY,
+                "idempotency_key_reused",
+                "Idempotency key reused",
+            ),
+            Self::StoreUnavailable(_) => (
+                StatusCode::SERVICE_UNAVAILABLE,
+                "store_unavailable",
+                "Store unavailable",
+            ),
+            Self::Busy => (StatusCode::SERVICE_UNAVAILABLE, "busy", "Gateway busy"),
+            Self::Internal(_) => (
+                StatusCode::INTERNAL_SERVER_ERROR,
+                "internal",
+                "Internal error",
+            ),
+        }
+    }
+
+    /// The document, still without the request id.
+    fn problem(&self) -> Problem {
+        let (status, code, title) = self.kind();
+        Problem {
+            kind: format!("urn:session-gateway:problem:{code}"),
+            title,
+            status: status.as_u16(),
+            detail: self.to_string(),
+            code,
+            request_id: String::new(),
+            errors: if let Self::InvalidBody(errors) = self {
+                errors.clone()
+            } else {
+                Vec::new()
+            },
+            ended: if let Self::SessionEnded(ended) = self {
+                Some(ended.clone())
+            } else {
+                None
+            },
+        }
+    }
+
+    fn retry_after(&self) -> Option<u64> {
+        let (status, ..) = self.kind();
+        match self {
+            Self::RateLimited { retry_after } => Some(*retry_after),
+            _other => (status == StatusCode::SERVICE_UNAVAILABLE).then_some(STORE_RETRY_SECONDS),
+        }
+    }
+}
+
+/// The error a response stands for, until the outermost layer has written and logged it.
+#[derive(Debug, Clone)]
+pub struct Failure {
+    /// The document to send.
+    pub problem: Problem,
+    /// The error itself, for the log.
+    pub error: Arc<ApiError>,
+}
+
+impl IntoResponse for ApiError {
+    fn into_response(self) -> Response {
+        let (status, ..) = self.kind();
+        let mut response = status.into_response();
+        let headers = response.headers_mut();
+        if let Some(seconds) = self.retry_after() {
+            headers.insert(header::RETRY_AFTER, HeaderValue::from(seconds));
+        }
+        if matches!(self, Self::Unauthenticated) {
+            let challenge = HeaderValue::from_static("Basic realm=\"session-gateway\"");
+            headers.insert(header::WWW_AUTHENTICATE, challenge);
+        }
+        response.extensions_mut().insert(Failure {
+            problem: self.problem(),
+            error: Arc::new(self),
+        });
+        response
+    }
+}
+
+impl From<StoreError> for ApiError {
+    fn from(error: StoreError) -> Self {
+        match error {
+            StoreError::Corrupt { .. } => Self::Internal(Arc::new(error)),
+            StoreError::TimedOut
+            | StoreError::Overloaded
+            | StoreError::Unavailable(_)
+            | StoreError::WritesStopped
+            | StoreError::NewerFormat { .. } => Self::StoreUnavailable(Arc::new(error)),
+        }
+    }
+}
+
+impl From<Refusal> for ApiError {
+    fn from(refusal: Refusal) -> Self {
+        match refusal {
+            Refusal::SessionUnknown => Self::SessionNotFound,
+            Refusal::SessionEnded(tombstone) => Self::SessionEnded(tombstone.ended),
+            Refusal::VersionConflict => Self::VersionConflict,
+            Refusal::TokenInUse => Self::TokenInUse,
+            Refusal::LimitReached => Self::SessionLimitReached,
+            Refusal::Unchangeable(Unchangeable::AttributeMissing) => Self::AttributeNotFound,
+            Refusal::Unchangeable(Unchangeable::NotANumber) => Self::AttributeNotANumber,
+            Refusal::Unchangeable(Unchangeable::Limit(limit)) => {
+                Self::InvalidRequest(limit.to_string())
+            }
+            Refusal::ServiceExists => Self::ServiceExists,
+            Refusal::ServiceUnknown => Self::ServiceNotFound,
+            Refusal::CursorInvalid => {
+                Self::InvalidRequest("`cursor` is not one of this list".to_owned())
+            }
+            Refusal::CursorExpired => Self::CursorExpired,
+        }
+    }
+}
+
+impl From<OpError> for ApiError {
+    fn from(error: OpError) -> Self {
+        match error {
+            OpError::Refused(refusal) => refusal.into(),
+            OpError::Store(error) => error.into(),
+        }
+    }
+}

@@ -1,0 +1,166 @@
+//! Events: what the feed tells of every change. They carry attribute names, never values.
+
+use std::fmt;
+use std::str::FromStr;
+
+use serde::{Deserialize, Serialize};
+use thiserror::Error;
+use utoipa::ToSchema;
+
+use super::Timestamp;
+use super::attribute::AttributeName;
+use super::login::LoginId;
+use super::service::ServiceId;
+use super::session::{Device, EndReason, SessionId};
+use super::text::text_type;
+
+text_type! {
+    /// Names one event. It sorts nowhere and means nothing but itself.
+    EventId, word, max = 64, example = "0000000000000a3f"
+}
+
+/// One change that happened.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Event {
+    /// Its name.
+    pub id: EventId,
+    /// What happened, when, and to whom.
+    pub fact: Fact,
+}
+
+/// What an event tells, before the store gives it a name.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Fact {
+    /// When it happened, by the store's clock.
+    pub at: Timestamp,
+    /// The session it happened to, if it was one.
+    pub session_id: Option<SessionId>,
+    /// Whose session that is.
+    pub login_id: Option<LoginId>,
+    /// The service that opened the session, or the service that was changed.
+    pub service_id: ServiceId,
+    /// What happened.
+    pub change: Change,
+}
+
+/// What happened.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Change {
+    /// A session was opened.
+    SessionCreated {
+        /// On this kind of device.
+        device: Option<Device>,
+    },
+    /// Attributes, state or fields were written, or the life was shortened.
+    SessionChanged {
+        /// The version after it.
+        version: u64,
+        /// Attributes that were set or removed.
+        attributes: Vec<AttributeName>,
+        /// Fields that were written.
+        fields: Vec<String>,
+        /// The service that wrote.
+        by: ServiceId,
+    },
+    /// A session ended, once and for good.
+    SessionEnded {
+        /// Why.
+        reason: EndReason,
+        /// By which service; none for an expiry.
+        by: Option<ServiceId>,
+    },
+    /// A service was registered, changed or removed, or got a new secret.
+    ServiceChanged {
+        /// Which of these.
+        change: ServiceChange,
+        /// The service that did it.
+        by: ServiceId,
+    },
+}
+
+/// What can happen to a service.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum ServiceChange {
+    /// It was registered.
+    Registered,
+    /// Its name, permissions or `enabled` were written.
+    Updated,
+    /// It has a new secret.
+    SecretRotated,
+    /// It was removed.
+    Removed,
+}
+
+/// The kinds of events, for filters.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, ToSchema)]
+pub enum EventType {
+    /// See [`Change::SessionCreated`].
+    #[serde(rename = "session.created")]
+    SessionCreated,
+    /// See [`Change::SessionChanged`].
+    #[serde(rename = "session.changed")]
+    SessionChanged,
+    /// See [`Change::SessionEnded`].
+    #[serde(rename = "session.ended")]
+    SessionEnded,
+    /// See [`Change::ServiceChanged`].
+    #[serde(rename = "service.changed")]
+    ServiceChanged,
+}
+
+impl EventType {
+    /// Every type there is.
+    pub const ALL: [Self; 4] = [
+        Self::SessionCreated,
+        Self::SessionChanged,
+        Self::SessionEnded,
+        Self::ServiceChanged,
+    ];
+
+    /// Its text, `thing.happened`.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::SessionCreated => "session.created",
+            Self::SessionChanged => "session.changed",
+            Self::SessionEnded => "session.ended",
+            Self::ServiceChanged => "service.changed",
+        }
+    }
+}
+
+impl fmt::Display for EventType {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
+/// A text that names no type of event.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
+#[error("is not a type of event")]
+pub struct UnknownEventType;
+
+impl FromStr for EventType {
+    type Err = UnknownEventType;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        Self::ALL
+            .into_iter()
+            .find(|kind| kind.as_str() == text)
+            .ok_or(UnknownEventType)
+    }
+}
+
+impl Change {
+    /// The kind of event this is.
+    #[must_use]
+    pub const fn event_type(&self) -> EventType {
+        match self {
+            Self::SessionCreated { .. } => EventType::SessionCreated,
+            Self::SessionChanged { .. } => EventType::SessionChanged,
+            Self::SessionEnded { .. } => EventType::SessionEnded,
+            Self::ServiceChanged { .. } => EventType::ServiceChanged,
+        }
+    }
+}

@@ -1,0 +1,17 @@
+//! The words of the gateway: plain types that parse themselves and keep their own rules. Nothing here does I/O.
+
+pub mod attribute;
+pub mod event;
+pub mod json;
+pub mod login;
+pub mod page;
+pub mod permission;
+pub mod record;
+pub mod service;
+pub mod session;
+mod text;
+mod time;
+pub mod token;
+
+pub use text::InvalidText;
+pub use time::Timestamp;

@@ -1,0 +1,79 @@
+//! Lists come in pages: a limit, and an opaque cursor that stays true while the list changes.
+
+use base64::Engine;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+
+/// How many items a page may hold: 1 to 1,000.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct PageLimit(usize);
+
+impl PageLimit {
+    /// The most items of a page.
+    pub const MAX: usize = 1_000;
+
+    /// Takes 1 to [`PageLimit::MAX`].
+    #[must_use]
+    pub fn new(limit: usize) -> Option<Self> {
+        (1..=Self::MAX).contains(&limit).then_some(Self(limit))
+    }
+
+    /// The number of items.
+    #[must_use]
+    pub fn get(self) -> usize {
+        self.0
+    }
+}
+
+impl Default for PageLimit {
+    fn default() -> Self {
+        Self(50)
+    }
+}
+
+/// The most records one page looks at, so that a filter that matches little cannot occupy the store.
+pub const RECORDS_PER_PAGE: usize = 2_000;
+
+/// An exact place in a list, opaque to clients. Only the store that made it reads its bytes.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Cursor(Vec<u8>);
+
+impl Cursor {
+    /// The most characters a cursor has in text form: a place in 256 shards fits.
+    const MAX_TEXT: usize = 8_192;
+
+    /// A cursor for a place that the store describes in bytes.
+    #[must_use]
+    pub fn new(place: Vec<u8>) -> Self {
+        Self(place)
+    }
+
+    /// The bytes the store gave.
+    #[must_use]
+    pub fn place(&self) -> &[u8] {
+        &self.0
+    }
+
+    /// Reads the text form; `None` if no cursor has it.
+    #[must_use]
+    pub fn parse(text: &str) -> Option<Self> {
+        if text.len() > Self::MAX_TEXT {
+            return None;
+        }
+        URL_SAFE_NO_PAD.decode(text).ok().map(Self)
+    }
+
+    /// The text form, safe in a query.
+    #[must_use]
+    pub fn encode(&self) -> String {
+        URL_SAFE_NO_PAD.encode(&self.0)
+    }
+}
+
+/// Some items of a list, and where to go on; no cursor ends the list.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Page<T> {
+    /// The items, in the list's order.
+    pub items: Vec<T>,
+    /// The place after the last record that was looked at.
+    pub next: Option<Cursor>,
+}

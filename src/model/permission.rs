@@ -1,0 +1,304 @@
+//! What a service may do: `resource.action`, `resource.*`, `*`, and `:own` for sessions it opened itself.
+
+use std::fmt;
+use std::str::FromStr;
+
+use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
+use thiserror::Error;
+use utoipa::ToSchema;
+
+use super::service::ServiceId;
+
+/// Makes the enum and its texts from one table, so that neither can miss a row.
+macro_rules! permissions {
+    ($($(#[$doc:meta])* $name:ident = $text:literal),+ $(,)?) => {
+        /// One action on one resource.
+        #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+        pub enum Permission { $($(#[$doc])* $name),+ }
+
+        impl Permission {
+            /// Every permission there is.
+            pub const ALL: &'static [Self] = &[$(Self::$name),+];
+
+            /// Its text, `resource.action`.
+            #[must_use]
+            pub const fn as_str(self) -> &'static str {
+                match self { $(Self::$name => $text),+ }
+            }
+        }
+    };
+}
+
+permissions! {
+    /// Open sessions.
+    SessionCreate = "session.create",
+    /// See sessions.
+    SessionRead = "session.read",
+    /// Change, refresh and rotate sessions.
+    SessionUpdate = "session.update",
+    /// End sessions.
+    SessionDelete = "session.delete",
+    /// See attributes.
+    AttributeRead = "attribute.read",
+    /// Write attributes.
+    AttributeWrite = "attribute.write",
+    /// Ask whether a token is good.
+    TokenVerify = "token.verify",
+    /// See login ids.
+    LoginRead = "login.read",
+    /// Kick out, ban, keep profiles.
+    LoginManage = "login.manage",
+    /// See who is online.
+    OnlineRead = "online.read",
+    /// Mark users online and offline.
+    OnlineWrite = "online.write",
+    /// Send messages.
+    MessageSend = "message.send",
+    /// Read the feed.
+    EventRead = "event.read",
+    /// See services.
+    ServiceRead = "service.read",
+    /// Register, change and remove services.
+    ServiceManage = "service.manage",
+}
+
+impl Permission {
+    fn resource(self) -> &'static str {
+        self.as_str()
+            .split_once('.')
+            .map_or("", |(resource, _)| resource)
+    }
+
+    /// Whether `:own` may narrow it.
+    #[must_use]
+    pub const fn can_be_own(self) -> bool {
+        matches!(
+            self,
+            Self::SessionRead
+                | Self::SessionUpdate
+                | Self::SessionDelete
+                | Self::AttributeRead
+                | Self::AttributeWrite
+        )
+    }
+}
+
+impl fmt::Display for Permission {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
+impl FromStr for Permission {
+    type Err = UnknownPermission;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        Self::ALL
+            .iter()
+            .copied()
+            .find(|permission| permission.as_str() == text)
+            .ok_or(UnknownPermission)
+    }
+}
+
+/// A text that grants nothing the gateway knows.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
+#[error("is not a permission the gateway knows")]
+pub struct UnknownPermission;
+
+/// One entry of a service's permissions.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Grant {
+    /// `*`
+    Everything,
+    /// `resource.*`, held as the name of the resource.
+    Resource(&'static str),
+    /// `resource.action`
+    One(Permission),
+    /// `resource.action:own`
+    Own(Permission),
+}
+
+impl FromStr for Grant {
+    type Err = UnknownPermission;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        if text == "*" {
+            return Ok(Self::Everything);
+        }
+        if let Some(resource) = text.strip_suffix(".*") {
+            let mut resources = Permission::ALL
+                .iter()
+                .map(|permission| permission.resource());
+            return resources
+                .find(|name| *name == resource)
+                .map(Self::Resource)
+                .ok_or(UnknownPermission);
+        }
+        match text.strip_suffix(":own") {
+            Some(text) => {
+                let permission: Permission = text.parse()?;
+                if permission.can_be_own() {
+                    Ok(Self::Own(permission))
+                } else {
+                    Err(UnknownPermission)
+                }
+            }
+            None => text.parse().map(Self::One),
+        }
+    }
+}
+
+impl fmt::Display for Grant {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Everything => f.write_str("*"),
+            Self::Resource(resource) => write!(f, "{resource}.*"),
+            Self::One(permission) => permission.fmt(f),
+            Self::Own(permission) => write!(f, "{permission}:own"),
+        }
+    }
+}
+
+impl Serialize for Grant {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(self)
+    }
+}
+
+impl<'de> Deserialize<'de> for Grant {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let text = std::borrow::Cow::<'de, str>::deserialize(deserializer)?;
+        text.parse().map_err(de::Error::custom)
+    }
+}
+
+/// Which sessions a call may see; the others look missing to it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Scope {
+    /// Every session.
+    All,
+    /// Those that this service opened.
+    OpenedBy(ServiceId),
+}
+
+impl Scope {
+    /// Whether a session opened by `service_id` is in sight.
+    #[must_use]
+    pub fn covers(&self, service_id: &ServiceId) -> bool {
+        match self {
+            Self::All => true,
+            Self::OpenedBy(own) => own == service_id,
+        }
+    }
+}
+
+/// The permissions of a service.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize, ToSchema)]
+#[serde(transparent)]
+#[schema(value_type = Vec<String>, example = json!(["session.*", "token.verify", "attribute.read:own"]))]
+pub struct Permissions(Vec<Grant>);
+
+impl Permissions {
+    /// The most entries a service may have: every permission in both forms fits.
+    pub const MAX: usize = 64;
+
+    /// Every permission.
+    #[must_use]
+    pub fn everything() -> Self {
+        Self(vec![Grant::Everything])
+    }
+
+    /// The entries.
+    #[must_use]
+    pub fn grants(&self) -> &[Grant] {
+        &self.0
+    }
+
+    /// How far `permission` reaches for a service with these permissions; `None` if it does not have it.
+    #[must_use]
+    pub fn scope(&self, permission: Permission, service_id: &ServiceId) -> Option<Scope> {
+        let whole = |grant: &Grant| match grant {
+            Grant::Everything => true,
+            Grant::Resource(resource) => *resource == permission.resource(),
+            Grant::One(one) => *one == permission,
+            Grant::Own(_) => false,
+        };
+        if self.0.iter().any(whole) {
+            return Some(Scope::All);
+        }
+        self.0
+            .contains(&Grant::Own(permission))
+            .then(|| Scope::OpenedBy(service_id.clone()))
+    }
+}
+
+impl FromIterator<Grant> for Permissions {
+    fn from_iter<I: IntoIterator<Item = Grant>>(grants: I) -> Self {
+        Self(grants.into_iter().collect())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn scope(grants: &[&str], permission: Permission) -> Option<Scope> {
+        let permissions: Permissions = grants
+            .iter()
+            .map(|text| text.parse::<Grant>().unwrap())
+            .collect();
+        permissions.scope(permission, &ServiceId::parse("me").unwrap())
+    }
+
+    #[test]
+    fn every_permission_reads_back() {
+        for permission in Permission::ALL {
+            assert_eq!(permission.as_str().parse(), Ok(*permission));
+        }
+    }
+
+    #[test]
+    fn wildcards_reach_as_far_as_they_say() {
+        assert_eq!(scope(&["*"], Permission::EventRead), Some(Scope::All));
+        assert_eq!(
+            scope(&["session.*"], Permission::SessionDelete),
+            Some(Scope::All)
+        );
+        assert_eq!(scope(&["session.*"], Permission::ServiceManage), None);
+        assert_eq!(scope(&[], Permission::SessionRead), None);
+    }
+
+    #[test]
+    fn own_narrows_unless_a_wider_grant_stands_beside_it() {
+        let own = Some(Scope::OpenedBy(ServiceId::parse("me").unwrap()));
+        assert_eq!(scope(&["session.read:own"], Permission::SessionRead), own);
+        assert_eq!(
+            scope(
+                &["session.read:own", "session.read"],
+                Permission::SessionRead
+            ),
+            Some(Scope::All)
+        );
+        assert_eq!(
+            scope(&["session.read:own"], Permission::SessionUpdate),
+            None
+        );
+    }
+
+    #[test]
+    fn what_is_not_on_the_list_is_refused() {
+        for text in [
+            "",
+            "session",
+            "session.fly",
+            "rocket.*",
+            "token.verify:own",
+            "session.*:own",
+            "**",
+            "*:own",
+        ] {
+            assert_eq!(text.parse::<Grant>(), Err(UnknownPermission), "{text}");
+        }
+    }
+}

@@ -1,0 +1,106 @@
+//! Services: the callers of the gateway.
+
+use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
+
+use super::Timestamp;
+use super::permission::Permissions;
+use super::text::text_type;
+use super::token::CredentialHash;
+
+text_type! {
+    /// The id of a registered service.
+    ServiceId, word, max = 64, example = "api-gateway"
+}
+text_type! {
+    /// What people call a service.
+    ServiceName, printable, max = 256, example = "API gateway"
+}
+
+impl ServiceId {
+    /// The service that is always there and may do everything.
+    pub const ADMIN: &'static str = "admin";
+
+    /// Whether this is the built-in service.
+    #[must_use]
+    pub fn is_admin(&self) -> bool {
+        self.as_str() == Self::ADMIN
+    }
+}
+
+/// A registered service; its secret is never part of it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct Service {
+    /// Its id.
+    pub service_id: ServiceId,
+    /// What people call it.
+    pub service_name: ServiceName,
+    /// What it may do.
+    pub permissions: Permissions,
+    /// A disabled service is answered like an unknown one.
+    pub enabled: bool,
+    /// When it was registered.
+    pub created_at: Timestamp,
+    /// When it was last changed.
+    pub updated_at: Timestamp,
+}
+
+/// What a store keeps of a service.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ServiceRecord {
+    /// The service.
+    pub service: Service,
+    /// SHA-256 of its secret.
+    pub secret: CredentialHash,
+    /// The secret before the last rotation, good until its grace is over.
+    pub previous_secret: Option<PreviousSecret>,
+}
+
+/// A rotated secret in its grace.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PreviousSecret {
+    /// SHA-256 of the secret.
+    pub hash: CredentialHash,
+    /// The first moment at which it is no longer good.
+    pub until: Timestamp,
+}
+
+impl ServiceRecord {
+    /// Whether this credential opens the door now. Both secrets are always compared, so that time tells nothing.
+    #[must_use]
+    pub fn accepts(&self, presented: &CredentialHash, now: Timestamp) -> bool {
+        let current = self.secret == *presented;
+        let previous = self
+            .previous_secret
+            .as_ref()
+            .is_some_and(|old| (old.hash == *presented) & (now < old.until));
+        (current | previous) & self.service.enabled
+    }
+}
+
+/// A change of a service; what is `None` stays.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct ServiceUpdate {
+    /// The new name.
+    pub service_name: Option<ServiceName>,
+    /// The new permissions, which replace the old ones.
+    pub permissions: Option<Permissions>,
+    /// On or off.
+    pub enabled: Option<bool>,
+}
+
+impl ServiceUpdate {
+    /// Applies the change.
+    pub fn apply(self, service: &mut Service, now: Timestamp) {
+        if let Some(name) = self.service_name {
+            service.service_name = name;
+        }
+        if let Some(permissions) = self.permissions {
+            service.permissions = permissions;
+        }
+        if let Some(enabled) = self.enabled {
+            service.enabled = enabled;
+        }
+        service.updated_at = now;
+    }
+}

@@ -1,0 +1,53 @@
+//! What every request can reach.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+use crate::auth::{AdminCredential, Throttle};
+use crate::store::Stores;
+
+/// Shared by all requests; cloning is shallow.
+#[derive(Debug, Clone)]
+pub struct AppState {
+    /// The store, seen through its contracts.
+    pub stores: Stores,
+    /// How long sessions live unless a request says otherwise, and how long a request may say.
+    pub lifetimes: Lifetimes,
+    /// The configured secret of the built-in service, if there is one.
+    pub admin: AdminCredential,
+    /// Slows addresses down from which too many authentications failed.
+    pub throttle: Arc<Throttle>,
+    /// Set while the server drains.
+    pub draining: Draining,
+}
+
+/// How long sessions live.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Lifetimes {
+    /// Without use, unless the request says otherwise (`SGW_IDLE_TIMEOUT`).
+    pub idle_timeout: Duration,
+    /// At most, unless the request says otherwise (`SGW_MAX_AGE`).
+    pub max_age: Duration,
+    /// The longest idle timeout a request may ask for (`SGW_IDLE_TIMEOUT_LIMIT`).
+    pub idle_timeout_limit: Duration,
+    /// The greatest age a request may ask for (`SGW_MAX_AGE_LIMIT`).
+    pub max_age_limit: Duration,
+}
+
+/// Whether the server is on its way out: it still answers, but is not ready for more.
+#[derive(Debug, Clone, Default)]
+pub struct Draining(Arc<AtomicBool>);
+
+impl Draining {
+    /// Begins to drain; there is no way back.
+    pub fn begin(&self) {
+        self.0.store(true, Ordering::Relaxed);
+    }
+
+    /// Whether it has begun.
+    #[must_use]
+    pub fn has_begun(&self) -> bool {
+        self.0.load(Ordering::Relaxed)
+    }
+}

@@ -1,0 +1,1 @@
+//! Uses of sessions that are still to be written.
