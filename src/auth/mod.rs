@@ -72,6 +72,7 @@ pub async fn authenticate(
 }
 
 /// Routes that need a permission; the document learns it, and the errors that every such route can answer.
+#[must_use]
 pub fn guarded(
     permission: Permission,
     routes: UtoipaMethodRouter<AppState>,

@@ -217,6 +217,17 @@ pub enum Lookup<T> {
     Unknown,
 }
 
+impl<T> Lookup<T> {
+    /// The live one, or the fact that stands against it.
+    pub fn live(self) -> Result<T, Refusal> {
+        match self {
+            Self::Live(found) => Ok(*found),
+            Self::Ended(tombstone) => Err(Refusal::SessionEnded(tombstone)),
+            Self::Unknown => Err(Refusal::SessionUnknown),
+        }
+    }
+}
+
 /// Whether asking for a session counts as use of it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Touch {
