@@ -1,1 +1,2 @@
 //! The operations under `/v1`: one file a resource.
+pub(crate) mod services;
