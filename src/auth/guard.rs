@@ -73,7 +73,8 @@ impl Guard {
         let claimant = Claimant {
             service_id: service.service_id.clone(),
             key,
-            stores,
+            now: stores.sessions.now(),
+            claims: stores.claims,
         };
         request.extensions_mut().insert(Caller { service, scope });
         if request.method() == Method::POST {

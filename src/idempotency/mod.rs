@@ -22,12 +22,15 @@ use tracing::Instrument;
 use crate::draw::Draw;
 use crate::error::{ApiError, Failure};
 use crate::extract::read_body;
+use crate::model::Timestamp;
 use crate::model::service::ServiceId;
-use crate::store::{Claim, ClaimKey, ClaimStore, StoreError, Stores};
+use crate::store::{Claim, ClaimKey, ClaimStore, StoreError};
 
 mod answer;
 mod key;
 mod seal;
+#[cfg(test)]
+mod tests;
 
 use answer::KeptAnswer;
 use key::IdempotencyKey;
@@ -48,7 +51,9 @@ pub(crate) struct Claimant {
     /// Made of its secret.
     pub(crate) key: CallerKey,
     /// Where claims are kept.
-    pub(crate) stores: Stores,
+    pub(crate) claims: Arc<dyn ClaimStore>,
+    /// When the request came, by the store's clock.
+    pub(crate) now: Timestamp,
 }
 
 /// Runs the rest of a request, or answers as it was answered before if its key says that it is a repetition.
@@ -64,11 +69,11 @@ pub(crate) async fn run_once(
     let body = read_body(&parts.headers, body).await?;
     let claim_key = key.claim_key(&claimant.service_id, &parts.method, &parts.uri);
     let attempt = Attempt {
-        claims: Arc::clone(&claimant.stores.claims),
+        claims: Arc::clone(&claimant.claims),
         key: claim_key,
         seal: Seal::new(&claimant.key, &key, claim_key)?,
     };
-    let own_draw = attempt.seal.fresh_draw(claimant.stores.sessions.now())?;
+    let own_draw = attempt.seal.fresh_draw(claimant.now)?;
     match attempt.claim(fingerprint(&parts, &body), own_draw).await? {
         Claim::Granted { sealed_draw } => {
             let seed = attempt.seal.open_draw(&sealed_draw)?;
