@@ -7,46 +7,15 @@ use utoipa::openapi::extensions::Extensions;
 use utoipa::openapi::header::HeaderBuilder;
 use utoipa::openapi::path::{Operation, ParameterBuilder, ParameterIn, Paths};
 use utoipa::openapi::schema::{ObjectBuilder, Type};
-use utoipa::openapi::security::{
-    ApiKey, ApiKeyValue, HttpAuthScheme, HttpBuilder, SecurityRequirement, SecurityScheme,
-};
+use utoipa::openapi::security::SecurityRequirement;
 use utoipa::openapi::{Ref, RefOr, Required, Response, ResponseBuilder, Schema};
 use utoipa::{PartialSchema, ToSchema};
 
 use crate::error::Problem;
 use crate::model::permission::Permission;
 
-const BASIC: &str = "service_basic";
-const ID_HEADER: &str = "service_id";
-const SECRET_HEADER: &str = "service_secret";
-
-/// The ways in which a service may authenticate, by the names that the operations use.
-#[must_use]
-pub fn security_schemes() -> Vec<(&'static str, SecurityScheme)> {
-    let basic = HttpBuilder::new()
-        .scheme(HttpAuthScheme::Basic)
-        .description(Some("The id and the secret of a service."));
-    let header = |name, description| {
-        SecurityScheme::ApiKey(ApiKey::Header(ApiKeyValue::with_description(
-            name,
-            description,
-        )))
-    };
-    vec![
-        (BASIC, SecurityScheme::Http(basic.build())),
-        (
-            ID_HEADER,
-            header("X-Service-Id", "The id of a service; goes with its secret."),
-        ),
-        (
-            SECRET_HEADER,
-            header(
-                "X-Service-Secret",
-                "The secret of a service; goes with its id.",
-            ),
-        ),
-    ]
-}
+/// The schemes by which services authenticate know no scopes; permissions are ours.
+const NO_SCOPES: [&str; 0] = [];
 
 /// Every operation, with its method.
 pub(super) fn operations(paths: &mut Paths) -> impl Iterator<Item = (Method, &mut Operation)> {
@@ -72,9 +41,8 @@ pub(super) fn add_schemas(schemas: &mut Vec<(String, RefOr<Schema>)>) {
 /// Writes into an operation what the guard adds to it. What its own document says of an error stays.
 pub(super) fn describe(method: &Method, operation: &mut Operation, permission: Option<Permission>) {
     operation.security = Some(vec![
-        SecurityRequirement::new::<_, [&str; 0], &str>(BASIC, []),
-        SecurityRequirement::new::<_, [&str; 0], &str>(ID_HEADER, [])
-            .add::<_, [&str; 0], &str>(SECRET_HEADER, []),
+        SecurityRequirement::new("basic", NO_SCOPES),
+        SecurityRequirement::new("service_id", NO_SCOPES).add("service_secret", NO_SCOPES),
     ]);
     if let Some(permission) = permission {
         let needs = format!("Needs the permission `{permission}`.");

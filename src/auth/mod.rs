@@ -24,7 +24,6 @@ mod throttle;
 
 pub use authenticate::authenticate;
 pub use built_in::ensure_admin;
-pub use document::security_schemes;
 pub use guard::{guarded, open_to_any};
 pub use throttle::Throttle;
 
