@@ -4,7 +4,12 @@
 //! store, durable creates over HTTP, memory and time to readiness with an empty store, and time to readiness with
 //! `SGW_BENCH_SESSIONS` sessions (default 1,000,000).
 
-#![expect(clippy::unwrap_used, clippy::expect_used, clippy::print_stdout, reason = "a benchmark that fails should stop")]
+#![expect(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::print_stdout,
+    reason = "a benchmark that fails should stop"
+)]
 
 use std::fs::File;
 use std::io::{Read, Write};
@@ -55,17 +60,40 @@ fn main() {
     println!("| measured | value | beside it |");
     println!("| --- | --- | --- |");
     println!("| fsync of 4 KiB, one after another | {fsync:.0} /s | |");
-    println!("| durable creates, bare store, {CLIENTS} tasks | {bare:.0} /s | {:.2} × fsync |", bare / fsync);
-    println!("| durable creates over HTTP, {CLIENTS} clients | {http:.0} /s | {:.2} × bare store |", http / bare);
-    println!("| ready, empty store | {} ms | aim ≤ 100 ms |", ready_empty.as_millis());
-    println!("| resident memory, idle | {:.1} MiB | aim ≤ 30 MB |", idle_rss as f64 / 1024.0);
-    println!("| ready, {wanted} sessions | {} ms | aim ≤ 500 ms |", ready_full.as_millis());
-    println!("| resident memory, idle, {wanted} sessions | {:.1} MiB | |", full_rss as f64 / 1024.0);
+    println!(
+        "| durable creates, bare store, {CLIENTS} tasks | {bare:.0} /s | {:.2} × fsync |",
+        bare / fsync
+    );
+    println!(
+        "| durable creates over HTTP, {CLIENTS} clients | {http:.0} /s | {:.2} × bare store |",
+        http / bare
+    );
+    println!(
+        "| ready, empty store | {} ms | aim ≤ 100 ms |",
+        ready_empty.as_millis()
+    );
+    println!(
+        "| resident memory, idle | {:.1} MiB | aim ≤ 30 MB |",
+        idle_rss as f64 / 1024.0
+    );
+    println!(
+        "| ready, {wanted} sessions | {} ms | aim ≤ 500 ms |",
+        ready_full.as_millis()
+    );
+    println!(
+        "| resident memory, idle, {wanted} sessions | {:.1} MiB | |",
+        full_rss as f64 / 1024.0
+    );
 }
 
-#[expect(clippy::disallowed_methods, reason = "a benchmark has no configuration of its own")]
+#[expect(
+    clippy::disallowed_methods,
+    reason = "a benchmark has no configuration of its own"
+)]
 fn sessions_wanted() -> u64 {
-    std::env::var("SGW_BENCH_SESSIONS").ok().map_or(1_000_000, |text| text.parse().unwrap())
+    std::env::var("SGW_BENCH_SESSIONS")
+        .ok()
+        .map_or(1_000_000, |text| text.parse().unwrap())
 }
 
 fn fsyncs_per_second(dir: &Path) -> f64 {
@@ -81,7 +109,13 @@ fn fsyncs_per_second(dir: &Path) -> f64 {
 }
 
 fn open(dir: &Path) -> Stores {
-    EmbeddedStore::open(dir, EmbeddedSettings::default(), Arc::new(SystemClock)).unwrap()
+    let settings = EmbeddedSettings {
+        idle_after: Duration::from_secs(300),
+        tombstone_retention: Duration::from_secs(3_600),
+        event_retention: Duration::from_secs(86_400),
+        touch_interval: Duration::from_secs(10),
+    };
+    EmbeddedStore::open(dir, settings, Arc::new(SystemClock)).unwrap()
 }
 
 async fn create(stores: &Stores, login: u64) {
@@ -89,10 +123,14 @@ async fn create(stores: &Stores, login: u64) {
     let draw = Draw::Fresh;
     let session_id = draw.session_id(stores.sessions.now(), &login_id).unwrap();
     let hash = Token::own(session_id, &draw.token().unwrap()).hash();
-    let attributes = serde_json::from_str(r#"{"role":"admin","locale":"en-GB","plan":{"tier":"pro"}}"#).unwrap();
+    let attributes =
+        serde_json::from_str(r#"{"role":"admin","locale":"en-GB","plan":{"tier":"pro"}}"#).unwrap();
     let new = NewSession {
         session_id,
-        token: StoredToken { hash, origin: TokenOrigin::Gateway },
+        token: StoredToken {
+            hash,
+            origin: TokenOrigin::Gateway,
+        },
         login_id,
         service_id: ServiceId::parse("bench").unwrap(),
         state: SessionState::Active,
@@ -120,7 +158,9 @@ where
 {
     let count = Arc::new(AtomicU64::new(0));
     let started = Instant::now();
-    let tasks: Vec<_> = (0..clients).map(|_| tokio::spawn(work(Arc::clone(&count), started + SPAN))).collect();
+    let tasks: Vec<_> = (0..clients)
+        .map(|_| tokio::spawn(work(Arc::clone(&count), started + SPAN)))
+        .collect();
     for task in tasks {
         task.await.unwrap();
     }
@@ -194,9 +234,14 @@ async fn post_session(stream: &mut TcpStream, login: u64, buffer: &mut [u8]) {
     loop {
         filled += stream.read(&mut buffer[filled..]).await.unwrap();
         let text = std::str::from_utf8(&buffer[..filled]).unwrap();
-        let Some((head, body)) = text.split_once("\r\n\r\n") else { continue };
+        let Some((head, body)) = text.split_once("\r\n\r\n") else {
+            continue;
+        };
         assert!(head.starts_with("HTTP/1.1 201"), "{text}");
-        let length = head.lines().find_map(|line| line.strip_prefix("content-length: ")).unwrap();
+        let length = head
+            .lines()
+            .find_map(|line| line.strip_prefix("content-length: "))
+            .unwrap();
         if body.len() == length.parse::<usize>().unwrap() {
             break;
         }
@@ -212,7 +257,10 @@ struct Gateway {
 
 impl Gateway {
     fn start(dir: &Path) -> Self {
-        let address = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+        let address = TcpListener::bind("127.0.0.1:0")
+            .unwrap()
+            .local_addr()
+            .unwrap();
         let started = Instant::now();
         let process = Command::new(env!("CARGO_BIN_EXE_session-gateway"))
             .env("SGW_LISTEN", address.to_string())
@@ -222,15 +270,26 @@ impl Gateway {
             .spawn()
             .expect("the server starts");
         while !is_ready(address) {
-            assert!(started.elapsed() < Duration::from_secs(60), "the server is not ready after a minute");
+            assert!(
+                started.elapsed() < Duration::from_secs(60),
+                "the server is not ready after a minute"
+            );
             std::thread::sleep(Duration::from_millis(1));
         }
-        Self { process, address, ready_after: started.elapsed() }
+        Self {
+            process,
+            address,
+            ready_after: started.elapsed(),
+        }
     }
 
     fn resident_kib(&self) -> u64 {
-        let status = std::fs::read_to_string(format!("/proc/{}/status", self.process.id())).unwrap();
-        let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).unwrap();
+        let status =
+            std::fs::read_to_string(format!("/proc/{}/status", self.process.id())).unwrap();
+        let line = status
+            .lines()
+            .find_map(|line| line.strip_prefix("VmRSS:"))
+            .unwrap();
         line.split_whitespace().next().unwrap().parse().unwrap()
     }
 }
@@ -243,8 +302,12 @@ impl Drop for Gateway {
 }
 
 fn is_ready(address: SocketAddr) -> bool {
-    let Ok(mut stream) = std::net::TcpStream::connect(address) else { return false };
-    stream.write_all(b"GET /readyz HTTP/1.1\r\nhost: bench\r\nconnection: close\r\n\r\n").unwrap();
+    let Ok(mut stream) = std::net::TcpStream::connect(address) else {
+        return false;
+    };
+    stream
+        .write_all(b"GET /readyz HTTP/1.1\r\nhost: bench\r\nconnection: close\r\n\r\n")
+        .unwrap();
     let mut answer = String::new();
     stream.read_to_string(&mut answer).is_ok() && answer.starts_with("HTTP/1.1 200")
 }

@@ -17,16 +17,18 @@ use crate::model::session::SessionId;
 use crate::state::AppState;
 use crate::store::Target;
 
-pub mod attributes;
-pub mod events;
-pub mod logins;
-pub mod sessions;
-pub mod tokens;
+mod attributes;
+mod events;
+mod logins;
+mod services;
+mod sessions;
+mod tokens;
 
 /// Every operation of this folder.
 #[must_use]
 pub fn routes() -> OpenApiRouter<AppState> {
     OpenApiRouter::new()
+        .merge(services::routes())
         .merge(sessions::routes())
         .merge(attributes::routes())
         .merge(logins::routes())

@@ -21,10 +21,24 @@ impl ServiceId {
     /// The service that is always there and may do everything.
     pub const ADMIN: &'static str = "admin";
 
+    /// The id of the built-in service.
+    #[must_use]
+    pub fn admin() -> Self {
+        Self(Self::ADMIN.into())
+    }
+
     /// Whether this is the built-in service.
     #[must_use]
     pub fn is_admin(&self) -> bool {
         self.as_str() == Self::ADMIN
+    }
+}
+
+impl ServiceName {
+    /// The name of the built-in service.
+    #[must_use]
+    pub fn admin() -> Self {
+        Self("Built-in administrator".into())
     }
 }
 

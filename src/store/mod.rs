@@ -414,12 +414,15 @@ pub struct NewService {
     pub permissions: Permissions,
     /// SHA-256 of its secret.
     pub secret: CredentialHash,
+    /// Set when the registration may be a repetition.
+    pub mark: Option<Mark>,
 }
 
 /// Registered services. Each write appends its event in the same step.
 #[async_trait]
 pub trait ServiceStore: Debug + Send + Sync {
-    /// Registers a service if its id is free. A repetition with the same secret answers what is there.
+    /// Registers a service if its id is free. One with a mark may be a repetition: if the service there has the
+    /// same secret, it is answered as it is.
     async fn register(&self, new: NewService, by: &ServiceId) -> Result<Service, OpError>;
 
     /// One service with the hashes of its secrets.
