@@ -7,8 +7,10 @@
 #![expect(
     clippy::unwrap_used,
     clippy::expect_used,
+    clippy::indexing_slicing,
     clippy::print_stdout,
-    reason = "a benchmark that fails should stop"
+    clippy::cast_precision_loss,
+    reason = "a benchmark that fails should stop, and its figures are rounded anyway"
 )]
 
 use std::fs::File;
