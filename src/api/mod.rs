@@ -1,1 +1,3 @@
 //! The operations under `/v1`: one file a resource.
+
+pub mod health;
