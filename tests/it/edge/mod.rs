@@ -1,0 +1,7 @@
+//! What holds for every request and every connection, on routes of the tests' own.
+
+mod answers;
+mod connections;
+mod drain;
+mod server;
+mod sweeping;
