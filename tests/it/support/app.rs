@@ -77,4 +77,21 @@ impl TestApp {
     pub(crate) fn pass(&self, time: Duration) {
         self.clock.advance(time);
     }
+
+    /// The present moment, as answers write it.
+    pub(crate) fn now_text(&self) -> String {
+        self.clock.now().to_string()
+    }
+
+    /// Whole seconds from now until a moment in an answer.
+    #[track_caller]
+    pub(crate) fn seconds_until(&self, moment: &serde_json::Value) -> i64 {
+        let moment = Timestamp::parse(moment.as_str().unwrap()).unwrap();
+        (moment.millis() - self.clock.now().millis()) / 1_000
+    }
+
+    /// Sweeps until nothing is due.
+    pub(crate) async fn sweep(&self) {
+        while self.state.stores.sessions.sweep().await.unwrap() {}
+    }
 }

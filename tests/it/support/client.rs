@@ -184,6 +184,19 @@ impl Answer {
         self
     }
 
+    /// Asserts the status and returns the JSON body.
+    #[track_caller]
+    pub(crate) fn value(&self, status: u16) -> Value {
+        assert_eq!(self.status, status, "{}", self.text());
+        self.json()
+    }
+
+    /// The body as text.
+    #[track_caller]
+    pub(crate) fn text(&self) -> String {
+        String::from_utf8(self.body.to_vec()).expect("a body of text")
+    }
+
     #[track_caller]
     pub(crate) fn json(&self) -> Value {
         serde_json::from_slice(&self.body).expect("a JSON body")
