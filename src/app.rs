@@ -22,7 +22,7 @@ pub fn app(state: AppState) -> Router {
     with_edge(routes)
 }
 
-/// The OpenAPI document of the routes as they are built.
+/// The document of the API, made from the routes as they are built.
 #[must_use]
 pub fn openapi_document() -> OpenApi {
     with_document(services_api())

@@ -53,7 +53,7 @@ pub enum ServeError {
 
 /// Opens the configured store.
 pub fn open_stores(settings: &StoreSettings, clock: Arc<dyn Clock>) -> Result<Stores, ServeError> {
-    let _ = clock;
+    drop(clock);
     Err(ServeError::Store {
         location: settings.location.clone(),
     })
