@@ -23,7 +23,7 @@ pub fn app(state: AppState) -> Router {
     with_edge(routes.merge(openapi::routes(&document)).with_state(state))
 }
 
-/// The OpenAPI document of the routes as they are built.
+/// The document of the API, made from the routes as they are built.
 #[must_use]
 pub fn openapi_document() -> OpenApi {
     documented(api::routes()).into_openapi()

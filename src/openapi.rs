@@ -1,4 +1,4 @@
-//! What the OpenAPI document says beside its operations, and the routes that show it.
+//! What the document of the API says beside its operations, and the routes that show it.
 //!
 //! The API browser is Swagger UI, compiled in: it loads nothing from anywhere else.
 

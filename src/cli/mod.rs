@@ -35,7 +35,7 @@ struct Arguments {
 enum Command {
     /// Serve (what happens without a command)
     Serve,
-    /// Print the OpenAPI document
+    #[command(about = "Print the OpenAPI document")]
     Openapi,
     /// Exit with 0 if the gateway on `SGW_LISTEN` is ready for requests
     Healthcheck,

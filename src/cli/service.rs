@@ -160,12 +160,10 @@ fn list(gateway: &Gateway) -> Result<(), ServiceError> {
         for service in &page.items {
             super::print(&service.row())?;
         }
-        match page.next_cursor {
-            Some(next) => {
-                cursor = format!("&cursor={}", utf8_percent_encode(&next, NON_ALPHANUMERIC))
-            }
-            None => return Ok(()),
-        }
+        let Some(next) = page.next_cursor else {
+            return Ok(());
+        };
+        cursor = format!("&cursor={}", utf8_percent_encode(&next, NON_ALPHANUMERIC));
     }
 }
 
@@ -220,7 +218,7 @@ impl From<Problem> for ServiceError {
     fn from(problem: Problem) -> Self {
         let mut detail = problem.detail;
         for field in &problem.errors {
-            detail.push_str(&format!("; {} {}", field.pointer, field.detail));
+            detail.extend(["; ", &field.pointer, " ", &field.detail]);
         }
         Self::Refused {
             code: problem.code,

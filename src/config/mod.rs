@@ -77,7 +77,7 @@ pub struct LogSettings {
 impl Config {
     /// Reads the environment and `.env`.
     pub fn load() -> Result<Self, ConfigError> {
-        Self::read(Source::load()?)
+        Self::read(&Source::load()?)
     }
 
     /// Reads settings from names and values; what does not start with `SGW_` is none of ours.
@@ -89,12 +89,12 @@ impl Config {
         V: Into<String>,
     {
         let pairs = variables.into_iter();
-        Self::read(Source::from_pairs(
+        Self::read(&Source::from_pairs(
             pairs.map(|(name, value)| (name.into(), value.into())),
         ))
     }
 
-    fn read(source: Source) -> Result<Self, ConfigError> {
+    fn read(source: &Source) -> Result<Self, ConfigError> {
         source.refuse_unknown()?;
         let config = Self {
             listener: ListenerSettings {

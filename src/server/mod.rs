@@ -1,7 +1,7 @@
-//! The listener: an accept loop of our own, because a server open to the network needs a deadline for every silence
-//! of a client (the header, the next request, the reading of an answer) and a bound for the number of connections.
+//! The listener: an accept loop with deadlines, a bound and a drain.
 //!
-//! On shutdown no connection is accepted any more, idle ones are closed, and requests under way may finish in time.
+//! It is our own, because a server open to the network needs a deadline for every silence of a client (the header, the
+//! next request, the reading of an answer) and a bound for the number of connections. On shutdown no connection is accepted any more, idle ones are closed, and requests under way may finish in time.
 
 use std::io;
 use std::sync::Arc;

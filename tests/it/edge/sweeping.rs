@@ -12,7 +12,7 @@ use super::server::patiently;
 const SHORT: Duration = Duration::from_millis(20);
 const LONG: Duration = Duration::from_secs(3600);
 
-/// Counts the steps of a sweeper, each of which ends as `step` says by its number.
+/// Counts the steps of a sweeper, each of which ends as `outcome` says by its number.
 struct Sweeper {
     steps: Arc<Semaphore>,
     stop: CancellationToken,
@@ -20,22 +20,22 @@ struct Sweeper {
 }
 
 impl Sweeper {
-    fn start<F>(interval: Duration, step: F) -> Self
+    fn start<F>(interval: Duration, outcome: F) -> Self
     where
         F: Fn(usize) -> Result<bool, StoreError> + Copy + Send + 'static,
     {
         let steps = Arc::new(Semaphore::new(0));
         let stop = CancellationToken::new();
-        let (taken, number) = (Arc::clone(&steps), AtomicUsize::new(0));
+        let (permits, number) = (Arc::clone(&steps), AtomicUsize::new(0));
         let sweep = move || {
-            let (taken, number) = (Arc::clone(&taken), number.fetch_add(1, Ordering::SeqCst));
+            let (permits, number) = (Arc::clone(&permits), number.fetch_add(1, Ordering::SeqCst));
             async move {
-                taken.add_permits(1);
-                step(number)
+                permits.add_permits(1);
+                outcome(number)
             }
         };
-        let token = stop.clone();
-        let task = tokio::spawn(async move { sweep_until(token, interval, sweep).await });
+        let told = stop.clone();
+        let task = tokio::spawn(async move { sweep_until(told, interval, sweep).await });
         Self { steps, stop, task }
     }
 
