@@ -21,5 +21,5 @@ lint:
 	cargo deny --locked check bans licenses sources
 
 openapi:
-	cargo run --locked -- openapi > openapi/openapi.json.new
-	mv openapi/openapi.json.new openapi/openapi.json
+	cargo run --locked -- openapi > $(CARGO_TARGET_DIR)/openapi.json
+	cp $(CARGO_TARGET_DIR)/openapi.json openapi/openapi.json

@@ -62,6 +62,7 @@ def generate_python():
 
 def generate_typescript():
     binaries = TYPESCRIPT / "node_modules" / ".bin"
+    shutil.rmtree(TYPESCRIPT / "out", ignore_errors=True)
     for source in ("main_job.ts", "tsconfig.json"):
         shutil.copy(SOURCES / "typescript" / source, TYPESCRIPT)
     run(binaries / "openapi-typescript", DOCUMENT, "--output", "schema.d.ts", cwd=TYPESCRIPT)
