@@ -52,6 +52,7 @@ npm_packages() {
     cp "$project/package-lock.json" "$project/installed.json"
 }
 
+need curl curl --version
 need make make --version
 need build-essential cc --version
 case ${1:-} in
