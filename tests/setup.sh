@@ -23,7 +23,7 @@ install_missing() {
     fi
     export DEBIAN_FRONTEND=noninteractive
     apt-get update -qq
-    apt-get install -qq -y --no-install-recommends "${missing[@]}"
+    apt-get install -qq -y --no-install-recommends "${missing[@]}" >/dev/null
 }
 
 lint_tools() {
