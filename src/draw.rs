@@ -1,4 +1,6 @@
-//! The randomness of one request. Everything random comes from the operating system's generator; a request that may
+//! The randomness of one request.
+//!
+//! Everything random comes from the operating system's generator; a request that may
 //! be a repetition draws from the seed of its first attempt, so that it makes the same ids and credentials again.
 
 use std::sync::Arc;

@@ -143,7 +143,7 @@ pub struct Problem {
     pub kind: String,
     /// The kind of problem in words; the same for every occurrence.
     #[schema(example = "Session not found")]
-    pub title: &'static str,
+    pub title: String,
     /// The HTTP status.
     #[schema(example = 404)]
     pub status: u16,
@@ -166,121 +166,54 @@ pub struct Problem {
 }
 
 impl ApiError {
-    /// Status, stable code and title of each error.
+    /// Status and stable code of each error.
     #[must_use]
-    pub fn kind(&self) -> (StatusCode, &'static str, &'static str) {
+    pub fn kind(&self) -> (StatusCode, &'static str) {
         match self {
-            Self::InvalidRequest(_) | Self::InvalidBody(_) => (
-                StatusCode::BAD_REQUEST,
-                "invalid_request",
-                "Invalid request",
-            ),
-            Self::Unauthenticated => (
-                StatusCode::UNAUTHORIZED,
-                "unauthenticated",
-                "Not authenticated",
-            ),
-            Self::RateLimited { .. } => (
-                StatusCode::TOO_MANY_REQUESTS,
-                "rate_limited",
-                "Too many requests",
-            ),
-            Self::PermissionDenied(_) => (
-                StatusCode::FORBIDDEN,
-                "permission_denied",
-                "Permission denied",
-            ),
-            Self::SessionNotFound => (
-                StatusCode::NOT_FOUND,
-                "session_not_found",
-                "Session not found",
-            ),
-            Self::AttributeNotFound => (
-                StatusCode::NOT_FOUND,
-                "attribute_not_found",
-                "Attribute not found",
-            ),
-            Self::ServiceNotFound => (
-                StatusCode::NOT_FOUND,
-                "service_not_found",
-                "Service not found",
-            ),
-            Self::RouteNotFound => (StatusCode::NOT_FOUND, "route_not_found", "Route not found"),
-            Self::MethodNotAllowed => (
-                StatusCode::METHOD_NOT_ALLOWED,
-                "method_not_allowed",
-                "Method not allowed",
-            ),
-            Self::ServiceExists => (StatusCode::CONFLICT, "service_exists", "Service exists"),
-            Self::ServiceBuiltIn => (
-                StatusCode::CONFLICT,
-                "service_built_in",
-                "Service is built in",
-            ),
-            Self::TokenInUse => (StatusCode::CONFLICT, "token_in_use", "Token in use"),
-            Self::SessionLimitReached => (
-                StatusCode::CONFLICT,
-                "session_limit_reached",
-                "Session limit reached",
-            ),
-            Self::AttributeNotANumber => (
-                StatusCode::CONFLICT,
-                "attribute_not_a_number",
-                "Attribute is not a number",
-            ),
-            Self::SessionEnded(_) => (StatusCode::GONE, "session_ended", "Session ended"),
-            Self::CursorExpired => (StatusCode::GONE, "cursor_expired", "Cursor expired"),
-            Self::VersionConflict => (
-                StatusCode::PRECONDITION_FAILED,
-                "version_conflict",
-                "Version conflict",
-            ),
-            Self::PayloadTooLarge { .. } => (
-                StatusCode::PAYLOAD_TOO_LARGE,
-                "payload_too_large",
-                "Payload too large",
-            ),
-            Self::UriTooLong { .. } => (StatusCode::URI_TOO_LONG, "uri_too_long", "URI too long"),
+            Self::InvalidRequest(_) | Self::InvalidBody(_) => {
+                (StatusCode::BAD_REQUEST, "invalid_request")
+            }
+            Self::Unauthenticated => (StatusCode::UNAUTHORIZED, "unauthenticated"),
+            Self::RateLimited { .. } => (StatusCode::TOO_MANY_REQUESTS, "rate_limited"),
+            Self::PermissionDenied(_) => (StatusCode::FORBIDDEN, "permission_denied"),
+            Self::SessionNotFound => (StatusCode::NOT_FOUND, "session_not_found"),
+            Self::AttributeNotFound => (StatusCode::NOT_FOUND, "attribute_not_found"),
+            Self::ServiceNotFound => (StatusCode::NOT_FOUND, "service_not_found"),
+            Self::RouteNotFound => (StatusCode::NOT_FOUND, "route_not_found"),
+            Self::MethodNotAllowed => (StatusCode::METHOD_NOT_ALLOWED, "method_not_allowed"),
+            Self::ServiceExists => (StatusCode::CONFLICT, "service_exists"),
+            Self::ServiceBuiltIn => (StatusCode::CONFLICT, "service_built_in"),
+            Self::TokenInUse => (StatusCode::CONFLICT, "token_in_use"),
+            Self::SessionLimitReached => (StatusCode::CONFLICT, "session_limit_reached"),
+            Self::AttributeNotANumber => (StatusCode::CONFLICT, "attribute_not_a_number"),
+            Self::SessionEnded(_) => (StatusCode::GONE, "session_ended"),
+            Self::CursorExpired => (StatusCode::GONE, "cursor_expired"),
+            Self::VersionConflict => (StatusCode::PRECONDITION_FAILED, "version_conflict"),
+            Self::PayloadTooLarge { .. } => (StatusCode::PAYLOAD_TOO_LARGE, "payload_too_large"),
+            Self::UriTooLong { .. } => (StatusCode::URI_TOO_LONG, "uri_too_long"),
             Self::HeadersTooLarge { .. } => (
                 StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE,
                 "headers_too_large",
-                "Headers too large",
             ),
-            Self::BodyTimeout { .. } => (
-                StatusCode::REQUEST_TIMEOUT,
-                "request_timeout",
-                "Request timeout",
-            ),
-            Self::UnsupportedMediaType { .. } => (
-                StatusCode::UNSUPPORTED_MEDIA_TYPE,
-                "unsupported_media_type",
-                "Unsupported media type",
-            ),
-            Self::IdempotencyKeyReused => (
-                StatusCode::UNPROCESSABLE_ENTITY,
-                "idempotency_key_reused",
-                "Idempotency key reused",
-            ),
-            Self::StoreUnavailable(_) => (
-                StatusCode::SERVICE_UNAVAILABLE,
-                "store_unavailable",
-                "Store unavailable",
-            ),
-            Self::Busy => (StatusCode::SERVICE_UNAVAILABLE, "busy", "Gateway busy"),
-            Self::Internal(_) => (
-                StatusCode::INTERNAL_SERVER_ERROR,
-                "internal",
-                "Internal error",
-            ),
+            Self::BodyTimeout { .. } => (StatusCode::REQUEST_TIMEOUT, "request_timeout"),
+            Self::UnsupportedMediaType { .. } => {
+                (StatusCode::UNSUPPORTED_MEDIA_TYPE, "unsupported_media_type")
+            }
+            Self::IdempotencyKeyReused => {
+                (StatusCode::UNPROCESSABLE_ENTITY, "idempotency_key_reused")
+            }
+            Self::StoreUnavailable(_) => (StatusCode::SERVICE_UNAVAILABLE, "store_unavailable"),
+            Self::Busy => (StatusCode::SERVICE_UNAVAILABLE, "busy"),
+            Self::Internal(_) => (StatusCode::INTERNAL_SERVER_ERROR, "internal"),
         }
     }
 
     /// The document, still without the request id.
     fn problem(&self) -> Problem {
-        let (status, code, title) = self.kind();
+        let (status, code) = self.kind();
         Problem {
             kind: format!("urn:session-gateway:problem:{code}"),
-            title,
+            title: title_of(code),
             status: status.as_u16(),
             detail: self.to_string(),
             code,
@@ -299,12 +232,21 @@ impl ApiError {
     }
 
     fn retry_after(&self) -> Option<u64> {
-        let (status, ..) = self.kind();
-        match self {
-            Self::RateLimited { retry_after } => Some(*retry_after),
-            _other => (status == StatusCode::SERVICE_UNAVAILABLE).then_some(STORE_RETRY_SECONDS),
+        if let Self::RateLimited { retry_after } = self {
+            return Some(*retry_after);
         }
+        let (status, _) = self.kind();
+        (status == StatusCode::SERVICE_UNAVAILABLE).then_some(STORE_RETRY_SECONDS)
     }
+}
+
+/// The words of a code: `session_not_found` is "Session not found".
+fn title_of(code: &str) -> String {
+    let words = code.replace('_', " ");
+    let mut letters = words.chars();
+    letters.next().map_or_else(String::new, |first| {
+        first.to_uppercase().chain(letters).collect()
+    })
 }
 
 /// The error a response stands for, until the outermost layer has written and logged it.
@@ -318,7 +260,7 @@ pub struct Failure {
 
 impl IntoResponse for ApiError {
     fn into_response(self) -> Response {
-        let (status, ..) = self.kind();
+        let (status, _) = self.kind();
         let mut response = status.into_response();
         let headers = response.headers_mut();
         if let Some(seconds) = self.retry_after() {

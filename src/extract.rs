@@ -302,7 +302,7 @@ impl<T: DeserializeOwned, S: Send + Sync> FromRequestParts<S> for Query<T> {
 }
 
 /// `If-Match` (RFC 9110, section 13.1.1): the versions a write expects.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Default)]
 pub struct IfMatch(pub Precondition);
 
 impl<S: Send + Sync> FromRequestParts<S> for IfMatch {

@@ -1,28 +1,35 @@
 //! Who calls, and what they may do.
 //!
 //! A `route_layer` on all of `/v1` authenticates the service once ([`authenticate`]); beside each route stands the
-//! permission it needs ([`guarded`]). A handler learns both from its [`Caller`].
+//! permission it needs ([`guarded`]). A handler learns both from its [`Caller`]. What a request may carry beside its
+//! body is derived from the document of its operation, and a repeated POST has one effect (see
+//! [`idempotency`](crate::idempotency)); both come with the guard, so that no route can forget them.
 
-use axum::extract::{FromRequestParts, Request, State};
+use axum::extract::FromRequestParts;
 use axum::http::request::Parts;
-use axum::middleware::Next;
-use axum::response::Response;
-use utoipa_axum::router::{OpenApiRouter, UtoipaMethodRouter};
 
 use crate::error::ApiError;
-use crate::model::permission::{Permission, Scope};
+use crate::model::permission::Scope;
 use crate::model::service::{Service, ServiceId};
 use crate::model::token::CredentialHash;
-use crate::state::AppState;
 use crate::store::Access;
+
+mod authenticate;
+mod built_in;
+mod credentials;
+mod document;
+mod guard;
+mod rules;
+mod throttle;
+
+pub use authenticate::authenticate;
+pub use built_in::ensure_admin;
+pub use guard::{guarded, open_to_any};
+pub use throttle::Throttle;
 
 /// The secret of the built-in service as configured (`SGW_ADMIN_SECRET`), which wins over the stored one.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct AdminCredential(pub Option<CredentialHash>);
-
-/// Slows addresses down from which too many authentications failed.
-#[derive(Debug, Default)]
-pub struct Throttle {}
 
 /// The service behind a request, and how far the permission of the route reaches for it.
 #[derive(Debug, Clone)]
@@ -60,22 +67,4 @@ impl<S: Send + Sync> FromRequestParts<S> for Caller {
             .cloned()
             .ok_or(ApiError::Unauthenticated)
     }
-}
-
-/// Answers who calls, or 401.
-pub async fn authenticate(
-    State(_state): State<AppState>,
-    request: Request,
-    next: Next,
-) -> Result<Response, ApiError> {
-    Ok(next.run(request).await)
-}
-
-/// Routes that need a permission; the document learns it, and the errors that every such route can answer.
-pub fn guarded(
-    permission: Permission,
-    routes: UtoipaMethodRouter<AppState>,
-) -> OpenApiRouter<AppState> {
-    let _ = permission;
-    OpenApiRouter::new().routes(routes)
 }

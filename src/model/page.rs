@@ -1,10 +1,15 @@
 //! Lists come in pages: a limit, and an opaque cursor that stays true while the list changes.
 
+use std::borrow::Cow;
+
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
+use utoipa::ToSchema;
 
 /// How many items a page may hold: 1 to 1,000.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ToSchema)]
+#[schema(value_type = u16, minimum = 1, maximum = 1000, default = 50)]
 pub struct PageLimit(usize);
 
 impl PageLimit {
@@ -24,6 +29,13 @@ impl PageLimit {
     }
 }
 
+impl<'de> Deserialize<'de> for PageLimit {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let limit = usize::deserialize(deserializer).ok().and_then(Self::new);
+        limit.ok_or_else(|| de::Error::custom("`limit` must be a number from 1 to 1000"))
+    }
+}
+
 impl Default for PageLimit {
     fn default() -> Self {
         Self(50)
@@ -34,7 +46,8 @@ impl Default for PageLimit {
 pub const RECORDS_PER_PAGE: usize = 2_000;
 
 /// An exact place in a list, opaque to clients. Only the store that made it reads its bytes.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, ToSchema)]
+#[schema(value_type = String, max_length = 8192, example = "YXBpLWdhdGV3YXk")]
 pub struct Cursor(Vec<u8>);
 
 impl Cursor {
@@ -66,6 +79,19 @@ impl Cursor {
     #[must_use]
     pub fn encode(&self) -> String {
         URL_SAFE_NO_PAD.encode(&self.0)
+    }
+}
+
+impl<'de> Deserialize<'de> for Cursor {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let text = Cow::<'de, str>::deserialize(deserializer)?;
+        Self::parse(&text).ok_or_else(|| de::Error::custom("`cursor` is not one of this list"))
+    }
+}
+
+impl Serialize for Cursor {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_str(&self.encode())
     }
 }
 

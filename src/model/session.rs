@@ -14,7 +14,7 @@ use super::service::ServiceId;
 use super::text::text_type;
 use super::token::CredentialHash;
 
-/// The handle of a session: a UUIDv7 (RFC 9562) whose last byte is the shard of its login. It is no credential.
+/// The handle of a session: a UUID version 7 (RFC 9562) whose last byte is the shard of its login. It is no credential.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, ToSchema)]
 #[serde(transparent)]
 #[schema(value_type = String, format = Uuid, example = "0198c7a4-5f2e-7c31-9d20-6b1f0a52e37f")]

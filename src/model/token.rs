@@ -4,10 +4,11 @@ use std::fmt;
 
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
-use serde::{Deserialize, Serialize, Serializer};
+use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 use sha2::{Digest, Sha256};
 use subtle::ConstantTimeEq;
 use thiserror::Error;
+use utoipa::ToSchema;
 use zeroize::Zeroizing;
 
 use super::session::SessionId;
@@ -26,6 +27,9 @@ const FOREIGN_LENGTH: std::ops::RangeInclusive<usize> = 32..=512;
 pub struct CredentialHash([u8; 32]);
 
 impl CredentialHash {
+    /// Stands where there is no credential: nothing that anybody presents has this hash.
+    pub const NONE: Self = Self([0; 32]);
+
     /// Hashes what was presented.
     #[must_use]
     pub fn of(credential: &[u8]) -> Self {
@@ -112,6 +116,13 @@ impl Serialize for Token {
     }
 }
 
+/// Reads a token that a caller brings.
+impl<'de> Deserialize<'de> for Token {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        Self::foreign(String::deserialize(deserializer)?).map_err(de::Error::custom)
+    }
+}
+
 impl fmt::Debug for Token {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("Token(…)")
@@ -159,8 +170,9 @@ impl PresentedToken {
 #[error("must be 32 to 512 visible ASCII characters")]
 pub struct InvalidSecret;
 
-/// The credential of a service. Serialising shows it, as with [`Token`].
-#[derive(Clone)]
+/// The credential of a service. Serialising shows it, as with [`Token`]; reading takes what an operator chose.
+#[derive(Clone, ToSchema)]
+#[schema(value_type = String, min_length = 32, max_length = 512, example = "sgs_3q2-7wRjN0m1bYc5vXkLh8pTz4aUoEiQd9sGfHxJ6uM")]
 pub struct ServiceSecret(Zeroizing<String>);
 
 impl ServiceSecret {
@@ -194,6 +206,13 @@ impl ServiceSecret {
     #[must_use]
     pub fn expose(&self) -> &str {
         &self.0
+    }
+}
+
+impl<'de> Deserialize<'de> for ServiceSecret {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let text = String::deserialize(deserializer)?;
+        Self::chosen(text).map_err(de::Error::custom)
     }
 }
 

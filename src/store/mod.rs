@@ -217,6 +217,17 @@ pub enum Lookup<T> {
     Unknown,
 }
 
+impl<T> Lookup<T> {
+    /// The live one, or the fact that stands against it.
+    pub fn live(self) -> Result<T, Refusal> {
+        match self {
+            Self::Live(found) => Ok(*found),
+            Self::Ended(tombstone) => Err(Refusal::SessionEnded(tombstone)),
+            Self::Unknown => Err(Refusal::SessionUnknown),
+        }
+    }
+}
+
 /// Whether asking for a session counts as use of it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Touch {
@@ -403,12 +414,15 @@ pub struct NewService {
     pub permissions: Permissions,
     /// SHA-256 of its secret.
     pub secret: CredentialHash,
+    /// Set when the registration may be a repetition.
+    pub mark: Option<Mark>,
 }
 
 /// Registered services. Each write appends its event in the same step.
 #[async_trait]
 pub trait ServiceStore: Debug + Send + Sync {
-    /// Registers a service if its id is free. A repetition with the same secret answers what is there.
+    /// Registers a service if its id is free. One with a mark may be a repetition: if the service there has the
+    /// same secret, it is answered as it is.
     async fn register(&self, new: NewService, by: &ServiceId) -> Result<Service, OpError>;
 
     /// One service with the hashes of its secrets.

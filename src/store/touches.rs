@@ -1,1 +1,216 @@
-//! Uses of sessions that are still to be written.
+//! Uses of sessions that are still to be written. A use counts from the moment it is noted here, for everyone who asks
+//! this process; its record follows in batches. Room is bounded: what finds none is written at once by its caller.
+
+use std::collections::{BTreeSet, HashMap};
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use crate::model::Timestamp;
+use crate::model::record::SessionRecord;
+use crate::model::session::SessionId;
+
+/// Parts with a lock of their own, so that verifications seldom meet.
+const SHARDS: usize = 16;
+
+/// Uses a part has room for: 262,144 in all, some 30 MB.
+const SHARD_ROOM: usize = 16_384;
+
+/// How long a written use is still told: longer than any read takes, so that a read of an older state has it too.
+const LINGER: Duration = Duration::from_secs(10);
+
+/// Uses in memory, by session.
+#[derive(Debug)]
+pub struct Touches {
+    longest_interval: Duration,
+    shards: [Mutex<Shard>; SHARDS],
+}
+
+/// How a use is to be kept.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum TouchPlan {
+    /// Written before the answer, because the stored life is short.
+    Now,
+    /// Noted here, and written within this time.
+    Within(Duration),
+}
+
+/// One use of a session.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct SessionUse {
+    /// The session.
+    pub session_id: SessionId,
+    /// When it was used last.
+    pub at: Timestamp,
+}
+
+impl SessionUse {
+    /// Adds the use to its record, and tells whether that changed it: a use from before the last write is in it
+    /// already, and one from after the expiry comes too late.
+    pub fn apply(self, record: &mut SessionRecord) -> bool {
+        let session = &record.session;
+        let counts = self.at > session.last_active_at && self.at < session.expires_at;
+        if counts {
+            record.touch(self.at);
+        }
+        counts
+    }
+}
+
+#[derive(Debug, Default)]
+struct Shard {
+    uses: HashMap<SessionId, Use>,
+    agenda: BTreeSet<(Timestamp, SessionId)>,
+}
+
+#[derive(Debug, Clone, Copy)]
+struct Use {
+    at: Timestamp,
+    interval: Duration,
+    /// When it is to be written, or forgotten if it is written.
+    due: Timestamp,
+    written: bool,
+}
+
+impl Touches {
+    /// Uses are written within `longest_interval`, sooner for sessions with a short idle timeout.
+    #[must_use]
+    pub fn new(longest_interval: Duration) -> Self {
+        Self {
+            longest_interval,
+            shards: std::array::from_fn(|_| Mutex::default()),
+        }
+    }
+
+    /// How a use at `now` is to be kept of a session whose record is stored to expire at `stored_until`. The interval
+    /// is at most a quarter of the idle timeout; what has less than two intervals to live is written at once, unless
+    /// it has reached its absolute expiry, which no use moves.
+    #[must_use]
+    pub fn plan(
+        &self,
+        record: &SessionRecord,
+        stored_until: Timestamp,
+        now: Timestamp,
+    ) -> TouchPlan {
+        let interval = self.longest_interval.min(record.idle_timeout / 4);
+        let short =
+            stored_until.since(now) < interval * 2 && stored_until < record.session.max_expires_at;
+        if short || interval.is_zero() {
+            TouchPlan::Now
+        } else {
+            TouchPlan::Within(interval)
+        }
+    }
+
+    /// Counts a use that is to be written within `interval`; `false` if there is no room for it.
+    #[must_use]
+    pub fn note(&self, session_id: SessionId, at: Timestamp, interval: Duration) -> bool {
+        let mut shard = self.shard(session_id);
+        let known = shard.uses.get(&session_id).copied();
+        if known.is_none() && shard.uses.len() >= SHARD_ROOM {
+            return false;
+        }
+        let due = match known {
+            Some(known) if !known.written => known.due,
+            Some(_) | None => at.plus(interval),
+        };
+        shard.put(
+            session_id,
+            Use {
+                at: known.map_or(at, |known| known.at.max(at)),
+                interval,
+                due,
+                written: false,
+            },
+        );
+        true
+    }
+
+    /// Adds the latest use to a record that may have been stored before it. What was written at the very moment of
+    /// the use, or later, stands; and a use revives nothing.
+    pub fn overlay(&self, record: &mut SessionRecord) {
+        let session_id = record.session.session_id;
+        let latest = self
+            .shard(session_id)
+            .uses
+            .get(&session_id)
+            .map(|known| known.at);
+        if let Some(at) = latest {
+            SessionUse { session_id, at }.apply(record);
+        }
+    }
+
+    /// Up to `most` uses that are to be written by `now`. They stay until [`written`](Self::written) tells that they
+    /// are.
+    #[must_use]
+    pub fn due(&self, now: Timestamp, most: usize) -> Vec<SessionUse> {
+        let mut found = Vec::new();
+        for shard in &self.shards {
+            let room = most.saturating_sub(found.len());
+            found.extend(lock(shard).due(now, room));
+        }
+        found
+    }
+
+    /// Tells that a use is written, or that there is nothing to write it to.
+    pub fn written(&self, touch: SessionUse, now: Timestamp) {
+        let mut shard = self.shard(touch.session_id);
+        let Some(known) = shard.uses.get(&touch.session_id).copied() else {
+            return;
+        };
+        let written = known.at <= touch.at;
+        let wait = if written { LINGER } else { known.interval };
+        let due = now.plus(wait);
+        shard.put(
+            touch.session_id,
+            Use {
+                due,
+                written,
+                ..known
+            },
+        );
+    }
+
+    fn shard(&self, session_id: SessionId) -> MutexGuard<'_, Shard> {
+        let [.., random, _shard] = *session_id.as_bytes();
+        let [first, ..] = &self.shards;
+        lock(
+            self.shards
+                .get(usize::from(random) % SHARDS)
+                .unwrap_or(first),
+        )
+    }
+}
+
+/// A panic elsewhere leaves a shard whole: each change of it is one insertion after another.
+fn lock(shard: &Mutex<Shard>) -> MutexGuard<'_, Shard> {
+    shard.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+impl Shard {
+    fn put(&mut self, session_id: SessionId, new: Use) {
+        if let Some(old) = self.uses.insert(session_id, new) {
+            self.agenda.remove(&(old.due, session_id));
+        }
+        self.agenda.insert((new.due, session_id));
+    }
+
+    /// Looks at up to `most` entries of the agenda; forgets those that were written long enough ago.
+    fn due(&mut self, now: Timestamp, most: usize) -> Vec<SessionUse> {
+        let due = self.agenda.iter().take_while(|(due, _)| *due <= now);
+        let entries: Vec<_> = due.take(most).copied().collect();
+        let mut waiting = Vec::new();
+        for (due, session_id) in entries {
+            match self.uses.get(&session_id) {
+                Some(known) if !known.written => waiting.push(SessionUse {
+                    session_id,
+                    at: known.at,
+                }),
+                Some(_) | None => {
+                    self.agenda.remove(&(due, session_id));
+                    self.uses.remove(&session_id);
+                }
+            }
+        }
+        waiting
+    }
+}

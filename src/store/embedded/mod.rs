@@ -1,1 +1,210 @@
-//! The embedded store.
+//! The embedded store: one durable file, or memory, and no server. It is the reference implementation of the contract.
+//!
+//! Acknowledged means on the disk: one thread writes in groups, and everybody in a group is answered after its one
+//! sync. Reads run beside it on snapshots. What expires is judged by the clock on every read; a stored record may
+//! outlive its session until something that writes meets it.
+
+use std::fmt;
+use std::path::Path;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
+use std::time::Duration;
+
+use redb::{Database, ReadTransaction, ReadableDatabase, StorageBackend};
+use tokio::sync::Semaphore;
+
+use crate::clock::Clock;
+use crate::model::Timestamp;
+use crate::model::session::Session;
+use crate::store::touches::Touches;
+use crate::store::{StoreError, Stores};
+
+mod changes;
+mod claims;
+mod create;
+mod ends;
+mod feed;
+mod lists;
+mod open;
+mod record;
+mod services;
+mod sessions;
+mod sweep;
+mod tables;
+mod txn;
+mod verify;
+mod writer;
+
+pub use open::OpenError;
+use record::StoredSession;
+use writer::Writer;
+
+/// How long anybody waits for this store.
+const DEADLINE: Duration = Duration::from_secs(5);
+
+/// Long reads that run at a time; more wait, within their deadline.
+const SCANS: usize = 4;
+
+/// What the embedded store needs to know.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct EmbeddedSettings {
+    /// Without activity for this long, an active session is shown as idle.
+    pub idle_after: Duration,
+    /// How long an ended session is told of, from its end.
+    pub tombstone_retention: Duration,
+    /// How long events are kept.
+    pub event_retention: Duration,
+    /// The longest time between a use of a session and its being written.
+    pub touch_interval: Duration,
+}
+
+/// The store behind `embedded:DIR` and `memory:`.
+#[derive(Debug)]
+pub struct EmbeddedStore {
+    shared: Arc<Shared>,
+    writer: Writer,
+    scans: Arc<Semaphore>,
+}
+
+/// What readers and the writer share.
+struct Shared {
+    db: Database,
+    on_disk: bool,
+    settings: EmbeddedSettings,
+    clock: Arc<dyn Clock>,
+    latest: AtomicI64,
+    touches: Touches,
+    writes_stopped: AtomicBool,
+}
+
+impl EmbeddedStore {
+    /// Opens the store in `dir`, which is made if it is not there. No other process can open it meanwhile.
+    pub fn open(
+        dir: &Path,
+        settings: EmbeddedSettings,
+        clock: Arc<dyn Clock>,
+    ) -> Result<Stores, OpenError> {
+        Self::start(open::file(dir)?, true, settings, clock)
+    }
+
+    /// A store that forgets everything with its process.
+    pub fn in_memory(
+        settings: EmbeddedSettings,
+        clock: Arc<dyn Clock>,
+    ) -> Result<Stores, OpenError> {
+        let backend = redb::backends::InMemoryBackend::new();
+        Self::start(open::backend(backend)?, false, settings, clock)
+    }
+
+    /// Opens the store in storage of the caller's making, as if it were a disk.
+    pub fn on_backend(
+        backend: impl StorageBackend,
+        settings: EmbeddedSettings,
+        clock: Arc<dyn Clock>,
+    ) -> Result<Stores, OpenError> {
+        Self::start(open::backend(backend)?, true, settings, clock)
+    }
+
+    fn start(
+        db: Database,
+        on_disk: bool,
+        settings: EmbeddedSettings,
+        clock: Arc<dyn Clock>,
+    ) -> Result<Stores, OpenError> {
+        let shared = Arc::new(Shared {
+            db,
+            on_disk,
+            settings,
+            clock,
+            latest: AtomicI64::new(i64::MIN),
+            touches: Touches::new(settings.touch_interval),
+            writes_stopped: AtomicBool::new(false),
+        });
+        let writer = Writer::start(Arc::clone(&shared)).map_err(OpenError::Thread)?;
+        let store = Arc::new(Self {
+            shared,
+            writer,
+            scans: Arc::new(Semaphore::new(SCANS)),
+        });
+        Ok(Stores {
+            sessions: Arc::<Self>::clone(&store),
+            services: Arc::<Self>::clone(&store),
+            events: Arc::<Self>::clone(&store),
+            claims: store,
+        })
+    }
+
+    /// Runs a read of many records where it holds up nobody else.
+    async fn scan<T, F>(&self, read: F) -> Result<T, StoreError>
+    where
+        T: Send + 'static,
+        F: FnOnce(&Shared) -> Result<T, StoreError> + Send + 'static,
+    {
+        let shared = Arc::clone(&self.shared);
+        let scans = Arc::clone(&self.scans);
+        let scan = async move {
+            // The permit goes into the read, which outlives a caller who stops waiting.
+            let permit = scans.acquire_owned().await.map_err(unavailable)?;
+            let read = tokio::task::spawn_blocking(move || {
+                let _permit = permit;
+                read(&shared)
+            });
+            read.await.map_err(unavailable)?
+        };
+        match tokio::time::timeout(DEADLINE, scan).await {
+            Ok(result) => result,
+            Err(_elapsed) => Err(StoreError::TimedOut),
+        }
+    }
+}
+
+impl Shared {
+    /// The present moment, which never goes back: what was seen as over stays over.
+    fn now(&self) -> Timestamp {
+        let now = self.clock.now().millis();
+        let latest = self.latest.fetch_max(now, Ordering::SeqCst);
+        Timestamp::from_millis(now.max(latest))
+    }
+
+    fn read(&self) -> Result<ReadTransaction, StoreError> {
+        self.db.begin_read().map_err(unavailable)
+    }
+
+    fn writes_stopped(&self) -> bool {
+        self.writes_stopped.load(Ordering::Acquire)
+    }
+
+    fn stop_writes(&self) {
+        self.writes_stopped.store(true, Ordering::Release);
+    }
+
+    fn shown(&self, stored: StoredSession, now: Timestamp) -> Session {
+        stored.record.shown(now, self.settings.idle_after)
+    }
+}
+
+impl fmt::Debug for Shared {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Shared")
+            .field("on_disk", &self.on_disk)
+            .field("settings", &self.settings)
+            .field("writes_stopped", &self.writes_stopped)
+            .finish_non_exhaustive()
+    }
+}
+
+fn unavailable(error: impl std::error::Error + Send + Sync + 'static) -> StoreError {
+    StoreError::Unavailable(Box::new(error))
+}
+
+impl From<redb::StorageError> for StoreError {
+    fn from(error: redb::StorageError) -> Self {
+        unavailable(error)
+    }
+}
+
+impl From<redb::TableError> for StoreError {
+    fn from(error: redb::TableError) -> Self {
+        unavailable(error)
+    }
+}

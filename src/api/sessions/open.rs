@@ -1,0 +1,256 @@
+//! Opening a session.
+
+use std::net::IpAddr;
+use std::time::Duration;
+
+use axum::extract::State;
+use axum::http::StatusCode;
+use axum::response::{IntoResponse, Response};
+use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
+
+use super::invalid;
+use crate::api::seconds_up_to;
+use crate::auth::Caller;
+use crate::draw::Draw;
+use crate::error::{ApiError, Problem};
+use crate::extract::{Json, etag, location};
+use crate::model::attribute::{AttributeLimit, Attributes};
+use crate::model::login::LoginId;
+use crate::model::session::{
+    ConnectionId, Device, DeviceId, ServerAddr, Session, SessionId, SessionState, StoredToken,
+    TokenOrigin, UserAgent,
+};
+use crate::model::token::Token;
+use crate::state::{AppState, Lifetimes};
+use crate::store::{LimitPer, NewSession, Overflow, SessionLimit};
+
+/// A session to open.
+#[derive(Debug, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct CreateSessionRequest {
+    /// Whose session it is.
+    login_id: LoginId,
+    /// A token of the caller's own, in place of one that the gateway makes: 32 to 512 visible ASCII characters that
+    /// are in no use and do not start with `sgw_`.
+    #[schema(value_type = Option<String>, min_length = 32, max_length = 512, format = Password)]
+    token: Option<Token>,
+    /// The kind of device.
+    device: Option<Device>,
+    /// Which device.
+    device_id: Option<DeviceId>,
+    /// What to keep in it.
+    #[serde(default)]
+    #[schema(required = false)]
+    attributes: Attributes,
+    /// Where it starts; `active` if left out.
+    #[serde(default)]
+    #[schema(required = false)]
+    state: FirstState,
+    /// How long it lives without use; the server's `SGW_IDLE_TIMEOUT` if left out.
+    #[schema(minimum = 1)]
+    idle_timeout_seconds: Option<u64>,
+    /// How long it lives at most; the server's `SGW_MAX_AGE` if left out.
+    #[schema(minimum = 1)]
+    max_age_seconds: Option<u64>,
+    /// Its live connection.
+    connection_id: Option<ConnectionId>,
+    /// The client's address.
+    #[schema(value_type = Option<String>, example = "203.0.113.7")]
+    client_ip: Option<IpAddr>,
+    /// The client's port.
+    client_port: Option<u16>,
+    /// The client's user agent.
+    user_agent: Option<UserAgent>,
+    /// The server that holds the connection.
+    server_addr: Option<ServerAddr>,
+    /// How many live sessions the login may have, this one included.
+    limit: Option<LimitRequest>,
+}
+
+/// The states a session can start in.
+#[derive(Debug, Clone, Copy, Default, Deserialize, ToSchema)]
+#[serde(rename_all = "snake_case")]
+pub(crate) enum FirstState {
+    /// In use.
+    #[default]
+    Active,
+    /// Not yet heard of.
+    Connecting,
+}
+
+/// How many live sessions a login may have; sessions of all services count.
+#[derive(Debug, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct LimitRequest {
+    /// The most there may be, the new one included: 1 to 1,000.
+    #[schema(minimum = 1, maximum = 1000, example = 3)]
+    max: usize,
+    /// What counts together; `login` if left out.
+    #[serde(default)]
+    #[schema(required = false)]
+    per: LimitPerRequest,
+    /// What happens to one too many; `evict_oldest` if left out.
+    #[serde(default)]
+    #[schema(required = false)]
+    overflow: OverflowRequest,
+}
+
+/// What a limit counts together.
+#[derive(Debug, Clone, Copy, Default, Deserialize, ToSchema)]
+#[serde(rename_all = "snake_case")]
+pub(crate) enum LimitPerRequest {
+    /// All sessions of the login.
+    #[default]
+    Login,
+    /// Those on the same kind of device.
+    Device,
+}
+
+/// What happens to one session too many.
+#[derive(Debug, Clone, Copy, Default, Deserialize, ToSchema)]
+#[serde(rename_all = "snake_case")]
+pub(crate) enum OverflowRequest {
+    /// The session opened first ends as `replaced`.
+    #[default]
+    EvictOldest,
+    /// The session used least recently ends as `replaced`.
+    EvictLeastActive,
+    /// The new session is refused: 409 `session_limit_reached`.
+    Refuse,
+}
+
+/// An opened session and its credential, which is shown in this answer only.
+#[derive(Debug, Serialize, ToSchema)]
+pub(crate) struct CreatedSession {
+    /// The session.
+    session: Session,
+    /// The token its user presents from now on.
+    #[schema(value_type = String, example = "sgw_AZjHpF8ufDGdIGsfClLjfw…")]
+    token: Token,
+    /// The sessions that ended to make room.
+    evicted: Vec<SessionId>,
+}
+
+/// Open a session
+///
+/// Under any number of parallel calls a `limit` is exact; the sessions that had to give way are named.
+#[utoipa::path(
+    post, path = "/v1/sessions", tag = "sessions", request_body = CreateSessionRequest,
+    responses(
+        (status = 201, description = "The session is open.", body = CreatedSession, headers(
+            ("Location" = String, description = "Where the session is."),
+            ("ETag" = String, description = "Its version."),
+        )),
+        (status = 409, description = "`token_in_use` or `session_limit_reached`.", body = Problem,
+            content_type = "application/problem+json"),
+    ),
+)]
+pub(super) async fn create_session(
+    State(state): State<AppState>,
+    caller: Caller,
+    draw: Draw,
+    Json(request): Json<CreateSessionRequest>,
+) -> Result<Response, ApiError> {
+    let session_id = draw.session_id(state.stores.sessions.now(), &request.login_id)?;
+    let (token, origin) = match &request.token {
+        Some(brought) => (brought.clone(), TokenOrigin::Caller),
+        None => (
+            Token::own(session_id, &*draw.token()?),
+            TokenOrigin::Gateway,
+        ),
+    };
+    let stored = StoredToken {
+        hash: token.hash(),
+        origin,
+    };
+    let new = request.new_session(session_id, stored, &caller, &draw, &state.lifetimes)?;
+    let created = state.stores.sessions.create(new).await?;
+    let headers = [
+        location(&format!("/v1/sessions/{session_id}"))?,
+        etag(created.session.version),
+    ];
+    let body = CreatedSession {
+        session: created.session,
+        token,
+        evicted: created.evicted,
+    };
+    Ok((StatusCode::CREATED, headers, Json(body)).into_response())
+}
+
+impl CreateSessionRequest {
+    fn new_session(
+        self,
+        session_id: SessionId,
+        token: StoredToken,
+        caller: &Caller,
+        draw: &Draw,
+        lifetimes: &Lifetimes,
+    ) -> Result<NewSession, ApiError> {
+        let span = |field, asked: Option<u64>, default: Duration, limit| {
+            asked.map_or(Ok(default), |seconds| seconds_up_to(limit, field, seconds))
+        };
+        let idle_limit = lifetimes.idle_timeout_limit;
+        let idle = span(
+            "idle_timeout_seconds",
+            self.idle_timeout_seconds,
+            lifetimes.idle_timeout,
+            idle_limit,
+        )?;
+        let max_age = span(
+            "max_age_seconds",
+            self.max_age_seconds,
+            lifetimes.max_age,
+            lifetimes.max_age_limit,
+        )?;
+        let over = |limit: AttributeLimit| invalid("/attributes", &limit.to_string());
+        self.attributes.check().map_err(over)?;
+        Ok(NewSession {
+            session_id,
+            token,
+            login_id: self.login_id,
+            service_id: caller.id().clone(),
+            state: match self.state {
+                FirstState::Active => SessionState::Active,
+                FirstState::Connecting => SessionState::Connecting,
+            },
+            idle_timeout: idle,
+            max_age,
+            limit: self.limit.map(LimitRequest::parse).transpose()?,
+            attributes: self.attributes,
+            device: self.device,
+            device_id: self.device_id,
+            connection_id: self.connection_id,
+            client_ip: self.client_ip,
+            client_port: self.client_port,
+            user_agent: self.user_agent,
+            server_addr: self.server_addr,
+            mark: draw.mark(),
+        })
+    }
+}
+
+impl LimitRequest {
+    /// The greatest limit: one create ends at most so many others.
+    const MAX: usize = 1_000;
+
+    fn parse(self) -> Result<SessionLimit, ApiError> {
+        if !(1..=Self::MAX).contains(&self.max) {
+            return Err(invalid("/limit/max", "must be 1 to 1000"));
+        }
+        let per = match self.per {
+            LimitPerRequest::Login => LimitPer::Login,
+            LimitPerRequest::Device => LimitPer::Device,
+        };
+        let overflow = match self.overflow {
+            OverflowRequest::EvictOldest => Overflow::EvictOldest,
+            OverflowRequest::EvictLeastActive => Overflow::EvictLeastActive,
+            OverflowRequest::Refuse => Overflow::Refuse,
+        };
+        Ok(SessionLimit {
+            max: self.max,
+            per,
+            overflow,
+        })
+    }
+}

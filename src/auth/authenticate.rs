@@ -1,0 +1,83 @@
+//! Finds the service behind a request. An unknown id, a wrong secret and a disabled service cost the same look into
+//! the store and get the same answer; a store that does not answer is 503, never 401.
+
+use std::net::{IpAddr, SocketAddr};
+
+use axum::extract::{ConnectInfo, Request, State};
+use axum::http::{Extensions, HeaderMap};
+use axum::middleware::Next;
+use axum::response::Response;
+
+use super::built_in;
+use super::credentials::Credentials;
+use crate::error::ApiError;
+use crate::idempotency::CallerKey;
+use crate::model::service::Service;
+use crate::model::token::CredentialHash;
+use crate::state::AppState;
+use crate::store::Stores;
+
+/// A service that proved who it is; the guard of the route makes a [`Caller`](super::Caller) of it.
+#[derive(Debug, Clone)]
+pub(super) struct Authenticated {
+    pub(super) service: Service,
+    pub(super) key: CallerKey,
+    pub(super) stores: Stores,
+}
+
+/// Answers who calls, or 401.
+pub async fn authenticate(
+    State(state): State<AppState>,
+    mut request: Request,
+    next: Next,
+) -> Result<Response, ApiError> {
+    let address = peer(request.extensions());
+    let authenticated = identify(&state, request.headers(), address).await?;
+    request.extensions_mut().insert(authenticated);
+    Ok(next.run(request).await)
+}
+
+fn peer(extensions: &Extensions) -> Option<IpAddr> {
+    let ConnectInfo(address) = extensions.get::<ConnectInfo<SocketAddr>>()?;
+    Some(address.ip())
+}
+
+/// A request without any credentials is no failure of anybody, and does not count.
+async fn identify(
+    state: &AppState,
+    headers: &HeaderMap,
+    address: Option<IpAddr>,
+) -> Result<Authenticated, ApiError> {
+    let credentials = match Credentials::read(headers) {
+        Ok(Some(credentials)) => credentials,
+        Ok(None) => return Err(ApiError::Unauthenticated),
+        Err(_malformed) => return Err(state.throttle.refuse(address)),
+    };
+    match admit(state, &credentials).await? {
+        Some(service) => Ok(Authenticated {
+            service,
+            key: CallerKey::derive(&credentials.secret)?,
+            stores: state.stores.clone(),
+        }),
+        None => Err(state.throttle.refuse(address)),
+    }
+}
+
+/// The service, if these are its credentials. Whatever is wrong with them, the same is done to find out.
+async fn admit(state: &AppState, credentials: &Credentials) -> Result<Option<Service>, ApiError> {
+    let Credentials { service_id, secret } = credentials;
+    let presented = CredentialHash::of(secret);
+    let services = &state.stores.services;
+    let mut record = services.find_service(service_id).await?;
+    let configured = state.admin.0.filter(|_| service_id.is_admin());
+    let accepted = match (configured, &record) {
+        (Some(configured), _) => configured == presented,
+        (None, Some(record)) => record.accepts(&presented, state.stores.sessions.now()),
+        (None, None) => CredentialHash::NONE == presented,
+    };
+    if accepted && record.is_none() {
+        built_in::register(&state.stores, CredentialHash::NONE).await?;
+        record = services.find_service(service_id).await?;
+    }
+    Ok(record.filter(|_| accepted).map(|record| record.service))
+}

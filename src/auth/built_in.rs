@@ -1,0 +1,58 @@
+//! The built-in service `admin`: it is always registered, so that it is listed and found like any other.
+
+use std::time::Duration;
+
+use super::AdminCredential;
+use crate::draw::Draw;
+use crate::error::ApiError;
+use crate::model::permission::Permissions;
+use crate::model::service::{ServiceId, ServiceName};
+use crate::model::token::{CredentialHash, ServiceSecret};
+use crate::store::{NewService, OpError, Refusal, Stores};
+
+/// Sees to it that `admin` exists and can authenticate. A secret that had to be made for that is returned, once; a
+/// configured one is never stored.
+pub async fn ensure_admin(
+    stores: &Stores,
+    configured: &AdminCredential,
+) -> Result<Option<ServiceSecret>, ApiError> {
+    let admin = ServiceId::admin();
+    let record = stores.services.find_service(&admin).await?;
+    if configured.0.is_some() {
+        if record.is_none() {
+            register(stores, CredentialHash::NONE).await?;
+        }
+        return Ok(None);
+    }
+    let Some(record) = record else {
+        let secret = ServiceSecret::made(&*Draw::Fresh.secret()?);
+        let is_ours = register(stores, secret.hash()).await?;
+        return Ok(is_ours.then_some(secret));
+    };
+    if record.secret != CredentialHash::NONE {
+        return Ok(None);
+    }
+    let secret = ServiceSecret::made(&*Draw::Fresh.secret()?);
+    stores
+        .services
+        .rotate_secret(&admin, secret.hash(), Duration::ZERO, &admin)
+        .await?;
+    Ok(Some(secret))
+}
+
+/// Registers `admin`, and tells whether this call did it. With [`CredentialHash::NONE`] only a configured secret is
+/// good for it.
+pub(super) async fn register(stores: &Stores, secret: CredentialHash) -> Result<bool, ApiError> {
+    let new = NewService {
+        service_id: ServiceId::admin(),
+        service_name: ServiceName::admin(),
+        permissions: Permissions::everything(),
+        secret,
+        mark: None,
+    };
+    match stores.services.register(new, &ServiceId::admin()).await {
+        Ok(_service) => Ok(true),
+        Err(OpError::Refused(Refusal::ServiceExists)) => Ok(false),
+        Err(error) => Err(error.into()),
+    }
+}

@@ -1,0 +1,206 @@
+//! Encrypts what is kept of a claim: AES-256-GCM-SIV (RFC 8452) under a key that HKDF (RFC 5869) makes of the
+//! caller's secret and the `Idempotency-Key`, bound to the claim. Whoever holds the store alone can read none of it.
+
+use std::sync::Arc;
+
+use aes_gcm_siv::aead::{Aead, Payload};
+use aes_gcm_siv::{Aes256GcmSiv, KeyInit, Nonce};
+use hkdf::Hkdf;
+use sha2::Sha256;
+use thiserror::Error;
+use zeroize::Zeroizing;
+
+use super::answer::KeptAnswer;
+use super::key::IdempotencyKey;
+use crate::draw::{Seed, random_bytes};
+use crate::error::ApiError;
+use crate::model::Timestamp;
+use crate::model::token::RANDOM_BYTES;
+use crate::store::{ClaimKey, Mark};
+
+const NONCE_BYTES: usize = 12;
+
+/// Key material made of the secret that the caller presented; the stored hash of the secret does not lead to it.
+#[derive(Clone)]
+pub struct CallerKey(Zeroizing<[u8; 32]>);
+
+impl CallerKey {
+    /// Derives it from the secret.
+    pub fn derive(secret: &[u8]) -> Result<Self, ApiError> {
+        expand(None, secret, b"session-gateway caller key 1").map(Self)
+    }
+}
+
+impl std::fmt::Debug for CallerKey {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("CallerKey(…)")
+    }
+}
+
+fn expand(
+    salt: Option<&[u8]>,
+    secret: &[u8],
+    purpose: &[u8],
+) -> Result<Zeroizing<[u8; 32]>, ApiError> {
+    let mut key = Zeroizing::new([0; 32]);
+    Hkdf::<Sha256>::new(salt, secret)
+        .expand(purpose, key.as_mut_slice())
+        .map_err(|error| ApiError::Internal(Arc::new(error)))?;
+    Ok(key)
+}
+
+/// Told apart in the authenticated data, so that one can never be put in the place of the other.
+#[derive(Clone, Copy)]
+enum Purpose {
+    Draw = 1,
+    Answer = 2,
+}
+
+/// Nothing is wrong with the request: the bytes are not what was written.
+#[derive(Debug, Error)]
+#[error("what was kept with an idempotency claim cannot be read")]
+struct Unreadable;
+
+/// Seals and opens what is kept with one claim.
+pub(super) struct Seal {
+    cipher: Aes256GcmSiv,
+    claim: ClaimKey,
+}
+
+impl Seal {
+    pub(super) fn new(
+        caller: &CallerKey,
+        key: &IdempotencyKey,
+        claim: ClaimKey,
+    ) -> Result<Self, ApiError> {
+        let purpose = b"session-gateway idempotency 1";
+        let key = expand(Some(key.as_bytes()), caller.0.as_slice(), purpose)?;
+        Ok(Self {
+            cipher: Aes256GcmSiv::new(&(*key).into()),
+            claim,
+        })
+    }
+
+    /// Draws a new seed, sealed.
+    pub(super) fn fresh_draw(&self, now: Timestamp) -> Result<Vec<u8>, ApiError> {
+        let bytes = random_bytes::<RANDOM_BYTES>()?;
+        let mark = random_bytes::<32>()?;
+        let stored: StoredSeed = (*bytes, now, *mark);
+        self.seal(Purpose::Draw, &encode(&stored)?)
+    }
+
+    /// The seed of the first attempt.
+    pub(super) fn open_draw(&self, sealed: &[u8]) -> Result<Seed, ApiError> {
+        let plain = self.open(Purpose::Draw, sealed)?;
+        let (bytes, at, mark): StoredSeed = decode(&plain)?;
+        Ok(Seed {
+            bytes: Zeroizing::new(bytes),
+            at,
+            mark: Mark(mark),
+        })
+    }
+
+    pub(super) fn answer(&self, answer: &KeptAnswer) -> Result<Vec<u8>, ApiError> {
+        self.seal(Purpose::Answer, &encode(answer)?)
+    }
+
+    pub(super) fn open_answer(&self, sealed: &[u8]) -> Result<KeptAnswer, ApiError> {
+        decode(&self.open(Purpose::Answer, sealed)?)
+    }
+
+    fn bound(&self, purpose: Purpose) -> [u8; 33] {
+        let mut bound = [purpose as u8; 33];
+        if let Some((_, claim)) = bound.split_first_mut() {
+            claim.copy_from_slice(&self.claim.0);
+        }
+        bound
+    }
+
+    fn seal(&self, purpose: Purpose, plain: &[u8]) -> Result<Vec<u8>, ApiError> {
+        let nonce = *random_bytes::<NONCE_BYTES>()?;
+        let payload = Payload {
+            msg: plain,
+            aad: &self.bound(purpose),
+        };
+        let sealed = self.cipher.encrypt(&Nonce::from(nonce), payload);
+        let sealed = sealed.map_err(|error| ApiError::Internal(Arc::new(error)))?;
+        Ok([nonce.as_slice(), &sealed].concat())
+    }
+
+    /// What another secret of the service sealed stays closed; the module says why that is `idempotency_key_reused`.
+    fn open(&self, purpose: Purpose, sealed: &[u8]) -> Result<Zeroizing<Vec<u8>>, ApiError> {
+        let (nonce, sealed) = sealed
+            .split_first_chunk::<NONCE_BYTES>()
+            .ok_or_else(|| ApiError::Internal(Arc::new(Unreadable)))?;
+        let payload = Payload {
+            msg: sealed,
+            aad: &self.bound(purpose),
+        };
+        let plain = self.cipher.decrypt(&Nonce::from(*nonce), payload);
+        plain
+            .map(Zeroizing::new)
+            .map_err(|_other_secret| ApiError::IdempotencyKeyReused)
+    }
+}
+
+type StoredSeed = ([u8; RANDOM_BYTES], Timestamp, [u8; 32]);
+
+fn encode(value: &impl serde::Serialize) -> Result<Zeroizing<Vec<u8>>, ApiError> {
+    let bytes = postcard::to_stdvec(value);
+    bytes
+        .map(Zeroizing::new)
+        .map_err(|error| ApiError::Internal(Arc::new(error)))
+}
+
+fn decode<T: serde::de::DeserializeOwned>(bytes: &[u8]) -> Result<T, ApiError> {
+    postcard::from_bytes(bytes).map_err(|error| ApiError::Internal(Arc::new(error)))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use axum::http::{HeaderMap, HeaderValue};
+
+    const NOW: Timestamp = Timestamp::from_millis(1_769_846_400_000);
+
+    fn seal(secret: &str, key: &'static str, claim: u8) -> Seal {
+        let mut headers = HeaderMap::new();
+        headers.insert("idempotency-key", HeaderValue::from_static(key));
+        let key = IdempotencyKey::read(&headers).unwrap().unwrap();
+        let caller = CallerKey::derive(secret.as_bytes()).unwrap();
+        Seal::new(&caller, &key, ClaimKey([claim; 32])).unwrap()
+    }
+
+    #[test]
+    fn a_draw_opens_to_the_same_seed_again_and_again() {
+        let sealed = seal("secret", "k", 1).fresh_draw(NOW).unwrap();
+        let [first, second] = [0, 1].map(|_| seal("secret", "k", 1).open_draw(&sealed).unwrap());
+        assert_eq!((first.bytes, first.mark), (second.bytes, second.mark));
+        assert_eq!(first.at, NOW);
+    }
+
+    #[test]
+    fn only_the_same_secret_key_and_claim_open_it() {
+        let sealed = seal("secret", "k", 1).fresh_draw(NOW).unwrap();
+        for other in [
+            seal("other", "k", 1),
+            seal("secret", "l", 1),
+            seal("secret", "k", 2),
+        ] {
+            let refused = other.open_draw(&sealed).unwrap_err();
+            assert!(matches!(refused, ApiError::IdempotencyKeyReused));
+        }
+    }
+
+    #[test]
+    fn a_draw_cannot_stand_for_an_answer() {
+        let sealed = seal("secret", "k", 1).fresh_draw(NOW).unwrap();
+        assert!(seal("secret", "k", 1).open_answer(&sealed).is_err());
+    }
+
+    #[test]
+    fn the_callers_key_does_not_print() {
+        let key = CallerKey::derive(b"secret").unwrap();
+        assert_eq!(format!("{key:?}"), "CallerKey(…)");
+    }
+}

@@ -1,0 +1,176 @@
+//! Reads of many sessions: pages, counts, the summary of a login. Each is made of one snapshot.
+
+use std::collections::BTreeSet;
+
+use redb::{ReadOnlyTable, ReadTransaction, ReadableTableMetadata};
+
+use super::Shared;
+use super::record::StoredSession;
+use super::tables::{Bytes, EXPIRY, FIRST_ID, Id, LAST_ID, LOGINS, SESSIONS, login_key};
+use super::txn::load;
+use super::verify::Seen;
+use crate::model::Timestamp;
+use crate::model::login::{LoginId, LoginSummary};
+use crate::model::page::{Cursor, Page, PageLimit, RECORDS_PER_PAGE};
+use crate::model::permission::Scope;
+use crate::model::session::{Session, SessionId};
+use crate::store::{OpError, Refusal, SessionFilter, StoreError};
+
+/// Starts the cursors of session lists; the id of the last session that was looked at follows.
+const CURSOR: u8 = b's';
+
+/// A page that somebody asks for.
+pub(super) struct Listing {
+    filter: SessionFilter,
+    scope: Scope,
+    limit: PageLimit,
+    before: Option<Id>,
+}
+
+type IdResult = Result<Id, StoreError>;
+
+impl Listing {
+    pub(super) fn new(
+        filter: &SessionFilter,
+        scope: &Scope,
+        limit: PageLimit,
+        cursor: Option<&Cursor>,
+    ) -> Result<Self, OpError> {
+        let before = match cursor.map(|cursor| cursor.place()) {
+            None => None,
+            Some([CURSOR, id @ ..]) => Some(Id::try_from(id).or(Err(Refusal::CursorInvalid))?),
+            Some(_) => return Err(Refusal::CursorInvalid.into()),
+        };
+        Ok(Self {
+            filter: filter.clone(),
+            scope: scope.clone(),
+            limit,
+            before,
+        })
+    }
+
+    pub(super) fn read(&self, shared: &Shared) -> Result<Page<Session>, StoreError> {
+        let now = shared.now();
+        let read = shared.read()?;
+        let sessions = read.open_table(SESSIONS)?;
+        let mut ids = self.ids(&read, &sessions)?.peekable();
+        let mut items = Vec::new();
+        let mut last = None;
+        for id in ids.by_ref().take(RECORDS_PER_PAGE) {
+            let id = id?;
+            last = Some(id);
+            if let Some(session) = self.wanted(shared, &sessions, id, now)? {
+                items.push(session);
+            }
+            if items.len() == self.limit.get() {
+                break;
+            }
+        }
+        let more = ids.next().transpose()?.is_some();
+        let next = last.filter(|_| more).map(|id| {
+            let mut place = vec![CURSOR];
+            place.extend(id);
+            Cursor::new(place)
+        });
+        Ok(Page { items, next })
+    }
+
+    /// The ids to look at, newest first.
+    fn ids<'a>(
+        &self,
+        read: &ReadTransaction,
+        sessions: &'a ReadOnlyTable<&'static Id, Bytes>,
+    ) -> Result<Box<dyn Iterator<Item = IdResult> + 'a>, StoreError> {
+        let before = self.before.unwrap_or(LAST_ID);
+        let before = &before;
+        Ok(match &self.filter.login_id {
+            None => {
+                let range = sessions.range::<&Id>(..before)?;
+                Box::new(range.rev().map(|row| Ok(*row?.0.value())))
+            }
+            Some(login_id) => {
+                let login = login_key(login_id);
+                let range = read
+                    .open_table(LOGINS)?
+                    .range((&login, &FIRST_ID)..(&login, before))?;
+                Box::new(range.rev().map(|row| Ok(*row?.0.value().1)))
+            }
+        })
+    }
+
+    fn wanted(
+        &self,
+        shared: &Shared,
+        sessions: &ReadOnlyTable<&'static Id, Bytes>,
+        id: Id,
+        now: Timestamp,
+    ) -> Result<Option<Session>, StoreError> {
+        let live = live(shared, sessions, id, now)?;
+        Ok(live
+            .filter(|stored| self.scope.covers(&stored.record.session.service_id))
+            .map(|stored| shared.shown(stored, now))
+            .filter(|session| self.filter.matches(session)))
+    }
+}
+
+/// How many sessions are live: all that are stored, without those that are over and not yet swept.
+pub(super) fn count(shared: &Shared) -> Result<u64, StoreError> {
+    let now = shared.now();
+    let read = shared.read()?;
+    let sessions = read.open_table(SESSIONS)?;
+    let mut live_sessions = sessions.len()?;
+    let due = read.open_table(EXPIRY)?;
+    for entry in due.range((0, &FIRST_ID)..=(now.sort_key(), &LAST_ID))? {
+        let key = entry?.0;
+        let (_, id) = key.value();
+        if live(shared, &sessions, *id, now)?.is_none() {
+            live_sessions = live_sessions.saturating_sub(1);
+        }
+    }
+    Ok(live_sessions)
+}
+
+pub(super) fn login(shared: &Shared, login_id: LoginId) -> Result<LoginSummary, StoreError> {
+    let now = shared.now();
+    let read = shared.read()?;
+    let sessions = read.open_table(SESSIONS)?;
+    let login = login_key(&login_id);
+    let mut summary = LoginSummary {
+        login_id,
+        session_count: 0,
+        devices: Vec::new(),
+        last_active_at: None,
+        online: false,
+        banned_until: None,
+    };
+    let mut devices = BTreeSet::new();
+    let index = read.open_table(LOGINS)?;
+    for entry in index.range((&login, &FIRST_ID)..=(&login, &LAST_ID))? {
+        let key = entry?.0;
+        let (_, id) = key.value();
+        let Some(stored) = live(shared, &sessions, *id, now)? else {
+            continue;
+        };
+        let session = stored.record.session;
+        if session.login_id == summary.login_id {
+            summary.session_count += 1;
+            summary.online |= session.connection_id.is_some();
+            summary.last_active_at = summary.last_active_at.max(Some(session.last_active_at));
+            devices.extend(session.device);
+        }
+    }
+    summary.devices = devices.into_iter().collect();
+    Ok(summary)
+}
+
+/// The session with this id, unless it is over.
+fn live(
+    shared: &Shared,
+    sessions: &ReadOnlyTable<&'static Id, Bytes>,
+    id: Id,
+    now: Timestamp,
+) -> Result<Option<StoredSession>, StoreError> {
+    let stored = load(sessions, SessionId::from_bytes(id))?;
+    let seen = stored.map(|stored| Seen::new(shared, stored).stored);
+    Ok(seen.filter(|stored| stored.record.expired(now).is_none()))
+}

@@ -1,0 +1,133 @@
+//! How records are stored: one byte for the format, then postcard. A record of a newer format is refused, and since
+//! every write of a record reads it first, it is never overwritten.
+
+use serde::de::DeserializeOwned;
+use serde::{Deserialize, Serialize};
+use thiserror::Error;
+
+use crate::model::Timestamp;
+use crate::model::attribute::{AttributeName, AttributeValue};
+use crate::model::event::Fact;
+use crate::model::record::SessionRecord;
+use crate::model::service::ServiceRecord;
+use crate::model::session::{SessionId, Tombstone};
+use crate::store::{Cause, StoreError};
+
+/// The format of every kind of record.
+const FORMAT: u8 = 1;
+
+/// A live session, and where its entry in the expiry index stands: at its expiry or before it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) struct StoredSession {
+    pub(super) record: SessionRecord,
+    pub(super) indexed_at: Timestamp,
+}
+
+/// Something that is kept until a moment, at which the purge index has an entry for it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) struct Kept<T> {
+    pub(super) until: Timestamp,
+    pub(super) value: T,
+}
+
+/// An event and when it was appended: an expiry tells of a moment before that.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) struct StoredEvent {
+    pub(super) appended_at: Timestamp,
+    pub(super) fact: Fact,
+}
+
+/// What an operation with a mark did.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) enum Effect {
+    /// It opened a session.
+    Created {
+        session_id: SessionId,
+        evicted: Vec<SessionId>,
+    },
+    /// It wrote to a session; an increment has made this value.
+    Written {
+        session_id: SessionId,
+        inserted: bool,
+        made: Option<(AttributeName, AttributeValue)>,
+    },
+}
+
+/// An idempotency key in use.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) struct StoredClaim {
+    pub(super) fingerprint: [u8; 32],
+    pub(super) sealed_draw: Vec<u8>,
+    pub(super) lease_until: Timestamp,
+    pub(super) sealed_answer: Option<Vec<u8>>,
+}
+
+/// A kind of record.
+pub(super) trait Stored: Serialize + DeserializeOwned {
+    /// What errors call it.
+    const NAME: &'static str;
+}
+
+impl Stored for StoredSession {
+    const NAME: &'static str = "session";
+}
+
+impl Stored for Kept<Tombstone> {
+    const NAME: &'static str = "tombstone";
+}
+
+impl Stored for Kept<Effect> {
+    const NAME: &'static str = "mark";
+}
+
+impl Stored for Kept<StoredClaim> {
+    const NAME: &'static str = "claim";
+}
+
+impl Stored for StoredEvent {
+    const NAME: &'static str = "event";
+}
+
+impl Stored for ServiceRecord {
+    const NAME: &'static str = "service";
+}
+
+/// What is wrong with the bytes of a record, beyond what postcard says.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
+pub(super) enum Damage {
+    #[error("it is empty")]
+    Empty,
+    #[error("its format is none that ever was")]
+    Format,
+    #[error("bytes follow its end")]
+    Tail,
+    #[error("it names another key than it is stored under")]
+    Key,
+}
+
+pub(super) fn corrupt<T: Stored>(cause: impl Into<Cause>) -> StoreError {
+    StoreError::Corrupt {
+        record: T::NAME,
+        cause: cause.into(),
+    }
+}
+
+pub(super) fn encode<T: Stored>(record: &T) -> Result<Vec<u8>, StoreError> {
+    postcard::to_extend(record, vec![FORMAT]).map_err(corrupt::<T>)
+}
+
+pub(super) fn decode<T: Stored>(bytes: &[u8]) -> Result<T, StoreError> {
+    match bytes.split_first() {
+        None => Err(corrupt::<T>(Damage::Empty)),
+        Some((&FORMAT, body)) => match postcard::take_from_bytes(body) {
+            Ok((record, [])) => Ok(record),
+            Ok(_) => Err(corrupt::<T>(Damage::Tail)),
+            Err(error) => Err(corrupt::<T>(error)),
+        },
+        Some((&format, _)) if format > FORMAT => Err(StoreError::NewerFormat {
+            record: T::NAME,
+            format,
+        }),
+        Some(_) => Err(corrupt::<T>(Damage::Format)),
+    }
+}

@@ -1,0 +1,139 @@
+//! The session contract, operation by operation; what each does stands in the module of its topic.
+
+use std::time::Duration;
+
+use async_trait::async_trait;
+
+use super::{EmbeddedStore, changes, create, ends, lists, sweep, verify};
+use crate::model::Timestamp;
+use crate::model::login::{LoginId, LoginSummary};
+use crate::model::page::{Cursor, Page, PageLimit};
+use crate::model::permission::Scope;
+use crate::model::record::SessionChange;
+use crate::model::session::{ConnectionStats, EndReason, Session, SessionId};
+use crate::model::token::PresentedToken;
+use crate::store::{
+    Access, Changed, Created, EndAll, EndOutcome, Lookup, NewSession, OpError, SessionFilter,
+    SessionStore, StoreError, Target, Touch, Verified,
+};
+
+#[async_trait]
+impl SessionStore for EmbeddedStore {
+    fn now(&self) -> Timestamp {
+        self.shared.now()
+    }
+
+    async fn check(&self) -> Result<(), StoreError> {
+        self.shared.read()?;
+        self.writer.write(|_txn| Ok(())).await
+    }
+
+    async fn create(&self, new: NewSession) -> Result<Created, OpError> {
+        self.writer
+            .operate(move |txn| create::create(txn, new))
+            .await
+    }
+
+    async fn find(
+        &self,
+        session_id: SessionId,
+        scope: &Scope,
+    ) -> Result<Lookup<Session>, StoreError> {
+        verify::find(&self.shared, session_id, scope)
+    }
+
+    async fn find_by_token(
+        &self,
+        token: &PresentedToken,
+        touch: Touch,
+    ) -> Result<Lookup<Verified>, StoreError> {
+        match verify::find_by_token(&self.shared, token, touch)? {
+            verify::Found::Answer(answer) => Ok(answer),
+            verify::Found::TouchFirst(session_id) => {
+                let hash = token.hash;
+                self.writer
+                    .write(move |txn| verify::touch_first(txn, session_id, hash))
+                    .await
+            }
+        }
+    }
+
+    async fn change(&self, target: Target, change: SessionChange) -> Result<Changed, OpError> {
+        self.writer
+            .operate(move |txn| changes::change(txn, &target, change))
+            .await
+    }
+
+    async fn refresh(&self, target: Target, ttl: Option<Duration>) -> Result<Session, OpError> {
+        self.writer
+            .operate(move |txn| changes::refresh(txn, &target, ttl))
+            .await
+    }
+
+    async fn heartbeat(
+        &self,
+        target: Target,
+        stats: Option<ConnectionStats>,
+    ) -> Result<Session, OpError> {
+        self.writer
+            .operate(move |txn| changes::heartbeat(txn, &target, stats))
+            .await
+    }
+
+    async fn end(&self, target: Target, reason: EndReason) -> Result<EndOutcome, OpError> {
+        self.writer
+            .operate(move |txn| ends::end(txn, &target, reason))
+            .await
+    }
+
+    async fn revoke(&self, token: &PresentedToken, access: &Access) -> Result<(), StoreError> {
+        let (token, access) = (*token, access.clone());
+        self.writer
+            .write(move |txn| ends::revoke(txn, &token, &access))
+            .await
+    }
+
+    async fn end_all(&self, which: EndAll, access: &Access) -> Result<Vec<SessionId>, StoreError> {
+        let mut plan = ends::Plan::new(which, access.clone());
+        loop {
+            plan = self.writer.write(move |txn| plan.step(txn)).await?;
+            if plan.is_done() {
+                return Ok(plan.into_ended());
+            }
+        }
+    }
+
+    async fn list(
+        &self,
+        filter: &SessionFilter,
+        scope: &Scope,
+        limit: PageLimit,
+        cursor: Option<&Cursor>,
+    ) -> Result<Page<Session>, OpError> {
+        let listing = lists::Listing::new(filter, scope, limit, cursor)?;
+        Ok(self.scan(move |shared| listing.read(shared)).await?)
+    }
+
+    async fn count(&self, login_id: Option<&LoginId>) -> Result<u64, StoreError> {
+        let login_id = login_id.cloned();
+        self.scan(move |shared| match login_id {
+            None => lists::count(shared),
+            Some(login_id) => lists::login(shared, login_id).map(|login| login.session_count),
+        })
+        .await
+    }
+
+    async fn login(&self, login_id: &LoginId) -> Result<LoginSummary, StoreError> {
+        let login_id = login_id.clone();
+        self.scan(move |shared| lists::login(shared, login_id))
+            .await
+    }
+
+    async fn sweep(&self) -> Result<bool, StoreError> {
+        let swept = self.writer.write(sweep::sweep).await?;
+        match swept.unreadable {
+            None => Ok(swept.more),
+            Some(error) => Err(error),
+        }
+    }
+}

@@ -1,0 +1,137 @@
+//! Cleaning in bounded steps: sessions that are over end, and what was kept long enough goes.
+
+use redb::ReadableTable;
+
+use super::record::{Effect, Kept, StoredClaim, StoredEvent, decode};
+use super::tables::{FIRST_ID, Hash, Id, LAST_ID, kind, meta};
+use super::txn::{Txn, row};
+use crate::model::session::SessionId;
+use crate::store::StoreError;
+
+/// Records that one step looks at.
+const STEP: usize = 500;
+
+/// What one step did.
+#[derive(Debug, Default)]
+pub(super) struct Swept {
+    /// Whether the step had too little room.
+    pub(super) more: bool,
+    /// Why a record was passed over. It stays as it is, and the rest was swept.
+    pub(super) unreadable: Option<StoreError>,
+}
+
+pub(super) fn sweep(txn: &mut Txn<'_>) -> Result<Swept, StoreError> {
+    let mut swept = Swept::default();
+    let mut room = STEP;
+    room -= end_expired(txn, room, &mut swept)?;
+    room -= purge(txn, room, &mut swept)?;
+    room -= trim_events(txn, room)?;
+    swept.more = room == 0;
+    Ok(swept)
+}
+
+impl Swept {
+    /// Takes note of a record that cannot be read; any other error stays one.
+    fn pass_over<T>(&mut self, result: Result<T, StoreError>) -> Result<Option<T>, StoreError> {
+        match result {
+            Ok(value) => Ok(Some(value)),
+            Err(error @ (StoreError::Corrupt { .. } | StoreError::NewerFormat { .. })) => {
+                self.unreadable = Some(error);
+                Ok(None)
+            }
+            Err(error) => Err(error),
+        }
+    }
+}
+
+/// Ends what is expired, and moves the entries of what turns out to live longer.
+fn end_expired(txn: &mut Txn<'_>, room: usize, swept: &mut Swept) -> Result<usize, StoreError> {
+    let due = (0, &FIRST_ID)..=(txn.now.sort_key(), &LAST_ID);
+    let mut ids: Vec<Id> = Vec::new();
+    for entry in txn.expiry.range(due)?.take(room) {
+        ids.push(*entry?.0.value().1);
+    }
+    for id in &ids {
+        let loaded = txn.load(SessionId::from_bytes(*id));
+        let Some(Some(mut stored)) = swept.pass_over(loaded)? else {
+            continue;
+        };
+        match stored.record.expired(txn.now) {
+            Some((reason, at)) => {
+                txn.end(&stored, reason, at, None)?;
+            }
+            None => {
+                txn.reindex(&mut stored)?;
+                txn.put(&stored)?;
+            }
+        }
+    }
+    Ok(ids.len())
+}
+
+/// Removes tombstones, marks and claims whose time is over.
+fn purge(txn: &mut Txn<'_>, room: usize, swept: &mut Swept) -> Result<usize, StoreError> {
+    let none: &[u8] = &[];
+    let due = (0, 0, none)..(txn.now.sort_key().saturating_add(1), 0, none);
+    let mut entries = Vec::new();
+    for entry in txn.purge.range(due)?.take(room) {
+        let entry = entry?.0;
+        let (at, kind, key) = entry.value();
+        entries.push((at, kind, key.to_vec()));
+    }
+    for (at, kind, key) in &entries {
+        let purged = purge_one(txn, *kind, key);
+        if swept.pass_over(purged)?.is_some() {
+            txn.writes();
+            txn.purge.remove((*at, *kind, key.as_slice()))?;
+        }
+    }
+    Ok(entries.len())
+}
+
+/// A mark or claim may have been made anew since the entry was: then it has another entry of its own.
+fn purge_one(txn: &mut Txn<'_>, kind: u8, key: &[u8]) -> Result<(), StoreError> {
+    if let (kind::TOMBSTONE, Ok(id)) = (kind, key.try_into()) {
+        return txn.forget(SessionId::from_bytes(id));
+    }
+    let Ok(key) = <&Hash>::try_from(key) else {
+        return Ok(());
+    };
+    let until = match kind {
+        kind::MARK => row::<Kept<Effect>>(txn.marks.get(key)?)?.map(|kept| kept.until),
+        kind::CLAIM => row::<Kept<StoredClaim>>(txn.claims.get(key)?)?.map(|kept| kept.until),
+        _ => None,
+    };
+    if until.is_none_or(|until| txn.now < until) {
+        return Ok(());
+    }
+    txn.writes();
+    if kind == kind::MARK {
+        txn.marks.remove(key)?;
+    } else {
+        txn.claims.remove(key)?;
+    }
+    Ok(())
+}
+
+/// Removes events that were kept long enough, from the oldest on.
+fn trim_events(txn: &mut Txn<'_>, room: usize) -> Result<usize, StoreError> {
+    let retention = txn.shared.settings.event_retention;
+    let mut over = Vec::new();
+    for entry in txn.events.iter()?.take(room) {
+        let (number, bytes) = entry?;
+        let event: StoredEvent = decode(bytes.value())?;
+        if txn.now < event.appended_at.plus(retention) {
+            break;
+        }
+        over.push(number.value());
+    }
+    for number in &over {
+        txn.writes();
+        txn.events.remove(number)?;
+    }
+    if let Some(last) = over.last() {
+        txn.meta.insert(meta::TRIMMED, last)?;
+    }
+    Ok(over.len())
+}

@@ -1,0 +1,92 @@
+//! The tables of the file and the shape of their keys. Keys hold hashes and session ids, never names, but for the ids
+//! of services.
+
+use redb::{ReadTransaction, TableDefinition, TableError, WriteTransaction};
+
+use crate::model::login::LoginId;
+
+/// The bytes of a session id.
+pub(super) type Id = [u8; 16];
+/// A SHA-256 digest.
+pub(super) type Hash = [u8; 32];
+/// The login's hash and the session id: the sessions of a login stand together, in the order of their ids.
+pub(super) type LoginKey = (&'static Id, &'static Id);
+/// Milliseconds and a session id.
+pub(super) type ExpiryKey = (u64, &'static Id);
+/// Milliseconds, the kind of record (see [`kind`]) and its key.
+pub(super) type PurgeKey = (u64, u8, &'static [u8]);
+/// An encoded record.
+pub(super) type Bytes = &'static [u8];
+
+pub(super) const SESSIONS: TableDefinition<'static, &'static Id, Bytes> =
+    TableDefinition::new("sessions");
+pub(super) const TOMBSTONES: TableDefinition<'static, &'static Id, Bytes> =
+    TableDefinition::new("tombstones");
+pub(super) const LOGINS: TableDefinition<'static, LoginKey, ()> = TableDefinition::new("logins");
+pub(super) const EXPIRY: TableDefinition<'static, ExpiryKey, ()> = TableDefinition::new("expiry");
+pub(super) const TOKENS: TableDefinition<'static, &'static Hash, &'static Id> =
+    TableDefinition::new("tokens");
+pub(super) const EVENTS: TableDefinition<'static, u64, Bytes> = TableDefinition::new("events");
+pub(super) const SERVICES: TableDefinition<'static, &'static str, Bytes> =
+    TableDefinition::new("services");
+pub(super) const CLAIMS: TableDefinition<'static, &'static Hash, Bytes> =
+    TableDefinition::new("claims");
+pub(super) const MARKS: TableDefinition<'static, &'static Hash, Bytes> =
+    TableDefinition::new("marks");
+pub(super) const PURGE: TableDefinition<'static, PurgeKey, ()> = TableDefinition::new("purge");
+pub(super) const META: TableDefinition<'static, &'static str, u64> = TableDefinition::new("meta");
+
+/// Keys of the table `meta`.
+pub(super) mod meta {
+    /// The format of the tables.
+    pub(in super::super) const FORMAT: &str = "format";
+    /// The last event that is no longer kept.
+    pub(in super::super) const TRIMMED: &str = "events_trimmed";
+}
+
+/// The format of the tables that this version reads and writes.
+pub(super) const FORMAT: u64 = 1;
+
+/// What an entry of the purge index speaks of.
+pub(super) mod kind {
+    pub(in super::super) const TOMBSTONE: u8 = 0;
+    pub(in super::super) const MARK: u8 = 1;
+    pub(in super::super) const CLAIM: u8 = 2;
+}
+
+pub(super) const FIRST_ID: Id = [0; 16];
+pub(super) const LAST_ID: Id = [u8::MAX; 16];
+
+/// The part of a login's digest that its keys start with; records are compared with the whole login id.
+pub(super) fn login_key(login_id: &LoginId) -> Id {
+    let mut key = [0; 16];
+    for (slot, byte) in key.iter_mut().zip(login_id.digest()) {
+        *slot = byte;
+    }
+    key
+}
+
+/// Makes every table, so that readers find them.
+pub(super) fn create_all(txn: &WriteTransaction) -> Result<(), TableError> {
+    txn.open_table(SESSIONS)?;
+    txn.open_table(TOMBSTONES)?;
+    txn.open_table(LOGINS)?;
+    txn.open_table(EXPIRY)?;
+    txn.open_table(TOKENS)?;
+    txn.open_table(EVENTS)?;
+    txn.open_table(SERVICES)?;
+    txn.open_table(CLAIMS)?;
+    txn.open_table(MARKS)?;
+    txn.open_table(PURGE)?;
+    txn.open_table(META)?.insert(meta::FORMAT, FORMAT)?;
+    Ok(())
+}
+
+/// The format that is stored; none in a new file.
+pub(super) fn stored_format(txn: &ReadTransaction) -> Result<Option<u64>, TableError> {
+    match txn.open_table(META) {
+        Ok(table) => Ok(table.get(meta::FORMAT)?.map(|format| format.value())),
+        Err(TableError::TableDoesNotExist(_)) => Ok(None),
+        Err(error) => Err(error),
+    }
+}
