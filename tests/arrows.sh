@@ -5,41 +5,46 @@ cd "$(dirname "$0")/../src"
 
 broken=0
 
-# never RULE PATTERN PATH...: no line of the paths that exist may match the pattern.
+# never RULE PATTERN PATH...: no line of the paths, as far as they exist, may match the pattern.
 never() {
-    local rule=$1 pattern=$2 paths=() path
+    local paths=() path
     for path in "${@:3}"; do
         [ ! -e "$path" ] || paths+=("$path")
     done
     [ ${#paths[@]} -gt 0 ] || return 0
-    if grep -rnE --include='*.rs' "$pattern" "${paths[@]}"; then
-        echo "^ $rule" >&2
+    if grep -rnP --include='*.rs' "$2" "${paths[@]}"; then
+        echo "^ $1" >&2
         broken=1
     fi
 }
 
-# everywhere_but PATH...: all of src but these.
-everywhere_but() {
-    find . -name '*.rs' | grep -vE "^\./($(IFS='|' && echo "$*"))"
+# only ROOM ROOMS: of our own rooms the room uses no other than these, separated by `|`, and itself.
+only() {
+    never "$1 uses no room but ${2//|/, }" "\\bcrate::(?!($1|$2)\\b)" "$1" "$1.rs"
 }
 
-readonly web='\b(axum|axum_extra|http|http_body_util|hyper|hyper_util|tower|tower_http)::'
-mapfile -t outside_store < <(everywhere_but store/)
-mapfile -t outside_config < <(everywhere_but 'config\.rs' config/)
+# everywhere_but PATTERN: the files of src whose path does not match.
+everywhere_but() {
+    find . -name '*.rs' | grep -vE "$1"
+}
 
-never 'the model knows no web framework' "$web" model
-never 'the store knows no web framework' "$web" store
+mapfile -t outside_store < <(everywhere_but '^./store/')
+mapfile -t outside_config < <(everywhere_but '^./config(/|\.rs$)')
+
+never 'model and store know no web framework' '\b(axum|axum_extra|http|http_body_util|hyper|hyper_util|tower|tower_http)::' model store
 never 'drivers stay in the store' '\b(deadpool|deadpool_redis|redb|redis|sqlx)::' "${outside_store[@]}"
-never 'only the configuration reads the environment' '\b(std::env|env::vars?|dotenvy::)' "${outside_config[@]}"
-never 'the model uses no other module' '\bcrate::(api|app|auth|cli|clock|config|draw|error|extract|online|proxy|server|state|store|telemetry)\b' model
-never 'the store uses the model and the clock' '\bcrate::(api|app|auth|cli|config|error|extract|online|proxy|server|state|telemetry)\b' store
-never 'no backend uses another' '\bstore::(cache|postgres|redis)\b' store/embedded
-never 'no backend uses another' '\bstore::(cache|embedded|postgres)\b' store/redis
-never 'no backend uses another' '\bstore::(cache|embedded|redis)\b' store/postgres
-never 'auth uses no api' '\bcrate::(api|app|cli|config|online|proxy|server|telemetry)\b' auth
-never 'what is served uses no configuration and no starter' '\bcrate::(app|cli|config|server|telemetry)\b' api proxy online
-never 'api, proxy and online do not use each other' '\bcrate::(online|proxy)\b' api
-never 'api, proxy and online do not use each other' '\bcrate::(api|online)\b' proxy
-never 'api, proxy and online do not use each other' '\bcrate::(api|proxy)\b' online
+never 'only config reads the environment' '\b(std::env\b|env::vars?(_os)?\b|dotenvy::)' "${outside_config[@]}"
+
+only model 'model'
+only clock 'model'
+only store 'model|clock'
+only auth 'model|store|clock|draw|error|extract|idempotency|state'
+only idempotency 'model|store|clock|auth|draw|error|extract|state'
+for room in api proxy online; do
+    only "$room" 'model|store|clock|auth|draw|error|extract|idempotency|state'
+done
+for backend in cache embedded postgres redis; do
+    never "$backend uses no other backend" "\\bstore::(?!$backend\\b)(cache|embedded|postgres|redis)\\b" "store/$backend"
+done
 
 exit "$broken"

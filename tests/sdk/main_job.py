@@ -7,20 +7,20 @@ from http import HTTPStatus
 from session_gateway import AuthenticatedClient
 from session_gateway.api.attributes import merge_attributes
 from session_gateway.api.logins import end_login_sessions, find_login, list_login_sessions
-from session_gateway.api.services import create_service
+from session_gateway.api.services import register_service
 from session_gateway.api.sessions import create_session, find_session
 from session_gateway.api.tokens import verify_token
 from session_gateway.models import (
     AttributePatch,
     Attributes,
-    CreatedService,
     CreatedSession,
-    CreateServiceRequest,
     CreateSessionRequest,
     EndedSessions,
     EndReason,
     LoginSummary,
     Problem,
+    RegisterService,
+    ServiceCredentials,
     Session,
     SessionAttributes,
     SessionPage,
@@ -42,8 +42,8 @@ def expect(kind, answer):
 
 
 def register(admin, service_id, permissions):
-    request = CreateServiceRequest(service_id=service_id, service_name=service_id, permissions=permissions)
-    created = expect(CreatedService, create_service.sync(client=admin, body=request))
+    request = RegisterService(service_id=service_id, service_name=service_id, permissions=permissions)
+    created = expect(ServiceCredentials, register_service.sync(client=admin, body=request))
     assert created.service.permissions == permissions
     return client(service_id, created.secret)
 
