@@ -38,7 +38,7 @@ def quick_start_answers_as_written(binary):
     text = (ROOT / "README.md").read_text()
     commands = "".join(fenced(text, "bash"))
     with running_gateway(binary) as (url, secret):
-        answered = run("bash", "-euo", "pipefail", "-c", commands, SGW=url, ADMIN=f"admin:{secret}")
+        answered = run("bash", "-euo", "pipefail", "-c", commands, GATEWAY=url, SGW_ADMIN_SECRET=secret)
     written = documents("".join(fenced(text, "json")))
     if documents(answered) != written:
         raise Failed(f"the commands of the README answer:\n{answered}")
