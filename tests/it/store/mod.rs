@@ -1,0 +1,34 @@
+//! The stores against their contract: cases that every backend must pass to the letter, and what is told of the
+//! embedded store alone.
+
+/// Runs each case, an `async fn(&Backend)`, on every backend.
+macro_rules! contract {
+    ($($case:ident),+ $(,)?) => {
+        contract!(in_memory: $($case),+);
+        contract!(embedded: $($case),+);
+    };
+    ($backend:ident: $($case:ident),+) => {
+        mod $backend {
+            $(
+                #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+                async fn $case() {
+                    super::$case(&crate::store::backend::Backend::$backend()).await;
+                }
+            )+
+        }
+    };
+}
+
+mod backend;
+
+mod claims;
+mod ends;
+mod expiry;
+mod feed;
+mod limits;
+mod lists;
+mod repetitions;
+mod services;
+mod sessions;
+mod touches;
+mod values;
