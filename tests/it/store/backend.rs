@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
+use super::audit;
 use session_gateway::clock::SettableClock;
 use session_gateway::model::Timestamp;
 use session_gateway::model::attribute::{
@@ -47,7 +48,7 @@ pub const SETTINGS: EmbeddedSettings = EmbeddedSettings {
 pub struct Backend {
     pub stores: Stores,
     pub clock: Arc<SettableClock>,
-    _dir: Option<TempDir>,
+    dir: Option<TempDir>,
 }
 
 impl Backend {
@@ -57,7 +58,7 @@ impl Backend {
         Self {
             stores: stores.unwrap(),
             clock,
-            _dir: None,
+            dir: None,
         }
     }
 
@@ -67,7 +68,7 @@ impl Backend {
         Self {
             stores: open_dir(dir.path(), &clock),
             clock,
-            _dir: Some(dir),
+            dir: Some(dir),
         }
     }
 
@@ -75,7 +76,16 @@ impl Backend {
         Self {
             stores,
             clock,
-            _dir: None,
+            dir: None,
+        }
+    }
+
+    /// Closes the store and checks what is on the disk, where there is one.
+    pub fn close(self) {
+        drop(self.stores);
+        if let Some(dir) = self.dir {
+            let db = redb::Database::open(dir.path().join("sessions.redb")).unwrap();
+            audit::check(&db);
         }
     }
 
