@@ -6,8 +6,9 @@ use async_trait::async_trait;
 use redb::ReadableTable;
 
 use super::record::encode;
+use super::rows::row;
 use super::tables::SERVICES;
-use super::txn::{Txn, row};
+use super::txn::Txn;
 use super::{EmbeddedStore, Shared};
 use crate::model::event::{Change, Fact, ServiceChange};
 use crate::model::page::{Cursor, Page, PageLimit};
