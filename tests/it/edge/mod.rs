@@ -3,5 +3,6 @@
 mod answers;
 mod connections;
 mod drain;
+mod routes;
 mod server;
 mod sweeping;

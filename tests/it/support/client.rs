@@ -57,6 +57,14 @@ impl Client {
         }
     }
 
+    /// The same service, calling the gateway at another address.
+    pub(crate) fn at(&self, address: SocketAddr) -> Self {
+        Self {
+            authorization: self.authorization.clone(),
+            ..Self::tcp(address)
+        }
+    }
+
     pub(crate) fn get(&self, path: impl Into<String>) -> Call {
         self.call(Method::GET, path)
     }
