@@ -85,16 +85,97 @@ async fn every_operation_asks_for_credentials() {
     }
 }
 
+/// The permission table of the contract, row by row.
+const PERMISSIONS: &[(&str, &str, Option<&str>)] = &[
+    ("POST", "/v1/services", Some("service.manage")),
+    ("GET", "/v1/services", Some("service.read")),
+    ("GET", "/v1/services/{service_id}", Some("service.read")),
+    ("PATCH", "/v1/services/{service_id}", Some("service.manage")),
+    (
+        "DELETE",
+        "/v1/services/{service_id}",
+        Some("service.manage"),
+    ),
+    (
+        "POST",
+        "/v1/services/{service_id}/rotate-secret",
+        Some("service.manage"),
+    ),
+    ("GET", "/v1/whoami", None),
+    ("POST", "/v1/sessions", Some("session.create")),
+    ("GET", "/v1/sessions", Some("session.read")),
+    ("GET", "/v1/sessions/{session_id}", Some("session.read")),
+    ("PATCH", "/v1/sessions/{session_id}", Some("session.update")),
+    (
+        "DELETE",
+        "/v1/sessions/{session_id}",
+        Some("session.delete"),
+    ),
+    (
+        "POST",
+        "/v1/sessions/{session_id}/refresh",
+        Some("session.update"),
+    ),
+    (
+        "POST",
+        "/v1/sessions/{session_id}/heartbeat",
+        Some("session.update"),
+    ),
+    (
+        "GET",
+        "/v1/sessions/{session_id}/attributes",
+        Some("attribute.read"),
+    ),
+    (
+        "PATCH",
+        "/v1/sessions/{session_id}/attributes",
+        Some("attribute.write"),
+    ),
+    (
+        "GET",
+        "/v1/sessions/{session_id}/attributes/{name}",
+        Some("attribute.read"),
+    ),
+    (
+        "PUT",
+        "/v1/sessions/{session_id}/attributes/{name}",
+        Some("attribute.write"),
+    ),
+    (
+        "DELETE",
+        "/v1/sessions/{session_id}/attributes/{name}",
+        Some("attribute.write"),
+    ),
+    (
+        "POST",
+        "/v1/sessions/{session_id}/attributes/{name}/increment",
+        Some("attribute.write"),
+    ),
+    ("GET", "/v1/logins/{login_id}", Some("login.read")),
+    (
+        "GET",
+        "/v1/logins/{login_id}/sessions",
+        Some("session.read"),
+    ),
+    (
+        "DELETE",
+        "/v1/logins/{login_id}/sessions",
+        Some("session.delete"),
+    ),
+    ("POST", "/v1/tokens/verify", Some("token.verify")),
+    ("POST", "/v1/tokens/introspect", Some("token.verify")),
+    ("POST", "/v1/tokens/revoke", Some("session.delete")),
+    ("GET", "/v1/events", Some("event.read")),
+];
+
 #[tokio::test]
-async fn every_operation_but_whoami_names_its_permission() {
+async fn every_operation_needs_the_permission_that_the_contract_says() {
     for operation in operations() {
-        let open = operation.permission().is_none();
-        assert_eq!(
-            open,
-            operation.name() == "find_caller",
-            "{}",
-            operation.name()
-        );
+        let row = PERMISSIONS
+            .iter()
+            .find(|(method, path, _)| *path == operation.path && operation.method == *method);
+        let (_, _, permission) = row.unwrap_or_else(|| panic!("no row: {}", operation.name()));
+        assert_eq!(operation.permission(), *permission, "{}", operation.name());
     }
 }
 
