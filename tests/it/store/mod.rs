@@ -37,6 +37,10 @@ mod touches;
 mod values;
 
 mod audit;
+mod crash;
 mod disk;
+mod faults;
+mod format;
+mod measure;
 mod property;
 mod reference;
