@@ -96,7 +96,9 @@ impl ServiceStore for EmbeddedStore {
 
 fn register(txn: &mut Txn<'_>, new: NewService, by: ServiceId) -> Result<Service, OpError> {
     match find(txn, &new.service_id)? {
-        Some(record) if record.secret == new.secret => return Ok(record.service),
+        Some(record) if new.mark.is_some() && record.secret == new.secret => {
+            return Ok(record.service);
+        }
         Some(_) => return Err(Refusal::ServiceExists.into()),
         None => {}
     }

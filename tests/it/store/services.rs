@@ -5,7 +5,7 @@ use session_gateway::model::page::Cursor;
 use session_gateway::model::permission::Permissions;
 use session_gateway::model::service::{Service, ServiceName, ServiceUpdate};
 use session_gateway::model::token::CredentialHash;
-use session_gateway::store::{NewService, Refusal};
+use session_gateway::store::{Mark, NewService, Refusal};
 
 use super::backend::{Backend, MINUTE, SECOND, limit, refusal, service};
 
@@ -26,6 +26,7 @@ fn draft(id: &str, secret: &str) -> NewService {
             .map(|text| text.parse().unwrap())
             .collect(),
         secret: hash(secret),
+        mark: Some(Mark([7; 32])),
     }
 }
 
@@ -70,10 +71,15 @@ async fn a_service_is_registered_once(b: &Backend) {
     assert!(record.accepts(&hash("first"), b.now()));
     b.advance(SECOND);
     assert_eq!(register(b, "shop").await, shop);
-    let other = services
-        .register(draft("shop", "other"), &service("admin"))
-        .await;
-    assert_eq!(refusal(other), Refusal::ServiceExists);
+    let other = draft("shop", "other");
+    let unmarked = NewService {
+        mark: None,
+        ..draft("shop", "first")
+    };
+    for again in [other, unmarked] {
+        let refused = services.register(again, &service("admin")).await;
+        assert_eq!(refusal(refused), Refusal::ServiceExists);
+    }
     assert_eq!(told(b).await, [ServiceChange::Registered]);
 }
 

@@ -1,6 +1,7 @@
 //! The application in process: no socket, a store in memory, and a clock that the test moves.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use session_gateway::app::app;
 use session_gateway::auth::{AdminCredential, Throttle};
