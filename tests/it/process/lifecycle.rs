@@ -140,3 +140,22 @@ async fn what_was_acknowledged_survives_a_kill() {
         .expect(200);
     assert_eq!(answer.json()["service_id"], "billing");
 }
+
+#[tokio::test]
+async fn without_file_descriptors_it_waits_and_is_back_when_there_are_some() {
+    let gateway = Launch::new().limit_open_files(64).start().await;
+    let mut connections = Vec::new();
+    for _ in 0..100 {
+        connections.push(TcpStream::connect(gateway.address()).await.unwrap());
+    }
+    gateway
+        .wait_for_stderr("connections cannot be accepted")
+        .await;
+    drop(connections);
+    gateway.nobody().get("/readyz").await.expect(200);
+    let told = gateway
+        .stderr()
+        .matches("connections cannot be accepted")
+        .count();
+    assert_eq!(told, 1, "{}", gateway.stderr());
+}
