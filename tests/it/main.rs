@@ -10,6 +10,7 @@
 
 mod api;
 mod auth;
+mod document;
 mod edge;
 mod idempotency;
 mod process;
