@@ -1,4 +1,4 @@
-//! The committed OpenAPI document is the one that the code makes.
+//! The committed document of the API is the one that the code makes.
 
 use session_gateway::app::openapi_document;
 use session_gateway::openapi::to_json;
