@@ -14,10 +14,8 @@ use serde::de::DeserializeOwned;
 
 use crate::error::{ApiError, FieldError};
 use crate::model::attribute::AttributeName;
+use crate::model::id::{LoginId, ServiceId, SessionId};
 use crate::model::json;
-use crate::model::login::LoginId;
-use crate::model::service::ServiceId;
-use crate::model::session::SessionId;
 use crate::store::Precondition;
 
 /// The most bytes of a body.

@@ -14,9 +14,10 @@ use crate::draw::Draw;
 use crate::error::{ApiError, Problem};
 use crate::extract::{IfMatch, Json, Patch, Path, etag};
 use crate::model::attribute::{AttributeName, AttributePatch, AttributeValue, Attributes};
+use crate::model::id::SessionId;
 use crate::model::permission::Permission;
 use crate::model::record::SessionChange;
-use crate::model::session::{Session, SessionId};
+use crate::model::session::Session;
 use crate::state::AppState;
 
 /// The routes of attributes.

@@ -13,11 +13,10 @@ use crate::extract::{Json, Query};
 use crate::model::Timestamp;
 use crate::model::attribute::AttributeName;
 use crate::model::event::{Change, Event, EventId, EventType, ServiceChange};
-use crate::model::login::LoginId;
+use crate::model::id::{LoginId, ServiceId, SessionId};
 use crate::model::page::Cursor;
 use crate::model::permission::Permission;
-use crate::model::service::ServiceId;
-use crate::model::session::{Device, EndReason, SessionId};
+use crate::model::session::{Device, EndReason};
 use crate::state::AppState;
 use crate::store::{EventPage, FeedPlace};
 

@@ -11,9 +11,10 @@ use super::sessions::SessionPage;
 use crate::auth::{Caller, guarded};
 use crate::error::ApiError;
 use crate::extract::{Json, Path, Query};
-use crate::model::login::{LoginId, LoginSummary};
+use crate::model::id::{LoginId, SessionId};
+use crate::model::login::LoginSummary;
 use crate::model::permission::Permission;
-use crate::model::session::{Device, EndReason, SessionId};
+use crate::model::session::{Device, EndReason};
 use crate::state::AppState;
 use crate::store::{EndAll, SessionFilter};
 

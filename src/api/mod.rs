@@ -12,8 +12,8 @@ use crate::auth::Caller;
 use crate::draw::Draw;
 use crate::error::{ApiError, FieldError};
 use crate::extract::IfMatch;
+use crate::model::id::SessionId;
 use crate::model::page::{Cursor, PageLimit};
-use crate::model::session::SessionId;
 use crate::state::AppState;
 use crate::store::Target;
 

@@ -14,9 +14,10 @@ use crate::auth::{Caller, guarded, open_to_any};
 use crate::draw::Draw;
 use crate::error::{ApiError, FieldError, Problem};
 use crate::extract::{Json, OptionalJson, Patch, Path, Query, location};
+use crate::model::id::ServiceId;
 use crate::model::page::{Cursor, Page, PageLimit};
 use crate::model::permission::{Permission, Permissions};
-use crate::model::service::{Service, ServiceId, ServiceName, ServiceUpdate};
+use crate::model::service::{Service, ServiceName, ServiceUpdate};
 use crate::model::token::ServiceSecret;
 use crate::state::AppState;
 use crate::store::NewService;
@@ -287,7 +288,7 @@ async fn rotate_service_secret(
     Path(service_id): Path<ServiceId>,
     OptionalJson(request): OptionalJson<RotateServiceSecret>,
 ) -> Result<Json<ServiceCredentials>, ApiError> {
-    if service_id.is_admin() && state.admin.0.is_some() {
+    if service_id.is_admin() && state.authenticator.admin.0.is_some() {
         return Err(ApiError::ServiceBuiltIn);
     }
     let grace = grace(request.grace_seconds)?;

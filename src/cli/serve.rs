@@ -10,7 +10,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::banner;
 use crate::app::app;
-use crate::auth::{AdminCredential, Throttle, ensure_admin};
+use crate::auth::{AdminCredential, ensure_admin};
 use crate::clock::{Clock, SystemClock};
 use crate::config::{Config, StoreLocation, StoreSettings};
 use crate::edge::install_panic_hook;
@@ -95,13 +95,7 @@ async fn run_until_told(config: &Config) -> Result<(), ServeError> {
     let admin = AdminCredential(secret);
     let made = ensure_admin(&stores, &admin).await;
     let made = made.map_err(ServeError::Admin)?;
-    let state = AppState {
-        stores,
-        lifetimes: config.lifetimes,
-        admin,
-        throttle: Arc::new(Throttle::default()),
-        draining: Draining::default(),
-    };
+    let state = AppState::new(stores, config.lifetimes, admin);
     let address = config.listener.listen;
     let bound = TcpListener::bind(address).await;
     let listener = bound.map_err(|source| ServeError::Listen { address, source })?;

@@ -15,14 +15,15 @@ use async_trait::async_trait;
 use crate::model::Timestamp;
 use crate::model::attribute::Attributes;
 use crate::model::event::{Event, EventType};
-use crate::model::login::{LoginId, LoginSummary};
+use crate::model::id::{LoginId, ServiceId, SessionId};
+use crate::model::login::LoginSummary;
 use crate::model::page::{Cursor, Page, PageLimit};
 use crate::model::permission::{Permissions, Scope};
 use crate::model::record::{SessionChange, SessionRecord};
-use crate::model::service::{Service, ServiceId, ServiceName, ServiceRecord, ServiceUpdate};
+use crate::model::service::{Service, ServiceName, ServiceRecord, ServiceUpdate};
 use crate::model::session::{
-    ConnectionId, ConnectionStats, Device, DeviceId, EndReason, ServerAddr, Session, SessionId,
-    SessionState, StoredToken, Tombstone, UserAgent,
+    ConnectionId, ConnectionStats, Device, DeviceId, EndReason, ServerAddr, Session, SessionState,
+    StoredToken, Tombstone, UserAgent,
 };
 use crate::model::token::{CredentialHash, PresentedToken};
 

@@ -8,8 +8,8 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use crate::model::Timestamp;
+use crate::model::id::SessionId;
 use crate::model::record::SessionRecord;
-use crate::model::session::SessionId;
 
 /// Parts with a lock of their own, so that verifications seldom meet.
 const SHARDS: usize = 16;

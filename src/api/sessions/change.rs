@@ -14,10 +14,11 @@ use crate::auth::Caller;
 use crate::draw::Draw;
 use crate::error::{ApiError, Problem};
 use crate::extract::{IfMatch, Patch, Path, Query};
+use crate::model::id::SessionId;
 use crate::model::record::{Field, SessionChange, SessionUpdate};
 use crate::model::session::{
-    ConnectionId, ConnectionStats, Device, DeviceId, EndReason, ServerAddr, Session, SessionId,
-    SessionState, UserAgent,
+    ConnectionId, ConnectionStats, Device, DeviceId, EndReason, ServerAddr, Session, SessionState,
+    UserAgent,
 };
 use crate::state::AppState;
 use crate::store::{EndOutcome, Refusal};

@@ -12,7 +12,8 @@ use crate::draw::Draw;
 use crate::error::ApiError;
 use crate::extract::{IfMatch, Json, OptionalJson, Path};
 use crate::model::Timestamp;
-use crate::model::session::{ConnectionStats, Session, SessionId, SessionState};
+use crate::model::id::SessionId;
+use crate::model::session::{ConnectionStats, Session, SessionState};
 use crate::state::AppState;
 
 /// How long a session is to live from now.

@@ -13,11 +13,10 @@ use crate::auth::Caller;
 use crate::error::ApiError;
 use crate::extract::{Json, Path, Query};
 use crate::model::Timestamp;
-use crate::model::login::LoginId;
+use crate::model::id::{LoginId, ServiceId, SessionId};
 use crate::model::page::Page;
 use crate::model::permission::Scope;
-use crate::model::service::ServiceId;
-use crate::model::session::{ConnectionId, Device, Session, SessionId, SessionState};
+use crate::model::session::{ConnectionId, Device, Session, SessionState};
 use crate::state::AppState;
 use crate::store::SessionFilter;
 

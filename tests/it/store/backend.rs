@@ -12,13 +12,12 @@ use session_gateway::model::attribute::{
     AttributeName, AttributePatch, AttributeValue, Attributes,
 };
 use session_gateway::model::event::{Change, Event, EventType};
-use session_gateway::model::login::LoginId;
+use session_gateway::model::id::{LoginId, ServiceId, SessionId};
 use session_gateway::model::page::PageLimit;
 use session_gateway::model::permission::Scope;
 use session_gateway::model::record::SessionChange;
-use session_gateway::model::service::ServiceId;
 use session_gateway::model::session::{
-    Device, EndReason, Ended, Session, SessionId, SessionState, StoredToken, TokenOrigin,
+    Device, EndReason, Ended, Session, SessionState, StoredToken, TokenOrigin,
 };
 use session_gateway::model::token::{CredentialHash, PresentedToken};
 use session_gateway::store::embedded::{EmbeddedSettings, EmbeddedStore};
@@ -298,7 +297,7 @@ pub(crate) fn merge(attributes: &[(&str, &str)]) -> SessionChange {
     let patch = attributes
         .iter()
         .map(|(name, json)| (attribute(name), value(json)));
-    SessionChange::MergeAttributes(AttributePatch::from_iter(patch))
+    SessionChange::MergeAttributes(patch.collect())
 }
 
 pub(crate) fn login_id(text: &str) -> LoginId {

@@ -1,10 +1,10 @@
 //! A disk that fails: a clear error, no more writes, never a wrong answer; and after a restart everything that was
 //! acknowledged.
 
+use session_gateway::model::id::SessionId;
 use std::sync::Arc;
 
 use session_gateway::clock::SettableClock;
-use session_gateway::model::session::SessionId;
 use session_gateway::store::embedded::{EmbeddedStore, OpenError};
 use session_gateway::store::{Lookup, OpError, StoreError, Touch};
 use tempfile::TempDir;

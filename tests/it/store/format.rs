@@ -4,8 +4,9 @@ use std::sync::Arc;
 
 use redb::{Database, ReadableDatabase, TableDefinition};
 use session_gateway::clock::SettableClock;
+use session_gateway::model::id::SessionId;
 use session_gateway::model::permission::Scope;
-use session_gateway::model::session::{DeviceId, SessionId, StoredToken, TokenOrigin, UserAgent};
+use session_gateway::model::session::{DeviceId, StoredToken, TokenOrigin, UserAgent};
 use session_gateway::model::token::CredentialHash;
 use session_gateway::store::embedded::{EmbeddedStore, OpenError};
 use session_gateway::store::{NewSession, OpError, StoreError};

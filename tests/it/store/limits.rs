@@ -1,6 +1,7 @@
 //! How many sessions a login may have.
 
-use session_gateway::model::session::{EndReason, SessionId};
+use session_gateway::model::id::SessionId;
+use session_gateway::model::session::EndReason;
 use session_gateway::store::{LimitPer, NewSession, Overflow, Refusal, SessionLimit};
 
 use super::backend::{Backend, IDLE, MINUTE, SECOND, device, draft, login_id, presented, service};

@@ -1,8 +1,9 @@
 //! Pages, counts, summaries.
 
+use session_gateway::model::id::SessionId;
 use session_gateway::model::page::{Cursor, RECORDS_PER_PAGE};
 use session_gateway::model::permission::Scope;
-use session_gateway::model::session::{ConnectionId, SessionId, SessionState};
+use session_gateway::model::session::{ConnectionId, SessionState};
 use session_gateway::store::{NewSession, Refusal, SessionFilter};
 
 use super::backend::{

@@ -10,9 +10,10 @@ use proptest::test_runner::{Config, TestRunner};
 use session_gateway::clock::SettableClock;
 use session_gateway::model::Timestamp;
 use session_gateway::model::event::{Change, Fact};
+use session_gateway::model::id::SessionId;
 use session_gateway::model::permission::Scope;
 use session_gateway::model::record::SessionChange;
-use session_gateway::model::session::{EndReason, Session, SessionId, SessionState};
+use session_gateway::model::session::{EndReason, Session, SessionState};
 use session_gateway::store::embedded::{EmbeddedSettings, EmbeddedStore};
 use session_gateway::store::{
     EndAll, EndOutcome, LimitPer, Lookup, NewSession, OpError, Overflow, Refusal, SessionFilter,
@@ -190,7 +191,7 @@ impl Place {
     }
 
     fn audit(&self) {
-        let mut builder = redb::Database::builder();
+        let builder = redb::Database::builder();
         let db = match self {
             Self::Memory(disk) => builder.create_with_backend(disk.clone()),
             Self::File(dir) => builder.open(dir.path().join("sessions.redb")),

@@ -4,7 +4,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use session_gateway::model::Timestamp;
-use session_gateway::model::session::{Device, EndReason, SessionId};
+use session_gateway::model::id::SessionId;
+use session_gateway::model::session::{Device, EndReason};
 use session_gateway::store::{LimitPer, NewSession, Overflow, SessionLimit};
 
 use super::backend::SETTINGS;

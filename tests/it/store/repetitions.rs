@@ -16,7 +16,7 @@ contract! {
     a_repetition_after_the_end_says_so,
 }
 
-fn marked(session_id: session_gateway::model::session::SessionId, byte: u8) -> Target {
+fn marked(session_id: session_gateway::model::id::SessionId, byte: u8) -> Target {
     Target {
         mark: mark(byte),
         ..target(session_id)

@@ -139,7 +139,7 @@ async fn a_use_does_not_undo_a_later_refresh(b: &Backend) {
 
 impl Backend {
     /// A write that moves no timer.
-    async fn put_nothing(&self, session_id: session_gateway::model::session::SessionId) {
+    async fn put_nothing(&self, session_id: session_gateway::model::id::SessionId) {
         let update = session_gateway::model::record::SessionUpdate::default();
         let change = session_gateway::model::record::SessionChange::Update(Box::new(update));
         let changed = self
