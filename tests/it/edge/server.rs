@@ -21,7 +21,7 @@ pub(super) fn settings() -> ServerSettings {
         drain_timeout: Duration::from_secs(10),
         deadlines: Deadlines {
             header: Duration::from_millis(400),
-            idle: Duration::from_millis(1200),
+            idle: Duration::from_secs(2),
             write: Duration::from_millis(400),
             linger: Duration::from_millis(400),
         },
