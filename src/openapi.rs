@@ -26,7 +26,7 @@ const DOCUMENT_PATH: &str = "/openapi.json";
             `X-Service-Id` and `X-Service-Secret`. Errors are RFC 9457 problem documents with a stable `code`. Every \
             answer carries `X-Request-Id`.",
         license(name = "MIT OR Apache-2.0", identifier = "MIT OR Apache-2.0"),
-        contact(name = "Session Gateway", url = "/docs")
+        contact(name = "The operator of this gateway")
     ),
     servers((url = "/", description = "This gateway")),
     tags(

@@ -10,6 +10,8 @@ use hyper_util::client::legacy::connect::HttpConnector;
 use hyper_util::rt::TokioExecutor;
 use thiserror::Error;
 
+use crate::edge::with_causes;
+
 /// The most bytes of an answer that are read: a full page of services fits.
 const MAX_ANSWER_BYTES: usize = 64 * 1024 * 1024;
 
@@ -18,9 +20,9 @@ const MAX_ANSWER_BYTES: usize = 64 * 1024 * 1024;
 pub(super) enum HttpError {
     #[error("no answer within {} ms", .0.as_millis())]
     TimedOut(Duration),
-    #[error("cannot connect: {0}")]
+    #[error("no connection: {}", with_causes(.0))]
     Connect(#[source] hyper_util::client::legacy::Error),
-    #[error("the answer broke off: {0}")]
+    #[error("the answer broke off: {}", with_causes(.0.as_ref()))]
     Answer(#[source] Box<dyn std::error::Error + Send + Sync>),
     #[error("the HTTP client does not start: {0}")]
     Runtime(#[source] std::io::Error),

@@ -1,10 +1,20 @@
 //! The gateway from outside: in process where a settable clock is needed, else as the real program on a real socket.
 
-#[cfg(test)]
+#![expect(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    reason = "what a test does not expect fails it"
+)]
+
 mod api;
-#[cfg(test)]
+mod auth;
+mod document;
 mod edge;
-#[cfg(test)]
+mod idempotency;
 mod process;
-#[cfg(test)]
+mod services;
+mod store;
 mod support;
+mod walk;

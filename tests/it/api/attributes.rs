@@ -15,7 +15,7 @@ async fn a_merge_patch_sets_merges_and_removes_in_one_step() {
     )
     .await;
     let patch = json!({"drop": null, "deep": {"a": null, "c": 3}, "new": [1, null]});
-    let answer = admin.patch(&session.at("/attributes")).json(&patch).await;
+    let answer = admin.patch(session.at("/attributes")).json(&patch).await;
     let expected = json!({"keep": 1, "deep": {"b": 2, "c": 3}, "new": [1, null]});
     assert_eq!(
         answer.value(200),
@@ -23,12 +23,12 @@ async fn a_merge_patch_sets_merges_and_removes_in_one_step() {
     );
     assert_eq!(answer.header("etag"), "\"2\"");
     admin
-        .patch(&session.at("/attributes"))
+        .patch(session.at("/attributes"))
         .text("application/merge-patch+json", r#"{"keep":null}"#)
         .await
         .value(200);
     assert_eq!(
-        admin.get(&session.at("/attributes")).await.value(200)["version"],
+        admin.get(session.at("/attributes")).await.value(200)["version"],
         3
     );
 }
@@ -43,7 +43,7 @@ async fn one_attribute_is_put_read_and_deleted_by_its_name() {
     admin.put(&path).json(&Value::Null).await.value(200);
     assert_eq!(admin.get(&path).await.value(200), Value::Null);
     assert_eq!(
-        admin.get(&session.at("/attributes")).await.value(200)["attributes"],
+        admin.get(session.at("/attributes")).await.value(200)["attributes"],
         json!({"a/b ä": null})
     );
     admin.delete(&path).await.expect(204);
@@ -54,7 +54,7 @@ async fn one_attribute_is_put_read_and_deleted_by_its_name() {
     admin.get(&path).await.problem(404, "attribute_not_found");
     for name in ["%00", "%0A", ".", "%2e%2e", &"x".repeat(129)] {
         let answer = admin
-            .put(&session.at(&format!("/attributes/{name}")))
+            .put(session.at(&format!("/attributes/{name}")))
             .json(&json!(1))
             .await;
         assert!(
@@ -63,7 +63,7 @@ async fn one_attribute_is_put_read_and_deleted_by_its_name() {
             answer.status.as_u16()
         );
     }
-    assert_eq!(admin.get(&session.path()).await.value(200)["version"], 4);
+    assert_eq!(admin.get(session.path()).await.value(200)["version"], 4);
 }
 
 #[tokio::test]
@@ -81,11 +81,11 @@ async fn values_come_back_exactly_as_they_were_written() {
         "\"𝄞é\"",
     ] {
         admin
-            .put(&session.at("/attributes/v"))
+            .put(session.at("/attributes/v"))
             .text("application/json", value)
             .await;
-        assert_eq!(admin.get(&session.at("/attributes/v")).await.text(), value);
-        let all = admin.get(&session.at("/attributes")).await.text();
+        assert_eq!(admin.get(session.at("/attributes/v")).await.text(), value);
+        let all = admin.get(session.at("/attributes")).await.text();
         assert!(all.contains(&format!("{{\"v\":{value}}}")), "{all}");
     }
 }
@@ -97,24 +97,24 @@ async fn limits_are_named_and_nothing_is_kept_of_what_breaks_them() {
     let session = open(&admin, json!({"login_id": "u"})).await;
     let text = |bytes: usize| json!("x".repeat(bytes - 2));
     admin
-        .put(&session.at("/attributes/big"))
+        .put(session.at("/attributes/big"))
         .json(&text(64 * 1024))
         .await
         .value(201);
     admin
-        .put(&session.at("/attributes/big"))
+        .put(session.at("/attributes/big"))
         .json(&text(64 * 1024 + 1))
         .await
         .problem(400, "invalid_request");
     for name in ["b", "c"] {
         admin
-            .put(&session.at(&format!("/attributes/{name}")))
+            .put(session.at(&format!("/attributes/{name}")))
             .json(&text(64 * 1024))
             .await
             .value(201);
     }
     admin
-        .put(&session.at("/attributes/d"))
+        .put(session.at("/attributes/d"))
         .json(&text(64 * 1024))
         .await
         .problem(400, "invalid_request");
@@ -123,12 +123,12 @@ async fn limits_are_named_and_nothing_is_kept_of_what_breaks_them() {
         .collect::<serde_json::Map<_, _>>()
         .into();
     admin
-        .patch(&session.at("/attributes"))
+        .patch(session.at("/attributes"))
         .json(&many)
         .await
         .value(200);
     let one_more = admin
-        .put(&session.at("/attributes/one-more"))
+        .put(session.at("/attributes/one-more"))
         .json(&json!(1))
         .await
         .problem(400, "invalid_request");
@@ -144,23 +144,20 @@ async fn limits_are_named_and_nothing_is_kept_of_what_breaks_them() {
         .problem(400, "invalid_request");
     let deep = format!("{}{}", "[".repeat(33), "]".repeat(33));
     admin
-        .put(&session.at("/attributes/deep"))
+        .put(session.at("/attributes/deep"))
         .text("application/json", deep.clone())
         .await
         .problem(400, "invalid_request");
     let fits = format!("{}{}", "[".repeat(32), "]".repeat(32));
+    admin.delete(session.at("/attributes/n0")).await.expect(204);
     admin
-        .delete(&session.at("/attributes/n0"))
-        .await
-        .expect(204);
-    admin
-        .put(&session.at("/attributes/deep"))
+        .put(session.at("/attributes/deep"))
         .text("application/json", fits.clone())
         .await
         .value(201);
     let huge = format!("\"{}\"", "x".repeat(256 * 1024));
     admin
-        .put(&session.at("/attributes/h"))
+        .put(session.at("/attributes/h"))
         .text("application/json", huge.clone())
         .await
         .problem(413, "payload_too_large");
@@ -185,7 +182,7 @@ async fn a_counter_counts_in_64_bits_or_says_that_it_cannot() {
         json!({"value": -2})
     );
     admin
-        .put(&session.at("/attributes/n"))
+        .put(session.at("/attributes/n"))
         .json(&json!(i64::MAX))
         .await
         .value(200);
@@ -196,7 +193,7 @@ async fn a_counter_counts_in_64_bits_or_says_that_it_cannot() {
         .problem(409, "attribute_not_a_number");
     for name in ["word", "half"] {
         let answer = admin
-            .post(&session.at(&format!("/attributes/{name}/increment")))
+            .post(session.at(&format!("/attributes/{name}/increment")))
             .json(&json!({"by": 1}))
             .await;
         answer.problem(409, "attribute_not_a_number");
@@ -233,7 +230,7 @@ async fn two_hundred_writers_side_by_side_lose_nothing() {
         });
     }
     writers.join_all().await;
-    let all = admin.get(&session.at("/attributes")).await.value(200);
+    let all = admin.get(session.at("/attributes")).await.value(200);
     assert_eq!(all["version"], 201);
     for n in 0..200 {
         assert_eq!(all["attributes"][format!("a{n}")], n);
@@ -275,7 +272,7 @@ async fn fifty_clients_count_to_a_thousand_by_compare_and_set() {
     }
     clients.join_all().await;
     assert_eq!(
-        admin.get(&session.at("/attributes/n")).await.value(200),
+        admin.get(session.at("/attributes/n")).await.value(200),
         1_000
     );
 }

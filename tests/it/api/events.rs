@@ -21,12 +21,12 @@ async fn each_change_is_one_event_with_names_and_never_values() {
     let admin = app.admin();
     let session = open(&admin, json!({"login_id": "u", "device": "web"})).await;
     admin
-        .put(&session.at("/attributes/color"))
+        .put(session.at("/attributes/color"))
         .json(&json!("indigo"))
         .await
         .value(201);
     admin
-        .patch(&session.path())
+        .patch(session.path())
         .json(&json!({"client_port": 7}))
         .await
         .value(200);
@@ -36,20 +36,20 @@ async fn each_change_is_one_event_with_names_and_never_values() {
         .await
         .value(200);
     admin
-        .post(&session.at("/refresh"))
+        .post(session.at("/refresh"))
         .json(&json!({}))
         .await
         .value(200);
     admin
-        .post(&session.at("/heartbeat"))
+        .post(session.at("/heartbeat"))
         .json(&json!({}))
         .await
         .value(200);
     admin
-        .delete(&format!("{}?reason=admin", session.path()))
+        .delete(format!("{}?reason=admin", session.path()))
         .await
         .expect(204);
-    admin.delete(&session.path()).await.expect(204);
+    admin.delete(session.path()).await.expect(204);
     let page = admin
         .get("/v1/events?types=session.created,session.changed,session.ended")
         .await
@@ -94,7 +94,7 @@ async fn a_place_in_the_feed_is_exact_and_an_event_id_is_one_too() {
         .value(200);
     let cursor = first["next_cursor"].as_str().unwrap();
     let rest = admin
-        .get(&format!("/v1/events?types=session.created&after={cursor}"))
+        .get(format!("/v1/events?types=session.created&after={cursor}"))
         .await
         .value(200);
     assert_eq!(
@@ -103,7 +103,7 @@ async fn a_place_in_the_feed_is_exact_and_an_event_id_is_one_too() {
     );
     let last = first["items"][1]["id"].as_str().unwrap();
     let after_event = admin
-        .get(&format!("/v1/events?types=session.created&after={last}"))
+        .get(format!("/v1/events?types=session.created&after={last}"))
         .await
         .value(200);
     assert_eq!(after_event["items"], rest["items"]);
@@ -116,7 +116,7 @@ async fn a_place_in_the_feed_is_exact_and_an_event_id_is_one_too() {
         "limit=0",
     ] {
         admin
-            .get(&format!("/v1/events?{query}"))
+            .get(format!("/v1/events?{query}"))
             .await
             .problem(400, "invalid_request");
     }
@@ -129,7 +129,7 @@ async fn expiry_is_one_event_at_the_moment_of_expiry() {
     let session = open(&admin, json!({"login_id": "u", "idle_timeout_seconds": 5})).await;
     app.pass(Duration::from_secs(60));
     admin
-        .get(&session.path())
+        .get(session.path())
         .await
         .problem(410, "session_ended");
     app.sweep().await;
@@ -157,7 +157,7 @@ async fn a_place_that_is_no_longer_kept_is_gone() {
     open(&admin, json!({"login_id": "u"})).await;
     app.sweep().await;
     admin
-        .get(&format!("/v1/events?after={first}"))
+        .get(format!("/v1/events?after={first}"))
         .await
         .problem(410, "cursor_expired");
     let kept = admin.get("/v1/events").await.value(200);

@@ -72,20 +72,20 @@ async fn log_out_everywhere_may_spare_one_session_or_keep_to_one_device() {
         .value(200);
     assert_eq!(ended, json!({"count": 1, "session_ids": [ios.id]}));
     let ended = admin
-        .delete(&format!("/v1/logins/u/sessions?except={}", current.id))
+        .delete(format!("/v1/logins/u/sessions?except={}", current.id))
         .await
         .value(200);
     assert_eq!(ended, json!({"count": 1, "session_ids": [web.id]}));
     assert_eq!(
-        admin.get(&ios.path()).await.problem(410, "session_ended")["ended"]["reason"],
+        admin.get(ios.path()).await.problem(410, "session_ended")["ended"]["reason"],
         "admin"
     );
     assert_eq!(
-        admin.get(&web.path()).await.problem(410, "session_ended")["ended"]["reason"],
+        admin.get(web.path()).await.problem(410, "session_ended")["ended"]["reason"],
         "logout"
     );
-    admin.get(&current.path()).await.value(200);
-    admin.get(&bystander.path()).await.value(200);
+    admin.get(current.path()).await.value(200);
+    admin.get(bystander.path()).await.value(200);
 }
 
 #[tokio::test]
@@ -102,11 +102,11 @@ async fn a_misspelt_exception_logs_nobody_out() {
         "except=a&except=b",
     ] {
         admin
-            .delete(&format!("/v1/logins/u/sessions?{query}"))
+            .delete(format!("/v1/logins/u/sessions?{query}"))
             .await
             .problem(400, "invalid_request");
     }
-    admin.get(&session.path()).await.value(200);
+    admin.get(session.path()).await.value(200);
 }
 
 #[tokio::test]
@@ -130,7 +130,7 @@ async fn odd_login_ids_are_kept_apart_or_refused() {
             .unwrap();
         open(&admin, json!({"login_id": login})).await;
         assert_eq!(
-            admin.get(&format!("/v1/logins/{path}")).await.value(200)["session_count"],
+            admin.get(format!("/v1/logins/{path}")).await.value(200)["session_count"],
             1,
             "{path}"
         );
@@ -144,7 +144,7 @@ async fn odd_login_ids_are_kept_apart_or_refused() {
         "%2e%2e",
         "%2e",
     ] {
-        let answer = admin.get(&format!("/v1/logins/{path}")).await;
+        let answer = admin.get(format!("/v1/logins/{path}")).await;
         assert!(
             matches!(answer.status.as_u16(), 400 | 404),
             "{path} answered {}",

@@ -66,7 +66,7 @@ async fn an_opened_session_is_answered_whole_and_read_back_by_another_service() 
     );
     assert_eq!(session["expires_at"], session["idle_expires_at"]);
 
-    let read = reader.get(&format!("/v1/sessions/{id}")).await;
+    let read = reader.get(format!("/v1/sessions/{id}")).await;
     assert_eq!(read.value(200), *session);
     assert_eq!(read.header("etag"), "\"1\"");
     assert_eq!(read.header("cache-control"), "no-store");
@@ -187,10 +187,7 @@ async fn a_caller_may_bring_an_unused_token_once() {
         created["session"]["session_id"]
     );
     let id = created["session"]["session_id"].as_str().unwrap();
-    admin
-        .delete(&format!("/v1/sessions/{id}"))
-        .await
-        .expect(204);
+    admin.delete(format!("/v1/sessions/{id}")).await.expect(204);
     admin
         .post("/v1/sessions")
         .json(&request)
@@ -213,12 +210,12 @@ async fn a_limit_names_the_sessions_that_gave_way() {
         .await
         .value(201);
     assert_eq!(second["evicted"], json!([first.id]));
-    let gone = admin.get(&first.path()).await.problem(410, "session_ended");
+    let gone = admin.get(first.path()).await.problem(410, "session_ended");
     assert_eq!(
         (&gone["ended"]["reason"], &gone["ended"]["by"]),
         (&json!("replaced"), &json!("admin"))
     );
-    admin.get(&phone.path()).await.value(200);
+    admin.get(phone.path()).await.value(200);
 
     let refuse =
         json!({"login_id": "u", "limit": {"max": 2, "per": "login", "overflow": "refuse"}});
@@ -249,10 +246,10 @@ async fn an_idle_session_dies_to_the_millisecond_and_reading_does_not_save_it() 
     )
     .await;
     app.pass(Duration::from_millis(1_999));
-    let last = admin.get(&session.path()).await.value(200);
+    let last = admin.get(session.path()).await.value(200);
     app.pass(Duration::from_millis(1));
     let gone = admin
-        .get(&session.path())
+        .get(session.path())
         .await
         .problem(410, "session_ended");
     assert_eq!(
@@ -273,17 +270,17 @@ async fn nothing_carries_a_session_past_its_greatest_age() {
     for _ in 0..9 {
         app.pass(Duration::from_millis(500));
         admin
-            .post(&session.at("/refresh"))
+            .post(session.at("/refresh"))
             .json(&json!({"ttl_seconds": 99_999}))
             .await
             .value(200);
         admin
-            .post(&session.at("/heartbeat"))
+            .post(session.at("/heartbeat"))
             .json(&json!({}))
             .await
             .value(200);
         admin
-            .put(&session.at("/attributes/beat"))
+            .put(session.at("/attributes/beat"))
             .json(&json!(1))
             .await;
         let verified = admin
@@ -298,7 +295,7 @@ async fn nothing_carries_a_session_past_its_greatest_age() {
     }
     app.pass(Duration::from_millis(500));
     let gone = admin
-        .get(&session.path())
+        .get(session.path())
         .await
         .problem(410, "session_ended");
     assert_eq!(gone["ended"]["reason"], "max_age");
@@ -323,23 +320,23 @@ async fn refresh_moves_the_idle_expiry_and_not_the_version() {
     )
     .await;
     app.pass(Duration::from_secs(10));
-    let answer = admin.post(&session.at("/refresh")).await;
+    let answer = admin.post(session.at("/refresh")).await;
     let longer = answer.value(200);
     assert_eq!(answer.header("etag"), "\"1\"");
     assert_eq!(app.seconds_until(&longer["expires_at"]), 60);
     let shorter = admin
-        .post(&session.at("/refresh"))
+        .post(session.at("/refresh"))
         .json(&json!({"ttl_seconds": 5}))
         .await
         .value(200);
     assert_eq!(app.seconds_until(&shorter["expires_at"]), 5);
     admin
-        .post(&session.at("/refresh"))
+        .post(session.at("/refresh"))
         .json(&json!({"ttl_seconds": 0}))
         .await
         .problem(400, "invalid_request");
     admin
-        .post(&session.at("/refresh"))
+        .post(session.at("/refresh"))
         .json(&json!({"ttl": 5}))
         .await
         .problem(400, "invalid_request");
@@ -350,7 +347,7 @@ async fn states_are_set_by_callers_and_idle_is_derived() {
     let app = TestApp::new();
     let admin = app.admin();
     let session = open(&admin, json!({"login_id": "u", "state": "connecting"})).await;
-    let beat = admin.post(&session.at("/heartbeat")).json(&json!({"stats": {
+    let beat = admin.post(session.at("/heartbeat")).json(&json!({"stats": {
         "packets_sent": 1, "packets_received": 2, "bytes_sent": 3, "bytes_received": 4, "retransmissions": 5, "rtt_ms": 6,
     }})).await.value(200);
     assert_eq!(
@@ -358,20 +355,20 @@ async fn states_are_set_by_callers_and_idle_is_derived() {
         (&json!("active"), &json!(1_800))
     );
     assert_eq!(beat["server_time"], app.now_text());
-    let read = admin.get(&session.path()).await.value(200);
+    let read = admin.get(session.path()).await.value(200);
     assert_eq!(
         (&read["version"], &read["stats"]["rtt_ms"]),
         (&json!(2), &json!(6))
     );
     admin
-        .post(&session.at("/heartbeat"))
+        .post(session.at("/heartbeat"))
         .json(&json!({}))
         .await
         .value(200);
-    assert_eq!(admin.get(&session.path()).await.value(200)["version"], 2);
+    assert_eq!(admin.get(session.path()).await.value(200)["version"], 2);
 
     app.pass(Duration::from_secs(300));
-    assert_eq!(admin.get(&session.path()).await.value(200)["state"], "idle");
+    assert_eq!(admin.get(session.path()).await.value(200)["state"], "idle");
     assert_eq!(
         admin.get("/v1/sessions?state=idle").await.value(200)["items"]
             .as_array()
@@ -380,12 +377,12 @@ async fn states_are_set_by_callers_and_idle_is_derived() {
         1
     );
     admin
-        .patch(&session.path())
+        .patch(session.path())
         .json(&json!({"state": "idle"}))
         .await
         .problem(400, "invalid_request");
     let going = admin
-        .patch(&session.path())
+        .patch(session.path())
         .json(&json!({"state": "disconnecting"}))
         .await
         .value(200);
@@ -394,7 +391,7 @@ async fn states_are_set_by_callers_and_idle_is_derived() {
         (&json!("disconnecting"), &json!(3))
     );
     let closed = admin
-        .patch(&session.path())
+        .patch(session.path())
         .json(&json!({"state": "closed"}))
         .await
         .value(200);
@@ -403,7 +400,7 @@ async fn states_are_set_by_callers_and_idle_is_derived() {
         (&json!("closed"), &json!(4))
     );
     admin
-        .patch(&session.path())
+        .patch(session.path())
         .json(&json!({"state": "active"}))
         .await
         .problem(410, "session_ended");
@@ -419,7 +416,7 @@ async fn a_patch_keeps_what_it_does_not_name_and_clears_what_it_nulls() {
     )
     .await;
     let patch = json!({"client_ip": null, "user_agent": "x", "client_port": 1});
-    let patched = admin.patch(&session.path()).json(&patch).await.value(200);
+    let patched = admin.patch(session.path()).json(&patch).await.value(200);
     assert_eq!(
         (&patched["client_ip"], &patched["user_agent"]),
         (&Value::Null, &json!("x"))
@@ -437,12 +434,12 @@ async fn a_patch_keeps_what_it_does_not_name_and_clears_what_it_nulls() {
         json!({"state": "closed", "device": "web"}),
     ] {
         admin
-            .patch(&session.path())
+            .patch(session.path())
             .json(&wrong)
             .await
             .problem(400, "invalid_request");
     }
-    assert_eq!(admin.get(&session.path()).await.value(200)["version"], 2);
+    assert_eq!(admin.get(session.path()).await.value(200)["version"], 2);
 }
 
 #[tokio::test]
@@ -451,57 +448,57 @@ async fn a_stale_version_changes_nothing() {
     let admin = app.admin();
     let session = open(&admin, json!({"login_id": "u"})).await;
     admin
-        .patch(&session.path())
+        .patch(session.path())
         .header("If-Match", "\"7\"")
         .json(&json!({"device": "x"}))
         .await
         .problem(412, "version_conflict");
     admin
-        .patch(&session.at("/attributes"))
+        .patch(session.at("/attributes"))
         .header("If-Match", "\"7\"")
         .json(&json!({"a": 1}))
         .await
         .problem(412, "version_conflict");
     admin
-        .put(&session.at("/attributes/a"))
+        .put(session.at("/attributes/a"))
         .header("If-Match", "\"7\"")
         .json(&json!(1))
         .await
         .problem(412, "version_conflict");
     admin
-        .post(&session.at("/refresh"))
+        .post(session.at("/refresh"))
         .header("If-Match", "\"7\"")
         .json(&json!({}))
         .await
         .problem(412, "version_conflict");
     admin
-        .delete(&session.path())
+        .delete(session.path())
         .header("If-Match", "\"7\"")
         .await
         .problem(412, "version_conflict");
-    assert_eq!(admin.get(&session.path()).await.value(200)["version"], 1);
+    assert_eq!(admin.get(session.path()).await.value(200)["version"], 1);
     for malformed in ["7", "W/\"1\"", "\"x\"", "\"1", ""] {
         let answer = admin
-            .patch(&session.path())
+            .patch(session.path())
             .header("If-Match", malformed)
             .json(&json!({"device": "x"}))
             .await;
         answer.problem(400, "invalid_request");
     }
     admin
-        .patch(&session.path())
+        .patch(session.path())
         .header("If-Match", "\"1\"")
         .json(&json!({"device": "x"}))
         .await
         .value(200);
     admin
-        .patch(&session.path())
+        .patch(session.path())
         .header("If-Match", "*")
         .json(&json!({"device": "y"}))
         .await
         .value(200);
     admin
-        .get(&session.path())
+        .get(session.path())
         .header("If-Match", "\"3\"")
         .await
         .problem(400, "invalid_request");
@@ -513,63 +510,63 @@ async fn an_ended_session_stays_ended_whatever_is_written_late() {
     let admin = app.admin();
     let session = open(&admin, json!({"login_id": "u", "attributes": {"n": 1}})).await;
     admin
-        .delete(&format!("{}?reason=kicked_out", session.path()))
+        .delete(format!("{}?reason=kicked_out", session.path()))
         .await
         .expect(204);
-    admin.delete(&session.path()).await.expect(204);
+    admin.delete(session.path()).await.expect(204);
     let ended = |problem: Value| {
         problem["ended"]["reason"] == "kicked_out" && problem["ended"]["by"] == "admin"
     };
     assert!(ended(
         admin
-            .get(&session.path())
+            .get(session.path())
             .await
             .problem(410, "session_ended")
     ));
     assert!(ended(
         admin
-            .patch(&session.path())
+            .patch(session.path())
             .json(&json!({"device": "x"}))
             .await
             .problem(410, "session_ended")
     ));
     assert!(ended(
         admin
-            .patch(&session.at("/attributes"))
+            .patch(session.at("/attributes"))
             .json(&json!({"a": 1}))
             .await
             .problem(410, "session_ended")
     ));
     assert!(ended(
         admin
-            .put(&session.at("/attributes/a"))
+            .put(session.at("/attributes/a"))
             .json(&json!(1))
             .await
             .problem(410, "session_ended")
     ));
     assert!(ended(
         admin
-            .delete(&session.at("/attributes/n"))
+            .delete(session.at("/attributes/n"))
             .await
             .problem(410, "session_ended")
     ));
     assert!(ended(
         admin
-            .post(&session.at("/attributes/n/increment"))
+            .post(session.at("/attributes/n/increment"))
             .json(&json!({"by": 1}))
             .await
             .problem(410, "session_ended")
     ));
     assert!(ended(
         admin
-            .post(&session.at("/refresh"))
+            .post(session.at("/refresh"))
             .json(&json!({}))
             .await
             .problem(410, "session_ended")
     ));
     assert!(ended(
         admin
-            .post(&session.at("/heartbeat"))
+            .post(session.at("/heartbeat"))
             .json(&json!({}))
             .await
             .problem(410, "session_ended")
@@ -580,11 +577,11 @@ async fn an_ended_session_stays_ended_whatever_is_written_late() {
     );
     app.pass(Duration::from_secs(2 * 3_600));
     admin
-        .get(&session.path())
+        .get(session.path())
         .await
         .problem(404, "session_not_found");
     admin
-        .delete(&session.path())
+        .delete(session.path())
         .await
         .problem(404, "session_not_found");
 }
@@ -601,11 +598,11 @@ async fn an_end_takes_the_listed_reasons_only() {
         "reason=admin&reason=logout",
     ] {
         admin
-            .delete(&format!("{}?{query}", session.path()))
+            .delete(format!("{}?{query}", session.path()))
             .await
             .problem(400, "invalid_request");
     }
-    admin.get(&session.path()).await.value(200);
+    admin.get(session.path()).await.value(200);
 }
 
 #[tokio::test]
@@ -614,9 +611,9 @@ async fn a_late_delete_of_an_expired_session_records_the_expiry() {
     let admin = app.admin();
     let session = open(&admin, json!({"login_id": "u", "idle_timeout_seconds": 5})).await;
     app.pass(Duration::from_secs(6));
-    admin.delete(&session.path()).await.expect(204);
+    admin.delete(session.path()).await.expect(204);
     let gone = admin
-        .get(&session.path())
+        .get(session.path())
         .await
         .problem(410, "session_ended");
     assert_eq!(
@@ -640,12 +637,12 @@ async fn ids_that_are_no_uuid_are_just_not_found() {
         "%7B0198c7a4-5f2e-7c31-9d20-6b1f0a52e37f%7D",
     ] {
         admin
-            .get(&format!("/v1/sessions/{id}"))
+            .get(format!("/v1/sessions/{id}"))
             .await
             .problem(404, "session_not_found");
     }
     admin
-        .get(&format!("/v1/sessions/{}", "x".repeat(300)))
+        .get(format!("/v1/sessions/{}", "x".repeat(300)))
         .await
         .problem(404, "session_not_found");
 }
@@ -706,7 +703,7 @@ async fn lists_come_newest_first_in_pages_that_visit_each_session_once() {
         "login_id=u1&login_id=u2",
     ] {
         admin
-            .get(&format!("/v1/sessions?{query}"))
+            .get(format!("/v1/sessions?{query}"))
             .await
             .problem(400, "invalid_request");
     }
@@ -731,7 +728,7 @@ async fn filters_find_what_they_name() {
         (&*format!("created_after={middle}"), &second),
         (&*format!("active_after={middle}"), &second),
     ] {
-        let page = admin.get(&format!("/v1/sessions?{query}")).await.value(200);
+        let page = admin.get(format!("/v1/sessions?{query}")).await.value(200);
         let ids: Vec<&Value> = page["items"]
             .as_array()
             .unwrap()
@@ -741,7 +738,7 @@ async fn filters_find_what_they_name() {
         assert_eq!(ids, [expected.id.as_str()], "{query}");
     }
     let none = admin
-        .get(&format!(
+        .get(format!(
             "/v1/sessions?created_before={middle}&active_before={middle}"
         ))
         .await
@@ -768,26 +765,26 @@ async fn a_service_with_own_scope_sees_and_ends_only_its_sessions() {
         .await;
     let mine = open(&own, json!({"login_id": "u"})).await;
     let foreign = open(&admin, json!({"login_id": "u"})).await;
-    own.get(&mine.path()).await.value(200);
-    own.get(&foreign.path())
+    own.get(mine.path()).await.value(200);
+    own.get(foreign.path())
         .await
         .problem(404, "session_not_found");
-    own.patch(&foreign.path())
+    own.patch(foreign.path())
         .json(&json!({"device": "x"}))
         .await
         .problem(404, "session_not_found");
-    own.post(&foreign.at("/refresh"))
+    own.post(foreign.at("/refresh"))
         .json(&json!({}))
         .await
         .problem(404, "session_not_found");
-    own.get(&foreign.at("/attributes"))
+    own.get(foreign.at("/attributes"))
         .await
         .problem(404, "session_not_found");
-    own.put(&foreign.at("/attributes/a"))
+    own.put(foreign.at("/attributes/a"))
         .json(&json!(1))
         .await
         .problem(404, "session_not_found");
-    own.delete(&foreign.path())
+    own.delete(foreign.path())
         .await
         .problem(404, "session_not_found");
     let revoke = own
@@ -804,9 +801,9 @@ async fn a_service_with_own_scope_sees_and_ends_only_its_sessions() {
         own.delete("/v1/logins/u/sessions").await.value(200),
         json!({"count": 1, "session_ids": [mine.id]})
     );
-    admin.get(&foreign.path()).await.value(200);
-    admin.delete(&foreign.path()).await.expect(204);
-    own.get(&foreign.path())
+    admin.get(foreign.path()).await.value(200);
+    admin.delete(foreign.path()).await.expect(204);
+    own.get(foreign.path())
         .await
         .problem(404, "session_not_found");
 }

@@ -43,7 +43,7 @@ async fn a_good_token_shows_its_session_and_counts_as_use() {
     assert_eq!(used.get("reason"), None);
     app.pass(Duration::from_secs(3));
     assert_eq!(
-        admin.get(&session.path()).await.value(200)["state"],
+        admin.get(session.path()).await.value(200)["state"],
         "active"
     );
 }
@@ -60,7 +60,7 @@ async fn a_use_is_seen_at_once_though_it_is_written_later() {
         .await
         .value(200);
     assert!(used["remaining_seconds"].as_u64().unwrap() <= 1_800);
-    let read = admin.get(&session.path()).await.value(200);
+    let read = admin.get(session.path()).await.value(200);
     assert_eq!(read["last_active_at"], app.now_text());
     assert_eq!(app.seconds_until(&read["idle_expires_at"]), 1_800);
 }
@@ -95,7 +95,7 @@ async fn a_token_that_is_not_good_says_why() {
             .value(200);
         assert_eq!(answer, unknown, "{token}");
     }
-    admin.delete(&session.path()).await.expect(204);
+    admin.delete(session.path()).await.expect(204);
     let ended = admin
         .post("/v1/tokens/verify")
         .json(&json!({"token": session.token}))
@@ -143,7 +143,7 @@ async fn introspection_speaks_rfc_7662_and_extends_nothing() {
     let answer = form(&admin, "/v1/tokens/introspect", &body)
         .await
         .value(200);
-    let read = admin.get(&session.path()).await.value(200);
+    let read = admin.get(session.path()).await.value(200);
     assert_eq!(
         (&answer["active"], &answer["sub"]),
         (&json!(true), &json!("user@example.com"))
@@ -188,7 +188,7 @@ async fn revocation_answers_known_and_unknown_tokens_alike() {
         form(&admin, "/v1/tokens/revoke", body).await.expect(200);
     }
     let gone = admin
-        .get(&session.path())
+        .get(session.path())
         .await
         .problem(410, "session_ended");
     assert_eq!(
@@ -204,7 +204,7 @@ async fn no_answer_but_the_first_shows_a_token() {
     let session = open(&admin, json!({"login_id": "u"})).await;
     let random_part = &session.token[4 + 22..];
     let answers = [
-        admin.get(&session.path()).await.text(),
+        admin.get(session.path()).await.text(),
         admin.get("/v1/sessions").await.text(),
         admin.get("/v1/logins/u/sessions").await.text(),
         admin.get("/v1/events").await.text(),

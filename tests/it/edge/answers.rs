@@ -1,15 +1,22 @@
+use std::convert::Infallible;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll};
+
 use axum::Router;
-use axum::body::Body;
+use axum::body::{Body, Bytes};
 use axum::extract::FromRequest;
-use axum::http::{Method, Request};
+use axum::http::{HeaderValue, Method, Request};
 use axum::routing::{get, post};
+use hyper::body::{Body as HttpBody, Frame};
 use serde::Deserialize;
+use serde_json::json;
 use session_gateway::app::with_edge;
 use session_gateway::edge::{MAX_HEADER_BYTES, MAX_URI_BYTES};
 use session_gateway::error::ApiError;
 use session_gateway::extract::{Json, MAX_BODY_BYTES};
 use session_gateway::store::StoreError;
-use std::sync::Arc;
+use tower::ServiceExt;
 use uuid::Uuid;
 
 use crate::support::Client;
@@ -39,7 +46,26 @@ async fn break_down() -> Result<(), ApiError> {
     Err(ApiError::Internal(Arc::new(cause)))
 }
 
+/// A body of which nothing ever comes.
+struct Unending;
+
+impl HttpBody for Unending {
+    type Data = Bytes;
+    type Error = Infallible;
+
+    fn poll_frame(
+        self: Pin<&mut Self>,
+        _cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, Infallible>>> {
+        Poll::Pending
+    }
+}
+
 fn client() -> Client {
+    Client::in_process(routes())
+}
+
+fn routes() -> Router {
     let routes = Router::new()
         .route("/here", get(|| async { "here" }))
         .route("/v1/here", get(|| async { "here" }))
@@ -47,7 +73,7 @@ fn client() -> Client {
         .route("/panic", get(stumble))
         .route("/store", get(lose_the_store))
         .route("/internal", get(break_down));
-    Client::in_process(with_edge(routes))
+    with_edge(routes)
 }
 
 #[tokio::test]
@@ -59,12 +85,17 @@ async fn an_unknown_path_is_told_with_a_document() {
 
 #[tokio::test]
 async fn a_wrong_method_is_told_with_the_right_ones() {
-    let answer = client().delete("/here").await;
-    answer.problem(405, "method_not_allowed");
-    assert_eq!(answer.header("allow"), "GET,HEAD");
-    for method in [Method::TRACE, Method::OPTIONS] {
-        let answer = client().call(method, "/here").await;
+    let client = client();
+    for call in [
+        client.put("/here"),
+        client.patch("/here"),
+        client.delete("/here"),
+        client.call(Method::TRACE, "/here"),
+        client.call(Method::OPTIONS, "/here"),
+    ] {
+        let answer = call.await;
         answer.problem(405, "method_not_allowed");
+        assert_eq!(answer.header("allow"), "GET,HEAD");
     }
 }
 
@@ -141,12 +172,18 @@ async fn a_body_of_another_type_is_refused() {
 
 #[tokio::test]
 async fn a_wrong_body_names_the_place() {
-    let answer = client()
-        .post("/greet")
-        .text("application/json", "{\"name\":7}")
-        .await;
+    let answer = client().post("/greet").json(&json!({"name": 7})).await;
     let document = answer.problem(400, "invalid_request");
     assert_eq!(document["errors"][0]["pointer"], "/name");
+}
+
+#[tokio::test(start_paused = true)]
+async fn half_a_body_is_not_waited_for() {
+    let mut request = Request::post("/greet").body(Body::new(Unending)).unwrap();
+    let json = HeaderValue::from_static("application/json");
+    request.headers_mut().insert("content-type", json);
+    let response = routes().oneshot(request).await.unwrap();
+    assert_eq!(response.status(), 408);
 }
 
 #[tokio::test]

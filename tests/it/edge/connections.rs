@@ -1,10 +1,12 @@
 use std::convert::Infallible;
+use std::net::SocketAddr;
 use std::pin::Pin;
 use std::task::{Context, Poll};
 use std::time::Duration;
 
 use axum::Router;
 use axum::body::{Body, Bytes};
+use axum::extract::ConnectInfo;
 use axum::http::{Request, StatusCode};
 use axum::response::IntoResponse;
 use axum::routing::{get, post};
@@ -53,9 +55,14 @@ impl HttpBody for Pieces {
     }
 }
 
+async fn tell_peer(ConnectInfo(peer): ConnectInfo<SocketAddr>) -> String {
+    format!("from {peer}.")
+}
+
 fn routes() -> Router {
     Router::new()
         .route("/", get(|| async { "hello" }))
+        .route("/peer", get(tell_peer))
         .route("/take", post(take))
         .route("/refuse", post(|| async { StatusCode::UNAUTHORIZED }))
         .route("/drip", get(drip))
@@ -64,6 +71,14 @@ fn routes() -> Router {
 
 async fn server() -> EdgeServer {
     EdgeServer::start(routes(), settings()).await
+}
+
+#[tokio::test]
+async fn a_handler_knows_the_address_of_its_client() {
+    let server = server().await;
+    let mut raw = server.connect().await;
+    raw.send("GET /peer HTTP/1.1\r\nhost: test\r\n\r\n").await;
+    raw.read_until(&format!("from {}.", raw.address())).await;
 }
 
 #[tokio::test]

@@ -3,5 +3,7 @@
 mod answers;
 mod connections;
 mod drain;
+mod log;
+mod routes;
 mod server;
 mod sweeping;

@@ -65,6 +65,10 @@ impl EdgeServer {
 pub(super) struct Raw(TcpStream);
 
 impl Raw {
+    pub(super) fn address(&self) -> SocketAddr {
+        self.0.local_addr().unwrap()
+    }
+
     pub(super) async fn send(&mut self, bytes: impl AsRef<[u8]>) {
         self.0.write_all(bytes.as_ref()).await.unwrap();
     }

@@ -1,31 +1,34 @@
-use std::time::Duration;
-
 use nix::sys::signal::Signal;
 use serde_json::json;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 
-use crate::support::{ADMIN_SECRET, Gateway, Launch, TestApp};
+use crate::support::{ADMIN_SECRET, Gateway, Launch};
+
+/// A request whose handler waits for the rest of its body, and that rest.
+async fn begin_request(gateway: &Gateway) -> (TcpStream, String) {
+    let body = json!({"service_id": "billing", "service_name": "b", "permissions": []});
+    let body = body.to_string();
+    let (start, rest) = body.split_at(10);
+    let head = format!(
+        "POST /v1/services HTTP/1.1\r\nhost: test\r\nx-service-id: admin\r\n\
+         x-service-secret: {ADMIN_SECRET}\r\ncontent-type: application/json\r\n\
+         content-length: {}\r\nexpect: 100-continue\r\n\r\n",
+        body.len()
+    );
+    let mut stream = TcpStream::connect(gateway.address()).await.unwrap();
+    stream.write_all(head.as_bytes()).await.unwrap();
+    let mut asked_to_go_on = [0; "HTTP/1.1 100 Continue\r\n\r\n".len()];
+    stream.read_exact(&mut asked_to_go_on).await.unwrap();
+    stream.write_all(start.as_bytes()).await.unwrap();
+    (stream, rest.to_owned())
+}
 
 #[tokio::test]
 async fn a_signal_lets_the_request_under_way_end_and_the_exit_is_clean() {
     for signal in [Signal::SIGTERM, Signal::SIGINT] {
         let mut gateway = Gateway::start().await;
-        let mut slow = TcpStream::connect(gateway.address()).await.unwrap();
-        let body = json!({"service_id": "billing", "service_name": "b", "permissions": []});
-        let body = body.to_string();
-        let (start, rest) = body.split_at(10);
-        let head = format!(
-            "POST /v1/services HTTP/1.1\r\nhost: test\r\nx-service-id: admin\r\n\
-             x-service-secret: {ADMIN_SECRET}\r\ncontent-type: application/json\r\n\
-             content-length: {}\r\nexpect: 100-continue\r\n\r\n",
-            body.len()
-        );
-        slow.write_all(head.as_bytes()).await.unwrap();
-        let mut go_on = [0; 25];
-        slow.read_exact(&mut go_on).await.unwrap();
-        slow.write_all(start.as_bytes()).await.unwrap();
-
+        let (mut slow, rest) = begin_request(&gateway).await;
         gateway.signal(signal);
         gateway.wait_for_stderr("draining").await;
         slow.write_all(rest.as_bytes()).await.unwrap();
@@ -44,9 +47,7 @@ async fn a_signal_lets_the_request_under_way_end_and_the_exit_is_clean() {
 #[tokio::test]
 async fn a_second_signal_does_not_wait() {
     let mut gateway = Gateway::start().await;
-    let mut slow = TcpStream::connect(gateway.address()).await.unwrap();
-    let head = "POST /v1/services HTTP/1.1\r\nhost: test\r\ncontent-length: 9\r\n";
-    slow.write_all(head.as_bytes()).await.unwrap();
+    let _under_way = begin_request(&gateway).await;
     gateway.signal(Signal::SIGTERM);
     gateway.wait_for_stderr("draining").await;
     gateway.signal(Signal::SIGTERM);
@@ -128,56 +129,33 @@ async fn json_logs_are_json_line_by_line() {
 }
 
 #[tokio::test]
-async fn while_draining_the_process_lives_and_is_not_ready() {
-    let app = TestApp::new();
-    let client = app.nobody();
-    assert_eq!(
-        client.get("/readyz").await.expect(200).json(),
-        json!({"status": "ready"})
-    );
-    app.state.draining.begin();
-    let answer = client.get("/readyz").await.expect(503);
-    assert_eq!(
-        answer.json(),
-        json!({"status": "not_ready", "reason": "draining"})
-    );
-    client.get("/livez").await.expect(200);
-    app.pass(Duration::from_secs(1));
+async fn what_was_acknowledged_survives_a_kill() {
+    let gateway = Gateway::start().await;
+    let billing = gateway.service("billing", &["service.read"]).await;
+    let gateway = gateway.kill_and_restart().await;
+    let answer = billing
+        .at(gateway.address())
+        .get("/v1/whoami")
+        .await
+        .expect(200);
+    assert_eq!(answer.json()["service_id"], "billing");
 }
 
 #[tokio::test]
-async fn the_api_browser_loads_nothing_from_elsewhere() {
-    let client = TestApp::new().nobody();
-    assert_eq!(
-        client.get("/docs").await.expect(303).header("location"),
-        "/docs/"
-    );
-    for path in ["/docs/", "/docs/swagger-initializer.js", "/docs/index.css"] {
-        let text = String::from_utf8(client.get(path).await.expect(200).body.to_vec()).unwrap();
-        assert!(
-            !text.contains("https://") && !text.contains("http://"),
-            "{path}: {text}"
-        );
-        assert!(!text.contains("\"//"), "{path}: {text}");
+async fn without_file_descriptors_it_waits_and_is_back_when_there_are_some() {
+    let gateway = Launch::new().limit_open_files(64).start().await;
+    let mut connections = Vec::new();
+    for _ in 0..100 {
+        connections.push(TcpStream::connect(gateway.address()).await.unwrap());
     }
-    client
-        .get("/docs/nowhere")
-        .await
-        .problem(404, "route_not_found");
-    let document = client.get("/openapi.json").await.expect(200);
-    assert_eq!(document.header("content-type"), "application/json");
-    assert_eq!(document.json()["openapi"], "3.1.0");
-}
-
-#[tokio::test]
-async fn unknown_paths_under_v1_are_404_without_credentials() {
-    let client = TestApp::new().nobody();
-    client
-        .get("/v1/nowhere")
-        .await
-        .problem(404, "route_not_found");
-    client
-        .get("/v1/services")
-        .await
-        .problem(401, "unauthenticated");
+    gateway
+        .wait_for_stderr("connections cannot be accepted")
+        .await;
+    drop(connections);
+    gateway.nobody().get("/readyz").await.expect(200);
+    let told = gateway
+        .stderr()
+        .matches("connections cannot be accepted")
+        .count();
+    assert_eq!(told, 1, "{}", gateway.stderr());
 }

@@ -7,7 +7,7 @@ use session_gateway::app::app;
 use session_gateway::auth::{AdminCredential, Throttle};
 use session_gateway::cli::open_stores;
 use session_gateway::clock::{Clock, SettableClock};
-use session_gateway::config::{Config, StoreSettings};
+use session_gateway::config::Config;
 use session_gateway::model::Timestamp;
 use session_gateway::model::token::CredentialHash;
 use session_gateway::state::{AppState, Draining};
@@ -37,12 +37,8 @@ impl TestApp {
     pub(crate) fn with(variables: &[(&str, &str)]) -> Self {
         let all = variables.iter().copied().chain([("SGW_STORE", "memory:")]);
         let config = Config::from_variables(all).unwrap();
-        Self::over(&config.store, &config)
-    }
-
-    fn over(store: &StoreSettings, config: &Config) -> Self {
         let clock = Arc::new(SettableClock::at(START));
-        let stores = open_stores(store, Arc::clone(&clock) as Arc<dyn Clock>).unwrap();
+        let stores = open_stores(&config.store, Arc::clone(&clock) as Arc<dyn Clock>).unwrap();
         let state = AppState {
             stores,
             lifetimes: config.lifetimes,

@@ -27,6 +27,7 @@ pub(crate) struct Launch {
     directory: Arc<TempDir>,
     arguments: Vec<String>,
     variables: Vec<(String, String)>,
+    open_files: Option<u32>,
 }
 
 impl Launch {
@@ -36,6 +37,7 @@ impl Launch {
             directory: Arc::new(tempfile::tempdir().unwrap()),
             arguments: Vec::new(),
             variables: Vec::new(),
+            open_files: None,
         }
         .set("SGW_LISTEN", "127.0.0.1:0")
         .set("SGW_STORE", "embedded:./data")
@@ -57,13 +59,30 @@ impl Launch {
         self
     }
 
+    /// Lets it have no more file descriptors than this.
+    pub(crate) fn limit_open_files(mut self, open_files: u32) -> Self {
+        self.open_files = Some(open_files);
+        self
+    }
+
     /// Its working directory.
     pub(crate) fn directory(&self) -> &Path {
         self.directory.path()
     }
 
+    fn program(&self) -> Command {
+        let program = env!("CARGO_BIN_EXE_session-gateway");
+        let Some(open_files) = self.open_files else {
+            return Command::new(program);
+        };
+        let mut shell = Command::new("/bin/sh");
+        let limited = format!("ulimit -n {open_files} && exec \"$0\" \"$@\"");
+        shell.args(["-c", &limited, program]);
+        shell
+    }
+
     fn command(&self) -> Command {
-        let mut command = Command::new(env!("CARGO_BIN_EXE_session-gateway"));
+        let mut command = self.program();
         command
             .args(&self.arguments)
             .env_clear()
@@ -96,13 +115,15 @@ impl Launch {
     fn spawn(self) -> Gateway {
         let spawned = self.command().stderr(Stdio::piped()).spawn();
         let mut child = spawned.unwrap();
-        let stderr = Arc::new(Mutex::new(Vec::new()));
+        let stderr = Arc::new(Mutex::new(Written::default()));
         let (mut pipe, written) = (child.stderr.take().unwrap(), Arc::clone(&stderr));
         std::thread::spawn(move || {
             let mut piece = [0; 4096];
             while let Ok(length @ 1..) = pipe.read(&mut piece) {
-                written.lock().unwrap().extend_from_slice(&piece[..length]);
+                let mut written = written.lock().unwrap();
+                written.bytes.extend_from_slice(&piece[..length]);
             }
+            written.lock().unwrap().closed = true;
         });
         Gateway {
             child,
@@ -113,12 +134,19 @@ impl Launch {
     }
 }
 
+/// What the program has written so far, and whether that was all.
+#[derive(Debug, Default)]
+struct Written {
+    bytes: Vec<u8>,
+    closed: bool,
+}
+
 /// The running program.
 #[derive(Debug)]
 pub(crate) struct Gateway {
     child: Child,
     address: SocketAddr,
-    stderr: Arc<Mutex<Vec<u8>>>,
+    stderr: Arc<Mutex<Written>>,
     launch: Launch,
 }
 
@@ -154,20 +182,22 @@ impl Gateway {
 
     /// All it has written to stderr so far.
     pub(crate) fn stderr(&self) -> String {
-        String::from_utf8_lossy(&self.stderr.lock().unwrap()).into_owned()
+        String::from_utf8_lossy(&self.stderr.lock().unwrap().bytes).into_owned()
     }
 
     /// Waits for a text on stderr, and returns the rest of its line.
     pub(crate) async fn wait_for_stderr(&self, text: &str) -> String {
         let deadline = Instant::now() + DEADLINE;
         loop {
+            let closed = self.stderr.lock().unwrap().closed;
             let stderr = self.stderr();
             if let Some((_, rest)) = stderr.split_once(text)
                 && let Some((line, _)) = rest.split_once('\n')
             {
                 return line.to_owned();
             }
-            assert!(Instant::now() < deadline, "no {text:?} in: {stderr}");
+            let hopeless = closed || Instant::now() > deadline;
+            assert!(!hopeless, "no {text:?} in: {stderr}");
             tokio::time::sleep(PAUSE).await;
         }
     }

@@ -5,7 +5,7 @@ mod client;
 mod gateway;
 
 pub(crate) use app::TestApp;
-pub(crate) use client::{Answer, Client};
+pub(crate) use client::{Answer, Call, Client};
 pub(crate) use gateway::{ADMIN_SECRET, Gateway, Launch};
 
 use serde_json::{Value, json};
