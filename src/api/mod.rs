@@ -4,8 +4,9 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use serde::Deserialize;
-use utoipa::openapi::{ContentBuilder, Ref, RefOr, Response, ResponseBuilder};
-use utoipa::{IntoParams, IntoResponses};
+use utoipa::openapi::path::{Parameter, ParameterBuilder, ParameterIn};
+use utoipa::openapi::{ContentBuilder, Ref, RefOr, Required, Response, ResponseBuilder, Schema};
+use utoipa::{IntoParams, IntoResponses, PartialSchema};
 use utoipa_axum::router::OpenApiRouter;
 
 use crate::auth::Caller;
@@ -84,6 +85,71 @@ fn seconds_up_to(limit: Duration, field: &str, seconds: u64) -> Result<Duration,
         pointer: format!("/{field}"),
         detail,
     }]))
+}
+
+/// One parameter of a path or header in the document.
+fn parameter(
+    place: ParameterIn,
+    name: &str,
+    schema: impl Into<RefOr<Schema>>,
+    description: &str,
+) -> Parameter {
+    let required = if place == ParameterIn::Path {
+        Required::True
+    } else {
+        Required::False
+    };
+    ParameterBuilder::new()
+        .name(name)
+        .parameter_in(place)
+        .required(required)
+        .description(Some(description))
+        .schema(Some(schema))
+        .build()
+}
+
+/// The path of a session.
+struct SessionPath;
+
+impl IntoParams for SessionPath {
+    fn into_params(_place: impl Fn() -> Option<ParameterIn>) -> Vec<Parameter> {
+        let schema = Ref::from_schema_name("SessionId");
+        vec![parameter(
+            ParameterIn::Path,
+            "session_id",
+            schema,
+            "The session.",
+        )]
+    }
+}
+
+/// The path of one attribute of a session.
+struct AttributePath;
+
+impl IntoParams for AttributePath {
+    fn into_params(place: impl Fn() -> Option<ParameterIn>) -> Vec<Parameter> {
+        let schema = Ref::from_schema_name("AttributeName");
+        let mut parameters = SessionPath::into_params(place);
+        parameters.push(parameter(
+            ParameterIn::Path,
+            "name",
+            schema,
+            "The attribute.",
+        ));
+        parameters
+    }
+}
+
+impl IntoParams for IfMatch {
+    fn into_params(_place: impl Fn() -> Option<ParameterIn>) -> Vec<Parameter> {
+        let about = "The version the session must have, such as `\"7\"`; `*` is any.";
+        vec![parameter(
+            ParameterIn::Header,
+            "If-Match",
+            String::schema(),
+            about,
+        )]
+    }
 }
 
 /// The session a write is for, as the request names it.

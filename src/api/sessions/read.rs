@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
 
 use super::shown;
-use crate::api::{ReadProblems, page_cursor, page_limit};
+use crate::api::{ReadProblems, SessionPath, page_cursor, page_limit};
 use crate::auth::Caller;
 use crate::error::ApiError;
 use crate::extract::{Json, Path, Query};
@@ -88,7 +88,7 @@ pub(crate) struct ListSessionsQuery {
 /// Reading does not count as use.
 #[utoipa::path(
     get, path = "/v1/sessions/{session_id}", tag = "sessions",
-    params(("session_id" = SessionId, Path, description = "The session.")),
+    params(SessionPath),
     responses(
         (status = 200, description = "The session.", body = Session,
             headers(("ETag" = String, description = "Its version."))),
