@@ -2,9 +2,10 @@
 
 #![expect(
     clippy::unwrap_used,
-    clippy::expect_used,
     clippy::panic,
     clippy::indexing_slicing,
+    clippy::unchecked_time_subtraction,
+    clippy::wildcard_enum_match_arm,
     reason = "a test that meets the unexpected fails there"
 )]
 

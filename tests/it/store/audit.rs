@@ -18,9 +18,9 @@ type Hash = [u8; 32];
 
 /// As it is stored behind the byte of its format.
 #[derive(Debug, Deserialize)]
-pub struct StoredSession {
-    pub record: SessionRecord,
-    pub indexed_at: Timestamp,
+pub(crate) struct StoredSession {
+    pub(crate) record: SessionRecord,
+    pub(crate) indexed_at: Timestamp,
 }
 
 #[derive(Debug, Deserialize)]
@@ -63,7 +63,7 @@ fn decode<T: DeserializeOwned>(bytes: &[u8]) -> T {
 }
 
 /// Fails if anything in the file contradicts anything else.
-pub fn check(db: &Database) {
+pub(crate) fn check(db: &Database) {
     let read = db.begin_read().unwrap();
     let sessions: BTreeMap<Id, StoredSession> = records(&read, "sessions");
     let tombstones: BTreeMap<Id, Kept<Tombstone>> = records(&read, "tombstones");

@@ -8,9 +8,7 @@ use std::time::Duration;
 use super::audit;
 use session_gateway::clock::SettableClock;
 use session_gateway::model::Timestamp;
-use session_gateway::model::attribute::{
-    AttributeName, AttributePatch, AttributeValue, Attributes,
-};
+use session_gateway::model::attribute::{AttributeName, AttributeValue, Attributes};
 use session_gateway::model::event::{Change, Event, EventType};
 use session_gateway::model::login::LoginId;
 use session_gateway::model::page::PageLimit;
@@ -29,15 +27,15 @@ use session_gateway::store::{
 use tempfile::TempDir;
 use tokio::task::JoinSet;
 
-pub const START: Timestamp = Timestamp::from_millis(1_800_000_000_000);
-pub const SECOND: Duration = Duration::from_secs(1);
-pub const MINUTE: Duration = Duration::from_secs(60);
-pub const HOUR: Duration = Duration::from_secs(3_600);
-pub const MILLISECOND: Duration = Duration::from_millis(1);
-pub const IDLE: Duration = Duration::from_secs(30 * 60);
-pub const MAX_AGE: Duration = Duration::from_secs(24 * 3_600);
+pub(crate) const START: Timestamp = Timestamp::from_millis(1_800_000_000_000);
+pub(crate) const SECOND: Duration = Duration::from_secs(1);
+pub(crate) const MINUTE: Duration = Duration::from_secs(60);
+pub(crate) const HOUR: Duration = Duration::from_secs(3_600);
+pub(crate) const MILLISECOND: Duration = Duration::from_millis(1);
+pub(crate) const IDLE: Duration = Duration::from_secs(30 * 60);
+pub(crate) const MAX_AGE: Duration = Duration::from_secs(24 * 3_600);
 
-pub const SETTINGS: EmbeddedSettings = EmbeddedSettings {
+pub(crate) const SETTINGS: EmbeddedSettings = EmbeddedSettings {
     idle_after: Duration::from_secs(5 * 60),
     tombstone_retention: HOUR,
     event_retention: Duration::from_secs(7 * 24 * 3_600),
@@ -45,14 +43,14 @@ pub const SETTINGS: EmbeddedSettings = EmbeddedSettings {
 };
 
 #[derive(Debug)]
-pub struct Backend {
-    pub stores: Stores,
-    pub clock: Arc<SettableClock>,
+pub(crate) struct Backend {
+    pub(crate) stores: Stores,
+    pub(crate) clock: Arc<SettableClock>,
     dir: Option<TempDir>,
 }
 
 impl Backend {
-    pub fn in_memory() -> Self {
+    pub(crate) fn in_memory() -> Self {
         let clock = Arc::new(SettableClock::at(START));
         let stores = EmbeddedStore::in_memory(SETTINGS, Arc::<SettableClock>::clone(&clock));
         Self {
@@ -62,7 +60,7 @@ impl Backend {
         }
     }
 
-    pub fn embedded() -> Self {
+    pub(crate) fn embedded() -> Self {
         let dir = TempDir::new().unwrap();
         let clock = Arc::new(SettableClock::at(START));
         Self {
@@ -72,7 +70,7 @@ impl Backend {
         }
     }
 
-    pub fn over(stores: Stores, clock: Arc<SettableClock>) -> Self {
+    pub(crate) fn over(stores: Stores, clock: Arc<SettableClock>) -> Self {
         Self {
             stores,
             clock,
@@ -81,7 +79,7 @@ impl Backend {
     }
 
     /// Closes the store and checks what is on the disk, where there is one.
-    pub fn close(self) {
+    pub(crate) fn close(self) {
         drop(self.stores);
         if let Some(dir) = self.dir {
             let db = redb::Database::open(dir.path().join("sessions.redb")).unwrap();
@@ -89,24 +87,24 @@ impl Backend {
         }
     }
 
-    pub fn advance(&self, by: Duration) {
+    pub(crate) fn advance(&self, by: Duration) {
         self.clock.advance(by);
     }
 
-    pub fn now(&self) -> Timestamp {
+    pub(crate) fn now(&self) -> Timestamp {
         self.stores.sessions.now()
     }
 
-    pub async fn open(&self, login: &str) -> Session {
+    pub(crate) async fn open(&self, login: &str) -> Session {
         self.create(draft(login)).await.session
     }
 
-    pub async fn create(&self, new: NewSession) -> Created {
+    pub(crate) async fn create(&self, new: NewSession) -> Created {
         self.stores.sessions.create(new).await.unwrap()
     }
 
     /// Opens many at once.
-    pub async fn create_all(&self, drafts: impl IntoIterator<Item = NewSession>) {
+    pub(crate) async fn create_all(&self, drafts: impl IntoIterator<Item = NewSession>) {
         let mut creates = JoinSet::new();
         for new in drafts {
             let sessions = Arc::<dyn SessionStore>::clone(&self.stores.sessions);
@@ -117,48 +115,48 @@ impl Backend {
         }
     }
 
-    pub async fn refused(&self, new: NewSession) -> Refusal {
+    pub(crate) async fn refused(&self, new: NewSession) -> Refusal {
         refusal(self.stores.sessions.create(new).await)
     }
 
-    pub async fn find(&self, session_id: SessionId) -> Lookup<Session> {
+    pub(crate) async fn find(&self, session_id: SessionId) -> Lookup<Session> {
         let found = self.stores.sessions.find(session_id, &Scope::All).await;
         found.unwrap()
     }
 
-    pub async fn live(&self, session_id: SessionId) -> Session {
+    pub(crate) async fn live(&self, session_id: SessionId) -> Session {
         match self.find(session_id).await {
             Lookup::Live(session) => *session,
             other => panic!("{session_id} should be live, is {other:?}"),
         }
     }
 
-    pub async fn ended(&self, session_id: SessionId) -> Ended {
+    pub(crate) async fn ended(&self, session_id: SessionId) -> Ended {
         match self.find(session_id).await {
             Lookup::Ended(tombstone) => tombstone.ended,
             other => panic!("{session_id} should have ended, is {other:?}"),
         }
     }
 
-    pub async fn verify(&self, token: &PresentedToken) -> Lookup<Verified> {
+    pub(crate) async fn verify(&self, token: &PresentedToken) -> Lookup<Verified> {
         let sessions = &self.stores.sessions;
         sessions.find_by_token(token, Touch::Yes).await.unwrap()
     }
 
-    pub async fn verified(&self, token: &PresentedToken) -> Verified {
+    pub(crate) async fn verified(&self, token: &PresentedToken) -> Verified {
         match self.verify(token).await {
             Lookup::Live(verified) => *verified,
             other => panic!("the token should be good, is {other:?}"),
         }
     }
 
-    pub async fn put(&self, session_id: SessionId, name: &str, json: &str) -> Session {
+    pub(crate) async fn put(&self, session_id: SessionId, name: &str, json: &str) -> Session {
         let put = SessionChange::PutAttribute(attribute(name), value(json));
         let changed = self.stores.sessions.change(target(session_id), put).await;
         changed.unwrap().session
     }
 
-    pub async fn increment(&self, target: Target, by: i64) -> Result<i64, OpError> {
+    pub(crate) async fn increment(&self, target: Target, by: i64) -> Result<i64, OpError> {
         let name = attribute("counter");
         let change = SessionChange::IncrementAttribute(name.clone(), by);
         let changed = self.stores.sessions.change(target, change).await?;
@@ -171,22 +169,22 @@ impl Backend {
             .unwrap())
     }
 
-    pub async fn end(&self, session_id: SessionId) -> EndOutcome {
+    pub(crate) async fn end(&self, session_id: SessionId) -> EndOutcome {
         let sessions = &self.stores.sessions;
         let ended = sessions.end(target(session_id), EndReason::Logout).await;
         ended.unwrap()
     }
 
-    pub async fn sweep(&self) {
+    pub(crate) async fn sweep(&self) {
         while self.stores.sessions.sweep().await.unwrap() {}
     }
 
-    pub async fn count(&self) -> u64 {
+    pub(crate) async fn count(&self) -> u64 {
         self.stores.sessions.count(None).await.unwrap()
     }
 
     /// The whole feed.
-    pub async fn feed(&self) -> Vec<Event> {
+    pub(crate) async fn feed(&self) -> Vec<Event> {
         let mut events = Vec::new();
         let mut place = FeedPlace::Start;
         loop {
@@ -201,25 +199,25 @@ impl Backend {
     }
 
     /// What the feed tells of one session.
-    pub async fn story(&self, session_id: SessionId) -> Vec<Change> {
+    pub(crate) async fn story(&self, session_id: SessionId) -> Vec<Change> {
         let feed = self.feed().await.into_iter().map(|event| event.fact);
         feed.filter(|fact| fact.session_id == Some(session_id))
             .map(|fact| fact.change)
             .collect()
     }
 
-    pub async fn types(&self, session_id: SessionId) -> Vec<EventType> {
+    pub(crate) async fn types(&self, session_id: SessionId) -> Vec<EventType> {
         let story = self.story(session_id).await;
         story.iter().map(Change::event_type).collect()
     }
 }
 
-pub fn open_dir(dir: &Path, clock: &Arc<SettableClock>) -> Stores {
+pub(crate) fn open_dir(dir: &Path, clock: &Arc<SettableClock>) -> Stores {
     EmbeddedStore::open(dir, SETTINGS, Arc::<SettableClock>::clone(clock)).unwrap()
 }
 
 /// A session to be opened, with an id and a token that no other has.
-pub fn draft(login: &str) -> NewSession {
+pub(crate) fn draft(login: &str) -> NewSession {
     static NEXT: AtomicU64 = AtomicU64::new(1);
     let number = NEXT.fetch_add(1, Ordering::Relaxed).to_be_bytes();
     let mut random = [0; 10];
@@ -250,7 +248,7 @@ pub fn draft(login: &str) -> NewSession {
 }
 
 /// The same with a token that the caller brought.
-pub fn draft_with_token(login: &str, token: &str) -> NewSession {
+pub(crate) fn draft_with_token(login: &str, token: &str) -> NewSession {
     NewSession {
         token: StoredToken {
             hash: CredentialHash::of(token.as_bytes()),
@@ -261,7 +259,7 @@ pub fn draft_with_token(login: &str, token: &str) -> NewSession {
 }
 
 /// The token of a session, as its user shows it.
-pub fn presented(new: &NewSession) -> PresentedToken {
+pub(crate) fn presented(new: &NewSession) -> PresentedToken {
     PresentedToken {
         session_id: match new.token.origin {
             TokenOrigin::Gateway => Some(new.session_id),
@@ -271,14 +269,14 @@ pub fn presented(new: &NewSession) -> PresentedToken {
     }
 }
 
-pub fn access() -> Access {
+pub(crate) fn access() -> Access {
     Access {
         service_id: service("web"),
         scope: Scope::All,
     }
 }
 
-pub fn target(session_id: SessionId) -> Target {
+pub(crate) fn target(session_id: SessionId) -> Target {
     Target {
         session_id,
         access: access(),
@@ -287,50 +285,50 @@ pub fn target(session_id: SessionId) -> Target {
     }
 }
 
-pub fn at_version(session_id: SessionId, version: u64) -> Target {
+pub(crate) fn at_version(session_id: SessionId, version: u64) -> Target {
     Target {
         precondition: Precondition::Versions(vec![version]),
         ..target(session_id)
     }
 }
 
-pub fn merge(attributes: &[(&str, &str)]) -> SessionChange {
+pub(crate) fn merge(attributes: &[(&str, &str)]) -> SessionChange {
     let patch = attributes
         .iter()
         .map(|(name, json)| (attribute(name), value(json)));
-    SessionChange::MergeAttributes(AttributePatch::from_iter(patch))
+    SessionChange::MergeAttributes(patch.collect())
 }
 
-pub fn login_id(text: &str) -> LoginId {
+pub(crate) fn login_id(text: &str) -> LoginId {
     LoginId::parse(text).unwrap()
 }
 
-pub fn service(text: &str) -> ServiceId {
+pub(crate) fn service(text: &str) -> ServiceId {
     ServiceId::parse(text).unwrap()
 }
 
-pub fn device(text: &str) -> Option<Device> {
-    Some(Device::parse(text).unwrap())
+pub(crate) fn device(text: &str) -> Device {
+    Device::parse(text).unwrap()
 }
 
-pub fn attribute(text: &str) -> AttributeName {
+pub(crate) fn attribute(text: &str) -> AttributeName {
     AttributeName::parse(text).unwrap()
 }
 
-pub fn value(json: &str) -> AttributeValue {
+pub(crate) fn value(json: &str) -> AttributeValue {
     AttributeValue::parse(json.as_bytes()).unwrap()
 }
 
-pub fn mark(byte: u8) -> Option<Mark> {
-    Some(Mark([byte; 32]))
+pub(crate) fn mark(byte: u8) -> Mark {
+    Mark([byte; 32])
 }
 
-pub fn limit(items: usize) -> PageLimit {
+pub(crate) fn limit(items: usize) -> PageLimit {
     PageLimit::new(items).unwrap()
 }
 
 #[track_caller]
-pub fn refusal<T: std::fmt::Debug>(result: Result<T, OpError>) -> Refusal {
+pub(crate) fn refusal<T: std::fmt::Debug>(result: Result<T, OpError>) -> Refusal {
     match result {
         Err(OpError::Refused(refusal)) => refusal,
         other => panic!("should be refused, is {other:?}"),
@@ -338,7 +336,7 @@ pub fn refusal<T: std::fmt::Debug>(result: Result<T, OpError>) -> Refusal {
 }
 
 #[track_caller]
-pub fn ended_refusal<T: std::fmt::Debug>(result: Result<T, OpError>) -> Ended {
+pub(crate) fn ended_refusal<T: std::fmt::Debug>(result: Result<T, OpError>) -> Ended {
     match refusal(result) {
         Refusal::SessionEnded(tombstone) => tombstone.ended,
         other => panic!("should be refused as ended, is {other:?}"),

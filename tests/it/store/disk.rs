@@ -7,7 +7,7 @@ use redb::StorageBackend;
 
 /// Clones are the same disk.
 #[derive(Debug, Clone, Default)]
-pub struct Disk(Arc<Mutex<State>>);
+pub(crate) struct Disk(Arc<Mutex<State>>);
 
 #[derive(Debug, Default)]
 struct State {
@@ -25,7 +25,7 @@ enum Change {
 
 /// What goes wrong from now on.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Fault {
+pub(crate) enum Fault {
     /// Syncing fails; what was written may be lost.
     Sync,
     /// Writing fails.
@@ -46,13 +46,13 @@ impl Disk {
             .unwrap_or_else(std::sync::PoisonError::into_inner)
     }
 
-    pub fn fail(&self, fault: Fault) {
+    pub(crate) fn fail(&self, fault: Fault) {
         self.state().fault = Some(fault);
     }
 
     /// A disk with what this one holds if its power fails now: all that was synced, and of the rest the sectors that
     /// `survives` says.
-    pub fn after_power_cut(&self, mut survives: impl FnMut() -> bool) -> Self {
+    pub(crate) fn after_power_cut(&self, mut survives: impl FnMut() -> bool) -> Self {
         let state = self.state();
         let mut bytes = state.synced.clone();
         for change in &state.unsynced {
@@ -76,7 +76,7 @@ impl Disk {
     }
 
     /// The same bytes on a disk of its own, all synced and without faults.
-    pub fn copy(&self) -> Self {
+    pub(crate) fn copy(&self) -> Self {
         self.after_power_cut(|| true)
     }
 }

@@ -11,7 +11,7 @@ use super::backend::SETTINGS;
 
 /// What a reader is told of a session.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum View {
+pub(crate) enum View {
     Live {
         version: u64,
         active: bool,
@@ -25,7 +25,7 @@ pub enum View {
 
 /// What the feed tells of a session.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Told {
+pub(crate) enum Told {
     Created,
     Changed(u64, Vec<String>),
     Ended(EndReason, Timestamp),
@@ -33,7 +33,7 @@ pub enum Told {
 
 /// Why a write is not done.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum No {
+pub(crate) enum No {
     Ended,
     Unknown,
     Unchangeable,
@@ -42,9 +42,9 @@ pub enum No {
 }
 
 #[derive(Debug, Clone)]
-pub struct Known {
-    pub new: NewSession,
-    pub story: Vec<Told>,
+pub(crate) struct Known {
+    pub(crate) new: NewSession,
+    pub(crate) story: Vec<Told>,
     version: u64,
     active: bool,
     attributes: BTreeMap<String, String>,
@@ -56,8 +56,8 @@ pub struct Known {
 }
 
 #[derive(Debug, Default)]
-pub struct Reference {
-    pub sessions: Vec<Known>,
+pub(crate) struct Reference {
+    pub(crate) sessions: Vec<Known>,
 }
 
 impl Known {
@@ -95,12 +95,12 @@ impl Known {
             .is_none_or(|(_, at)| now < at.plus(SETTINGS.tombstone_retention))
     }
 
-    pub fn touch(&mut self, now: Timestamp) {
+    pub(crate) fn touch(&mut self, now: Timestamp) {
         self.last_active_at = now;
         self.idle_until = self.idle_until.max(now.plus(self.new.idle_timeout));
     }
 
-    pub fn view(&self, now: Timestamp) -> View {
+    pub(crate) fn view(&self, now: Timestamp) -> View {
         match self.ended {
             Some((reason, at)) if self.told(now) => View::Ended(reason, at),
             Some(_) => View::Unknown,
@@ -121,26 +121,26 @@ impl Known {
         self.story.push(told);
     }
 
-    pub fn put(&mut self, now: Timestamp, name: &str, json: &str) {
+    pub(crate) fn put(&mut self, now: Timestamp, name: &str, json: &str) {
         self.attributes.insert(name.to_owned(), json.to_owned());
         self.change(now, name);
     }
 
-    pub fn remove(&mut self, now: Timestamp, name: &str) -> Result<(), No> {
+    pub(crate) fn remove(&mut self, now: Timestamp, name: &str) -> Result<(), No> {
         self.attributes.remove(name).ok_or(No::Unchangeable)?;
         self.change(now, name);
         Ok(())
     }
 
-    pub fn increment(&mut self, now: Timestamp, name: &str, by: i64) -> Result<(), No> {
+    pub(crate) fn increment(&mut self, now: Timestamp, name: &str, by: i64) -> Result<(), No> {
         let old = self.attributes.get(name).map_or("0", String::as_str);
-        let old: i64 = old.parse().map_err(|_| No::Unchangeable)?;
+        let old: i64 = old.parse().or(Err(No::Unchangeable))?;
         let new = old.checked_add(by).ok_or(No::Unchangeable)?;
         self.put(now, name, &new.to_string());
         Ok(())
     }
 
-    pub fn refresh(&mut self, now: Timestamp, ttl: Option<Duration>) {
+    pub(crate) fn refresh(&mut self, now: Timestamp, ttl: Option<Duration>) {
         let before = self.expires_at();
         self.last_active_at = now;
         self.idle_until = now
@@ -152,7 +152,7 @@ impl Known {
         }
     }
 
-    pub fn heartbeat(&mut self, now: Timestamp) {
+    pub(crate) fn heartbeat(&mut self, now: Timestamp) {
         self.touch(now);
         if !self.active {
             self.active = true;
@@ -165,7 +165,7 @@ impl Known {
 
 impl Reference {
     /// Ends what is over by now.
-    pub fn expire(&mut self, now: Timestamp) {
+    pub(crate) fn expire(&mut self, now: Timestamp) {
         for known in self.sessions.iter_mut().filter(|known| known.live()) {
             let at = known.expires_at();
             if at <= now {
@@ -180,12 +180,12 @@ impl Reference {
     }
 
     /// The session that a token leads to: the last that was opened with it.
-    pub fn by_token(&mut self, new: &NewSession) -> Option<&mut Known> {
+    pub(crate) fn by_token(&mut self, new: &NewSession) -> Option<&mut Known> {
         let same = |known: &&mut Known| known.new.token == new.token;
         self.sessions.iter_mut().rev().find(same)
     }
 
-    pub fn live(&mut self, session_id: SessionId, now: Timestamp) -> Result<&mut Known, No> {
+    pub(crate) fn live(&mut self, session_id: SessionId, now: Timestamp) -> Result<&mut Known, No> {
         let found = |known: &&mut Known| known.new.session_id == session_id;
         match self.sessions.iter_mut().find(found) {
             Some(known) if known.live() => Ok(known),
@@ -194,7 +194,7 @@ impl Reference {
         }
     }
 
-    pub fn create(&mut self, new: NewSession, now: Timestamp) -> Result<Vec<SessionId>, No> {
+    pub(crate) fn create(&mut self, new: NewSession, now: Timestamp) -> Result<Vec<SessionId>, No> {
         if self.by_token(&new).is_some_and(|known| known.told(now)) {
             return Err(No::TokenInUse);
         }
@@ -236,7 +236,7 @@ impl Reference {
             .collect())
     }
 
-    pub fn end(&mut self, session_id: SessionId, now: Timestamp) -> Result<bool, No> {
+    pub(crate) fn end(&mut self, session_id: SessionId, now: Timestamp) -> Result<bool, No> {
         match self.live(session_id, now) {
             Ok(known) => {
                 known.end(EndReason::Logout, now);
@@ -247,7 +247,7 @@ impl Reference {
         }
     }
 
-    pub fn end_all(
+    pub(crate) fn end_all(
         &mut self,
         which: &session_gateway::store::EndAll,
         now: Timestamp,
@@ -266,7 +266,7 @@ impl Reference {
     }
 
     /// The live sessions of a login or of all, newest first.
-    pub fn listed(&self, login: Option<&str>) -> Vec<&Known> {
+    pub(crate) fn listed(&self, login: Option<&str>) -> Vec<&Known> {
         let wanted = |known: &&Known| {
             known.live() && login.is_none_or(|login| known.new.login_id.as_str() == login)
         };
@@ -275,13 +275,13 @@ impl Reference {
         listed
     }
 
-    pub fn devices(&self, login: &str) -> Vec<Device> {
+    pub(crate) fn devices(&self, login: &str) -> Vec<Device> {
         let listed = self.listed(Some(login));
         let devices: BTreeSet<_> = listed.iter().filter_map(|k| k.new.device.clone()).collect();
         devices.into_iter().collect()
     }
 
-    pub fn last_active_at(&self, login: &str) -> Option<Timestamp> {
+    pub(crate) fn last_active_at(&self, login: &str) -> Option<Timestamp> {
         let listed = self.listed(Some(login));
         listed.iter().map(|known| known.last_active_at).max()
     }
