@@ -61,7 +61,7 @@ async fn a_power_cut_loses_nothing_that_was_acknowledged() {
             tokio::task::yield_now().await;
         }
         let acknowledged = b.feed().await.len();
-        let image = disk.after_power_cut(|| rng.next_u32() % 2 == 0);
+        let image = disk.after_power_cut(|| rng.next_u32().is_multiple_of(2));
         stop.store(true, Ordering::SeqCst);
         workers.join_all().await;
         let feed = b.feed().await;

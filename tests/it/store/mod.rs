@@ -41,6 +41,7 @@ mod crash;
 mod disk;
 mod faults;
 mod format;
+mod history;
 mod measure;
 mod property;
 mod reference;
