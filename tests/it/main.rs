@@ -1,12 +1,22 @@
-//! The integration tests: one binary, a module for each topic.
+//! The gateway from outside: in process where a settable clock is needed, else as the real program on a real socket.
 
 #![expect(
     clippy::unwrap_used,
+    clippy::expect_used,
     clippy::panic,
     clippy::indexing_slicing,
     clippy::unchecked_time_subtraction,
     clippy::wildcard_enum_match_arm,
-    reason = "a test that meets the unexpected fails there"
+    reason = "what a test does not expect fails it"
 )]
 
+mod api;
+mod auth;
+mod document;
+mod edge;
+mod idempotency;
+mod process;
+mod services;
 mod store;
+mod support;
+mod walk;

@@ -7,14 +7,16 @@ use std::time::Duration;
 
 use super::audit;
 use session_gateway::clock::SettableClock;
-use session_gateway::model::id::{LoginId, ServiceId, SessionId};
 use session_gateway::model::Timestamp;
 use session_gateway::model::attribute::{AttributeName, AttributeValue, Attributes};
 use session_gateway::model::event::{Change, Event, EventType};
+use session_gateway::model::id::{LoginId, ServiceId, SessionId};
 use session_gateway::model::page::PageLimit;
 use session_gateway::model::permission::Scope;
 use session_gateway::model::record::SessionChange;
-use session_gateway::model::session::{Device, EndReason, Ended, Session, SessionState, StoredToken, TokenOrigin};
+use session_gateway::model::session::{
+    Device, EndReason, Ended, Session, SessionState, StoredToken, TokenOrigin,
+};
 use session_gateway::model::token::{CredentialHash, PresentedToken};
 use session_gateway::store::embedded::{EmbeddedSettings, EmbeddedStore};
 use session_gateway::store::{
