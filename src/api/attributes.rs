@@ -8,7 +8,7 @@ use utoipa::ToSchema;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
-use super::{AttributePath, ReadProblems, SessionPath, WriteProblems, target};
+use super::{ReadProblems, WriteProblems, target};
 use crate::auth::{Caller, guarded};
 use crate::draw::Draw;
 use crate::error::{ApiError, Problem};
@@ -68,7 +68,7 @@ pub(crate) struct IncrementResponse {
 /// Read all attributes of a session
 #[utoipa::path(
     get, path = "/v1/sessions/{session_id}/attributes", tag = "attributes",
-    params(SessionPath),
+    params(("session_id" = SessionId, Path, description = "The session.")),
     responses(
         (status = 200, description = "The attributes.", body = SessionAttributes,
             headers(("ETag" = String, description = "The version of the session."))),
@@ -95,7 +95,7 @@ async fn list_attributes(
 /// others to other attributes are never lost.
 #[utoipa::path(
     patch, path = "/v1/sessions/{session_id}/attributes", tag = "attributes",
-    params(SessionPath, IfMatch),
+    params(("session_id" = SessionId, Path, description = "The session."), IfMatch),
     request_body(content((AttributePatch = "application/json"), (AttributePatch = "application/merge-patch+json"))),
     responses(
         (status = 200, description = "The attributes after it.", body = SessionAttributes,
@@ -121,7 +121,10 @@ async fn merge_attributes(
 /// Read one attribute
 #[utoipa::path(
     get, path = "/v1/sessions/{session_id}/attributes/{name}", tag = "attributes",
-    params(AttributePath),
+    params(
+        ("session_id" = SessionId, Path, description = "The session."),
+        ("name" = AttributeName, Path, description = "The attribute."),
+    ),
     responses(
         (status = 200, description = "Its value.", body = AttributeValue,
             headers(("ETag" = String, description = "The version of the session."))),
@@ -147,7 +150,11 @@ async fn find_attribute(
 /// The body is its JSON value; `null` is a value too.
 #[utoipa::path(
     put, path = "/v1/sessions/{session_id}/attributes/{name}", tag = "attributes",
-    params(AttributePath, IfMatch),
+    params(
+        ("session_id" = SessionId, Path, description = "The session."),
+        ("name" = AttributeName, Path, description = "The attribute."),
+        IfMatch,
+    ),
     request_body = AttributeValue,
     responses(
         (status = 200, description = "Replaced.", body = AttributeValue,
@@ -179,7 +186,11 @@ async fn put_attribute(
 /// Remove one attribute
 #[utoipa::path(
     delete, path = "/v1/sessions/{session_id}/attributes/{name}", tag = "attributes",
-    params(AttributePath, IfMatch),
+    params(
+        ("session_id" = SessionId, Path, description = "The session."),
+        ("name" = AttributeName, Path, description = "The attribute."),
+        IfMatch,
+    ),
     responses(
         (status = 204, description = "Removed.",
             headers(("ETag" = String, description = "The version of the session."))),
@@ -207,7 +218,11 @@ async fn remove_attribute(
 /// Atomic; a missing attribute starts at 0.
 #[utoipa::path(
     post, path = "/v1/sessions/{session_id}/attributes/{name}/increment", tag = "attributes",
-    params(AttributePath, IfMatch),
+    params(
+        ("session_id" = SessionId, Path, description = "The session."),
+        ("name" = AttributeName, Path, description = "The attribute."),
+        IfMatch,
+    ),
     request_body = IncrementRequest,
     responses(
         (status = 200, description = "The sum.", body = IncrementResponse,

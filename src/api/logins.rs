@@ -86,7 +86,6 @@ async fn list_login_sessions(
     Path(login_id): Path<LoginId>,
     Query(query): Query<PageQuery>,
 ) -> Result<Json<SessionPage>, ApiError> {
-    let (limit, cursor) = query.page()?;
     let filter = SessionFilter {
         login_id: Some(login_id),
         ..SessionFilter::default()
@@ -94,7 +93,7 @@ async fn list_login_sessions(
     let page = state
         .stores
         .sessions
-        .list(&filter, &caller.scope, limit, cursor.as_ref())
+        .list(&filter, &caller.scope, query.limit, query.cursor.as_ref())
         .await?;
     Ok(Json(SessionPage::new(page, None)))
 }

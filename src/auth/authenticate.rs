@@ -56,7 +56,7 @@ async fn identify(
     match admit(authenticator, &credentials).await? {
         Some(service) => Ok(Authenticated {
             service,
-            key: CallerKey::derive(&credentials.secret)?,
+            key: CallerKey::new(credentials.secret),
             stores: authenticator.stores.clone(),
         }),
         None => Err(authenticator.throttle.refuse(address)),

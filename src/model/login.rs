@@ -17,9 +17,11 @@ pub struct LoginSummary {
     /// The device kinds of its live sessions, each once, in alphabetical order.
     pub devices: Vec<Device>,
     /// The latest activity of any live session.
+    #[schema(required = true)]
     pub last_active_at: Option<Timestamp>,
     /// Whether a live connection of this login is registered.
     pub online: bool,
     /// Until when no session may be opened for it.
+    #[schema(required = true)]
     pub banned_until: Option<Timestamp>,
 }

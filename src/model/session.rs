@@ -76,25 +76,32 @@ pub struct Session {
     /// The service that opened it.
     pub service_id: ServiceId,
     /// The kind of device.
+    #[schema(required = true)]
     pub device: Option<Device>,
     /// Which device.
+    #[schema(required = true)]
     pub device_id: Option<DeviceId>,
     /// Where it stands in its life.
     pub state: SessionState,
     /// Its live connection.
+    #[schema(required = true)]
     pub connection_id: Option<ConnectionId>,
     /// The client's address.
-    #[schema(value_type = Option<String>, example = "203.0.113.7")]
+    #[schema(required = true, value_type = Option<String>, example = "203.0.113.7")]
     pub client_ip: Option<IpAddr>,
     /// The client's port.
+    #[schema(required = true)]
     pub client_port: Option<u16>,
     /// The client's user agent.
+    #[schema(required = true)]
     pub user_agent: Option<UserAgent>,
     /// The server that holds the connection.
+    #[schema(required = true)]
     pub server_addr: Option<ServerAddr>,
     /// What the services keep in it.
     pub attributes: Attributes,
     /// Counters of its connection.
+    #[schema(required = true)]
     pub stats: Option<ConnectionStats>,
     /// Counts what callers write to it; timers do not count.
     pub version: u64,
@@ -140,6 +147,7 @@ pub struct Ended {
     /// When it ended; for an expiry, the moment of expiry.
     pub at: Timestamp,
     /// The service that ended it; null for an expiry.
+    #[schema(required = true)]
     pub by: Option<ServiceId>,
 }
 

@@ -9,7 +9,7 @@ use serde::Deserialize;
 use utoipa::{IntoParams, ToSchema};
 
 use super::{invalid, shown};
-use crate::api::{SessionPath, WriteProblems, target};
+use crate::api::{WriteProblems, target};
 use crate::auth::Caller;
 use crate::draw::Draw;
 use crate::error::{ApiError, Problem};
@@ -79,7 +79,7 @@ pub(crate) struct EndSessionQuery {
 /// Absent fields stay, null clears. `{"state":"closed"}` ends the session.
 #[utoipa::path(
     patch, path = "/v1/sessions/{session_id}", tag = "sessions",
-    params(SessionPath, IfMatch),
+    params(("session_id" = SessionId, Path, description = "The session."), IfMatch),
     request_body(content((UpdateSessionRequest = "application/json"), (UpdateSessionRequest = "application/merge-patch+json"))),
     responses(
         (status = 200, description = "The session after the change.", body = Session,
@@ -115,7 +115,11 @@ pub(super) async fn update_session(
 /// Ending it again is no error. Nothing brings it back.
 #[utoipa::path(
     delete, path = "/v1/sessions/{session_id}", tag = "sessions",
-    params(SessionPath, EndSessionQuery, IfMatch),
+    params(
+        ("session_id" = SessionId, Path, description = "The session."),
+        EndSessionQuery,
+        IfMatch,
+    ),
     responses(
         (status = 204, description = "The session is over, by this call or before it."),
         (status = 404, description = "No such session was ever known, or its tombstone is gone.",

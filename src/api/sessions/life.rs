@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
 use super::shown;
-use crate::api::{ReadProblems, SessionPath, WriteProblems, seconds_up_to, target};
+use crate::api::{ReadProblems, WriteProblems, seconds_up_to, target};
 use crate::auth::Caller;
 use crate::draw::Draw;
 use crate::error::ApiError;
@@ -49,7 +49,7 @@ pub(crate) struct HeartbeatResponse {
 /// Moves `idle_expires_at`, never past `max_expires_at`.
 #[utoipa::path(
     post, path = "/v1/sessions/{session_id}/refresh", tag = "sessions",
-    params(SessionPath, IfMatch),
+    params(("session_id" = SessionId, Path, description = "The session."), IfMatch),
     request_body = Option<RefreshRequest>,
     responses(
         (status = 200, description = "The session with its new expiry.", body = Session,
@@ -79,7 +79,7 @@ pub(super) async fn refresh_session(
 /// Counts as use, makes the session active and keeps the counters.
 #[utoipa::path(
     post, path = "/v1/sessions/{session_id}/heartbeat", tag = "sessions",
-    params(SessionPath),
+    params(("session_id" = SessionId, Path, description = "The session.")),
     request_body = Option<HeartbeatRequest>,
     responses((status = 200, description = "Heard.", body = HeartbeatResponse), ReadProblems),
 )]
