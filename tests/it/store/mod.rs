@@ -42,6 +42,5 @@ mod disk;
 mod faults;
 mod format;
 mod history;
-mod measure;
 mod property;
 mod reference;
