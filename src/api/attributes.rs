@@ -12,7 +12,7 @@ use super::{ReadProblems, WriteProblems, target};
 use crate::auth::{Caller, guarded};
 use crate::draw::Draw;
 use crate::error::{ApiError, Problem};
-use crate::extract::{IfMatch, Json, Patch, Path, etag};
+use crate::extract::{IfMatch, Json, JsonValue, Patch, Path, etag};
 use crate::model::attribute::{AttributeName, AttributePatch, AttributeValue, Attributes};
 use crate::model::id::SessionId;
 use crate::model::permission::Permission;
@@ -170,7 +170,7 @@ async fn put_attribute(
     Path((session_id, name)): Path<(SessionId, AttributeName)>,
     if_match: IfMatch,
     draw: Draw,
-    Json(value): Json<AttributeValue>,
+    JsonValue(value): JsonValue,
 ) -> Result<Response, ApiError> {
     let target = target(session_id, &caller, if_match, &draw);
     let change = SessionChange::PutAttribute(name.clone(), value);

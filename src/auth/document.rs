@@ -11,6 +11,7 @@ use utoipa::openapi::security::SecurityRequirement;
 use utoipa::openapi::{Ref, RefOr, Required, Response, ResponseBuilder, Schema};
 use utoipa::{PartialSchema, ToSchema};
 
+use super::guard::takes_idempotency_key;
 use crate::error::Problem;
 use crate::model::permission::Permission;
 
@@ -57,36 +58,35 @@ pub(super) fn describe(method: &Method, operation: &mut Operation, permission: O
             .merge(named.build());
         add_error(operation, "403", "The service lacks the permission.");
     }
-    add_error(
-        operation,
-        "400",
-        "The request is malformed or out of range.",
-    );
-    add_error(
-        operation,
-        "401",
-        "Service credentials are missing or wrong.",
-    );
-    add_error(
-        operation,
-        "429",
-        "Too many failed authentications came from this address.",
-    );
-    add_error(operation, "500", "A bug in the gateway.");
-    add_error(
-        operation,
-        "503",
-        "The store did not answer in time: nothing is known about the outcome.",
-    );
+    for (status, description) in ERRORS {
+        add_error(operation, status, description);
+    }
     if operation.request_body.is_some() {
         add_error(operation, "408", "The body did not arrive in time.");
         add_error(operation, "413", "The body is too large.");
         add_error(operation, "415", "The body has a type that is not taken.");
     }
-    if *method == Method::POST {
+    if takes_idempotency_key(method, permission) {
         add_idempotency(operation);
     }
 }
+
+/// What every operation can answer.
+const ERRORS: [(&str, &str); 7] = [
+    ("400", "The request is malformed or out of range."),
+    ("401", "Service credentials are missing or wrong."),
+    ("414", "The URI is too long."),
+    (
+        "429",
+        "Too many failed authentications came from this address.",
+    ),
+    ("431", "The headers are too large."),
+    ("500", "A bug in the gateway."),
+    (
+        "503",
+        "The store did not answer in time: nothing is known about the outcome.",
+    ),
+];
 
 fn add_idempotency(operation: &mut Operation) {
     let key = ParameterBuilder::new()

@@ -76,7 +76,7 @@ impl RequestRules {
 
 fn refused(name: &str, rule: &str) -> ApiError {
     let printable = name.chars().filter(|character| !character.is_control());
-    let name: String = printable.take(64).collect();
+    let name: String = printable.take(32).collect();
     ApiError::InvalidRequest(format!("`{name}` {rule}"))
 }
 

@@ -29,7 +29,7 @@ const LAST_DEADLINE: Duration = Duration::from_secs(2);
 #[derive(Debug, Error)]
 pub enum ServeError {
     /// The store cannot be opened.
-    #[error("the store {location} does not open: {source}")]
+    #[error("SGW_STORE: {location} does not open: {source}")]
     Store {
         /// Which store.
         location: StoreLocation,
@@ -40,7 +40,7 @@ pub enum ServeError {
     #[error("the built-in service `admin` cannot be set up: {0}")]
     Admin(#[source] ApiError),
     /// The address cannot be listened on.
-    #[error("cannot listen on {address}: {source}")]
+    #[error("SGW_LISTEN: cannot listen on {address}: {source}")]
     Listen {
         /// The address.
         address: std::net::SocketAddr,

@@ -165,5 +165,6 @@ fn a_filter_that_cannot_be_read_is_refused() {
     assert!(with(&[("SGW_LOG", "warn,session_gateway=trace")]).is_ok());
     refusal("SGW_LOG", "session_gateway=loud");
     refusal("SGW_LOG", "");
+    refusal("SGW_LOG", "nonsense");
     refusal("SGW_LOG_FORMAT", "xml");
 }

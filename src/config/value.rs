@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use thiserror::Error;
+use tracing::level_filters::LevelFilter;
 use tracing_subscriber::EnvFilter;
 
 use crate::model::token::ServiceSecret;
@@ -145,8 +146,12 @@ pub(super) fn secret(text: &str) -> Result<ServiceSecret, InvalidValue> {
 }
 
 pub(super) fn filter(text: &str) -> Result<String, InvalidValue> {
+    // A word alone would pass as the name of a part of the program, and silence all others.
+    let is_level = |word: &str| !word.is_empty() && word.parse::<LevelFilter>().is_ok();
+    let mut directives = text.split(',').map(str::trim);
+    let sound = directives.all(|directive| directive.contains('=') || is_level(directive));
     match EnvFilter::try_new(text) {
-        Ok(_filter) if !text.trim().is_empty() => Ok(text.to_owned()),
+        Ok(_filter) if sound => Ok(text.to_owned()),
         Ok(_) | Err(_) => Err(InvalidValue::Filter),
     }
 }

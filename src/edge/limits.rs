@@ -3,6 +3,7 @@
 use axum::extract::Request;
 use axum::middleware::Next;
 use axum::response::Response;
+use percent_encoding::percent_decode_str;
 
 use crate::error::ApiError;
 
@@ -12,13 +13,17 @@ pub const MAX_URI_BYTES: usize = 8 * 1024;
 /// The most bytes of all header names and values together.
 pub const MAX_HEADER_BYTES: usize = 16 * 1024;
 
-/// Refuses a head that is too large.
+/// Refuses a head that is too large, or a target that could be read in two ways.
 pub(crate) async fn limit_head(request: Request, next: Next) -> Result<Response, ApiError> {
     let target = request.uri().path_and_query();
     if target.is_some_and(|target| target.as_str().len() > MAX_URI_BYTES) {
         return Err(ApiError::UriTooLong {
             limit: MAX_URI_BYTES,
         });
+    }
+    if target.is_some_and(|target| !is_well_encoded(target.as_str())) {
+        let rule = "the URI is not percent-encoded UTF-8";
+        return Err(ApiError::InvalidRequest(rule.to_owned()));
     }
     let headers = request.headers().iter();
     let bytes: usize = headers
@@ -30,6 +35,18 @@ pub(crate) async fn limit_head(request: Request, next: Next) -> Result<Response,
         });
     }
     Ok(next.run(request).await)
+}
+
+/// Whether each `%` stands before two hex digits, and the decoded bytes are UTF-8.
+fn is_well_encoded(target: &str) -> bool {
+    let mut pieces = target.split('%');
+    pieces.next();
+    let is_hex = |byte: &u8| byte.is_ascii_hexdigit();
+    let all_hex = pieces.all(|piece| {
+        let digits = piece.as_bytes().first_chunk::<2>();
+        digits.is_some_and(|digits| digits.iter().all(is_hex))
+    });
+    all_hex && percent_decode_str(target).decode_utf8().is_ok()
 }
 
 /// The answer of a path that leads nowhere.

@@ -91,42 +91,41 @@ pub enum ServiceChange {
     Removed,
 }
 
-/// The kinds of events, for filters.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, ToSchema)]
-pub enum EventType {
-    /// See [`Change::SessionCreated`].
-    #[serde(rename = "session.created")]
-    SessionCreated,
-    /// See [`Change::SessionChanged`].
-    #[serde(rename = "session.changed")]
-    SessionChanged,
-    /// See [`Change::SessionEnded`].
-    #[serde(rename = "session.ended")]
-    SessionEnded,
-    /// See [`Change::ServiceChanged`].
-    #[serde(rename = "service.changed")]
-    ServiceChanged,
+/// Makes the enum and its texts from one table, so that neither can miss a row.
+macro_rules! event_types {
+    ($($(#[$doc:meta])* $name:ident = $text:literal),+ $(,)?) => {
+        /// The kinds of events, for filters.
+        #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, ToSchema)]
+        pub enum EventType { $($(#[$doc])* #[serde(rename = $text)] $name),+ }
+
+        impl EventType {
+            /// Every type there is.
+            pub const ALL: &'static [Self] = &[$(Self::$name),+];
+
+            /// Its text, `thing.happened`.
+            #[must_use]
+            pub const fn as_str(self) -> &'static str {
+                match self { $(Self::$name => $text),+ }
+            }
+        }
+    };
 }
 
-impl EventType {
-    /// Every type there is.
-    pub const ALL: [Self; 4] = [
-        Self::SessionCreated,
-        Self::SessionChanged,
-        Self::SessionEnded,
-        Self::ServiceChanged,
-    ];
-
-    /// Its text, `thing.happened`.
-    #[must_use]
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::SessionCreated => "session.created",
-            Self::SessionChanged => "session.changed",
-            Self::SessionEnded => "session.ended",
-            Self::ServiceChanged => "service.changed",
-        }
-    }
+event_types! {
+    /// A session was opened.
+    SessionCreated = "session.created",
+    /// Attributes, state or fields of a session were written, or its life was shortened.
+    SessionChanged = "session.changed",
+    /// A session has a new token.
+    SessionRotated = "session.rotated",
+    /// A session ended, once and for good.
+    SessionEnded = "session.ended",
+    /// A login was banned.
+    LoginBanned = "login.banned",
+    /// The ban of a login is over.
+    LoginUnbanned = "login.unbanned",
+    /// A service was registered, changed or removed, or got a new secret.
+    ServiceChanged = "service.changed",
 }
 
 impl fmt::Display for EventType {
@@ -145,7 +144,8 @@ impl FromStr for EventType {
 
     fn from_str(text: &str) -> Result<Self, Self::Err> {
         Self::ALL
-            .into_iter()
+            .iter()
+            .copied()
             .find(|kind| kind.as_str() == text)
             .ok_or(UnknownEventType)
     }

@@ -172,7 +172,7 @@ impl SessionRecord {
         changes_state
     }
 
-    /// Makes one change, or none of it. Attribute writes count as use, and so does becoming active.
+    /// Makes one change, or none of it. Attribute writes count as use.
     pub fn apply(
         &mut self,
         change: SessionChange,
@@ -209,7 +209,7 @@ impl SessionRecord {
                 applied.attributes.push(name.clone());
                 applied.inserted = !attributes.set(name, AttributeValue::from(sum));
             }
-            SessionChange::Update(update) => applied.fields = self.update(*update, now),
+            SessionChange::Update(update) => applied.fields = self.update(*update),
         }
         if !applied.attributes.is_empty() {
             attributes.check()?;
@@ -220,10 +220,7 @@ impl SessionRecord {
         Ok(applied)
     }
 
-    fn update(&mut self, update: SessionUpdate, now: Timestamp) -> Vec<String> {
-        if update.state == Some(SessionState::Active) {
-            self.touch(now);
-        }
+    fn update(&mut self, update: SessionUpdate) -> Vec<String> {
         let session = &mut self.session;
         let touched = [
             (

@@ -50,7 +50,7 @@ pub enum SessionState {
 
 /// Counters of the session's connection, as its holder last reported them.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, ToSchema)]
-#[serde(deny_unknown_fields)]
+#[serde(deny_unknown_fields, default)]
 pub struct ConnectionStats {
     /// Packets sent to the client.
     pub packets_sent: u64,

@@ -5,7 +5,7 @@ use std::net::IpAddr;
 use axum::extract::State;
 use axum::http::StatusCode;
 use axum::response::Response;
-use serde::Deserialize;
+use serde::{Deserialize, Deserializer};
 use utoipa::{IntoParams, ToSchema};
 
 use super::{invalid, shown};
@@ -13,7 +13,7 @@ use crate::api::{WriteProblems, target};
 use crate::auth::Caller;
 use crate::draw::Draw;
 use crate::error::{ApiError, Problem};
-use crate::extract::{IfMatch, Patch, Path, Query};
+use crate::extract::{IfMatch, Patch, Path, Query, optional_object, word};
 use crate::model::id::SessionId;
 use crate::model::record::{Field, SessionChange, SessionUpdate};
 use crate::model::session::{
@@ -28,7 +28,7 @@ use crate::store::{EndOutcome, Refusal};
 #[serde(deny_unknown_fields)]
 pub(crate) struct UpdateSessionRequest {
     /// The new state: `connecting`, `active`, `disconnecting`, or, alone, `closed`, which ends the session.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "state_word")]
     #[schema(value_type = Option<SessionState>)]
     state: Field<SessionState>,
     /// The kind of device.
@@ -60,7 +60,7 @@ pub(crate) struct UpdateSessionRequest {
     #[schema(value_type = Option<ServerAddr>)]
     server_addr: Field<ServerAddr>,
     /// Counters of its connection.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "stats_object")]
     #[schema(value_type = Option<ConnectionStats>)]
     stats: Field<ConnectionStats>,
 }
@@ -186,4 +186,20 @@ impl UpdateSessionRequest {
             })),
         }
     }
+}
+
+/// `null` is told apart from words, so that the refusal can name what is wrong with it.
+fn state_word<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Field<SessionState>, D::Error> {
+    #[derive(Deserialize)]
+    struct Word(#[serde(deserialize_with = "word")] SessionState);
+    let state = Option::<Word>::deserialize(deserializer)?;
+    Ok(state.map_or(Field::Clear, |state| Field::Set(state.0)))
+}
+
+fn stats_object<'de, D>(deserializer: D) -> Result<Field<ConnectionStats>, D::Error>
+where
+    D: Deserializer<'de>,
+{
+    let stats = optional_object(deserializer)?;
+    Ok(stats.map_or(Field::Clear, Field::Set))
 }

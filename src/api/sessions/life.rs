@@ -10,7 +10,7 @@ use crate::api::{ReadProblems, WriteProblems, seconds_up_to, target};
 use crate::auth::Caller;
 use crate::draw::Draw;
 use crate::error::ApiError;
-use crate::extract::{IfMatch, Json, OptionalJson, Path};
+use crate::extract::{IfMatch, Json, OptionalJson, Path, optional_object};
 use crate::model::Timestamp;
 use crate::model::id::SessionId;
 use crate::model::session::{ConnectionStats, Session, SessionState};
@@ -30,6 +30,7 @@ pub(crate) struct RefreshRequest {
 #[serde(deny_unknown_fields)]
 pub(crate) struct HeartbeatRequest {
     /// Counters of its connection.
+    #[serde(default, deserialize_with = "optional_object")]
     stats: Option<ConnectionStats>,
 }
 

@@ -14,7 +14,7 @@ use crate::api::seconds_up_to;
 use crate::auth::Caller;
 use crate::draw::Draw;
 use crate::error::{ApiError, Problem};
-use crate::extract::{Json, etag, location};
+use crate::extract::{Json, etag, location, optional_object, word};
 use crate::model::attribute::{AttributeLimit, Attributes};
 use crate::model::id::{LoginId, SessionId};
 use crate::model::session::{
@@ -44,7 +44,7 @@ pub(crate) struct CreateSessionRequest {
     #[schema(required = false)]
     attributes: Attributes,
     /// Where it starts; `active` if left out.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "word")]
     #[schema(required = false)]
     state: FirstState,
     /// How long it lives without use; the server's `SGW_IDLE_TIMEOUT` if left out.
@@ -65,6 +65,7 @@ pub(crate) struct CreateSessionRequest {
     /// The server that holds the connection.
     server_addr: Option<ServerAddr>,
     /// How many live sessions the login may have, this one included.
+    #[serde(default, deserialize_with = "optional_object")]
     limit: Option<LimitRequest>,
 }
 
@@ -87,11 +88,11 @@ pub(crate) struct LimitRequest {
     #[schema(minimum = 1, maximum = 1000, example = 3)]
     max: usize,
     /// What counts together; `login` if left out.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "word")]
     #[schema(required = false)]
     per: LimitPerRequest,
     /// What happens to one too many; `evict_oldest` if left out.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "word")]
     #[schema(required = false)]
     overflow: OverflowRequest,
 }

@@ -156,3 +156,19 @@ async fn odd_login_ids_are_kept_apart_or_refused() {
         Value::from(odd.len())
     );
 }
+
+#[tokio::test]
+async fn what_is_not_percent_encoded_utf_8_is_refused_and_not_guessed() {
+    let app = TestApp::new();
+    let admin = app.admin();
+    for path in [
+        "/v1/logins/a%zz",
+        "/v1/logins/a%2",
+        "/v1/logins/a%",
+        "/v1/logins/%ff",
+        "/v1/sessions?login_id=%ff",
+        "/v1/sessions?login_id=a%zz",
+    ] {
+        admin.get(path).await.problem(400, "invalid_request");
+    }
+}

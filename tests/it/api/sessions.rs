@@ -115,6 +115,18 @@ async fn what_a_create_may_not_say_is_refused_by_name() {
         ),
         (json!({"login_id": "u", "limit": {"max": 0}}), "/limit/max"),
         (
+            json!({"login_id": "u", "limit": [1, "login", "refuse"]}),
+            "/limit",
+        ),
+        (
+            json!({"login_id": "u", "limit": {"max": 1, "per": {"login": null}}}),
+            "/limit/per",
+        ),
+        (
+            json!({"login_id": "u", "state": {"active": null}}),
+            "/state",
+        ),
+        (
             json!({"login_id": "u", "limit": {"max": 1, "per": "planet"}}),
             "/limit/per",
         ),
@@ -430,6 +442,8 @@ async fn a_patch_keeps_what_it_does_not_name_and_clears_what_it_nulls() {
         json!({"version": 9}),
         json!({"expires_at": "2099-01-01T00:00:00Z"}),
         json!({"state": null}),
+        json!({"state": {"active": null}}),
+        json!({"stats": [1, 2, 3, 4, 5, 6]}),
         json!({"attributes": {}}),
         json!({"state": "closed", "device": "web"}),
     ] {
@@ -806,4 +820,26 @@ async fn a_service_with_own_scope_sees_and_ends_only_its_sessions() {
     own.get(foreign.path())
         .await
         .problem(404, "session_not_found");
+}
+
+#[tokio::test]
+async fn writing_fields_is_no_use_of_the_session() {
+    let app = TestApp::new();
+    let admin = app.admin();
+    let session = open(&admin, json!({"login_id": "u"})).await;
+    let opened_at = app.now_text();
+    app.pass(Duration::from_secs(600));
+    let patch = json!({"state": "active", "device": "web"});
+    let patched = admin.patch(session.path()).json(&patch).await.value(200);
+    assert_eq!(patched["last_active_at"], opened_at);
+    assert_eq!(app.seconds_until(&patched["expires_at"]), 1_200);
+    assert_eq!(patched["state"], "idle");
+}
+
+#[tokio::test]
+async fn a_compressed_body_is_refused() {
+    let admin = TestApp::new().admin();
+    let call = admin.post("/v1/sessions").json(&json!({"login_id": "u"}));
+    let answer = call.header("Content-Encoding", "gzip").await;
+    answer.problem(415, "unsupported_media_type");
 }
