@@ -16,7 +16,7 @@ mod http;
 mod serve;
 mod service;
 
-pub use serve::{ServeError, open_stores};
+pub use serve::ServeError;
 
 /// A bad setting, as with a bad argument.
 const BAD_USAGE: u8 = 2;

@@ -11,15 +11,16 @@ use tokio_util::sync::CancellationToken;
 use super::banner;
 use crate::app::app;
 use crate::auth::{AdminCredential, ensure_admin};
-use crate::clock::{Clock, SystemClock};
+use crate::clock::SystemClock;
 use crate::config::{Config, StoreLocation, StoreSettings};
-use crate::edge::install_panic_hook;
+use crate::edge::{install_panic_hook, with_causes};
 use crate::error::ApiError;
 use crate::model::token::ServiceSecret;
 use crate::server::{Deadlines, Drained, ServerSettings, Signals, serve, sweep_until};
 use crate::state::{AppState, Draining};
-use crate::store::Stores;
-use crate::store::embedded::{EmbeddedSettings, EmbeddedStore, OpenError};
+use crate::store::embedded::EmbeddedStore;
+use crate::store::redis::RedisStore;
+use crate::store::{Cause, Stores};
 use crate::telemetry;
 
 /// How long tasks and threads that are still at work at the very end may take.
@@ -29,12 +30,12 @@ const LAST_DEADLINE: Duration = Duration::from_secs(2);
 #[derive(Debug, Error)]
 pub enum ServeError {
     /// The store cannot be opened.
-    #[error("SGW_STORE: {location} does not open: {source}")]
+    #[error("SGW_STORE: {location} does not open: {}", with_causes(source.as_ref()))]
     Store {
         /// Which store.
         location: StoreLocation,
         /// What stands against it.
-        source: OpenError,
+        source: Cause,
     },
     /// The built-in service cannot be looked up or made.
     #[error("the built-in service `admin` cannot be set up: {0}")]
@@ -58,17 +59,18 @@ pub enum ServeError {
     Interrupted,
 }
 
-/// Opens the configured store.
-pub fn open_stores(settings: &StoreSettings, clock: Arc<dyn Clock>) -> Result<Stores, ServeError> {
-    let embedded = EmbeddedSettings {
-        idle_after: settings.idle_after,
-        tombstone_retention: settings.tombstone_retention,
-        event_retention: settings.event_retention,
-        touch_interval: settings.touch_interval,
-    };
-    let opened = match &settings.location {
-        StoreLocation::Memory => EmbeddedStore::in_memory(embedded, clock),
-        StoreLocation::Embedded(directory) => EmbeddedStore::open(directory, embedded, clock),
+async fn open_stores(settings: &StoreSettings) -> Result<Stores, ServeError> {
+    let clock = Arc::new(SystemClock);
+    let opened: Result<Stores, Cause> = match &settings.location {
+        StoreLocation::Memory => {
+            EmbeddedStore::in_memory(settings.embedded(), clock).map_err(Into::into)
+        }
+        StoreLocation::Embedded(directory) => {
+            EmbeddedStore::open(directory, settings.embedded(), clock).map_err(Into::into)
+        }
+        StoreLocation::Redis(url) => {
+            RedisStore::open(settings.redis(url)).await.map_err(Into::into)
+        }
     };
     opened.map_err(|source| ServeError::Store {
         location: settings.location.clone(),
@@ -90,7 +92,7 @@ pub(super) fn run(config: &Config) -> Result<(), ServeError> {
 
 async fn run_until_told(config: &Config) -> Result<(), ServeError> {
     let signals = Signals::listen().map_err(ServeError::Runtime)?;
-    let stores = open_stores(&config.store, Arc::new(SystemClock))?;
+    let stores = open_stores(&config.store).await?;
     let secret = config.admin_secret.as_ref().map(ServiceSecret::hash);
     let admin = AdminCredential(secret);
     let address = config.listener.listen;

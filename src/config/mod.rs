@@ -4,10 +4,13 @@
 //! the environment. A variable that is wrong or not known stops the start and is named; nothing falls back silently.
 
 use std::net::SocketAddr;
+use std::path::PathBuf;
 use std::time::Duration;
 
 use crate::model::token::ServiceSecret;
 use crate::state::Lifetimes;
+use crate::store::embedded::EmbeddedSettings;
+use crate::store::redis::{Deadlines, RedisSettings, RedisUrl};
 
 mod error;
 mod source;
@@ -53,6 +56,8 @@ pub struct ListenerSettings {
 pub struct StoreSettings {
     /// The kind of store and its place.
     pub location: StoreLocation,
+    /// What only Redis asks for.
+    pub redis: RedisOptions,
     /// A session without use for this long shows as `idle`.
     pub idle_after: Duration,
     /// How long an ended session is known as ended.
@@ -61,8 +66,21 @@ pub struct StoreSettings {
     pub event_retention: Duration,
     /// Between two looks for what is over.
     pub sweep_interval: Duration,
+    /// How long Redis keeps what is over for its event.
+    pub sweep_grace: Duration,
     /// How long the use of a session may wait to be written.
     pub touch_interval: Duration,
+}
+
+/// What only a store in Redis asks for.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RedisOptions {
+    /// Starts every key.
+    pub prefix: String,
+    /// The certificates to trust, instead of the machine's.
+    pub ca_file: Option<PathBuf>,
+    /// How many replicas must have an open or an end before it is answered.
+    pub wait_replicas: usize,
 }
 
 /// What is logged, and how.
@@ -72,6 +90,37 @@ pub struct LogSettings {
     pub filter: String,
     /// The form of a line.
     pub format: LogFormat,
+}
+
+impl StoreSettings {
+    /// The settings of an embedded store.
+    #[must_use]
+    pub fn embedded(&self) -> EmbeddedSettings {
+        EmbeddedSettings {
+            idle_after: self.idle_after,
+            tombstone_retention: self.tombstone_retention,
+            event_retention: self.event_retention,
+            touch_interval: self.touch_interval,
+        }
+    }
+
+    /// The settings of the store in this Redis.
+    #[must_use]
+    pub fn redis(&self, url: &RedisUrl) -> RedisSettings {
+        RedisSettings {
+            url: url.clone(),
+            ca_file: self.redis.ca_file.clone(),
+            deadlines: Deadlines::default(),
+            wait_replicas: self.redis.wait_replicas,
+            prefix: self.redis.prefix.clone(),
+            idle_after: self.idle_after,
+            tombstone_retention: self.tombstone_retention,
+            event_retention: self.event_retention,
+            touch_interval: self.touch_interval,
+            sweep_grace: self.sweep_grace,
+            test_clock: None,
+        }
+    }
 }
 
 impl Config {
@@ -104,10 +153,16 @@ impl Config {
             },
             store: StoreSettings {
                 location: source.get(&var::STORE, value::store)?,
+                redis: RedisOptions {
+                    prefix: source.get(&var::REDIS_PREFIX, value::key_prefix)?,
+                    ca_file: source.get(&var::REDIS_CA_FILE, value::optional_file)?,
+                    wait_replicas: source.get(&var::REDIS_WAIT_REPLICAS, value::replicas)?,
+                },
                 idle_after: source.get(&var::IDLE_AFTER, value::lasting)?,
                 tombstone_retention: source.get(&var::TOMBSTONE_RETENTION, value::duration)?,
                 event_retention: source.get(&var::EVENT_RETENTION, value::lasting)?,
                 sweep_interval: source.get(&var::SWEEP_INTERVAL, value::lasting)?,
+                sweep_grace: source.get(&var::SWEEP_GRACE, value::lasting)?,
                 touch_interval: source.get(&var::TOUCH_INTERVAL, value::duration)?,
             },
             admin_secret: source.secret(&var::ADMIN_SECRET, &var::ADMIN_SECRET_FILE)?,

@@ -9,12 +9,13 @@ use tracing::level_filters::LevelFilter;
 use tracing_subscriber::EnvFilter;
 
 use crate::model::token::ServiceSecret;
+use crate::store::redis::{RedisUrl, UrlError};
 
 /// Longer times are typing mistakes.
 const LONGEST: Duration = Duration::from_secs(10 * 365 * 24 * 60 * 60);
 
 /// The rule a value breaks. Values are not shown: some are secrets, some URLs hold passwords.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
+#[derive(Debug, Clone, PartialEq, Eq, Error)]
 pub enum InvalidValue {
     /// Not an address.
     #[error("must be an IP address and a port, like 127.0.0.1:8080 or [::1]:8080")]
@@ -34,11 +35,20 @@ pub enum InvalidValue {
     #[error("must be a number from 1 to 1000000")]
     Connections,
     /// Not a store.
-    #[error("must be memory: or embedded:DIR")]
+    #[error("must be memory:, embedded:DIR or the URL of a Redis")]
     Store,
     /// A store that this version does not have.
-    #[error("names a store that this version does not have; it has memory: and embedded:DIR")]
+    #[error("names a store that this version does not have; it has memory:, embedded:DIR and Redis")]
     StoreNotBuilt,
+    /// Not the URL of a Redis.
+    #[error("is no URL of a Redis: {0}")]
+    Redis(#[from] UrlError),
+    /// Not a prefix of keys.
+    #[error("must be 1 to 32 of A-Z, a-z, 0-9, `.`, `_` and `-`")]
+    Prefix,
+    /// Not a number of replicas.
+    #[error("must be a number from 0 to 16")]
+    Replicas,
     /// Not a secret.
     #[error("must be 32 to 512 visible ASCII characters; `openssl rand -hex 32` makes a good one")]
     Secret,
@@ -57,6 +67,8 @@ pub enum StoreLocation {
     Memory,
     /// In files of a directory.
     Embedded(PathBuf),
+    /// In Redis, which other gateways may share.
+    Redis(RedisUrl),
 }
 
 impl std::fmt::Display for StoreLocation {
@@ -64,6 +76,7 @@ impl std::fmt::Display for StoreLocation {
         match self {
             Self::Memory => f.write_str("memory: (gone when the process ends)"),
             Self::Embedded(directory) => write!(f, "embedded:{}", directory.display()),
+            Self::Redis(url) => url.fmt(f),
         }
     }
 }
@@ -133,12 +146,32 @@ pub(super) fn store(text: &str) -> Result<StoreLocation, InvalidValue> {
         ("embedded", directory) if !directory.is_empty() => {
             Ok(StoreLocation::Embedded(PathBuf::from(directory)))
         }
-        (
-            "redis" | "rediss" | "redis+sentinel" | "redis+cluster" | "postgres" | "postgresql",
-            _place,
-        ) => Err(InvalidValue::StoreNotBuilt),
+        (scheme, _url) if scheme.starts_with("redis") => {
+            Ok(StoreLocation::Redis(RedisUrl::parse(text)?))
+        }
+        ("postgres" | "postgresql", _url) => Err(InvalidValue::StoreNotBuilt),
         _ => Err(InvalidValue::Store),
     }
+}
+
+pub(super) fn key_prefix(text: &str) -> Result<String, InvalidValue> {
+    let allowed = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'.' | b'_' | b'-');
+    if (1..=32).contains(&text.len()) && text.bytes().all(allowed) {
+        Ok(text.to_owned())
+    } else {
+        Err(InvalidValue::Prefix)
+    }
+}
+
+pub(super) fn replicas(text: &str) -> Result<usize, InvalidValue> {
+    let number = text.parse().ok().filter(|number| *number <= 16);
+    number.ok_or(InvalidValue::Replicas)
+}
+
+/// A file that may be left out.
+#[expect(clippy::unnecessary_wraps, reason = "the form of every reader of a value")]
+pub(super) fn optional_file(text: &str) -> Result<Option<PathBuf>, InvalidValue> {
+    Ok((!text.is_empty()).then(|| PathBuf::from(text)))
 }
 
 pub(super) fn secret(text: &str) -> Result<ServiceSecret, InvalidValue> {

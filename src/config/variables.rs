@@ -36,7 +36,13 @@ variables! {
     DRAIN_TIMEOUT = "SGW_DRAIN_TIMEOUT", Some("25s"), "",
         "How long requests under way may take after SIGTERM.";
     STORE = "SGW_STORE", Some("embedded:./data"), "",
-        "Where sessions are kept: embedded:DIR (files, needs nothing else) or memory: (gone at exit).";
+        "Where sessions are kept: embedded:DIR (files, needs nothing else), memory: (gone at exit), redis://HOST, redis+sentinel://HOST,HOST/MASTER or redis+cluster://HOST,HOST; rediss for TLS.";
+    REDIS_PREFIX = "SGW_REDIS_PREFIX", Some("sgw"), "",
+        "Starts every key in Redis, so that several installations can share one.";
+    REDIS_CA_FILE = "SGW_REDIS_CA_FILE", None, "/etc/ssl/redis-ca.pem",
+        "The certificates (PEM) that a Redis with TLS must be signed by, instead of those the machine trusts.";
+    REDIS_WAIT_REPLICAS = "SGW_REDIS_WAIT_REPLICAS", Some("0"), "",
+        "How many replicas must have an open or an end of a session before it is answered; 503 when they do not come.";
     IDLE_AFTER = "SGW_IDLE_AFTER", Some("5m"), "",
         "A session without use for this long shows the state idle.";
     TOMBSTONE_RETENTION = "SGW_TOMBSTONE_RETENTION", Some("1h"), "",
@@ -45,6 +51,8 @@ variables! {
         "How long events stay in the feed; a reader that was away for longer gets 410.";
     SWEEP_INTERVAL = "SGW_SWEEP_INTERVAL", Some("5s"), "",
         "How late the event of an expired session may be. Expiry itself is always exact.";
+    SWEEP_GRACE = "SGW_SWEEP_GRACE", Some("24h"), "",
+        "How long Redis keeps an expired session for its event, should no gateway run meanwhile.";
     TOUCH_INTERVAL = "SGW_TOUCH_INTERVAL", Some("10s"), "",
         "How long the use of a session may wait to be written; 0s writes it at once.";
     ADMIN_SECRET = "SGW_ADMIN_SECRET", None, "",

@@ -5,12 +5,12 @@ use std::time::Duration;
 
 use session_gateway::app::app;
 use session_gateway::auth::AdminCredential;
-use session_gateway::cli::open_stores;
 use session_gateway::clock::{Clock, SettableClock};
 use session_gateway::config::Config;
 use session_gateway::model::Timestamp;
 use session_gateway::model::token::CredentialHash;
 use session_gateway::state::AppState;
+use session_gateway::store::embedded::EmbeddedStore;
 
 use super::client::Client;
 use super::gateway::ADMIN_SECRET;
@@ -38,7 +38,8 @@ impl TestApp {
         let all = variables.iter().copied().chain([("SGW_STORE", "memory:")]);
         let config = Config::from_variables(all).unwrap();
         let clock = Arc::new(SettableClock::at(START));
-        let stores = open_stores(&config.store, Arc::clone(&clock) as Arc<dyn Clock>).unwrap();
+        let settings = config.store.embedded();
+        let stores = EmbeddedStore::in_memory(settings, Arc::<SettableClock>::clone(&clock)).unwrap();
         let admin = AdminCredential(Some(CredentialHash::of(ADMIN_SECRET.as_bytes())));
         let state = AppState::new(stores, config.lifetimes, admin);
         let nobody = Client::in_process(app(state.clone()));
