@@ -1,11 +1,19 @@
-//! placeholder
+#![doc = include_str!("../ARCHITECTURE.md")]
+
 pub mod api;
+pub mod app;
 pub mod auth;
+pub mod cli;
 pub mod clock;
+pub mod config;
 pub mod draw;
+pub mod edge;
 pub mod error;
 pub mod extract;
 pub mod idempotency;
 pub mod model;
+pub mod openapi;
+pub mod server;
 pub mod state;
 pub mod store;
+pub mod telemetry;

@@ -1,2 +1,7 @@
-//! placeholder
-fn main() {}
+//! The `session-gateway` command.
+
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    session_gateway::cli::main()
+}

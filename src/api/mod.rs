@@ -19,6 +19,7 @@ use crate::store::Target;
 
 mod attributes;
 mod events;
+pub(crate) mod health;
 mod logins;
 mod services;
 mod sessions;

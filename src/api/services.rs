@@ -80,9 +80,9 @@ struct UpdateService {
 #[serde(deny_unknown_fields)]
 #[schema(example = json!({"grace_seconds": 3600}))]
 struct RotateServiceSecret {
-    /// How long the old secret stays good: up to 30 days.
+    /// How long the old secret stays good: up to 30 days, not at all if left out.
     #[serde(default)]
-    #[schema(minimum = 0, maximum = 2_592_000, default = 0)]
+    #[schema(minimum = 0, maximum = 2_592_000, required = false)]
     grace_seconds: u64,
 }
 

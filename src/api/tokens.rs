@@ -35,9 +35,9 @@ pub(crate) struct VerifyTokenRequest {
     /// What the user presented.
     #[schema(value_type = String, format = Password)]
     token: Zeroizing<String>,
-    /// Whether this counts as use of the session.
+    /// Whether this counts as use of the session; it does if left out.
     #[serde(default = "counts_as_use")]
-    #[schema(required = false, default = true)]
+    #[schema(required = false)]
     touch: bool,
 }
 

@@ -1,6 +1,6 @@
 //! Who calls, and what they may do.
 //!
-//! A `route_layer` on all of `/v1` authenticates the service once ([`authenticate`]); beside each route stands the
+//! A `route_layer` on all of `/v1` authenticates the service once ([`authenticate()`]); beside each route stands the
 //! permission it needs ([`guarded`]). A handler learns both from its [`Caller`]. What a request may carry beside its
 //! body is derived from the document of its operation, and a repeated POST has one effect (see
 //! [`idempotency`](crate::idempotency)); both come with the guard, so that no route can forget them.

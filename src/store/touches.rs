@@ -1,5 +1,7 @@
-//! Uses of sessions that are still to be written. A use counts from the moment it is noted here, for everyone who asks
-//! this process; its record follows in batches. Room is bounded: what finds none is written at once by its caller.
+//! Uses of sessions that are still to be written.
+//!
+//! A use counts from the moment it is noted here, for everyone who asks this process; its record follows in batches.
+//! Room is bounded: what finds none is written at once by its caller.
 
 use std::collections::{BTreeSet, HashMap};
 use std::sync::{Mutex, MutexGuard, PoisonError};

@@ -6,9 +6,11 @@ use async_trait::async_trait;
 use redb::ReadableTable;
 
 use super::EmbeddedStore;
+use super::marks::REPETITION_RETENTION;
 use super::record::{Kept, StoredClaim, encode};
+use super::rows::row;
 use super::tables::{Hash, kind};
-use super::txn::{REPETITION_RETENTION, Txn, row};
+use super::txn::Txn;
 use crate::store::{Claim, ClaimKey, ClaimStore, StoreError};
 
 /// How long whoever claims a key has for its request before a repetition may go ahead.

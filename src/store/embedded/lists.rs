@@ -6,8 +6,8 @@ use redb::{ReadOnlyTable, ReadTransaction, ReadableTableMetadata};
 
 use super::Shared;
 use super::record::StoredSession;
+use super::rows::load;
 use super::tables::{Bytes, EXPIRY, FIRST_ID, Id, LAST_ID, LOGINS, SESSIONS, login_key};
-use super::txn::load;
 use super::verify::Seen;
 use crate::model::Timestamp;
 use crate::model::login::{LoginId, LoginSummary};
@@ -36,7 +36,7 @@ impl Listing {
         limit: PageLimit,
         cursor: Option<&Cursor>,
     ) -> Result<Self, OpError> {
-        let before = match cursor.map(|cursor| cursor.place()) {
+        let before = match cursor.map(Cursor::place) {
             None => None,
             Some([CURSOR, id @ ..]) => Some(Id::try_from(id).or(Err(Refusal::CursorInvalid))?),
             Some(_) => return Err(Refusal::CursorInvalid.into()),

@@ -6,8 +6,9 @@ use async_trait::async_trait;
 use redb::ReadableTable;
 
 use super::record::encode;
+use super::rows::row;
 use super::tables::SERVICES;
-use super::txn::{Txn, row};
+use super::txn::Txn;
 use super::{EmbeddedStore, Shared};
 use crate::model::event::{Change, Fact, ServiceChange};
 use crate::model::page::{Cursor, Page, PageLimit};
@@ -95,7 +96,9 @@ impl ServiceStore for EmbeddedStore {
 
 fn register(txn: &mut Txn<'_>, new: NewService, by: ServiceId) -> Result<Service, OpError> {
     match find(txn, &new.service_id)? {
-        Some(record) if record.secret == new.secret => return Ok(record.service),
+        Some(record) if new.mark.is_some() && record.secret == new.secret => {
+            return Ok(record.service);
+        }
         Some(_) => return Err(Refusal::ServiceExists.into()),
         None => {}
     }

@@ -3,8 +3,9 @@
 use redb::ReadableTable;
 
 use super::record::{Effect, Kept, StoredClaim, StoredEvent, decode};
+use super::rows::row;
 use super::tables::{FIRST_ID, Hash, Id, LAST_ID, kind, meta};
-use super::txn::{Txn, row};
+use super::txn::Txn;
 use crate::model::session::SessionId;
 use crate::store::StoreError;
 
@@ -56,14 +57,11 @@ fn end_expired(txn: &mut Txn<'_>, room: usize, swept: &mut Swept) -> Result<usiz
         let Some(Some(mut stored)) = swept.pass_over(loaded)? else {
             continue;
         };
-        match stored.record.expired(txn.now) {
-            Some((reason, at)) => {
-                txn.end(&stored, reason, at, None)?;
-            }
-            None => {
-                txn.reindex(&mut stored)?;
-                txn.put(&stored)?;
-            }
+        if let Some((reason, at)) = stored.record.expired(txn.now) {
+            txn.end(&stored, reason, at, None)?;
+        } else {
+            txn.reindex(&mut stored)?;
+            txn.put(&stored)?;
         }
     }
     Ok(ids.len())

@@ -1,12 +1,11 @@
 //! One write transaction, as the operations see it: records in and out, with every index and the feed kept in step.
 //! The writer gives one of these to all jobs of a group, so a job that refuses must do so before it writes.
 
-use redb::{AccessGuard, ReadableTable, Table, WriteTransaction};
+use redb::{ReadableTable, Table, WriteTransaction};
 
 use super::Shared;
-use super::record::{
-    Damage, Effect, Kept, Stored, StoredEvent, StoredSession, corrupt, decode, encode,
-};
+use super::record::{Kept, StoredEvent, StoredSession, encode};
+use super::rows::{ended, load, tombstone};
 use super::tables::{
     Bytes, CLAIMS, EVENTS, EXPIRY, ExpiryKey, Hash, Id, LOGINS, LoginKey, MARKS, META, PURGE,
     PurgeKey, SERVICES, SESSIONS, TOKENS, TOMBSTONES, kind, login_key, meta,
@@ -18,12 +17,9 @@ use crate::model::record::SessionRecord;
 use crate::model::service::ServiceId;
 use crate::model::session::{EndReason, Session, SessionId, TokenOrigin, Tombstone};
 use crate::model::token::CredentialHash;
-use crate::store::{Lookup, Mark, OpError, Refusal, StoreError, Target};
+use crate::store::{Lookup, OpError, Refusal, StoreError, Target};
 
-/// Marks and claims are kept for 24 hours.
-pub(super) const REPETITION_RETENTION: std::time::Duration =
-    std::time::Duration::from_secs(24 * 60 * 60);
-
+/// What a job may read and write. The fields are the tables; the methods keep them true to each other.
 pub(super) struct Txn<'t> {
     /// The moment of the job that runs.
     pub(super) now: Timestamp,
@@ -264,75 +260,4 @@ impl<'t> Txn<'t> {
         self.next_event += 1;
         Ok(())
     }
-
-    /// What the first operation with this mark did.
-    pub(super) fn effect(&self, mark: Option<Mark>) -> Result<Option<Effect>, StoreError> {
-        let Some(mark) = mark else { return Ok(None) };
-        let kept: Option<Kept<Effect>> = row(self.marks.get(&mark.0)?)?;
-        Ok(kept
-            .filter(|kept| self.now < kept.until)
-            .map(|kept| kept.value))
-    }
-
-    /// Keeps what the operation with this mark did.
-    pub(super) fn keep_effect(
-        &mut self,
-        mark: Option<Mark>,
-        effect: impl FnOnce() -> Effect,
-    ) -> Result<(), StoreError> {
-        let Some(Mark(key)) = mark else { return Ok(()) };
-        self.writes();
-        let kept = Kept {
-            until: self.now.plus(REPETITION_RETENTION),
-            value: effect(),
-        };
-        self.marks.insert(&key, encode(&kept)?.as_slice())?;
-        let purge_at = kept.until.sort_key();
-        self.purge
-            .insert((purge_at, kind::MARK, key.as_slice()), ())?;
-        Ok(())
-    }
-}
-
-/// A session as it is stored; an error if what stands under its id is another one.
-pub(super) fn load(
-    sessions: &impl ReadableTable<&'static Id, Bytes>,
-    session_id: SessionId,
-) -> Result<Option<StoredSession>, StoreError> {
-    let stored: Option<StoredSession> = row(sessions.get(session_id.as_bytes())?)?;
-    match stored {
-        Some(stored) if stored.record.session.session_id != session_id => {
-            Err(corrupt::<StoredSession>(Damage::Key))
-        }
-        Some(_) | None => Ok(stored),
-    }
-}
-
-/// A tombstone as it is stored; its time may be over.
-pub(super) fn tombstone(
-    tombstones: &impl ReadableTable<&'static Id, Bytes>,
-    session_id: SessionId,
-) -> Result<Option<Kept<Tombstone>>, StoreError> {
-    let kept: Option<Kept<Tombstone>> = row(tombstones.get(session_id.as_bytes())?)?;
-    match kept {
-        Some(kept) if kept.value.session_id != session_id => {
-            Err(corrupt::<Kept<Tombstone>>(Damage::Key))
-        }
-        Some(_) | None => Ok(kept),
-    }
-}
-
-/// What is told of a tombstone at `now`: nothing any more when its time is over.
-pub(super) fn ended<T>(kept: Option<Kept<Tombstone>>, now: Timestamp) -> Lookup<T> {
-    match kept {
-        Some(kept) if now < kept.until => Lookup::Ended(Box::new(kept.value)),
-        Some(_) | None => Lookup::Unknown,
-    }
-}
-
-/// The record in a row, if there is one.
-pub(super) fn row<T: Stored>(
-    bytes: Option<AccessGuard<'_, Bytes>>,
-) -> Result<Option<T>, StoreError> {
-    bytes.map(|bytes| decode(bytes.value())).transpose()
 }

@@ -4,8 +4,9 @@ use redb::ReadTransaction;
 
 use super::Shared;
 use super::record::{Kept, StoredSession};
+use super::rows::{ended, load, tombstone};
 use super::tables::{SESSIONS, TOKENS, TOMBSTONES};
-use super::txn::{Txn, ended, load, tombstone};
+use super::txn::Txn;
 use crate::model::Timestamp;
 use crate::model::permission::Scope;
 use crate::model::session::{Session, SessionId};

@@ -165,10 +165,11 @@ impl Drop for Writer {
 }
 
 fn run(shared: &Shared, queue: &Receiver<Message>) {
+    let mut wait = TOUCH_PERIOD;
     loop {
         let mut open = true;
         let mut jobs = Vec::new();
-        match queue.recv_timeout(TOUCH_PERIOD) {
+        match queue.recv_timeout(wait) {
             Ok(Message::Run(job)) => {
                 jobs.push(job);
                 while jobs.len() < GROUP {
@@ -187,6 +188,11 @@ fn run(shared: &Shared, queue: &Receiver<Message>) {
         if !open {
             return write_all_touches(shared);
         }
+        wait = if touches.len() < TOUCHES || shared.writes_stopped() {
+            TOUCH_PERIOD
+        } else {
+            Duration::ZERO
+        };
     }
 }
 

@@ -1,0 +1,25 @@
+export CARGO_TARGET_DIR ?= target
+
+.PHONY: run test lint openapi
+
+run:
+	cargo run --locked --release -- serve
+
+test:
+	tests/setup.sh test
+	cargo test --locked
+	cargo build --locked
+	$(CARGO_TARGET_DIR)/sdk/venv/bin/python -B tests/sdk/run.py $(CARGO_TARGET_DIR)/debug/session-gateway
+
+lint: export PATH := $(abspath $(CARGO_TARGET_DIR))/tools/bin:$(PATH)
+lint:
+	tests/setup.sh lint
+	cargo fmt --check
+	cargo clippy --locked --all-targets -- -D warnings
+	RUSTDOCFLAGS=-Dwarnings cargo doc --locked --no-deps --document-private-items
+	tests/arrows.sh
+	cargo deny --locked check bans licenses sources
+
+openapi:
+	cargo run --locked -- openapi > $(CARGO_TARGET_DIR)/openapi.json
+	cp $(CARGO_TARGET_DIR)/openapi.json openapi/openapi.json

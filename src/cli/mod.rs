@@ -1,0 +1,107 @@
+//! The commands. All but `serve` speak to a running gateway over HTTP or not at all; none of them opens the store.
+
+use std::io::{self, Write};
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+use thiserror::Error;
+
+use crate::app::openapi_document;
+use crate::config::{Config, ConfigError};
+use crate::openapi;
+
+mod banner;
+mod health;
+mod http;
+mod serve;
+mod service;
+
+pub use serve::{ServeError, open_stores};
+
+/// A bad setting, as with a bad argument.
+const BAD_USAGE: u8 = 2;
+
+/// A session server for microservices. Without a command, it serves.
+///
+/// Settings are environment variables that start with `SGW_`, also read from `.env`; `.env.example` lists them.
+#[derive(Debug, Parser)]
+#[command(name = "session-gateway", version, about)]
+struct Arguments {
+    #[command(subcommand)]
+    command: Option<Command>,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Serve (what happens without a command)
+    Serve,
+    #[command(about = "Print the OpenAPI document")]
+    Openapi,
+    /// Exit with 0 if the gateway on `SGW_LISTEN` is ready for requests
+    Healthcheck,
+    /// Manage the services of a running gateway
+    Service(service::Arguments),
+}
+
+/// Why a command failed, in one line.
+#[derive(Debug, Error)]
+enum Failure {
+    #[error(transparent)]
+    Config(#[from] ConfigError),
+    #[error(transparent)]
+    Serve(#[from] ServeError),
+    #[error(transparent)]
+    Health(#[from] health::NotReady),
+    #[error(transparent)]
+    Service(#[from] service::ServiceError),
+    #[error("the document cannot be written: {0}")]
+    Document(#[from] serde_json::Error),
+    #[error("standard output: {0}")]
+    Output(#[from] io::Error),
+}
+
+/// Runs the command that the arguments of the process name.
+#[must_use]
+pub fn main() -> ExitCode {
+    let arguments = Arguments::parse();
+    let outcome = match arguments.command.unwrap_or(Command::Serve) {
+        Command::Serve => load().and_then(|config| Ok(serve::run(&config)?)),
+        Command::Openapi => print_document(),
+        Command::Healthcheck => load().and_then(|config| Ok(health::run(&config)?)),
+        Command::Service(arguments) => {
+            load().and_then(|config| Ok(service::run(&arguments, &config)?))
+        }
+    };
+    match outcome {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(failure) => {
+            eprintln!("session-gateway: {failure}");
+            match failure {
+                Failure::Config(_) => ExitCode::from(BAD_USAGE),
+                Failure::Serve(_)
+                | Failure::Health(_)
+                | Failure::Service(_)
+                | Failure::Document(_)
+                | Failure::Output(_) => ExitCode::FAILURE,
+            }
+        }
+    }
+}
+
+fn load() -> Result<Config, Failure> {
+    Ok(Config::load()?)
+}
+
+fn print_document() -> Result<(), Failure> {
+    let text = openapi::to_json(&openapi_document())?;
+    print(&text)?;
+    Ok(())
+}
+
+/// Writes to standard output; a reader that has seen enough (`| head`) is no failure.
+fn print(text: &str) -> io::Result<()> {
+    match io::stdout().write_all(text.as_bytes()) {
+        Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(()),
+        outcome => outcome,
+    }
+}

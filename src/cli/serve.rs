@@ -1,0 +1,176 @@
+//! `serve`: puts the parts together, tells that it is there, and brings everything to an end when it is told to.
+
+use std::io;
+use std::sync::Arc;
+use std::time::Duration;
+
+use thiserror::Error;
+use tokio::net::TcpListener;
+use tokio_util::sync::CancellationToken;
+
+use super::banner;
+use crate::app::app;
+use crate::auth::{AdminCredential, Throttle, ensure_admin};
+use crate::clock::{Clock, SystemClock};
+use crate::config::{Config, StoreLocation, StoreSettings};
+use crate::edge::install_panic_hook;
+use crate::error::ApiError;
+use crate::model::token::ServiceSecret;
+use crate::server::{Deadlines, Drained, ServerSettings, Signals, serve, sweep_until};
+use crate::state::{AppState, Draining};
+use crate::store::Stores;
+use crate::store::embedded::{EmbeddedSettings, EmbeddedStore, OpenError};
+use crate::telemetry;
+
+/// How long tasks and threads that are still at work at the very end may take.
+const LAST_DEADLINE: Duration = Duration::from_secs(2);
+
+/// Why the gateway does not run, in one line.
+#[derive(Debug, Error)]
+pub enum ServeError {
+    /// The store cannot be opened.
+    #[error("the store {location} does not open: {source}")]
+    Store {
+        /// Which store.
+        location: StoreLocation,
+        /// What stands against it.
+        source: OpenError,
+    },
+    /// The built-in service cannot be looked up or made.
+    #[error("the built-in service `admin` cannot be set up: {0}")]
+    Admin(#[source] ApiError),
+    /// The address cannot be listened on.
+    #[error("cannot listen on {address}: {source}")]
+    Listen {
+        /// The address.
+        address: std::net::SocketAddr,
+        /// What the system said.
+        source: io::Error,
+    },
+    /// The runtime or its signals do not start.
+    #[error("the runtime does not start: {0}")]
+    Runtime(#[source] io::Error),
+    /// The log is in use already.
+    #[error("the log does not start: {0}")]
+    Telemetry(#[from] tracing_subscriber::util::TryInitError),
+    /// A second signal came while the first was being obeyed.
+    #[error("stopped at once, by a second signal")]
+    Interrupted,
+}
+
+/// Opens the configured store.
+pub fn open_stores(settings: &StoreSettings, clock: Arc<dyn Clock>) -> Result<Stores, ServeError> {
+    let embedded = EmbeddedSettings {
+        idle_after: settings.idle_after,
+        tombstone_retention: settings.tombstone_retention,
+        event_retention: settings.event_retention,
+        touch_interval: settings.touch_interval,
+    };
+    let opened = match &settings.location {
+        StoreLocation::Memory => EmbeddedStore::in_memory(embedded, clock),
+        StoreLocation::Embedded(directory) => EmbeddedStore::open(directory, embedded, clock),
+    };
+    opened.map_err(|source| ServeError::Store {
+        location: settings.location.clone(),
+        source,
+    })
+}
+
+pub(super) fn run(config: &Config) -> Result<(), ServeError> {
+    telemetry::init(&config.log)?;
+    install_panic_hook();
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .enable_all()
+        .build();
+    let runtime = runtime.map_err(ServeError::Runtime)?;
+    let outcome = runtime.block_on(run_until_told(config));
+    runtime.shutdown_timeout(LAST_DEADLINE);
+    outcome
+}
+
+async fn run_until_told(config: &Config) -> Result<(), ServeError> {
+    let signals = Signals::listen().map_err(ServeError::Runtime)?;
+    let stores = open_stores(&config.store, Arc::new(SystemClock))?;
+    let secret = config.admin_secret.as_ref().map(ServiceSecret::hash);
+    let admin = AdminCredential(secret);
+    let made = ensure_admin(&stores, &admin).await;
+    let made = made.map_err(ServeError::Admin)?;
+    let state = AppState {
+        stores,
+        lifetimes: config.lifetimes,
+        admin,
+        throttle: Arc::new(Throttle::default()),
+        draining: Draining::default(),
+    };
+    let address = config.listener.listen;
+    let bound = TcpListener::bind(address).await;
+    let listener = bound.map_err(|source| ServeError::Listen { address, source })?;
+    let address = listener.local_addr().map_err(ServeError::Runtime)?;
+    banner::show(config, address, made.as_ref());
+    let stop = Stop::watch(signals, state.draining.clone());
+    let served = serve_and_sweep(listener, state, config, stop.first);
+    tokio::select! {
+        drained = served => log_end(drained),
+        () = stop.second.cancelled() => return Err(ServeError::Interrupted),
+    }
+    Ok(())
+}
+
+async fn serve_and_sweep(
+    listener: TcpListener,
+    state: AppState,
+    config: &Config,
+    shutdown: CancellationToken,
+) -> Drained {
+    let sweeping = CancellationToken::new();
+    let _ends_with_serving = sweeping.clone().drop_guard();
+    let sessions = Arc::clone(&state.stores.sessions);
+    let sweep = move || {
+        let sessions = Arc::clone(&sessions);
+        async move { sessions.sweep().await }
+    };
+    tokio::spawn(sweep_until(sweeping, config.store.sweep_interval, sweep));
+    let settings = ServerSettings {
+        max_connections: config.listener.max_connections,
+        drain_timeout: config.listener.drain_timeout,
+        deadlines: Deadlines::default(),
+    };
+    serve(listener, app(state), settings, shutdown.cancelled_owned()).await
+}
+
+fn log_end(drained: Drained) {
+    match drained {
+        Drained::Whole => tracing::info!("stopped; every request was answered"),
+        Drained::CutOff(connections) => {
+            tracing::warn!(
+                connections,
+                "stopped; SGW_DRAIN_TIMEOUT was over before these were done"
+            );
+        }
+    }
+}
+
+/// What signals ask for: the first to drain, the second to stop at once.
+struct Stop {
+    first: CancellationToken,
+    second: CancellationToken,
+}
+
+impl Stop {
+    fn watch(mut signals: Signals, draining: Draining) -> Self {
+        let stop = Self {
+            first: CancellationToken::new(),
+            second: CancellationToken::new(),
+        };
+        let (first, second) = (stop.first.clone(), stop.second.clone());
+        tokio::spawn(async move {
+            signals.next().await;
+            draining.begin();
+            tracing::info!("draining; a second signal stops at once");
+            first.cancel();
+            signals.next().await;
+            second.cancel();
+        });
+        stop
+    }
+}

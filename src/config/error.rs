@@ -1,0 +1,54 @@
+//! Why the configuration cannot be used, in one line that names the variable and never shows its value.
+
+use std::io;
+
+use thiserror::Error;
+
+use super::value::InvalidValue;
+
+/// What is wrong with the configuration.
+#[derive(Debug, Error)]
+pub enum ConfigError {
+    /// No variable has this name.
+    #[error(
+        "{0} is not a setting of session-gateway (in Kubernetes, `enableServiceLinks: false` keeps variables of \
+         services named sgw out)"
+    )]
+    Unknown(String),
+    /// The value breaks the rules of its variable.
+    #[error("{name} {source}")]
+    Invalid {
+        /// The variable.
+        name: &'static str,
+        /// The rule it breaks.
+        source: InvalidValue,
+    },
+    /// The value, or that of a variable of an unknown name, is not UTF-8.
+    #[error("{0} is not UTF-8")]
+    NotUtf8(String),
+    /// The file a variable names cannot be read.
+    #[error("{name} names a file that cannot be read: {source}")]
+    File {
+        /// The variable.
+        name: &'static str,
+        /// What the system said.
+        source: io::Error,
+    },
+    /// A secret is given twice.
+    #[error("{0} and {0}_FILE are both set; which one counts is not guessed")]
+    Twice(&'static str),
+    /// A default is above what may be asked for.
+    #[error("{name} is longer than {limit} allows")]
+    AboveLimit {
+        /// The default.
+        name: &'static str,
+        /// Its limit.
+        limit: &'static str,
+    },
+    /// The file `.env` is there, but cannot be read.
+    #[error(".env cannot be read: {0}")]
+    DotEnv(#[source] io::Error),
+    /// The file `.env` has a line that assigns nothing. The line is not shown: it may hold a secret.
+    #[error(".env has a line that is no NAME=value")]
+    DotEnvLine,
+}

@@ -1,0 +1,158 @@
+//! The configuration: the only reader of the environment.
+//!
+//! Every setting is an `SGW_` variable, also read from a file `.env` in the working directory, which never overrides
+//! the environment. A variable that is wrong or not known stops the start and is named; nothing falls back silently.
+
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use crate::model::token::ServiceSecret;
+use crate::state::Lifetimes;
+
+mod error;
+mod source;
+mod value;
+mod variables;
+
+pub use error::ConfigError;
+pub(crate) use value::duration as parse_duration;
+pub use value::{LogFormat, StoreLocation};
+pub use variables::{VARIABLES, Variable, example};
+
+use source::Source;
+use variables as var;
+
+/// Everything that can be set.
+#[derive(Debug, Clone)]
+pub struct Config {
+    /// The listener.
+    pub listener: ListenerSettings,
+    /// The store and its upkeep.
+    pub store: StoreSettings,
+    /// The secret of the built-in service `admin`, if it is configured; it wins over a stored one.
+    pub admin_secret: Option<ServiceSecret>,
+    /// How long sessions live.
+    pub lifetimes: Lifetimes,
+    /// The log.
+    pub log: LogSettings,
+}
+
+/// How requests come in.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct ListenerSettings {
+    /// Address and port; port 0 takes any free one.
+    pub listen: SocketAddr,
+    /// The most connections at once.
+    pub max_connections: usize,
+    /// How long requests under way may take at shutdown.
+    pub drain_timeout: Duration,
+}
+
+/// Where sessions are kept, and for how long what is over.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct StoreSettings {
+    /// The kind of store and its place.
+    pub location: StoreLocation,
+    /// A session without use for this long shows as `idle`.
+    pub idle_after: Duration,
+    /// How long an ended session is known as ended.
+    pub tombstone_retention: Duration,
+    /// How long events stay in the feed.
+    pub event_retention: Duration,
+    /// Between two looks for what is over.
+    pub sweep_interval: Duration,
+    /// How long the use of a session may wait to be written.
+    pub touch_interval: Duration,
+}
+
+/// What is logged, and how.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct LogSettings {
+    /// Levels by target, as `tracing_subscriber::EnvFilter` reads them.
+    pub filter: String,
+    /// The form of a line.
+    pub format: LogFormat,
+}
+
+impl Config {
+    /// Reads the environment and `.env`.
+    pub fn load() -> Result<Self, ConfigError> {
+        Self::read(&Source::load()?)
+    }
+
+    /// Reads settings from names and values; what does not start with `SGW_` is none of ours.
+    pub fn from_variables<N, V>(
+        variables: impl IntoIterator<Item = (N, V)>,
+    ) -> Result<Self, ConfigError>
+    where
+        N: Into<String>,
+        V: Into<String>,
+    {
+        let pairs = variables.into_iter();
+        Self::read(&Source::from_pairs(
+            pairs.map(|(name, value)| (name.into(), value.into())),
+        ))
+    }
+
+    fn read(source: &Source) -> Result<Self, ConfigError> {
+        source.refuse_unknown()?;
+        let config = Self {
+            listener: ListenerSettings {
+                listen: source.get(&var::LISTEN, value::address)?,
+                max_connections: source.get(&var::MAX_CONNECTIONS, value::connections)?,
+                drain_timeout: source.get(&var::DRAIN_TIMEOUT, value::duration)?,
+            },
+            store: StoreSettings {
+                location: source.get(&var::STORE, value::store)?,
+                idle_after: source.get(&var::IDLE_AFTER, value::lasting)?,
+                tombstone_retention: source.get(&var::TOMBSTONE_RETENTION, value::duration)?,
+                event_retention: source.get(&var::EVENT_RETENTION, value::lasting)?,
+                sweep_interval: source.get(&var::SWEEP_INTERVAL, value::lasting)?,
+                touch_interval: source.get(&var::TOUCH_INTERVAL, value::duration)?,
+            },
+            admin_secret: source.secret(&var::ADMIN_SECRET, &var::ADMIN_SECRET_FILE)?,
+            lifetimes: Lifetimes {
+                idle_timeout: source.get(&var::IDLE_TIMEOUT, value::lifetime)?,
+                max_age: source.get(&var::MAX_AGE, value::lifetime)?,
+                idle_timeout_limit: source.get(&var::IDLE_TIMEOUT_LIMIT, value::lifetime)?,
+                max_age_limit: source.get(&var::MAX_AGE_LIMIT, value::lifetime)?,
+            },
+            log: LogSettings {
+                filter: source.get(&var::LOG, value::filter)?,
+                format: source.get(&var::LOG_FORMAT, value::format)?,
+            },
+        };
+        config.check_order()?;
+        Ok(config)
+    }
+
+    fn check_order(&self) -> Result<(), ConfigError> {
+        let Lifetimes {
+            idle_timeout,
+            max_age,
+            idle_timeout_limit,
+            max_age_limit,
+        } = self.lifetimes;
+        let pairs = [
+            (
+                &var::IDLE_TIMEOUT,
+                idle_timeout,
+                &var::IDLE_TIMEOUT_LIMIT,
+                idle_timeout_limit,
+            ),
+            (&var::MAX_AGE, max_age, &var::MAX_AGE_LIMIT, max_age_limit),
+        ];
+        for (shorter, value, longer, limit) in pairs {
+            if value > limit {
+                return Err(ConfigError::AboveLimit {
+                    name: shorter.name,
+                    limit: longer.name,
+                });
+            }
+        }
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,98 @@
+//! Where values come from: the environment first, then `.env`.
+
+use std::collections::BTreeMap;
+use std::io;
+use std::path::Path;
+
+use zeroize::Zeroizing;
+
+use super::error::ConfigError;
+use super::value::{self, InvalidValue};
+use super::variables::{VARIABLES, Variable};
+use crate::model::token::ServiceSecret;
+
+const PREFIX: &str = "SGW_";
+
+/// All variables that start with `SGW_`.
+pub(super) struct Source(BTreeMap<String, String>);
+
+impl Source {
+    pub(super) fn load() -> Result<Self, ConfigError> {
+        let mut source = Self::from_pairs(dot_env(Path::new(".env"))?);
+        for (name, value) in std::env::vars_os() {
+            let name = name.to_string_lossy().into_owned();
+            if name.starts_with(PREFIX) {
+                let value = value
+                    .into_string()
+                    .map_err(|_bytes| ConfigError::NotUtf8(name.clone()))?;
+                source.0.insert(name, value);
+            }
+        }
+        Ok(source)
+    }
+
+    pub(super) fn from_pairs(pairs: impl IntoIterator<Item = (String, String)>) -> Self {
+        let ours = pairs
+            .into_iter()
+            .filter(|(name, _)| name.starts_with(PREFIX));
+        Self(ours.collect())
+    }
+
+    pub(super) fn refuse_unknown(&self) -> Result<(), ConfigError> {
+        let known = |name: &str| VARIABLES.iter().any(|variable| variable.name == name);
+        match self.0.keys().find(|name| !known(name)) {
+            Some(name) => Err(ConfigError::Unknown(name.clone())),
+            None => Ok(()),
+        }
+    }
+
+    /// The value of a variable, or its default.
+    pub(super) fn get<T>(
+        &self,
+        variable: &'static Variable,
+        parse: impl FnOnce(&str) -> Result<T, InvalidValue>,
+    ) -> Result<T, ConfigError> {
+        let text = self.0.get(variable.name).map(String::as_str);
+        let invalid = |source| ConfigError::Invalid {
+            name: variable.name,
+            source,
+        };
+        parse(text.or(variable.default).unwrap_or_default()).map_err(invalid)
+    }
+
+    /// A secret, given itself or as the name of a file that holds it.
+    pub(super) fn secret(
+        &self,
+        variable: &'static Variable,
+        file: &'static Variable,
+    ) -> Result<Option<ServiceSecret>, ConfigError> {
+        let (name, text) = match (self.0.get(variable.name), self.0.get(file.name)) {
+            (None, None) => return Ok(None),
+            (Some(_), Some(_)) => return Err(ConfigError::Twice(variable.name)),
+            (Some(text), None) => (variable.name, Zeroizing::new(text.clone())),
+            (None, Some(path)) => (file.name, first_line(file.name, Path::new(path))?),
+        };
+        let secret = value::secret(&text);
+        secret
+            .map(Some)
+            .map_err(|source| ConfigError::Invalid { name, source })
+    }
+}
+
+fn first_line(name: &'static str, path: &Path) -> Result<Zeroizing<String>, ConfigError> {
+    let text = std::fs::read_to_string(path).map(Zeroizing::new);
+    let text = text.map_err(|source| ConfigError::File { name, source })?;
+    Ok(Zeroizing::new(
+        text.trim_end_matches(['\r', '\n']).to_owned(),
+    ))
+}
+
+fn dot_env(path: &Path) -> Result<Vec<(String, String)>, ConfigError> {
+    let read = dotenvy::from_path_iter(path).and_then(Iterator::collect);
+    match read {
+        Ok(pairs) => Ok(pairs),
+        Err(dotenvy::Error::Io(error)) if error.kind() == io::ErrorKind::NotFound => Ok(Vec::new()),
+        Err(dotenvy::Error::Io(error)) => Err(ConfigError::DotEnv(error)),
+        Err(_line) => Err(ConfigError::DotEnvLine),
+    }
+}

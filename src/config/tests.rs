@@ -1,0 +1,169 @@
+use std::collections::BTreeSet;
+use std::path::PathBuf;
+
+use super::*;
+
+fn with(variables: &[(&str, &str)]) -> Result<Config, ConfigError> {
+    Config::from_variables(variables.iter().copied())
+}
+
+#[track_caller]
+fn refusal(name: &str, value: &str) -> String {
+    let refused = with(&[(name, value)]).expect_err(&format!("{name}={value} was taken"));
+    let line = refused.to_string();
+    assert!(line.starts_with(name), "{line}");
+    assert!(!line.contains('\n'), "{line}");
+    line
+}
+
+#[test]
+fn without_variables_everything_has_its_default() {
+    let config = with(&[]).unwrap();
+    assert_eq!(config.listener.listen.to_string(), "127.0.0.1:8080");
+    assert_eq!(config.listener.max_connections, 10_000);
+    assert_eq!(
+        config.store.location,
+        StoreLocation::Embedded(PathBuf::from("./data"))
+    );
+    assert_eq!(config.lifetimes.idle_timeout, Duration::from_secs(30 * 60));
+    assert_eq!(
+        config.lifetimes.max_age_limit,
+        Duration::from_secs(30 * 24 * 3600)
+    );
+    assert!(config.admin_secret.is_none());
+    assert_eq!(config.log.format, LogFormat::Text);
+}
+
+#[test]
+fn the_example_file_lists_every_variable_in_the_order_of_the_code() {
+    let path = concat!(env!("CARGO_MANIFEST_DIR"), "/.env.example");
+    let file = std::fs::read_to_string(path).unwrap();
+    assert_eq!(
+        file,
+        example(),
+        "write what `config::example` says to .env.example"
+    );
+}
+
+#[test]
+fn no_variable_is_listed_twice() {
+    let names: BTreeSet<_> = VARIABLES.iter().map(|variable| variable.name).collect();
+    assert_eq!(names.len(), VARIABLES.len());
+}
+
+#[test]
+fn every_listed_variable_is_read() {
+    for variable in VARIABLES {
+        refusal(variable.name, "\u{1}");
+    }
+}
+
+#[test]
+fn an_unknown_variable_is_named_and_others_are_none_of_ours() {
+    assert!(refusal("SGW_IDEL_TIMEOUT", "30m").contains("is not a setting"));
+    assert!(refusal("SGW_SERVICE_HOST", "10.0.0.1").contains("enableServiceLinks: false"));
+    assert!(with(&[("PATH", "/bin"), ("sgw_listen", "x")]).is_ok());
+}
+
+#[test]
+fn durations_have_units_and_bare_numbers_are_seconds() {
+    for (text, millis) in [
+        ("30m", 1_800_000),
+        ("1s", 1000),
+        ("0s", 0),
+        ("500ms", 500),
+        ("2d", 172_800_000),
+        ("12h", 43_200_000),
+        ("45", 45_000),
+    ] {
+        let config = with(&[("SGW_DRAIN_TIMEOUT", text)]).unwrap();
+        assert_eq!(
+            config.listener.drain_timeout,
+            Duration::from_millis(millis),
+            "{text}"
+        );
+    }
+    for text in [
+        "",
+        "s",
+        "-1s",
+        "1.5h",
+        "1 s",
+        "10y",
+        "99999999999999999999",
+        "4000d",
+        "1h30m",
+    ] {
+        refusal("SGW_DRAIN_TIMEOUT", text);
+    }
+    refusal("SGW_SWEEP_INTERVAL", "0s");
+    refusal("SGW_IDLE_TIMEOUT", "999ms");
+}
+
+#[test]
+fn a_store_that_is_not_built_is_told_from_one_that_does_not_exist() {
+    assert_eq!(
+        with(&[("SGW_STORE", "memory:")]).unwrap().store.location,
+        StoreLocation::Memory
+    );
+    let line = refusal("SGW_STORE", "redis://:hunter2@10.0.0.1:6379");
+    assert!(line.contains("does not have"), "{line}");
+    assert!(!line.contains("hunter2"), "{line}");
+    assert!(refusal("SGW_STORE", "postgres://db").contains("does not have"));
+    for text in [
+        "",
+        "memory",
+        "memory:x",
+        "embedded:",
+        "mysql://db",
+        "/var/lib/data",
+    ] {
+        assert!(refusal("SGW_STORE", text).contains("must be"), "{text}");
+    }
+}
+
+#[test]
+fn the_admin_secret_is_long_printable_and_given_once() {
+    let good = "0123456789abcdef0123456789abcdef";
+    let config = with(&[("SGW_ADMIN_SECRET", good)]).unwrap();
+    assert_eq!(config.admin_secret.as_ref().unwrap().expose(), good);
+    assert!(!format!("{config:?}").contains(good));
+    let short = good.get(1..).unwrap();
+    assert!(!refusal("SGW_ADMIN_SECRET", short).contains(short));
+    refusal("SGW_ADMIN_SECRET", "0123456789abcdef 123456789abcdef");
+    let twice = with(&[
+        ("SGW_ADMIN_SECRET", good),
+        ("SGW_ADMIN_SECRET_FILE", "/dev/null"),
+    ]);
+    assert!(matches!(twice, Err(ConfigError::Twice("SGW_ADMIN_SECRET"))));
+}
+
+#[test]
+fn the_admin_secret_may_come_from_a_file_without_its_line_end() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("secret");
+    std::fs::write(&path, "0123456789abcdef0123456789abcdef\n").unwrap();
+    let config = with(&[("SGW_ADMIN_SECRET_FILE", path.to_str().unwrap())]).unwrap();
+    assert_eq!(config.admin_secret.unwrap().expose().len(), 32);
+    refusal("SGW_ADMIN_SECRET_FILE", "/nowhere/at/all");
+}
+
+#[test]
+fn a_default_may_not_be_above_its_limit() {
+    let idle = with(&[("SGW_IDLE_TIMEOUT", "2h"), ("SGW_IDLE_TIMEOUT_LIMIT", "1h")]);
+    let line = idle.unwrap_err().to_string();
+    assert_eq!(
+        line,
+        "SGW_IDLE_TIMEOUT is longer than SGW_IDLE_TIMEOUT_LIMIT allows"
+    );
+    refusal("SGW_MAX_AGE", "31d");
+    assert!(with(&[("SGW_MAX_AGE", "30d")]).is_ok());
+}
+
+#[test]
+fn a_filter_that_cannot_be_read_is_refused() {
+    assert!(with(&[("SGW_LOG", "warn,session_gateway=trace")]).is_ok());
+    refusal("SGW_LOG", "session_gateway=loud");
+    refusal("SGW_LOG", "");
+    refusal("SGW_LOG_FORMAT", "xml");
+}

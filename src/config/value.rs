@@ -1,0 +1,160 @@
+//! The forms that values have.
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use thiserror::Error;
+use tracing_subscriber::EnvFilter;
+
+use crate::model::token::ServiceSecret;
+
+/// Longer times are typing mistakes.
+const LONGEST: Duration = Duration::from_secs(10 * 365 * 24 * 60 * 60);
+
+/// The rule a value breaks. Values are not shown: some are secrets, some URLs hold passwords.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
+pub enum InvalidValue {
+    /// Not an address.
+    #[error("must be an IP address and a port, like 127.0.0.1:8080 or [::1]:8080")]
+    Address,
+    /// Not a duration.
+    #[error(
+        "must be a duration of at most 10 years, like 500ms, 90s, 30m, 24h, 7d; a bare number is seconds"
+    )]
+    Duration,
+    /// A duration that would mean "never" or "all the time".
+    #[error("must be at least 100ms")]
+    TooShort,
+    /// A lifetime below the resolution of the contract.
+    #[error("must be at least 1s")]
+    ShortLifetime,
+    /// Not a number of connections.
+    #[error("must be a number from 1 to 1000000")]
+    Connections,
+    /// Not a store.
+    #[error("must be memory: or embedded:DIR")]
+    Store,
+    /// A store that this version does not have.
+    #[error("names a store that this version does not have; it has memory: and embedded:DIR")]
+    StoreNotBuilt,
+    /// Not a secret.
+    #[error("must be 32 to 512 visible ASCII characters; `openssl rand -hex 32` makes a good one")]
+    Secret,
+    /// Not a filter.
+    #[error("must be levels of the log, like info or info,session_gateway=debug")]
+    Filter,
+    /// Not a format.
+    #[error("must be text or json")]
+    Format,
+}
+
+/// A store and its place.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum StoreLocation {
+    /// In memory: gone when the process ends.
+    Memory,
+    /// In files of a directory.
+    Embedded(PathBuf),
+}
+
+impl std::fmt::Display for StoreLocation {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Memory => f.write_str("memory: (gone when the process ends)"),
+            Self::Embedded(directory) => write!(f, "embedded:{}", directory.display()),
+        }
+    }
+}
+
+/// The form of a log line.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum LogFormat {
+    /// For people.
+    Text,
+    /// One JSON object a line.
+    Json,
+}
+
+pub(super) fn address(text: &str) -> Result<SocketAddr, InvalidValue> {
+    text.parse().map_err(|_parse| InvalidValue::Address)
+}
+
+pub(super) fn connections(text: &str) -> Result<usize, InvalidValue> {
+    let number = text.parse().ok();
+    number
+        .filter(|number| (1..=1_000_000).contains(number))
+        .ok_or(InvalidValue::Connections)
+}
+
+/// Reads a number and its unit; a bare number is seconds.
+pub(crate) fn duration(text: &str) -> Result<Duration, InvalidValue> {
+    let digits = text.bytes().take_while(u8::is_ascii_digit).count();
+    let (number, unit) = text.split_at(digits);
+    let millis_per_unit = match unit {
+        "ms" => 1,
+        "" | "s" => 1000,
+        "m" => 60 * 1000,
+        "h" => 60 * 60 * 1000,
+        "d" => 24 * 60 * 60 * 1000,
+        _ => return Err(InvalidValue::Duration),
+    };
+    let number: Option<u64> = number.parse().ok();
+    number
+        .and_then(|number| number.checked_mul(millis_per_unit))
+        .map(Duration::from_millis)
+        .filter(|duration| *duration <= LONGEST)
+        .ok_or(InvalidValue::Duration)
+}
+
+/// A duration that something waits for again and again.
+pub(super) fn lasting(text: &str) -> Result<Duration, InvalidValue> {
+    let duration = duration(text)?;
+    if duration < Duration::from_millis(100) {
+        return Err(InvalidValue::TooShort);
+    }
+    Ok(duration)
+}
+
+/// How long a session may live; requests and answers tell it in whole seconds.
+pub(super) fn lifetime(text: &str) -> Result<Duration, InvalidValue> {
+    let duration = duration(text)?;
+    if duration < Duration::from_secs(1) {
+        return Err(InvalidValue::ShortLifetime);
+    }
+    Ok(duration)
+}
+
+pub(super) fn store(text: &str) -> Result<StoreLocation, InvalidValue> {
+    let (scheme, rest) = text.split_once(':').ok_or(InvalidValue::Store)?;
+    match (scheme, rest) {
+        ("memory", "") => Ok(StoreLocation::Memory),
+        ("embedded", directory) if !directory.is_empty() => {
+            Ok(StoreLocation::Embedded(PathBuf::from(directory)))
+        }
+        (
+            "redis" | "rediss" | "redis+sentinel" | "redis+cluster" | "postgres" | "postgresql",
+            _place,
+        ) => Err(InvalidValue::StoreNotBuilt),
+        _ => Err(InvalidValue::Store),
+    }
+}
+
+pub(super) fn secret(text: &str) -> Result<ServiceSecret, InvalidValue> {
+    ServiceSecret::chosen(text.to_owned()).map_err(|_invalid| InvalidValue::Secret)
+}
+
+pub(super) fn filter(text: &str) -> Result<String, InvalidValue> {
+    match EnvFilter::try_new(text) {
+        Ok(_filter) if !text.trim().is_empty() => Ok(text.to_owned()),
+        Ok(_) | Err(_) => Err(InvalidValue::Filter),
+    }
+}
+
+pub(super) fn format(text: &str) -> Result<LogFormat, InvalidValue> {
+    match text {
+        "text" => Ok(LogFormat::Text),
+        "json" => Ok(LogFormat::Json),
+        _ => Err(InvalidValue::Format),
+    }
+}

@@ -1,0 +1,83 @@
+//! The table of all variables, in the order in which `.env.example` lists them.
+
+/// One setting.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Variable {
+    /// Its name.
+    pub name: &'static str,
+    /// Its value when it is not set; `None` if there is nothing to fall back to.
+    pub default: Option<&'static str>,
+    /// What stands in the example where there is no default.
+    sample: &'static str,
+    /// What it sets.
+    pub about: &'static str,
+}
+
+/// Makes the constants and the list from one table, so that neither can miss a row.
+macro_rules! variables {
+    ($($constant:ident = $name:literal, $default:expr, $sample:literal, $about:literal;)+) => {
+        $(pub(super) const $constant: Variable = Variable {
+            name: $name,
+            default: $default,
+            sample: $sample,
+            about: $about,
+        };)+
+
+        /// Every setting there is.
+        pub const VARIABLES: &[Variable] = &[$($constant),+];
+    };
+}
+
+variables! {
+    LISTEN = "SGW_LISTEN", Some("127.0.0.1:8080"), "",
+        "Address and port to listen on. 0.0.0.0 opens it to the network.";
+    MAX_CONNECTIONS = "SGW_MAX_CONNECTIONS", Some("10000"), "",
+        "The most connections at once; more wait. Each needs a file descriptor (ulimit -n).";
+    DRAIN_TIMEOUT = "SGW_DRAIN_TIMEOUT", Some("25s"), "",
+        "How long requests under way may take after SIGTERM.";
+    STORE = "SGW_STORE", Some("embedded:./data"), "",
+        "Where sessions are kept: embedded:DIR (files, needs nothing else) or memory: (gone at exit).";
+    IDLE_AFTER = "SGW_IDLE_AFTER", Some("5m"), "",
+        "A session without use for this long shows the state idle.";
+    TOMBSTONE_RETENTION = "SGW_TOMBSTONE_RETENTION", Some("1h"), "",
+        "How long an ended session still tells when, why and by whom it ended.";
+    EVENT_RETENTION = "SGW_EVENT_RETENTION", Some("24h"), "",
+        "How long events stay in the feed; a reader that was away for longer gets 410.";
+    SWEEP_INTERVAL = "SGW_SWEEP_INTERVAL", Some("5s"), "",
+        "How late the event of an expired session may be. Expiry itself is always exact.";
+    TOUCH_INTERVAL = "SGW_TOUCH_INTERVAL", Some("10s"), "",
+        "How long the use of a session may wait to be written; 0s writes it at once.";
+    ADMIN_SECRET = "SGW_ADMIN_SECRET", None, "",
+        "The secret of the built-in service admin. 32 characters or more, as `openssl rand -hex 32` makes them. Without it, one is made and shown at the first start.";
+    ADMIN_SECRET_FILE = "SGW_ADMIN_SECRET_FILE", None, "/run/secrets/sgw-admin",
+        "A file that holds it, instead.";
+    IDLE_TIMEOUT = "SGW_IDLE_TIMEOUT", Some("30m"), "",
+        "How long a session lives without use, unless its create says otherwise.";
+    MAX_AGE = "SGW_MAX_AGE", Some("24h"), "",
+        "How long a session lives at most, unless its create says otherwise.";
+    IDLE_TIMEOUT_LIMIT = "SGW_IDLE_TIMEOUT_LIMIT", Some("30d"), "",
+        "The longest idle timeout a create may ask for.";
+    MAX_AGE_LIMIT = "SGW_MAX_AGE_LIMIT", Some("30d"), "",
+        "The greatest age a create may ask for.";
+    LOG = "SGW_LOG", Some("info"), "",
+        "What is logged on stderr: error, warn, info, debug, trace, also by part: info,session_gateway=debug.";
+    LOG_FORMAT = "SGW_LOG_FORMAT", Some("text"), "",
+        "The form of the log: text or json.";
+}
+
+/// The text of `.env.example`.
+#[must_use]
+pub fn example() -> String {
+    let mut text = String::from(
+        "# Every setting with its default. Copy this file to .env and uncomment what you change; the environment wins.\n\
+         # Durations are like 500ms, 90s, 30m, 24h, 7d; a bare number is seconds. A value with a $ needs single quotes.\n\
+         # A variable that starts with SGW_ and is not listed here stops the start. In Kubernetes set\n\
+         # `enableServiceLinks: false`, or a service named sgw would add such variables.\n",
+    );
+    for variable in VARIABLES {
+        let value = variable.default.unwrap_or(variable.sample);
+        let entry = format!("\n# {}\n#{}={value}\n", variable.about, variable.name);
+        text.push_str(&entry);
+    }
+    text
+}

@@ -1,0 +1,110 @@
+//! One connection: HTTP/1.1 over a stream with deadlines.
+
+use std::convert::Infallible;
+use std::net::SocketAddr;
+use std::pin::Pin;
+use std::task::{Context, Poll};
+
+use axum::Router;
+use axum::body::{Body, Bytes};
+use axum::extract::ConnectInfo;
+use axum::http::{Request, Response};
+use hyper::body::{Body as HttpBody, Frame, Incoming, SizeHint};
+use hyper::server::conn::http1;
+use hyper_util::rt::{TokioIo, TokioTimer};
+use tokio::net::TcpStream;
+use tokio_util::sync::CancellationToken;
+use tower::ServiceExt;
+
+use super::Deadlines;
+use super::io_deadline::{DeadlineStream, Exchange};
+
+/// The most bytes of a head that are buffered. Above the limits that the application tells with a document, so that
+/// hyper's bare 431 is left for heads that are far out.
+const MAX_HEAD_BUFFER: usize = 128 * 1024;
+
+/// The most headers; many small ones fit into the limit of bytes, and hyper's own 100 would be reached first.
+const MAX_HEADERS: usize = 256;
+
+/// Serves the requests of one connection until either side closes it; with `drain`, until the request under way is
+/// answered.
+pub(super) async fn serve(
+    stream: TcpStream,
+    app: Router,
+    deadlines: Deadlines,
+    drain: CancellationToken,
+) {
+    let peer = match stream.set_nodelay(true).and_then(|()| stream.peer_addr()) {
+        Ok(peer) => peer,
+        Err(error) => return tracing::debug!(%error, "a connection was gone at once"),
+    };
+    let exchange = Exchange::accepted();
+    let io = TokioIo::new(DeadlineStream::new(stream, exchange.clone(), deadlines));
+    let service = hyper::service::service_fn(move |request| {
+        answer(app.clone(), request, peer, exchange.clone())
+    });
+    let connection = http1::Builder::new()
+        .timer(TokioTimer::new())
+        .header_read_timeout(deadlines.idle)
+        .max_buf_size(MAX_HEAD_BUFFER)
+        .max_headers(MAX_HEADERS)
+        .serve_connection(io, service);
+    let mut connection = std::pin::pin!(connection);
+    let outcome = tokio::select! {
+        outcome = connection.as_mut() => outcome,
+        () = drain.cancelled() => {
+            connection.as_mut().graceful_shutdown();
+            connection.await
+        }
+    };
+    if let Err(error) = outcome {
+        tracing::debug!(%error, "a connection broke off");
+    }
+}
+
+async fn answer(
+    app: Router,
+    request: Request<Incoming>,
+    peer: SocketAddr,
+    exchange: Exchange,
+) -> Result<Response<Answer>, Infallible> {
+    exchange.begin();
+    let has_body = !request.body().is_end_stream();
+    let mut request = request.map(Body::new);
+    request.extensions_mut().insert(ConnectInfo(peer));
+    let response = app.oneshot(request).await?;
+    exchange.set_answered_early(has_body && response.status().is_client_error());
+    Ok(response.map(|body| Answer { body, exchange }))
+}
+
+/// The body of an answer; when it is gone, the connection is idle.
+struct Answer {
+    body: Body,
+    exchange: Exchange,
+}
+
+impl HttpBody for Answer {
+    type Data = Bytes;
+    type Error = axum::Error;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, axum::Error>>> {
+        Pin::new(&mut self.body).poll_frame(cx)
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.body.is_end_stream()
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        self.body.size_hint()
+    }
+}
+
+impl Drop for Answer {
+    fn drop(&mut self) {
+        self.exchange.end();
+    }
+}

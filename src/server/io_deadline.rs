@@ -1,0 +1,220 @@
+//! A stream that knows what its connection is doing, and breaks off when the client is silent for too long.
+//!
+//! hyper has one deadline for everything up to the end of a header, the idle time before it included. The shorter one
+//! for the header itself, and the one for writing, are kept here.
+
+use std::io;
+use std::pin::Pin;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::task::{Context, Poll, ready};
+use std::time::Duration;
+
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio::time::{Instant, Sleep};
+
+use super::Deadlines;
+
+/// What a connection is doing.
+#[derive(Debug, Clone, Copy)]
+enum Phase {
+    /// Waiting for the next request; hyper keeps the time.
+    Idle,
+    /// Reading a header.
+    Header { since: Instant },
+    /// Answering.
+    Busy,
+}
+
+/// The phase of a connection, shared by its stream and its service.
+#[derive(Debug, Clone)]
+pub(super) struct Exchange(Arc<Mutex<State>>);
+
+#[derive(Debug)]
+struct State {
+    phase: Phase,
+    answered_early: bool,
+}
+
+impl Exchange {
+    pub(super) fn accepted() -> Self {
+        Self(Arc::new(Mutex::new(State {
+            phase: Phase::Header {
+                since: Instant::now(),
+            },
+            answered_early: false,
+        })))
+    }
+
+    fn with<T>(&self, use_it: impl FnOnce(&mut State) -> T) -> T {
+        use_it(&mut self.0.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    /// A header is complete.
+    pub(super) fn begin(&self) {
+        self.with(|state| state.phase = Phase::Busy);
+    }
+
+    /// The answer may leave a part of its request unread.
+    pub(super) fn set_answered_early(&self, early: bool) {
+        self.with(|state| state.answered_early = early);
+    }
+
+    /// The answer is with hyper to its last byte.
+    pub(super) fn end(&self) {
+        self.with(|state| state.phase = Phase::Idle);
+    }
+
+    fn bytes_came(&self) {
+        self.with(|state| {
+            if matches!(state.phase, Phase::Idle) {
+                state.phase = Phase::Header {
+                    since: Instant::now(),
+                };
+            }
+        });
+    }
+
+    fn header_since(&self) -> Option<Instant> {
+        self.with(|state| match state.phase {
+            Phase::Header { since } => Some(since),
+            Phase::Idle | Phase::Busy => None,
+        })
+    }
+
+    fn answered_early(&self) -> bool {
+        self.with(|state| state.answered_early)
+    }
+}
+
+/// The stream of one connection.
+#[derive(Debug)]
+pub(super) struct DeadlineStream<S> {
+    stream: S,
+    exchange: Exchange,
+    deadlines: Deadlines,
+    header: Timer,
+    write: Timer,
+    linger: Timer,
+}
+
+impl<S> DeadlineStream<S> {
+    pub(super) fn new(stream: S, exchange: Exchange, deadlines: Deadlines) -> Self {
+        Self {
+            stream,
+            exchange,
+            deadlines,
+            header: Timer::default(),
+            write: Timer::default(),
+            linger: Timer::default(),
+        }
+    }
+
+    /// A write that made progress stops the clock; one that waits runs it from the last progress.
+    fn written(
+        &mut self,
+        cx: &mut Context<'_>,
+        outcome: Poll<io::Result<usize>>,
+    ) -> Poll<io::Result<usize>> {
+        if outcome.is_ready() {
+            self.write = Timer::default();
+            return outcome;
+        }
+        ready!(self.write.poll_after(cx, self.deadlines.write));
+        Poll::Ready(Err(io::ErrorKind::TimedOut.into()))
+    }
+}
+
+impl<S: AsyncRead + Unpin> AsyncRead for DeadlineStream<S> {
+    fn poll_read(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        buf: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        let this = &mut *self;
+        let outcome = Pin::new(&mut this.stream).poll_read(cx, buf);
+        if outcome.is_ready() {
+            this.exchange.bytes_came();
+            return outcome;
+        }
+        let Some(since) = this.exchange.header_since() else {
+            return Poll::Pending;
+        };
+        ready!(this.header.poll_at(cx, since + this.deadlines.header));
+        Poll::Ready(Err(io::ErrorKind::TimedOut.into()))
+    }
+}
+
+impl<S: AsyncRead + AsyncWrite + Unpin> AsyncWrite for DeadlineStream<S> {
+    fn poll_write(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        bytes: &[u8],
+    ) -> Poll<io::Result<usize>> {
+        let outcome = Pin::new(&mut self.stream).poll_write(cx, bytes);
+        self.written(cx, outcome)
+    }
+
+    fn poll_write_vectored(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        slices: &[io::IoSlice<'_>],
+    ) -> Poll<io::Result<usize>> {
+        let outcome = Pin::new(&mut self.stream).poll_write_vectored(cx, slices);
+        self.written(cx, outcome)
+    }
+
+    fn is_write_vectored(&self) -> bool {
+        self.stream.is_write_vectored()
+    }
+
+    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.stream).poll_flush(cx)
+    }
+
+    /// Closing a socket over unread bytes makes the kernel reset it, and the client may lose the answer it was about
+    /// to read. So what still comes is read and thrown away for a moment (as nginx does: `lingering_close`).
+    fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        let this = &mut *self;
+        ready!(Pin::new(&mut this.stream).poll_shutdown(cx))?;
+        if !this.exchange.answered_early() {
+            return Poll::Ready(Ok(()));
+        }
+        let mut scratch = [0; 4096];
+        while this
+            .linger
+            .poll_after(cx, this.deadlines.linger)
+            .is_pending()
+        {
+            let mut buf = ReadBuf::new(&mut scratch);
+            ready!(Pin::new(&mut this.stream).poll_read(cx, &mut buf))?;
+            if buf.filled().is_empty() {
+                break;
+            }
+        }
+        Poll::Ready(Ok(()))
+    }
+}
+
+/// A timer that costs nothing until it is needed.
+#[derive(Debug, Default)]
+struct Timer(Option<Pin<Box<Sleep>>>);
+
+impl Timer {
+    fn poll_at(&mut self, cx: &mut Context<'_>, deadline: Instant) -> Poll<()> {
+        let sleep = self
+            .0
+            .get_or_insert_with(|| Box::pin(tokio::time::sleep_until(deadline)));
+        if sleep.deadline() != deadline {
+            sleep.as_mut().reset(deadline);
+        }
+        sleep.as_mut().poll(cx)
+    }
+
+    /// Counts from the first time it is asked.
+    fn poll_after(&mut self, cx: &mut Context<'_>, delay: Duration) -> Poll<()> {
+        self.0
+            .get_or_insert_with(|| Box::pin(tokio::time::sleep(delay)))
+            .as_mut()
+            .poll(cx)
+    }
+}

@@ -1,0 +1,50 @@
+#!/usr/bin/env bash
+# Checks the arrows of ARCHITECTURE.md that the compiler does not: who may use whom.
+set -euo pipefail
+cd "$(dirname "$0")/../src"
+
+broken=0
+
+# never RULE PATTERN PATH...: no line of the paths, as far as they exist, may match the pattern.
+never() {
+    local paths=() path
+    for path in "${@:3}"; do
+        [ ! -e "$path" ] || paths+=("$path")
+    done
+    [ ${#paths[@]} -gt 0 ] || return 0
+    if grep -rnP --include='*.rs' "$2" "${paths[@]}"; then
+        echo "^ $1" >&2
+        broken=1
+    fi
+}
+
+# only ROOM ROOMS: of our own rooms the room uses no other than these, separated by `|`, and itself.
+only() {
+    never "$1 uses no room but ${2//|/, }" "\\bcrate::(?!($1|$2)\\b)" "$1" "$1.rs"
+}
+
+# everywhere_but PATTERN: the files of src whose path does not match.
+everywhere_but() {
+    find . -name '*.rs' | grep -vE "$1"
+}
+
+mapfile -t outside_store < <(everywhere_but '^./store/')
+mapfile -t outside_config < <(everywhere_but '^./config(/|\.rs$)')
+
+never 'model and store know no web framework' '\b(axum|axum_extra|http|http_body_util|hyper|hyper_util|tower|tower_http)::' model store
+never 'drivers stay in the store' '\b(deadpool|deadpool_redis|redb|redis|sqlx)::' "${outside_store[@]}"
+never 'only config reads the environment' '\b(std::env\b|env::vars?(_os)?\b|dotenvy::)' "${outside_config[@]}"
+
+only model 'model'
+only clock 'model'
+only store 'model|clock'
+only auth 'model|store|clock|draw|error|extract|idempotency|state'
+only idempotency 'model|store|clock|auth|draw|error|extract|state'
+for room in api proxy online; do
+    only "$room" 'model|store|clock|auth|draw|error|extract|idempotency|state'
+done
+for backend in cache embedded postgres redis; do
+    never "$backend uses no other backend" "\\bstore::(?!$backend\\b)(cache|embedded|postgres|redis)\\b" "store/$backend"
+done
+
+exit "$broken"

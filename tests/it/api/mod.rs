@@ -1,0 +1,7 @@
+//! The operations under `/v1`, each as its callers see it.
+
+mod attributes;
+mod events;
+mod logins;
+mod sessions;
+mod tokens;

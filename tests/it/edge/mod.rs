@@ -1,0 +1,9 @@
+//! What holds for every request and every connection, on routes of the tests' own.
+
+mod answers;
+mod connections;
+mod drain;
+mod log;
+mod routes;
+mod server;
+mod sweeping;

@@ -1,0 +1,76 @@
+//! The routes that every gateway has, on the whole application.
+
+use std::time::Duration;
+
+use serde_json::json;
+
+use crate::support::TestApp;
+
+#[tokio::test]
+async fn while_draining_the_process_lives_and_is_not_ready() {
+    let app = TestApp::new();
+    let client = app.nobody();
+    assert_eq!(
+        client.get("/readyz").await.expect(200).json(),
+        json!({"status": "ready"})
+    );
+    app.state.draining.begin();
+    let answer = client.get("/readyz").await.expect(503);
+    assert_eq!(
+        answer.json(),
+        json!({"status": "not_ready", "reason": "draining"})
+    );
+    client.get("/livez").await.expect(200);
+}
+
+#[tokio::test]
+async fn the_api_browser_loads_nothing_from_elsewhere() {
+    let client = TestApp::new().nobody();
+    assert_eq!(
+        client.get("/docs").await.expect(303).header("location"),
+        "/docs/"
+    );
+    for path in ["/docs/", "/docs/swagger-initializer.js", "/docs/index.css"] {
+        let text = String::from_utf8(client.get(path).await.expect(200).body.to_vec()).unwrap();
+        assert!(
+            !text.contains("https://") && !text.contains("http://"),
+            "{path}: {text}"
+        );
+        assert!(!text.contains("\"//"), "{path}: {text}");
+    }
+    client
+        .get("/docs/nowhere")
+        .await
+        .problem(404, "route_not_found");
+    let document = client.get("/openapi.json").await.expect(200);
+    assert_eq!(document.header("content-type"), "application/json");
+    assert_eq!(document.json()["openapi"], "3.1.0");
+}
+
+#[tokio::test]
+async fn unknown_paths_under_v1_are_404_without_credentials() {
+    let client = TestApp::new().nobody();
+    client
+        .get("/v1/nowhere")
+        .await
+        .problem(404, "route_not_found");
+    client
+        .get("/v1/services")
+        .await
+        .problem(401, "unauthenticated");
+}
+
+#[tokio::test]
+async fn a_rotated_secret_is_good_until_its_grace_is_over() {
+    let app = TestApp::new();
+    let billing = app.service("billing", &["service.read"]).await;
+    let rotate = app.admin().post("/v1/services/billing/rotate-secret");
+    rotate.json(&json!({"grace_seconds": 60})).await.expect(200);
+    app.clock.advance(Duration::from_millis(59_999));
+    billing.get("/v1/whoami").await.expect(200);
+    app.clock.advance(Duration::from_millis(1));
+    billing
+        .get("/v1/whoami")
+        .await
+        .problem(401, "unauthenticated");
+}

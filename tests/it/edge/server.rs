@@ -1,0 +1,114 @@
+//! The server on a socket of this process, with short deadlines.
+
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use axum::Router;
+use session_gateway::app::with_edge;
+use session_gateway::server::{Deadlines, Drained, ServerSettings, serve};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::{TcpListener, TcpStream};
+use tokio::task::JoinHandle;
+use tokio_util::sync::CancellationToken;
+
+/// Whatever is waited for has long happened by then, even on a busy machine.
+const PATIENCE: Duration = Duration::from_secs(20);
+
+/// Short, but longer than a busy machine needs between two steps of a test.
+pub(super) fn settings() -> ServerSettings {
+    ServerSettings {
+        max_connections: 100,
+        drain_timeout: Duration::from_secs(10),
+        deadlines: Deadlines {
+            header: Duration::from_millis(400),
+            idle: Duration::from_millis(1200),
+            write: Duration::from_millis(400),
+            linger: Duration::from_millis(400),
+        },
+    }
+}
+
+pub(super) struct EdgeServer {
+    pub(super) address: SocketAddr,
+    shutdown: CancellationToken,
+    served: JoinHandle<Drained>,
+}
+
+impl EdgeServer {
+    pub(super) async fn start(routes: Router, settings: ServerSettings) -> Self {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let address = listener.local_addr().unwrap();
+        let shutdown = CancellationToken::new();
+        let told = shutdown.clone().cancelled_owned();
+        let served = tokio::spawn(serve(listener, with_edge(routes), settings, told));
+        Self {
+            address,
+            shutdown,
+            served,
+        }
+    }
+
+    pub(super) async fn connect(&self) -> Raw {
+        Raw(TcpStream::connect(self.address).await.unwrap())
+    }
+
+    pub(super) fn shut_down(&self) {
+        self.shutdown.cancel();
+    }
+
+    pub(super) async fn drained(self) -> Drained {
+        patiently(self.served).await.unwrap()
+    }
+}
+
+/// A client that sends what no library would.
+pub(super) struct Raw(TcpStream);
+
+impl Raw {
+    pub(super) fn address(&self) -> SocketAddr {
+        self.0.local_addr().unwrap()
+    }
+
+    pub(super) async fn send(&mut self, bytes: impl AsRef<[u8]>) {
+        self.0.write_all(bytes.as_ref()).await.unwrap();
+    }
+
+    pub(super) async fn try_send(&mut self, bytes: &str) -> std::io::Result<()> {
+        self.0.write_all(bytes.as_bytes()).await
+    }
+
+    /// Everything until the server closes.
+    pub(super) async fn read_to_end(&mut self) -> String {
+        let mut bytes = Vec::new();
+        // A reset is an end as well.
+        let _outcome = patiently(self.0.read_to_end(&mut bytes)).await;
+        String::from_utf8_lossy(&bytes).into_owned()
+    }
+
+    /// Reads until this text has come.
+    pub(super) async fn read_until(&mut self, text: &str) -> String {
+        let mut read = Vec::new();
+        loop {
+            let mut piece = [0; 4096];
+            let length = patiently(self.0.read(&mut piece)).await.unwrap();
+            read.extend_from_slice(&piece[..length]);
+            let seen = String::from_utf8_lossy(&read).into_owned();
+            if seen.contains(text) {
+                return seen;
+            }
+            assert_ne!(length, 0, "closed before {text:?}: {seen}");
+        }
+    }
+
+    pub(super) async fn get(&mut self, path: &str) -> String {
+        self.send(format!("GET {path} HTTP/1.1\r\nhost: test\r\n\r\n"))
+            .await;
+        self.read_until("\r\n\r\n").await
+    }
+}
+
+pub(super) async fn patiently<T>(future: impl Future<Output = T>) -> T {
+    tokio::time::timeout(PATIENCE, future)
+        .await
+        .expect("never happened")
+}

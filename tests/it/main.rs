@@ -1,0 +1,20 @@
+//! The gateway from outside: in process where a settable clock is needed, else as the real program on a real socket.
+
+#![expect(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    reason = "what a test does not expect fails it"
+)]
+
+mod api;
+mod auth;
+mod document;
+mod edge;
+mod idempotency;
+mod process;
+mod services;
+mod store;
+mod support;
+mod walk;

@@ -1,0 +1,7 @@
+//! The program: its settings, its commands, its signals.
+
+mod canary;
+mod commands;
+mod crash;
+mod lifecycle;
+mod settings;

@@ -1,0 +1,201 @@
+//! The invariants of what is stored, checked on the bare tables: records, indexes and feed tell the same.
+
+use std::collections::BTreeMap;
+
+use redb::{
+    Database, Key, ReadTransaction, ReadableDatabase, ReadableTable, TableDefinition, Value,
+};
+use serde::Deserialize;
+use serde::de::DeserializeOwned;
+use session_gateway::model::Timestamp;
+use session_gateway::model::event::{Change, Fact};
+use session_gateway::model::record::SessionRecord;
+use session_gateway::model::session::{SessionId, StoredToken, TokenOrigin, Tombstone};
+use sha2::{Digest, Sha256};
+
+type Id = [u8; 16];
+type Hash = [u8; 32];
+
+/// As it is stored behind the byte of its format.
+#[derive(Debug, Deserialize)]
+pub(crate) struct StoredSession {
+    pub(crate) record: SessionRecord,
+    pub(crate) indexed_at: Timestamp,
+}
+
+#[derive(Debug, Deserialize)]
+struct Kept<T> {
+    until: Timestamp,
+    value: T,
+}
+
+#[derive(Debug, Deserialize)]
+struct StoredEvent {
+    appended_at: Timestamp,
+    fact: Fact,
+}
+
+fn rows<K, V, T>(
+    read: &ReadTransaction,
+    name: &str,
+    row: impl Fn(K::SelfType<'_>, V::SelfType<'_>) -> T,
+) -> Vec<T>
+where
+    K: Key + 'static,
+    V: Value + 'static,
+{
+    let table = read.open_table(TableDefinition::<K, V>::new(name)).unwrap();
+    let rows = table.iter().unwrap().map(Result::unwrap);
+    rows.map(|(key, value)| row(key.value(), value.value()))
+        .collect()
+}
+
+fn records<T: DeserializeOwned>(read: &ReadTransaction, name: &str) -> BTreeMap<Id, T> {
+    let decoded = rows::<&Id, &[u8], _>(read, name, |id, bytes| (*id, decode(bytes)));
+    decoded.into_iter().collect()
+}
+
+fn decode<T: DeserializeOwned>(bytes: &[u8]) -> T {
+    assert_eq!(bytes[0], 1, "the format of the record");
+    let (record, rest) = postcard::take_from_bytes(&bytes[1..]).unwrap();
+    assert!(rest.is_empty(), "bytes follow a record");
+    record
+}
+
+/// Fails if anything in the file contradicts anything else.
+pub(crate) fn check(db: &Database) {
+    let read = db.begin_read().unwrap();
+    let sessions: BTreeMap<Id, StoredSession> = records(&read, "sessions");
+    let tombstones: BTreeMap<Id, Kept<Tombstone>> = records(&read, "tombstones");
+    check_indexes(&read, &sessions);
+    check_tokens(&read, &sessions, &tombstones);
+    check_purge(&read, &tombstones);
+    check_feed(&read, &sessions, &tombstones);
+}
+
+fn check_indexes(read: &ReadTransaction, sessions: &BTreeMap<Id, StoredSession>) {
+    let logins = rows::<(&Id, &Id), (), _>(read, "logins", |(login, id), ()| (*id, *login));
+    let expiry = rows::<(u64, &Id), (), _>(read, "expiry", |(at, id), ()| (*id, at));
+    assert_eq!(logins.len(), sessions.len(), "entries of the login index");
+    assert_eq!(expiry.len(), sessions.len(), "entries of the expiry index");
+    let logins: BTreeMap<_, _> = logins.into_iter().collect();
+    let expiry: BTreeMap<_, _> = expiry.into_iter().collect();
+    for (id, stored) in sessions {
+        let session = &stored.record.session;
+        assert_eq!(session.session_id.as_bytes(), id, "the key of a record");
+        let login = Sha256::digest(session.login_id.as_str());
+        assert_eq!(
+            logins[id],
+            login[..16],
+            "the login of {}",
+            session.session_id
+        );
+        assert_eq!(expiry[id], stored.indexed_at.sort_key());
+        assert!(stored.indexed_at <= session.expires_at, "swept too late");
+        assert!(session.expires_at <= session.max_expires_at);
+        assert!(session.version >= 1);
+    }
+}
+
+fn check_tokens(
+    read: &ReadTransaction,
+    sessions: &BTreeMap<Id, StoredSession>,
+    tombstones: &BTreeMap<Id, Kept<Tombstone>>,
+) {
+    let live = sessions
+        .iter()
+        .map(|(id, stored)| (id, stored.record.token));
+    let ended = tombstones.iter().map(|(id, kept)| (id, kept.value.token));
+    let brought = |token: &StoredToken| token.origin == TokenOrigin::Caller;
+    let expected: BTreeMap<Hash, Id> = live
+        .chain(ended)
+        .filter(|(_, token)| brought(token))
+        .map(|(id, token)| (*token.hash.as_bytes(), *id))
+        .collect();
+    let tokens = rows::<&Hash, &Id, _>(read, "tokens", |hash, id| (*hash, *id));
+    assert_eq!(tokens.into_iter().collect::<BTreeMap<_, _>>(), expected);
+    for id in tombstones.keys() {
+        assert!(!sessions.contains_key(id), "an ended session is live");
+    }
+}
+
+fn check_purge(read: &ReadTransaction, tombstones: &BTreeMap<Id, Kept<Tombstone>>) {
+    let purge = rows::<(u64, u8, &[u8]), (), _>(read, "purge", |(at, kind, key), ()| {
+        (kind, key.to_vec(), at)
+    });
+    let of_tombstones = purge.iter().filter(|(kind, ..)| *kind == 0).count();
+    assert_eq!(of_tombstones, tombstones.len(), "tombstones to be purged");
+    for (id, kept) in tombstones {
+        let entry = (0, id.to_vec(), kept.until.sort_key());
+        assert!(purge.contains(&entry), "a tombstone that is never purged");
+    }
+    for (kind, name) in [(1, "marks"), (2, "claims")] {
+        for key in rows::<&Hash, &[u8], _>(read, name, |key, _| key.to_vec()) {
+            let kept = purge.iter().any(|entry| entry.0 == kind && entry.1 == key);
+            assert!(kept, "one of the {name} is never purged");
+        }
+    }
+}
+
+/// Exactly one creation, at most one ending and nothing after it, versions that only grow.
+fn check_feed(
+    read: &ReadTransaction,
+    sessions: &BTreeMap<Id, StoredSession>,
+    tombstones: &BTreeMap<Id, Kept<Tombstone>>,
+) {
+    let meta = rows::<&str, u64, _>(read, "meta", |key, value| (key.to_owned(), value));
+    let trimmed = meta.iter().find(|(key, _)| key == "events_trimmed");
+    let trimmed = trimmed.map_or(0, |(_, number)| *number);
+    let events = rows::<u64, &[u8], StoredEventAt>(read, "events", |number, bytes| {
+        (number, decode::<StoredEvent>(bytes))
+    });
+    let mut appended = Timestamp::from_millis(0);
+    let mut stories: BTreeMap<SessionId, Vec<&Change>> = BTreeMap::new();
+    for (expected, (number, event)) in (trimmed + 1..).zip(&events) {
+        assert_eq!(*number, expected, "the feed has a gap");
+        assert!(event.appended_at >= appended && event.fact.at <= event.appended_at);
+        appended = event.appended_at;
+        if let Some(session_id) = event.fact.session_id {
+            stories
+                .entry(session_id)
+                .or_default()
+                .push(&event.fact.change);
+        }
+    }
+    if trimmed > 0 {
+        return;
+    }
+    for (session_id, story) in &stories {
+        check_story(story);
+        let ended = matches!(story.last(), Some(Change::SessionEnded { .. }));
+        let live = sessions.contains_key(session_id.as_bytes());
+        assert_eq!(live, !ended, "{session_id} is stored and told otherwise");
+    }
+    for id in sessions.keys().chain(tombstones.keys()) {
+        assert!(stories.contains_key(&SessionId::from_bytes(*id)));
+    }
+}
+
+type StoredEventAt = (u64, StoredEvent);
+
+fn check_story(story: &[&Change]) {
+    let mut last_version = 1;
+    for (position, change) in story.iter().enumerate() {
+        match change {
+            Change::SessionCreated { .. } => assert_eq!(position, 0, "created late or twice"),
+            Change::SessionChanged {
+                version, fields, ..
+            } => {
+                assert_ne!(position, 0, "changed before it was created");
+                let grows = u64::from(fields != &["expires_at"]);
+                assert_eq!(*version, last_version + grows, "a version is missing");
+                last_version = *version;
+            }
+            Change::SessionEnded { .. } => {
+                assert_ne!(position, 0, "ended before it was created");
+                assert_eq!(position, story.len() - 1, "told of after its end");
+            }
+            Change::ServiceChanged { .. } => panic!("a service is no session"),
+        }
+    }
+}

@@ -1,0 +1,143 @@
+//! The feed: every change, in order, with places that stay exact.
+
+use session_gateway::model::event::{Change, EventId, EventType};
+use session_gateway::model::page::Cursor;
+use session_gateway::store::{EventPage, FeedPlace, OpError, Refusal};
+
+use super::backend::{Backend, SECOND, SETTINGS, device, draft, limit, login_id, refusal, service};
+use session_gateway::store::NewSession;
+
+contract! {
+    an_event_tells_what_happened_to_whom,
+    pages_join_without_gap_or_repetition,
+    types_narrow_the_feed,
+    an_event_is_a_place_too,
+    what_was_kept_long_enough_goes,
+    a_place_that_never_was_is_refused,
+}
+
+async fn read(b: &Backend, from: &FeedPlace, items: usize) -> Result<EventPage, OpError> {
+    b.stores.events.events(from, &[], limit(items)).await
+}
+
+async fn an_event_tells_what_happened_to_whom(b: &Backend) {
+    let new = NewSession {
+        device: device("web"),
+        ..draft("alice")
+    };
+    b.create(new.clone()).await;
+    let page = read(b, &FeedPlace::Start, 10).await.unwrap();
+    assert!(page.caught_up);
+    let fact = &page.events[0].fact;
+    assert_eq!(fact.at, b.now());
+    assert_eq!(fact.session_id, Some(new.session_id));
+    assert_eq!(fact.login_id, Some(login_id("alice")));
+    assert_eq!(fact.service_id, service("api"));
+    let created = Change::SessionCreated {
+        device: device("web"),
+    };
+    assert_eq!(fact.change, created);
+}
+
+async fn pages_join_without_gap_or_repetition(b: &Backend) {
+    let empty = read(b, &FeedPlace::Start, 10).await.unwrap();
+    assert!(empty.events.is_empty() && empty.caught_up);
+    let session_id = b.open("alice").await.session_id;
+    for number in 0..9 {
+        b.put(session_id, "a", &number.to_string()).await;
+    }
+    let whole = b.feed().await;
+    assert_eq!(whole.len(), 10);
+    let mut place = FeedPlace::At(empty.next);
+    let mut joined = Vec::new();
+    loop {
+        let page = read(b, &place, 3).await.unwrap();
+        joined.extend(page.events);
+        place = FeedPlace::At(page.next);
+        if page.caught_up {
+            break;
+        }
+    }
+    assert_eq!(joined, whole);
+    let nothing = read(b, &place, 3).await.unwrap();
+    assert!(nothing.events.is_empty() && nothing.caught_up);
+    b.end(session_id).await;
+    let more = read(b, &FeedPlace::At(nothing.next), 3).await.unwrap();
+    assert_eq!(more.events.len(), 1);
+}
+
+async fn types_narrow_the_feed(b: &Backend) {
+    let session_id = b.open("alice").await.session_id;
+    b.put(session_id, "a", "1").await;
+    b.end(session_id).await;
+    b.open("bob").await;
+    let types = [EventType::SessionEnded];
+    let feed = &b.stores.events;
+    let page = feed
+        .events(&FeedPlace::Start, &types, limit(9))
+        .await
+        .unwrap();
+    assert_eq!(page.events.len(), 1);
+    assert!(page.caught_up);
+    let after = FeedPlace::At(page.next);
+    assert_eq!(read(b, &after, 9).await.unwrap().events, []);
+}
+
+async fn an_event_is_a_place_too(b: &Backend) {
+    for login in ["alice", "bob", "carol"] {
+        b.open(login).await;
+    }
+    let feed = b.feed().await;
+    let place = FeedPlace::AfterEvent(feed[0].id.clone());
+    let page = read(b, &place, 9).await.unwrap();
+    assert!(page.events.ends_with(&feed[1..]));
+    let end = FeedPlace::AfterEvent(feed[2].id.clone());
+    assert!(read(b, &end, 9).await.unwrap().caught_up);
+}
+
+async fn what_was_kept_long_enough_goes(b: &Backend) {
+    b.open("alice").await;
+    b.open("bob").await;
+    let first = read(b, &FeedPlace::Start, 1).await.unwrap();
+    let event = FeedPlace::AfterEvent(first.events[0].id.clone());
+    let cursor = FeedPlace::At(first.next);
+    let end = FeedPlace::At(read(b, &FeedPlace::Start, 9).await.unwrap().next);
+    b.advance(SETTINGS.event_retention - SECOND);
+    b.sweep().await;
+    assert_eq!(read(b, &cursor, 9).await.unwrap().events.len(), 3);
+    b.advance(SECOND);
+    b.sweep().await;
+    for place in [&event, &cursor] {
+        let refused = refusal(read(b, place, 9).await);
+        assert_eq!(refused, Refusal::CursorExpired);
+    }
+    let left = read(b, &end, 9).await.unwrap().events;
+    let types: Vec<_> = left
+        .iter()
+        .map(|event| event.fact.change.event_type())
+        .collect();
+    assert_eq!(types, [EventType::SessionEnded; 2]);
+    b.advance(SETTINGS.event_retention);
+    b.sweep().await;
+    let place = FeedPlace::At(read(b, &FeedPlace::Start, 9).await.unwrap().next);
+    let id = b.open("carol").await.session_id;
+    let after = read(b, &place, 9).await.unwrap().events;
+    assert_eq!(after[0].fact.session_id, Some(id));
+    assert!(!left.iter().any(|event| event.id == after[0].id));
+}
+
+async fn a_place_that_never_was_is_refused(b: &Backend) {
+    b.open("alice").await;
+    let text = |text: &str| FeedPlace::AfterEvent(EventId::parse(text).unwrap());
+    let bytes = |bytes: &[u8]| FeedPlace::At(Cursor::new(bytes.to_vec()));
+    for place in [
+        text("never"),
+        text("ffffffffffffffff"),
+        bytes(b""),
+        bytes(b"e12345678"),
+        bytes(b"s0123456789abcdef"),
+    ] {
+        let refused = refusal(read(b, &place, 9).await);
+        assert_eq!(refused, Refusal::CursorInvalid, "{place:?}");
+    }
+}

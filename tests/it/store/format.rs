@@ -1,0 +1,173 @@
+//! What is on the disk: pinned to the byte, and left alone where a newer version wrote it.
+
+use std::sync::Arc;
+
+use redb::{Database, ReadableDatabase, TableDefinition};
+use session_gateway::clock::SettableClock;
+use session_gateway::model::permission::Scope;
+use session_gateway::model::session::{DeviceId, SessionId, StoredToken, TokenOrigin, UserAgent};
+use session_gateway::model::token::CredentialHash;
+use session_gateway::store::embedded::{EmbeddedStore, OpenError};
+use session_gateway::store::{NewSession, OpError, StoreError};
+use tempfile::TempDir;
+
+use super::backend::{
+    Backend, IDLE, SETTINGS, START, attribute, device, draft, merge, open_dir, target, value,
+};
+
+const SESSIONS: TableDefinition<'static, &[u8; 16], &[u8]> = TableDefinition::new("sessions");
+const META: TableDefinition<'static, &str, u64> = TableDefinition::new("meta");
+
+fn open(dir: &TempDir) -> Backend {
+    let clock = Arc::new(SettableClock::at(START));
+    Backend::over(open_dir(dir.path(), &clock), clock)
+}
+
+fn bare(dir: &TempDir) -> Database {
+    Database::open(dir.path().join("sessions.redb")).unwrap()
+}
+
+fn stored(dir: &TempDir, session_id: SessionId) -> Vec<u8> {
+    let db = bare(dir);
+    let read = db.begin_read().unwrap();
+    let sessions = read.open_table(SESSIONS).unwrap();
+    sessions
+        .get(session_id.as_bytes())
+        .unwrap()
+        .unwrap()
+        .value()
+        .to_vec()
+}
+
+/// Overwrites a record behind the store's back.
+fn overwrite(dir: &TempDir, session_id: SessionId, bytes: &[u8]) {
+    let db = bare(dir);
+    let write = db.begin_write().unwrap();
+    let mut sessions = write.open_table(SESSIONS).unwrap();
+    sessions.insert(session_id.as_bytes(), bytes).unwrap();
+    drop(sessions);
+    write.commit().unwrap();
+}
+
+/// A change of these bytes is a change of the format: records that are on disks today would not be read any more.
+const GOLDEN: &str = concat!(
+    "01100707070707070707070707070707070705616c696365036170690103696f73010570686f6e65",
+    "0100010120010db800000000000000000000000101bb0301066375726c2f38000104726f6c650d7b",
+    "2261223a5b31653430305d7d000180c0e285e36880c0e285e368809dbe87e368809dbe87e36880b0",
+    "95d8e368880e003c469e9d6c5875d37a43f353d4f88e61fcf812c66eee3457465a40b0da4153e001",
+    "809dbe87e368",
+);
+
+#[tokio::test]
+async fn a_stored_session_has_exactly_these_bytes() {
+    let dir = TempDir::new().unwrap();
+    let b = open(&dir);
+    let session_id = SessionId::from_bytes([7; 16]);
+    let new = NewSession {
+        session_id,
+        token: StoredToken {
+            hash: CredentialHash::of(b"token"),
+            origin: TokenOrigin::Caller,
+        },
+        attributes: [(attribute("role"), value(r#"{"a":[1e400]}"#))]
+            .into_iter()
+            .collect(),
+        device: device("ios"),
+        device_id: Some(DeviceId::parse("phone").unwrap()),
+        client_ip: Some("2001:db8::1".parse().unwrap()),
+        client_port: Some(443),
+        user_agent: Some(UserAgent::parse("curl/8").unwrap()),
+        ..draft("alice")
+    };
+    b.create(new).await;
+    drop(b);
+    let hex: String = stored(&dir, session_id)
+        .iter()
+        .map(|byte| format!("{byte:02x}"))
+        .collect();
+    assert_eq!(hex, GOLDEN);
+}
+
+#[tokio::test]
+async fn a_record_of_a_newer_format_is_refused_and_left_as_it_is() {
+    let dir = TempDir::new().unwrap();
+    let b = open(&dir);
+    let session_id = b.open("alice").await.session_id;
+    let other = b.open("bob").await.session_id;
+    drop(b);
+    let mut newer = stored(&dir, session_id);
+    newer[0] = 2;
+    overwrite(&dir, session_id, &newer);
+    let b = open(&dir);
+    let newer_format =
+        |error: &StoreError| matches!(error, StoreError::NewerFormat { format: 2, .. });
+    let found = b.stores.sessions.find(session_id, &Scope::All).await;
+    assert!(newer_format(&found.unwrap_err()));
+    let changed = b
+        .stores
+        .sessions
+        .change(target(session_id), merge(&[("a", "1")]));
+    let Err(OpError::Store(error)) = changed.await else {
+        panic!("it cannot be written");
+    };
+    assert!(newer_format(&error));
+    b.advance(IDLE);
+    assert!(newer_format(&b.stores.sessions.sweep().await.unwrap_err()));
+    b.ended(other).await;
+    b.open("carol").await;
+    drop(b);
+    assert_eq!(stored(&dir, session_id), newer);
+}
+
+#[tokio::test]
+async fn a_store_of_a_newer_format_is_refused_and_left_as_it_is() {
+    let dir = TempDir::new().unwrap();
+    let b = open(&dir);
+    let session_id = b.open("alice").await.session_id;
+    drop(b);
+    let before = stored(&dir, session_id);
+    let db = bare(&dir);
+    let write = db.begin_write().unwrap();
+    write.open_table(META).unwrap().insert("format", 2).unwrap();
+    write.commit().unwrap();
+    drop(db);
+    let clock = Arc::new(SettableClock::at(START));
+    let error = EmbeddedStore::open(dir.path(), SETTINGS, clock).unwrap_err();
+    assert!(matches!(error, OpenError::NewerFormat { found: 2 }));
+    assert_eq!(
+        error.to_string(),
+        "the store was written by a newer version: it has format 2, this version knows 1"
+    );
+    assert_eq!(stored(&dir, session_id), before);
+}
+
+#[tokio::test]
+async fn a_damaged_record_is_an_error_and_not_no_session() {
+    for damage in [0, 1, 10] {
+        let dir = TempDir::new().unwrap();
+        let b = open(&dir);
+        let session_id = b.open("alice").await.session_id;
+        drop(b);
+        let whole = stored(&dir, session_id);
+        overwrite(&dir, session_id, &whole[..damage]);
+        let b = open(&dir);
+        let found = b.stores.sessions.find(session_id, &Scope::All).await;
+        assert!(matches!(found, Err(StoreError::Corrupt { .. })));
+        b.open("bob").await;
+    }
+}
+
+#[tokio::test]
+async fn a_record_under_another_key_is_nobodys_session() {
+    let dir = TempDir::new().unwrap();
+    let b = open(&dir);
+    let (alice, bob) = (
+        b.open("alice").await.session_id,
+        b.open("bob").await.session_id,
+    );
+    drop(b);
+    let of_bob = stored(&dir, bob);
+    overwrite(&dir, alice, &of_bob);
+    let found = open(&dir).stores.sessions.find(alice, &Scope::All).await;
+    assert!(matches!(found, Err(StoreError::Corrupt { .. })));
+}

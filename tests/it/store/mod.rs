@@ -1,0 +1,46 @@
+//! The stores against their contract: cases that every backend must pass to the letter, and what is told of the
+//! embedded store alone.
+
+/// Runs each case, an `async fn(&Backend)`, on every backend, and audits what it leaves behind.
+macro_rules! contract {
+    ($($case:ident),+ $(,)?) => {
+        contract!(in_memory: $($case),+);
+        contract!(embedded: $($case),+);
+    };
+    ($backend:ident: $($case:ident),+) => {
+        mod $backend {
+            $(
+                #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+                async fn $case() {
+                    let backend = crate::store::backend::Backend::$backend();
+                    super::$case(&backend).await;
+                    backend.close();
+                }
+            )+
+        }
+    };
+}
+
+mod backend;
+
+mod claims;
+mod ends;
+mod expiry;
+mod feed;
+mod limits;
+mod lists;
+mod races;
+mod repetitions;
+mod services;
+mod sessions;
+mod touches;
+mod values;
+
+mod audit;
+mod crash;
+mod disk;
+mod faults;
+mod format;
+mod measure;
+mod property;
+mod reference;

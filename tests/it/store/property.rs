@@ -1,0 +1,541 @@
+//! Random histories: the store does what the plain reference does, and what it stores agrees with itself.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+use std::time::Duration;
+
+use proptest::prelude::*;
+use proptest::sample::Index;
+use proptest::test_runner::{Config, TestRunner};
+use session_gateway::clock::SettableClock;
+use session_gateway::model::Timestamp;
+use session_gateway::model::event::{Change, Fact};
+use session_gateway::model::permission::Scope;
+use session_gateway::model::record::SessionChange;
+use session_gateway::model::session::{EndReason, Session, SessionId, SessionState};
+use session_gateway::store::embedded::{EmbeddedSettings, EmbeddedStore};
+use session_gateway::store::{
+    EndAll, EndOutcome, LimitPer, Lookup, NewSession, OpError, Overflow, Refusal, SessionFilter,
+    SessionLimit, Stores, Touch,
+};
+
+use super::audit;
+use super::backend::{
+    self, Backend, START, access, attribute, device, draft, draft_with_token, limit, login_id,
+    presented, target, value,
+};
+use super::disk::Disk;
+use super::reference::{Known, No, Reference, Told, View};
+
+/// As elsewhere, but the feed keeps whole histories.
+const SETTINGS: EmbeddedSettings = EmbeddedSettings {
+    event_retention: Duration::from_secs(10 * 365 * 24 * 3_600),
+    ..backend::SETTINGS
+};
+
+const LOGINS: [&str; 3] = ["alice", "bob", "carol"];
+const NAMES: [&str; 2] = ["a", "b"];
+
+#[derive(Debug, Clone)]
+enum Step {
+    Create(Draft),
+    Find(Index),
+    Verify(Index, bool),
+    Put(Index, usize, i64),
+    PutText(Index, usize),
+    Remove(Index, usize),
+    Increment(Index, usize, i64),
+    Refresh(Index, Option<u64>),
+    Heartbeat(Index),
+    End(Index),
+    Revoke(Index),
+    EndAll(usize, Option<Index>, Option<&'static str>),
+    List(Option<usize>, usize),
+    Count,
+    Sum(usize),
+    Sweep,
+    Reopen,
+}
+
+#[derive(Debug, Clone)]
+struct Draft {
+    login: usize,
+    device: Option<&'static str>,
+    token: Option<u8>,
+    limit: Option<SessionLimit>,
+    idle: Duration,
+    max_age: Duration,
+    connecting: bool,
+}
+
+fn drafts() -> impl Strategy<Value = Draft> {
+    let seconds =
+        |choices: [u64; 3]| prop::sample::select(choices.map(Duration::from_secs).to_vec());
+    (
+        0..LOGINS.len(),
+        devices(),
+        prop::option::weighted(0.3, 0..3_u8),
+        prop::option::weighted(0.5, limits()),
+        seconds([2, 60, 1_800]),
+        seconds([5, 600, 86_400]),
+        any::<bool>(),
+    )
+        .prop_map(
+            |(login, device, token, limit, idle, max_age, connecting)| Draft {
+                login,
+                device,
+                token,
+                limit,
+                idle,
+                max_age,
+                connecting,
+            },
+        )
+}
+
+fn devices() -> impl Strategy<Value = Option<&'static str>> {
+    prop::option::of(prop::sample::select(vec!["web", "ios"]))
+}
+
+fn limits() -> impl Strategy<Value = SessionLimit> {
+    let per = prop::sample::select(vec![LimitPer::Login, LimitPer::Device]);
+    let overflow = prop::sample::select(vec![
+        Overflow::EvictOldest,
+        Overflow::EvictLeastActive,
+        Overflow::Refuse,
+    ]);
+    (1..4_usize, per, overflow).prop_map(|(max, per, overflow)| SessionLimit { max, per, overflow })
+}
+
+fn steps() -> impl Strategy<Value = Step> {
+    let who = any::<Index>;
+    let name = || 0..NAMES.len();
+    prop_oneof![
+        6 => drafts().prop_map(Step::Create),
+        2 => who().prop_map(Step::Find),
+        5 => (who(), any::<bool>()).prop_map(|(who, touch)| Step::Verify(who, touch)),
+        2 => (who(), name(), any::<i64>()).prop_map(|(who, name, n)| Step::Put(who, name, n)),
+        1 => (who(), name()).prop_map(|(who, name)| Step::PutText(who, name)),
+        1 => (who(), name()).prop_map(|(who, name)| Step::Remove(who, name)),
+        2 => (who(), name(), -3..4_i64).prop_map(|(who, name, by)| Step::Increment(who, name, by)),
+        2 => (who(), prop::option::of(1..4_000_u64)).prop_map(|(who, ttl)| Step::Refresh(who, ttl)),
+        2 => who().prop_map(Step::Heartbeat),
+        2 => who().prop_map(Step::End),
+        1 => who().prop_map(Step::Revoke),
+        1 => (0..LOGINS.len(), prop::option::of(who()), devices())
+            .prop_map(|(login, except, device)| Step::EndAll(login, except, device)),
+        1 => (prop::option::of(0..LOGINS.len()), 1..4_usize)
+            .prop_map(|(login, items)| Step::List(login, items)),
+        1 => Just(Step::Count),
+        1 => (0..LOGINS.len()).prop_map(Step::Sum),
+        1 => Just(Step::Sweep),
+        1 => Just(Step::Reopen),
+    ]
+}
+
+/// Steps, each after some time has gone by. Never none: which of two uses in one millisecond was the later is nobody's
+/// to say.
+fn histories() -> impl Strategy<Value = Vec<(Duration, Step)>> {
+    let choices = [
+        1, 1, 20, 300, 1_500, 20_000, 300_000, 1_900_000, 4_000_000, 90_000_000,
+    ];
+    let waits = prop::sample::select(choices.map(Duration::from_millis).to_vec());
+    prop::collection::vec((waits, steps()), 1..40)
+}
+
+fn run(histories_to_run: u32, new_place: impl Fn() -> Place) {
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_time()
+        .build();
+    let runtime = runtime.unwrap();
+    let config = Config {
+        cases: histories_to_run,
+        failure_persistence: None,
+        ..Config::default()
+    };
+    let outcome = TestRunner::new(config).run(&histories(), |history| {
+        let mut pair = Pair::new(new_place());
+        runtime.block_on(pair.live_through(history));
+        Ok(())
+    });
+    if let Err(failure) = outcome {
+        panic!("{failure}");
+    }
+}
+
+#[test]
+fn a_thousand_random_histories_in_memory_go_as_the_reference_says() {
+    run(1_000, || Place::Memory(Disk::default()));
+}
+
+#[test]
+fn random_histories_in_a_file_go_as_the_reference_says() {
+    run(40, || Place::File(tempfile::TempDir::new().unwrap()));
+}
+
+/// Where the store of a history lives, through all its openings.
+enum Place {
+    Memory(Disk),
+    File(tempfile::TempDir),
+}
+
+impl Place {
+    fn open(&self, clock: &Arc<SettableClock>) -> Stores {
+        let clock = Arc::<SettableClock>::clone(clock);
+        let opened = match self {
+            Self::Memory(disk) => EmbeddedStore::on_backend(disk.clone(), SETTINGS, clock),
+            Self::File(dir) => EmbeddedStore::open(dir.path(), SETTINGS, clock),
+        };
+        opened.unwrap()
+    }
+
+    fn audit(&self) {
+        let mut builder = redb::Database::builder();
+        let db = match self {
+            Self::Memory(disk) => builder.create_with_backend(disk.clone()),
+            Self::File(dir) => builder.open(dir.path().join("sessions.redb")),
+        };
+        audit::check(&db.unwrap());
+    }
+}
+
+struct Pair {
+    place: Place,
+    backend: Option<Backend>,
+    reference: Reference,
+}
+
+impl Pair {
+    fn new(place: Place) -> Self {
+        let clock = Arc::new(SettableClock::at(START));
+        let backend = Backend::over(place.open(&clock), clock);
+        Self {
+            place,
+            backend: Some(backend),
+            reference: Reference::default(),
+        }
+    }
+
+    fn backend(&self) -> &Backend {
+        self.backend.as_ref().unwrap()
+    }
+
+    async fn live_through(&mut self, history: Vec<(Duration, Step)>) {
+        for (wait, step) in history {
+            self.backend().advance(wait);
+            let now = self.backend().now();
+            self.reference.expire(now);
+            self.take(step, now).await;
+        }
+        self.compare_stories().await;
+        self.backend = None;
+        self.place.audit();
+    }
+
+    async fn take(&mut self, step: Step, now: Timestamp) {
+        match step {
+            Step::Create(draft) => self.create(draft, now).await,
+            Step::EndAll(login, except, device) => self.end_all(login, except, device, now).await,
+            Step::List(login, items) => {
+                self.list(login.map(|login| LOGINS[login]), items, now)
+                    .await
+            }
+            Step::Count => {
+                let live = self.reference.listed(None).len() as u64;
+                assert_eq!(self.backend().count().await, live);
+            }
+            Step::Sum(login) => self.sum(LOGINS[login]).await,
+            Step::Sweep => {
+                self.backend().stores.sessions.sweep().await.unwrap();
+            }
+            Step::Reopen => self.reopen(),
+            Step::Find(who)
+            | Step::Verify(who, _)
+            | Step::Put(who, ..)
+            | Step::PutText(who, _)
+            | Step::Remove(who, _)
+            | Step::Increment(who, ..)
+            | Step::Refresh(who, _)
+            | Step::Heartbeat(who)
+            | Step::End(who)
+            | Step::Revoke(who) => {
+                let known = &self.reference.sessions;
+                if !known.is_empty() {
+                    let new = who.get(known).new.clone();
+                    self.take_with(step, &new, now).await;
+                }
+            }
+        }
+    }
+
+    async fn take_with(&mut self, step: Step, new: &NewSession, now: Timestamp) {
+        let session_id = new.session_id;
+        match step {
+            Step::Find(_) => self.find(session_id, now).await,
+            Step::Verify(_, touch) => self.verify(new, touch, now).await,
+            Step::End(_) => self.end(session_id, now).await,
+            Step::Revoke(_) => self.revoke(new, now).await,
+            Step::Refresh(_, ttl) => {
+                let ttl = ttl.map(Duration::from_secs);
+                let sessions = &self.backend().stores.sessions;
+                let done = sessions.refresh(target(session_id), ttl).await;
+                let expected = self.reference.live(session_id, now);
+                compare(
+                    done,
+                    expected.map(|known| {
+                        known.refresh(now, ttl);
+                        known.view(now)
+                    }),
+                );
+            }
+            Step::Heartbeat(_) => {
+                let sessions = &self.backend().stores.sessions;
+                let done = sessions.heartbeat(target(session_id), None).await;
+                let expected = self.reference.live(session_id, now);
+                compare(
+                    done,
+                    expected.map(|known| {
+                        known.heartbeat(now);
+                        known.view(now)
+                    }),
+                );
+            }
+            write => self.change(write, session_id, now).await,
+        }
+    }
+
+    async fn change(&mut self, write: Step, session_id: SessionId, now: Timestamp) {
+        let change = match &write {
+            Step::Put(_, name, number) => {
+                SessionChange::PutAttribute(attribute(NAMES[*name]), value(&number.to_string()))
+            }
+            Step::PutText(_, name) => {
+                SessionChange::PutAttribute(attribute(NAMES[*name]), value("\"text\""))
+            }
+            Step::Remove(_, name) => SessionChange::RemoveAttribute(attribute(NAMES[*name])),
+            Step::Increment(_, name, by) => {
+                SessionChange::IncrementAttribute(attribute(NAMES[*name]), *by)
+            }
+            other => panic!("{other:?} writes no attribute"),
+        };
+        let sessions = &self.backend().stores.sessions;
+        let done = sessions.change(target(session_id), change).await;
+        let expected = self.reference.live(session_id, now).and_then(|known| {
+            match write {
+                Step::Put(_, name, number) => known.put(now, NAMES[name], &number.to_string()),
+                Step::PutText(_, name) => known.put(now, NAMES[name], "\"text\""),
+                Step::Remove(_, name) => known.remove(now, NAMES[name])?,
+                Step::Increment(_, name, by) => known.increment(now, NAMES[name], by)?,
+                other => panic!("{other:?} writes no attribute"),
+            }
+            Ok(known.view(now))
+        });
+        compare(done.map(|changed| changed.session), expected);
+    }
+
+    async fn create(&mut self, wanted: Draft, now: Timestamp) {
+        let login = LOGINS[wanted.login];
+        let plain = match wanted.token {
+            Some(token) => draft_with_token(login, &format!("a token from elsewhere {token}")),
+            None => draft(login),
+        };
+        let new = NewSession {
+            device: wanted.device.and_then(device),
+            limit: wanted.limit,
+            idle_timeout: wanted.idle,
+            max_age: wanted.max_age,
+            state: if wanted.connecting {
+                SessionState::Connecting
+            } else {
+                SessionState::Active
+            },
+            ..plain
+        };
+        let done = self.backend().stores.sessions.create(new.clone()).await;
+        let expected = self.reference.create(new, now);
+        assert_eq!(done.map(|created| created.evicted).map_err(no), expected);
+    }
+
+    async fn find(&mut self, session_id: SessionId, now: Timestamp) {
+        let found = view(self.backend().find(session_id).await);
+        let known = self.reference.sessions.iter();
+        let mut known = known.filter(|known| known.new.session_id == session_id);
+        assert_eq!(found, known.next().unwrap().view(now));
+    }
+
+    async fn verify(&mut self, new: &NewSession, touch: bool, now: Timestamp) {
+        let how = if touch { Touch::Yes } else { Touch::No };
+        let sessions = &self.backend().stores.sessions;
+        let found = sessions.find_by_token(&presented(new), how).await.unwrap();
+        if let Lookup::Live(verified) = &found {
+            assert!(verified.stored_until <= verified.session.expires_at);
+            assert!(verified.stored_until > now);
+        }
+        let known = self.reference.by_token(new).unwrap();
+        if touch && matches!(known.view(now), View::Live { .. }) {
+            known.touch(now);
+        }
+        let expected = known.view(now);
+        let found = match found {
+            Lookup::Live(verified) => Lookup::Live(Box::new(verified.session)),
+            Lookup::Ended(tombstone) => Lookup::Ended(tombstone),
+            Lookup::Unknown => Lookup::Unknown,
+        };
+        assert_eq!(view(found), expected);
+    }
+
+    async fn end(&mut self, session_id: SessionId, now: Timestamp) {
+        let sessions = &self.backend().stores.sessions;
+        let done = sessions.end(target(session_id), EndReason::Logout).await;
+        let done = done.map(|ended| matches!(ended, EndOutcome::Now(_)));
+        assert_eq!(done.map_err(no), self.reference.end(session_id, now));
+    }
+
+    async fn revoke(&mut self, new: &NewSession, now: Timestamp) {
+        let sessions = &self.backend().stores.sessions;
+        sessions.revoke(&presented(new), &access()).await.unwrap();
+        let known = self.reference.by_token(new).unwrap().new.session_id;
+        self.reference.end(known, now).ok();
+        self.find(known, now).await;
+    }
+
+    async fn end_all(
+        &mut self,
+        login: usize,
+        except: Option<Index>,
+        kind: Option<&'static str>,
+        now: Timestamp,
+    ) {
+        let known = &self.reference.sessions;
+        let except = except.filter(|_| !known.is_empty());
+        let which = EndAll {
+            login_id: login_id(LOGINS[login]),
+            except: except.map(|who| who.get(known).new.session_id),
+            device: kind.and_then(device),
+            reason: EndReason::KickedOut,
+        };
+        let sessions = &self.backend().stores.sessions;
+        let ended = sessions.end_all(which.clone(), &access()).await.unwrap();
+        let ended: BTreeSet<_> = ended.into_iter().collect();
+        assert_eq!(ended, self.reference.end_all(&which, now));
+    }
+
+    async fn list(&self, login: Option<&str>, items: usize, now: Timestamp) {
+        let filter = SessionFilter {
+            login_id: login.map(login_id),
+            ..SessionFilter::default()
+        };
+        let sessions = &self.backend().stores.sessions;
+        let mut listed = Vec::new();
+        let mut cursor = None;
+        loop {
+            let page = sessions
+                .list(&filter, &Scope::All, limit(items), cursor.as_ref())
+                .await;
+            let page = page.unwrap();
+            listed.extend(page.items.into_iter().map(shown));
+            cursor = page.next;
+            if cursor.is_none() {
+                break;
+            }
+        }
+        let expected = self
+            .reference
+            .listed(login)
+            .into_iter()
+            .map(|known| known.view(now));
+        assert_eq!(listed, expected.collect::<Vec<_>>());
+    }
+
+    async fn sum(&self, login: &str) {
+        let sessions = &self.backend().stores.sessions;
+        let summary = sessions.login(&login_id(login)).await.unwrap();
+        let reference = &self.reference;
+        assert_eq!(
+            summary.session_count,
+            reference.listed(Some(login)).len() as u64
+        );
+        assert_eq!(summary.devices, reference.devices(login));
+        assert_eq!(summary.last_active_at, reference.last_active_at(login));
+    }
+
+    fn reopen(&mut self) {
+        let Some(Backend { stores, clock, .. }) = self.backend.take() else {
+            return;
+        };
+        drop(stores);
+        self.backend = Some(Backend::over(self.place.open(&clock), clock));
+    }
+
+    /// Once everything that is over is swept, the feed tells of each session what happened to it.
+    async fn compare_stories(&self) {
+        self.backend().sweep().await;
+        let mut stories: BTreeMap<SessionId, Vec<Told>> = BTreeMap::new();
+        for event in self.backend().feed().await {
+            let session_id = event.fact.session_id.unwrap();
+            stories
+                .entry(session_id)
+                .or_default()
+                .push(told(event.fact));
+        }
+        let expected = self
+            .reference
+            .sessions
+            .iter()
+            .map(|Known { new, story, .. }| (new.session_id, story.clone()));
+        assert_eq!(stories, expected.collect());
+    }
+}
+
+fn told(fact: Fact) -> Told {
+    match fact.change {
+        Change::SessionCreated { .. } => Told::Created,
+        Change::SessionChanged {
+            version,
+            attributes,
+            fields,
+            ..
+        } => {
+            let attributes = attributes.iter().map(|name| name.as_str().to_owned());
+            Told::Changed(version, attributes.chain(fields).collect())
+        }
+        Change::SessionEnded { reason, .. } => Told::Ended(reason, fact.at),
+        Change::ServiceChanged { .. } => panic!("no service is changed here"),
+    }
+}
+
+#[track_caller]
+fn compare(done: Result<Session, OpError>, expected: Result<View, No>) {
+    assert_eq!(done.map(shown).map_err(no), expected);
+}
+
+fn no(error: OpError) -> No {
+    match error {
+        OpError::Refused(Refusal::SessionEnded(_)) => No::Ended,
+        OpError::Refused(Refusal::SessionUnknown) => No::Unknown,
+        OpError::Refused(Refusal::Unchangeable(_)) => No::Unchangeable,
+        OpError::Refused(Refusal::TokenInUse) => No::TokenInUse,
+        OpError::Refused(Refusal::LimitReached) => No::LimitReached,
+        other => panic!("{other:?}"),
+    }
+}
+
+fn view(found: Lookup<Session>) -> View {
+    match found {
+        Lookup::Live(session) => shown(*session),
+        Lookup::Ended(tombstone) => View::Ended(tombstone.ended.reason, tombstone.ended.at),
+        Lookup::Unknown => View::Unknown,
+    }
+}
+
+fn shown(session: Session) -> View {
+    let attributes = session.attributes.iter();
+    let attributes = attributes.map(|(name, json)| (name.to_string(), json.as_json().to_owned()));
+    View::Live {
+        version: session.version,
+        active: session.state != SessionState::Connecting,
+        attributes: attributes.collect(),
+        last_active_at: session.last_active_at,
+        expires_at: session.expires_at,
+    }
+}

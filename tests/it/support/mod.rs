@@ -1,0 +1,57 @@
+//! What the tests share: [`TestApp`] in process, [`Gateway`] as the real program, and one [`Client`] for both.
+
+mod app;
+mod client;
+mod gateway;
+
+pub(crate) use app::TestApp;
+pub(crate) use client::{Answer, Call, Client};
+pub(crate) use gateway::{ADMIN_SECRET, Gateway, Launch};
+
+use serde_json::{Value, json};
+
+/// Registers a service by one client, and returns another that calls as it.
+async fn register(
+    admin: &Client,
+    nobody: &Client,
+    service_id: &str,
+    permissions: &[&str],
+) -> Client {
+    let wanted = json!({
+        "service_id": service_id,
+        "service_name": service_id,
+        "permissions": permissions,
+    });
+    let made = admin.post("/v1/services").json(&wanted).await.expect(201);
+    let secret = made.json()["secret"].clone();
+    nobody.as_service(service_id, secret.as_str().unwrap())
+}
+
+/// A session that a test has opened.
+#[derive(Debug, Clone)]
+pub(crate) struct Opened {
+    pub(crate) id: String,
+    pub(crate) token: String,
+}
+
+impl Opened {
+    /// Where the session is.
+    pub(crate) fn path(&self) -> String {
+        self.at("")
+    }
+
+    /// Where something of the session is.
+    pub(crate) fn at(&self, rest: &str) -> String {
+        format!("/v1/sessions/{}{rest}", self.id)
+    }
+}
+
+/// Opens a session.
+pub(crate) async fn open(client: &Client, request: Value) -> Opened {
+    let created = client.post("/v1/sessions").json(&request).await.value(201);
+    let text = |value: &Value| value.as_str().unwrap().to_owned();
+    Opened {
+        id: text(&created["session"]["session_id"]),
+        token: text(&created["token"]),
+    }
+}

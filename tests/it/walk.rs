@@ -1,0 +1,289 @@
+//! Every operation of the document keeps the rules that hold for all: who may call it, and what a request may carry.
+
+use axum::http::Method;
+use serde_json::{Value, json};
+use session_gateway::app::openapi_document;
+use session_gateway::model::permission::Permission;
+
+use crate::support::{Call, Client, TestApp};
+
+/// One operation under `/v1`, as the document tells of it.
+struct Operation {
+    method: Method,
+    path: String,
+    document: Value,
+}
+
+fn operations() -> Vec<Operation> {
+    let document = serde_json::to_value(openapi_document()).unwrap();
+    let paths = document["paths"].as_object().unwrap().clone();
+    let of_path = |(path, item): (String, Value)| {
+        let item = item.as_object().unwrap().clone();
+        item.into_iter().map(move |(method, document)| Operation {
+            method: method.to_uppercase().parse().unwrap(),
+            path: path.clone(),
+            document,
+        })
+    };
+    let found: Vec<_> = paths
+        .into_iter()
+        .filter(|(path, _)| path.starts_with("/v1/"))
+        .flat_map(of_path)
+        .collect();
+    assert!(found.len() >= 7);
+    found
+}
+
+impl Operation {
+    fn name(&self) -> &str {
+        self.document["operationId"].as_str().unwrap()
+    }
+
+    fn permission(&self) -> Option<&str> {
+        self.document["x-permission"].as_str()
+    }
+
+    fn takes(&self, place: &str, name: &str) -> bool {
+        let parameters = self.document["parameters"].as_array();
+        parameters
+            .into_iter()
+            .flatten()
+            .any(|parameter| parameter["in"] == place && parameter["name"] == name)
+    }
+
+    /// A call of it that no earlier rule than those of the walk stands against.
+    fn call(&self, client: &Client, query: &str) -> Call {
+        let path = self
+            .path
+            .replace("{session_id}", "0198c7a4-5f2e-7c31-9d20-6b1f0a52e37f")
+            .replace(['{', '}'], "");
+        let call = client.call(self.method.clone(), format!("{path}{query}"));
+        if self.document["requestBody"].is_null() {
+            call
+        } else {
+            call.json(&json!({}))
+        }
+    }
+}
+
+/// A service with all permissions but one, or with that one alone.
+async fn with_permission(app: &TestApp, permission: &str, has_it: bool) -> Client {
+    let grants = Permission::ALL.iter().map(|permission| permission.as_str());
+    let grants: Vec<_> = grants
+        .filter(|grant| (*grant == permission) == has_it)
+        .collect();
+    let id = format!("{permission}.{has_it}");
+    app.service(&id, &grants).await
+}
+
+#[tokio::test]
+async fn every_operation_asks_for_credentials() {
+    let app = TestApp::new();
+    for operation in operations() {
+        let answer = operation.call(&app.nobody(), "").await;
+        assert_eq!(answer.status, 401, "{}", operation.name());
+    }
+}
+
+/// The permission table of the contract, row by row.
+const PERMISSIONS: &[(&str, &str, Option<&str>)] = &[
+    ("POST", "/v1/services", Some("service.manage")),
+    ("GET", "/v1/services", Some("service.read")),
+    ("GET", "/v1/services/{service_id}", Some("service.read")),
+    ("PATCH", "/v1/services/{service_id}", Some("service.manage")),
+    (
+        "DELETE",
+        "/v1/services/{service_id}",
+        Some("service.manage"),
+    ),
+    (
+        "POST",
+        "/v1/services/{service_id}/rotate-secret",
+        Some("service.manage"),
+    ),
+    ("GET", "/v1/whoami", None),
+    ("POST", "/v1/sessions", Some("session.create")),
+    ("GET", "/v1/sessions", Some("session.read")),
+    ("GET", "/v1/sessions/{session_id}", Some("session.read")),
+    ("PATCH", "/v1/sessions/{session_id}", Some("session.update")),
+    (
+        "DELETE",
+        "/v1/sessions/{session_id}",
+        Some("session.delete"),
+    ),
+    (
+        "POST",
+        "/v1/sessions/{session_id}/refresh",
+        Some("session.update"),
+    ),
+    (
+        "POST",
+        "/v1/sessions/{session_id}/heartbeat",
+        Some("session.update"),
+    ),
+    (
+        "GET",
+        "/v1/sessions/{session_id}/attributes",
+        Some("attribute.read"),
+    ),
+    (
+        "PATCH",
+        "/v1/sessions/{session_id}/attributes",
+        Some("attribute.write"),
+    ),
+    (
+        "GET",
+        "/v1/sessions/{session_id}/attributes/{name}",
+        Some("attribute.read"),
+    ),
+    (
+        "PUT",
+        "/v1/sessions/{session_id}/attributes/{name}",
+        Some("attribute.write"),
+    ),
+    (
+        "DELETE",
+        "/v1/sessions/{session_id}/attributes/{name}",
+        Some("attribute.write"),
+    ),
+    (
+        "POST",
+        "/v1/sessions/{session_id}/attributes/{name}/increment",
+        Some("attribute.write"),
+    ),
+    ("GET", "/v1/logins/{login_id}", Some("login.read")),
+    (
+        "GET",
+        "/v1/logins/{login_id}/sessions",
+        Some("session.read"),
+    ),
+    (
+        "DELETE",
+        "/v1/logins/{login_id}/sessions",
+        Some("session.delete"),
+    ),
+    ("POST", "/v1/tokens/verify", Some("token.verify")),
+    ("POST", "/v1/tokens/introspect", Some("token.verify")),
+    ("POST", "/v1/tokens/revoke", Some("session.delete")),
+    ("GET", "/v1/events", Some("event.read")),
+];
+
+#[tokio::test]
+async fn every_operation_needs_the_permission_that_the_contract_says() {
+    for operation in operations() {
+        let row = PERMISSIONS
+            .iter()
+            .find(|(method, path, _)| *path == operation.path && operation.method == *method);
+        let (_, _, permission) = row.unwrap_or_else(|| panic!("no row: {}", operation.name()));
+        assert_eq!(operation.permission(), *permission, "{}", operation.name());
+    }
+}
+
+#[tokio::test]
+async fn every_operation_needs_its_own_permission_and_no_other() {
+    for operation in operations() {
+        let Some(permission) = operation.permission() else {
+            continue;
+        };
+        let app = TestApp::new();
+        let without = with_permission(&app, permission, false).await;
+        let refused = operation.call(&without, "").await;
+        assert_eq!(refused.status, 403, "{}", operation.name());
+        let detail = refused.json()["detail"].to_string();
+        assert!(
+            detail.contains(permission),
+            "{}: {detail}",
+            operation.name()
+        );
+        let with = with_permission(&app, permission, true).await;
+        let answer = operation.call(&with, "").await;
+        let status = answer.status.as_u16();
+        assert!(
+            !matches!(status, 401 | 403 | 405 | 500..),
+            "{}: {status}",
+            operation.name()
+        );
+    }
+}
+
+#[tokio::test]
+async fn every_operation_refuses_query_parameters_it_does_not_know() {
+    let app = TestApp::new();
+    for operation in operations() {
+        let answer = operation.call(&app.admin(), "?surprise=1").await;
+        assert_eq!(answer.status, 400, "{}", operation.name());
+        let detail = answer.json()["detail"].to_string();
+        assert!(
+            detail.contains("`surprise`"),
+            "{}: {detail}",
+            operation.name()
+        );
+    }
+}
+
+#[tokio::test]
+async fn only_operations_that_declare_if_match_take_it() {
+    let app = TestApp::new();
+    for operation in operations() {
+        if operation.takes("header", "If-Match") {
+            continue;
+        }
+        let call = operation.call(&app.admin(), "");
+        let answer = call.header("if-match", "\"1\"").await;
+        assert_eq!(answer.status, 400, "{}", operation.name());
+        let detail = answer.json()["detail"].to_string();
+        assert!(
+            detail.contains("If-Match"),
+            "{}: {detail}",
+            operation.name()
+        );
+    }
+}
+
+#[tokio::test]
+async fn every_post_takes_an_idempotency_key_and_refuses_malformed_ones() {
+    let app = TestApp::new();
+    for operation in operations() {
+        let posts = operation.method == Method::POST;
+        let name = operation.name();
+        assert_eq!(
+            operation.takes("header", "Idempotency-Key"),
+            posts,
+            "{name}"
+        );
+        if posts {
+            let call = operation.call(&app.admin(), "");
+            let answer = call.header("idempotency-key", "not one key").await;
+            let detail = answer.problem(400, "invalid_request")["detail"].to_string();
+            assert!(detail.contains("Idempotency-Key"), "{name}: {detail}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn every_operation_documents_its_errors() {
+    for operation in operations() {
+        let responses = &operation.document["responses"];
+        for status in ["400", "401", "429", "500", "503"] {
+            let content = &responses[status]["content"]["application/problem+json"];
+            let reference = &content["schema"]["$ref"];
+            assert_eq!(
+                reference,
+                "#/components/schemas/Problem",
+                "{} {status}",
+                operation.name()
+            );
+        }
+        for (status, response) in responses.as_object().unwrap() {
+            let told = response["description"]
+                .as_str()
+                .is_some_and(|text| !text.is_empty());
+            assert!(told, "{} {status}", operation.name());
+        }
+        assert!(
+            !operation.document["security"].is_null(),
+            "{}",
+            operation.name()
+        );
+    }
+}
