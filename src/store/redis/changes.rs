@@ -49,7 +49,7 @@ impl Plan {
         match change {
             SessionChange::MergeAttributes(patch) => plan.merge(patch, held),
             SessionChange::PutAttribute(name, value) => {
-                plan.attribute("set", name, &[value.as_json().as_bytes()]);
+                plan.attribute("put", name, &[value.as_json().as_bytes()]);
             }
             SessionChange::RemoveAttribute(name) => plan.attribute("remove", name, &[b"1"]),
             SessionChange::IncrementAttribute(name, by) => {

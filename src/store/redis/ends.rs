@@ -90,11 +90,12 @@ impl Inner {
         loop {
             let (now, ids) = self.members(&which.login_id, after, STEP).await?;
             let moment = *moment.get_or_insert(now);
-            let Some(last) = ids.last() else {
-                return Ok(ended);
-            };
-            after = Some(*last);
             ended.extend(self.end_some(which, access, moment, &ids).await?);
+            after = ids.last().copied();
+            // Whatever follows now was created after that moment.
+            if ids.len() < STEP {
+                return Ok(ended);
+            }
         }
     }
 

@@ -42,7 +42,9 @@ impl ServiceStore for RedisStore {
     async fn register(&self, new: NewService, by: &ServiceId) -> Result<Service, OpError> {
         let service_id = new.service_id.clone();
         let write = |held: Option<ServiceRecord>, now| match held {
-            Some(record) if record.secret == new.secret => Ok(Write::Not(record.service)),
+            Some(record) if new.mark.is_some() && record.secret == new.secret => {
+                Ok(Write::Not(record.service))
+            }
             Some(_) => Err(Refusal::ServiceExists),
             None => Ok(Write::Put(registered(&new, now), ServiceChange::Registered)),
         };

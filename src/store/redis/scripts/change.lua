@@ -8,7 +8,7 @@ local sets, cuts, sum = {}, {}, nil
 
 local function set(name, old_length, value)
   if old_length == 0 then
-    count, bytes, inserted = count + 1, bytes + #name, 1
+    count, bytes = count + 1, bytes + #name
   end
   bytes = bytes + #value - old_length
   sets[#sets + 1] = 'a:' .. name
@@ -23,8 +23,10 @@ for _ = 1, tonumber(arg()) do
     sets[#sets + 1] = arg()
   elseif step == 'clear' then
     cuts[#cuts + 1] = name
-  elseif step == 'set' then
-    set(name, redis.call('HSTRLEN', r.key, field), arg())
+  elseif step == 'put' or step == 'set' then
+    local length = redis.call('HSTRLEN', r.key, field)
+    if step == 'put' and length == 0 then inserted = 1 end
+    set(name, length, arg())
   elseif step == 'swap' then
     local old, new = arg(), arg()
     if (redis.call('HGET', r.key, field) or '') ~= old then return {'stale'} end
