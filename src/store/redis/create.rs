@@ -2,9 +2,10 @@
 
 use deadpool_redis::redis;
 
+use super::fields::more_fields;
 use super::keys::{login_key, slot_of};
 use super::link::{Effect, Slot};
-use super::record::{SESSION, more_fields};
+use super::record::SESSION;
 use super::reply::{Args, Reply, ids};
 use super::verify::{live, tombstone};
 use super::{Inner, scripts};
@@ -23,7 +24,7 @@ impl Inner {
         let created = self.insert(&new).await;
         match &created {
             Ok(_) => self.settle(&new).await?,
-            Err(OpError::Refused(_)) => self.give_back(&new).await?,
+            Err(OpError::Refused(_)) => self.give_back(&new).await,
             // The session may be there or not; the reservation runs out by itself.
             Err(OpError::Store(_)) => {}
         }
@@ -34,7 +35,11 @@ impl Inner {
         let used = self.counted_sessions(new).await?;
         let args = self.create_args(new, &used);
         let slot = slot_of(new.session_id);
-        let effect = Effect::Once;
+        // Without a mark a repetition could not tell who had to make room.
+        let effect = match new.mark {
+            Some(_) => Effect::Repeatable,
+            None => Effect::Once,
+        };
         let mut reply = self.run(slot, &scripts::CREATE, args, effect).await?;
         match reply.text()?.as_str() {
             "done" => {

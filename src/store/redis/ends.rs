@@ -1,9 +1,10 @@
 //! Endings that somebody asks for: of one session, of the one behind a token, of all of a login.
 
 use super::changes::{refused, scope};
+use super::fields::reason_text;
 use super::keys::{login_key, slot_of};
 use super::link::{Effect, Slot};
-use super::record::{SESSION, reason_text};
+use super::record::SESSION;
 use super::reply::{Args, Reply};
 use super::verify::live;
 use super::{Inner, scripts};
@@ -38,12 +39,14 @@ impl Inner {
         let mut reply = self.run(slot, &scripts::END, args, Effect::Once).await?;
         match reply.text()?.as_str() {
             "done" => Ok(EndOutcome::Now(self.closed(target.session_id, &mut reply)?)),
-            word => match refused(&target, word, reply) {
-                OpError::Refused(Refusal::SessionEnded(tombstone)) => {
+            word => {
+                let error = refused(&target, word, reply);
+                if let OpError::Refused(Refusal::SessionEnded(tombstone)) = error {
                     Ok(EndOutcome::Before(tombstone))
+                } else {
+                    Err(error)
                 }
-                error => Err(error),
-            },
+            }
         }
     }
 

@@ -11,7 +11,8 @@
 
 use std::collections::HashMap;
 
-use super::record::reason_of;
+use super::fields::reason_of;
+use super::record::Fields;
 use crate::model::Timestamp;
 use crate::model::attribute::AttributeName;
 use crate::model::event::{Change, Fact, ServiceChange};
@@ -20,7 +21,7 @@ use crate::model::service::ServiceId;
 use crate::model::session::{Device, SessionId};
 
 /// Reads an entry; `None` if it is none of ours.
-pub(super) fn decode(fields: Vec<(Vec<u8>, Vec<u8>)>) -> Option<Fact> {
+pub(super) fn decode(fields: Fields) -> Option<Fact> {
     let entry = Entry(fields.into_iter().collect());
     Some(Fact {
         at: Timestamp::from_millis(entry.text("a")?.parse().ok()?),

@@ -83,10 +83,12 @@ impl Origin {
         let expired = match self {
             Self::Start => false,
             Self::After(own, place) if *own == source.stream => {
-                if source.newest.is_none_or(|newest| newest < *place) {
+                let kept_since = source.now.minus(kept).sort_key();
+                let known = source.newest.is_some_and(|newest| *place <= newest);
+                if !known && place.millis > kept_since {
                     return Err(Refusal::CursorInvalid);
                 }
-                gone(*place)
+                !known || gone(*place)
             }
             Self::After(own, place) => source
                 .over

@@ -226,13 +226,9 @@ impl Inner {
                 self.end_expired(due.slot, &[], &due.ids).await?;
                 continue;
             }
-            let mut live = due.stored;
-            for id in due.ids {
-                if !matches!(self.look_up(id).await?, Lookup::Live(_)) {
-                    live = live.saturating_sub(1);
-                }
-            }
-            return Ok(live);
+            let seen = self.look_up_all(None, &due.ids).await?;
+            let over = seen.iter().filter(|seen| seen.is_none()).count();
+            return Ok(due.stored.saturating_sub(over as u64));
         }
     }
 

@@ -17,26 +17,23 @@ use std::time::Duration;
 
 use crate::model::Timestamp;
 use crate::model::attribute::{AttributeName, AttributeValue, Attributes};
+use crate::model::login::LoginId;
 use crate::model::record::SessionRecord;
+use crate::model::service::ServiceId;
 use crate::model::session::{
-    ConnectionStats, EndReason, Ended, Session, SessionId, SessionState, StoredToken, TokenOrigin,
-    Tombstone,
+    ConnectionId, Device, DeviceId, Ended, ServerAddr, Session, SessionId, StoredToken,
+    TokenOrigin, Tombstone, UserAgent,
 };
 use crate::model::token::CredentialHash;
 use crate::store::StoreError;
 
+use super::fields::{ATTRIBUTE, PIECES, piece_name, reason_of, state_of, stats_of};
 use super::reply::newer;
 
 /// The format of records.
 const FORMAT: &str = "1";
 /// What error messages call a record.
 pub(super) const SESSION: &str = "session";
-/// Starts the names of fields that hold attributes.
-const ATTRIBUTE: &[u8] = b"a:";
-/// The longest value that keeps a hash small.
-const PIECE: usize = 64;
-/// The pieces of the longest user agent.
-const PIECES: usize = 16;
 
 /// Fields with their values, as Redis has them.
 pub(super) type Fields = Vec<(Vec<u8>, Vec<u8>)>;
@@ -74,6 +71,9 @@ pub(super) fn decode(session_id: SessionId, fields: Fields) -> Result<Stored, St
     }))
 }
 
+/// A field that holds what this version would not have written.
+struct Foreign;
+
 struct Record {
     fields: BTreeMap<Vec<u8>, Vec<u8>>,
 }
@@ -102,11 +102,16 @@ impl Record {
     }
 
     /// A field that may be absent, but not wrong.
-    fn maybe<T, E>(&self, name: &str, parse: impl Fn(&str) -> Result<T, E>) -> Option<Option<T>> {
-        match self.bytes(name) {
-            None => Some(None),
-            Some(bytes) => parse(std::str::from_utf8(bytes).ok()?).ok().map(Some),
-        }
+    fn maybe<T, E>(
+        &self,
+        name: &str,
+        parse: impl Fn(&str) -> Result<T, E>,
+    ) -> Result<Option<T>, Foreign> {
+        let Some(bytes) = self.bytes(name) else {
+            return Ok(None);
+        };
+        let text = std::str::from_utf8(bytes).or(Err(Foreign))?;
+        parse(text).map(Some).or(Err(Foreign))
     }
 
     fn is_of(&self, session_id: SessionId) -> bool {
@@ -124,7 +129,6 @@ impl Record {
     }
 
     fn tombstone(&self, session_id: SessionId) -> Option<Stored> {
-        use crate::model::{login::LoginId, service::ServiceId};
         let tombstone = Tombstone {
             session_id,
             login_id: LoginId::parse(self.text("l")?).ok()?,
@@ -132,7 +136,7 @@ impl Record {
             ended: Ended {
                 reason: reason_of(self.text("r")?)?,
                 at: self.moment("e")?,
-                by: self.maybe("y", ServiceId::parse)?,
+                by: self.maybe("y", ServiceId::parse).ok()?,
             },
             token: self.token()?,
         };
@@ -152,23 +156,21 @@ impl Record {
     }
 
     fn session(&self, session_id: SessionId) -> Option<Session> {
-        use crate::model::session::{ConnectionId, Device, DeviceId, ServerAddr};
-        use crate::model::{login::LoginId, service::ServiceId};
         let idle_expires_at = self.moment("i")?;
         Some(Session {
             session_id,
             login_id: LoginId::parse(self.text("l")?).ok()?,
             service_id: ServiceId::parse(self.text("o")?).ok()?,
-            device: self.maybe("D", Device::parse)?,
-            device_id: self.maybe("I", DeviceId::parse)?,
+            device: self.maybe("D", Device::parse).ok()?,
+            device_id: self.maybe("I", DeviceId::parse).ok()?,
             state: state_of(self.text("s")?)?,
-            connection_id: self.maybe("C", ConnectionId::parse)?,
-            client_ip: self.maybe("A", str::parse)?,
-            client_port: self.maybe("P", str::parse)?,
-            user_agent: self.user_agent()?,
-            server_addr: self.maybe("S", ServerAddr::parse)?,
+            connection_id: self.maybe("C", ConnectionId::parse).ok()?,
+            client_ip: self.maybe("A", str::parse).ok()?,
+            client_port: self.maybe("P", str::parse).ok()?,
+            user_agent: self.user_agent().ok()?,
+            server_addr: self.maybe("S", ServerAddr::parse).ok()?,
             attributes: self.attributes()?,
-            stats: self.maybe("T", |text| stats_of(text).ok_or(()))?,
+            stats: self.maybe("T", |text| stats_of(text).ok_or(())).ok()?,
             version: self.number("v")?,
             created_at: self.moment("b")?,
             last_active_at: self.moment("u")?,
@@ -178,14 +180,14 @@ impl Record {
         })
     }
 
-    fn user_agent(&self) -> Option<Option<crate::model::session::UserAgent>> {
+    fn user_agent(&self) -> Result<Option<UserAgent>, Foreign> {
         let pieces = (0..PIECES).map_while(|number| self.bytes(&piece_name(number)));
         let bytes = pieces.collect::<Vec<_>>().concat();
         if bytes.is_empty() {
-            return Some(None);
+            return Ok(None);
         }
-        let text = std::str::from_utf8(&bytes).ok()?;
-        crate::model::session::UserAgent::parse(text).ok().map(Some)
+        let text = std::str::from_utf8(&bytes).or(Err(Foreign))?;
+        UserAgent::parse(text).map(Some).or(Err(Foreign))
     }
 
     fn attributes(&self) -> Option<Attributes> {
@@ -201,139 +203,4 @@ impl Record {
 fn attribute(name: &[u8], value: &[u8]) -> Option<(AttributeName, AttributeValue)> {
     let name = AttributeName::parse(std::str::from_utf8(name).ok()?).ok()?;
     Some((name, AttributeValue::parse(value).ok()?))
-}
-
-/// The field of one piece of a user agent.
-fn piece_name(number: usize) -> String {
-    format!("U{number}")
-}
-
-/// The fields of a user agent, and the names of those it leaves empty.
-pub(super) fn user_agent(text: &str) -> (Vec<(String, Vec<u8>)>, Vec<String>) {
-    let pieces: Vec<_> = text
-        .as_bytes()
-        .chunks(PIECE)
-        .enumerate()
-        .map(|(number, piece)| (piece_name(number), piece.to_vec()))
-        .collect();
-    let empty = (pieces.len()..PIECES).map(piece_name).collect();
-    (pieces, empty)
-}
-
-/// The fields that a new session has beyond those that every session has.
-pub(super) fn more_fields(session: &Session, token: &StoredToken) -> Fields {
-    let mut fields = Fields::new();
-    let mut put = |name: &str, value: Option<String>| {
-        fields.extend(value.map(|value| (name.into(), value.into_bytes())));
-    };
-    let bytes: usize = session
-        .attributes
-        .iter()
-        .map(|(name, value)| name.as_str().len() + value.as_json().len())
-        .sum();
-    put(
-        "c",
-        (token.origin == TokenOrigin::Caller).then(|| "1".to_owned()),
-    );
-    put("s", Some(state_text(session.state).to_owned()));
-    put("n", Some(session.attributes.iter().count().to_string()));
-    put("z", Some(bytes.to_string()));
-    put("D", session.device.as_ref().map(ToString::to_string));
-    put("I", session.device_id.as_ref().map(ToString::to_string));
-    put("C", session.connection_id.as_ref().map(ToString::to_string));
-    put("A", session.client_ip.map(|ip| ip.to_string()));
-    put("P", session.client_port.map(|port| port.to_string()));
-    put("S", session.server_addr.as_ref().map(ToString::to_string));
-    if let Some(text) = &session.user_agent {
-        let (pieces, _) = user_agent(text.as_str());
-        fields.extend(
-            pieces
-                .into_iter()
-                .map(|(name, piece)| (name.into_bytes(), piece)),
-        );
-    }
-    fields.extend(session.attributes.iter().map(|(name, value)| {
-        let field = [ATTRIBUTE, name.as_str().as_bytes()].concat();
-        (field, value.as_json().as_bytes().to_vec())
-    }));
-    fields
-}
-
-/// How a state is stored; what is derived is never stored.
-pub(super) fn state_text(state: SessionState) -> &'static str {
-    match state {
-        SessionState::Connecting => "c",
-        SessionState::Active | SessionState::Idle => "a",
-        SessionState::Disconnecting => "d",
-        SessionState::Closed => "x",
-    }
-}
-
-fn state_of(text: &str) -> Option<SessionState> {
-    Some(match text {
-        "c" => SessionState::Connecting,
-        "a" => SessionState::Active,
-        "d" => SessionState::Disconnecting,
-        "x" => SessionState::Closed,
-        _ => return None,
-    })
-}
-
-const REASONS: [(EndReason, &str); 8] = [
-    (EndReason::Logout, "logout"),
-    (EndReason::KickedOut, "kicked_out"),
-    (EndReason::Replaced, "replaced"),
-    (EndReason::IdleTimeout, "idle_timeout"),
-    (EndReason::MaxAge, "max_age"),
-    (EndReason::Banned, "banned"),
-    (EndReason::TokenReuse, "token_reuse"),
-    (EndReason::Admin, "admin"),
-];
-
-pub(super) fn reason_text(reason: EndReason) -> &'static str {
-    match reason {
-        EndReason::Logout => "logout",
-        EndReason::KickedOut => "kicked_out",
-        EndReason::Replaced => "replaced",
-        EndReason::IdleTimeout => "idle_timeout",
-        EndReason::MaxAge => "max_age",
-        EndReason::Banned => "banned",
-        EndReason::TokenReuse => "token_reuse",
-        EndReason::Admin => "admin",
-    }
-}
-
-pub(super) fn reason_of(text: &str) -> Option<EndReason> {
-    let mut known = REASONS.iter();
-    known
-        .find(|(_, name)| *name == text)
-        .map(|(reason, _)| *reason)
-}
-
-/// Counters as numbers with commas.
-pub(super) fn stats_text(stats: &ConnectionStats) -> String {
-    let ConnectionStats {
-        packets_sent,
-        packets_received,
-        bytes_sent,
-        bytes_received,
-        retransmissions,
-        rtt_ms,
-    } = stats;
-    format!(
-        "{packets_sent},{packets_received},{bytes_sent},{bytes_received},{retransmissions},{rtt_ms}"
-    )
-}
-
-fn stats_of(text: &str) -> Option<ConnectionStats> {
-    let mut numbers = text.split(',');
-    let mut next = || numbers.next()?.parse::<u64>().ok();
-    Some(ConnectionStats {
-        packets_sent: next()?,
-        packets_received: next()?,
-        bytes_sent: next()?,
-        bytes_received: next()?,
-        retransmissions: next()?,
-        rtt_ms: next()?.try_into().ok()?,
-    })
 }

@@ -8,6 +8,7 @@ use thiserror::Error;
 
 use super::Inner;
 use super::link::{Effect, Script, Slot};
+use super::record::Fields;
 use crate::model::Timestamp;
 use crate::model::session::SessionId;
 use crate::store::StoreError;
@@ -79,9 +80,10 @@ pub(super) struct Reply(IntoIter<Value>);
 
 impl Reply {
     pub(super) fn new(value: Value) -> Result<Self, StoreError> {
-        match value {
-            Value::Array(values) => Ok(Self(values.into_iter())),
-            _other => Err(odd()),
+        if let Value::Array(values) = value {
+            Ok(Self(values.into_iter()))
+        } else {
+            Err(odd())
         }
     }
 
@@ -116,7 +118,7 @@ impl Reply {
         Self::new(self.0.next().ok_or_else(odd)?)
     }
 
-    pub(super) fn fields(&mut self) -> Result<Vec<(Vec<u8>, Vec<u8>)>, StoreError> {
+    pub(super) fn fields(&mut self) -> Result<Fields, StoreError> {
         fields(self.0.next().ok_or_else(odd)?)
     }
 
@@ -141,9 +143,9 @@ impl Reply {
 
     /// A word that is none of those the caller knows.
     pub(super) fn unexpected(mut self, record: &'static str, word: &str) -> StoreError {
-        match (word, self.text()) {
-            ("newer", Ok(format)) => newer(record, &format),
-            _other => odd(),
+        match self.text() {
+            Ok(format) if word == "newer" => newer(record, &format),
+            Ok(_) | Err(_) => odd(),
         }
     }
 }
@@ -157,38 +159,34 @@ pub(super) fn newer(record: &'static str, format: &str) -> StoreError {
 }
 
 fn bytes(value: Value) -> Result<Vec<u8>, StoreError> {
-    match value {
-        Value::BulkString(bytes) => Ok(bytes),
-        Value::SimpleString(text) => Ok(text.into_bytes()),
-        Value::Int(number) => Ok(number.to_string().into_bytes()),
-        Value::Okay => Ok(b"OK".to_vec()),
-        _other => Err(odd()),
+    if let Value::BulkString(bytes) = value {
+        Ok(bytes)
+    } else {
+        Err(odd())
     }
 }
 
 /// Bytes, or none.
 pub(super) fn optional_bytes(value: Value) -> Result<Option<Vec<u8>>, StoreError> {
-    match value {
-        Value::Nil => Ok(None),
-        value => bytes(value).map(Some),
+    if value == Value::Nil {
+        Ok(None)
+    } else {
+        bytes(value).map(Some)
     }
 }
 
 /// The fields of a hash.
-pub(super) fn fields(value: Value) -> Result<Vec<(Vec<u8>, Vec<u8>)>, StoreError> {
+pub(super) fn fields(value: Value) -> Result<Fields, StoreError> {
     let mut fields = Vec::new();
-    match value {
-        Value::Map(pairs) => {
-            for (name, value) in pairs {
-                fields.push((bytes(name)?, bytes(value)?));
-            }
+    if let Value::Map(pairs) = value {
+        for (name, value) in pairs {
+            fields.push((bytes(name)?, bytes(value)?));
         }
-        value => {
-            let mut flat = Reply::new(value)?;
-            while !flat.is_empty() {
-                fields.push((flat.bytes()?, flat.bytes()?));
-            }
-        }
+        return Ok(fields);
+    }
+    let mut flat = Reply::new(value)?;
+    while !flat.is_empty() {
+        fields.push((flat.bytes()?, flat.bytes()?));
     }
     Ok(fields)
 }

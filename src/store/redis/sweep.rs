@@ -12,7 +12,7 @@ use crate::store::StoreError;
 
 /// Records that one step looks at.
 const STEP: usize = 500;
-/// Records that one script looks at.
+/// Records of one shard that one step looks at.
 const BATCH: usize = 100;
 
 /// A shard, and which of its sessions may be over.
@@ -30,20 +30,23 @@ impl Inner {
         self.write_uses(self.clock(Slot::Shard(0)).now).await?;
         let first = self.sweep_from.fetch_add(1, Ordering::Relaxed);
         let shards = (0..=u8::MAX).map(|shard| first.wrapping_add(shard));
-        let mut found = stream::iter(shards.map(|shard| self.due(shard, STEP))).buffered(ABREAST);
+        let mut found = stream::iter(shards.map(|shard| self.due(shard, BATCH))).buffered(ABREAST);
         let mut room = STEP;
+        let mut more = false;
         while let Some(due) = found.next().await {
-            let due = due?;
-            for batch in due.ids.chunks(BATCH) {
-                let batch = batch.get(..room.min(batch.len())).unwrap_or(batch);
-                self.end_expired(due.slot, &[], batch).await?;
-                room -= batch.len();
-                if room == 0 {
-                    return Ok(true);
-                }
+            let mut due = due?;
+            due.ids.truncate(room);
+            if due.ids.is_empty() {
+                continue;
+            }
+            self.end_expired(due.slot, &[], &due.ids).await?;
+            more |= due.ids.len() == BATCH;
+            room -= due.ids.len();
+            if room == 0 {
+                return Ok(true);
             }
         }
-        Ok(false)
+        Ok(more)
     }
 
     /// Which sessions of a shard may be over, at most so many.

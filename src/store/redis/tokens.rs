@@ -61,26 +61,26 @@ impl Inner {
         if new.token.origin == TokenOrigin::Gateway {
             return Ok(());
         }
-        let reservation = Holder {
+        let own = Holder {
             session_id: new.session_id,
             settled: false,
         };
         let mut reserve = redis::cmd("SET");
         reserve
             .arg(self.keys.token(&new.token.hash))
-            .arg(reservation.bytes())
+            .arg(own.bytes())
             .arg("NX")
             .arg("GET")
             .arg("PX")
             .arg(RESERVATION.as_millis().to_string());
         let held = self.command(slot(&new.token.hash), &reserve).await?;
-        let Some(held) = optional_bytes(held)? else {
+        let Some(bytes) = optional_bytes(held)? else {
             return Ok(());
         };
-        match Holder::parse(&held) {
+        match Holder::parse(&bytes) {
             Some(holder) if holder.session_id == new.session_id => Ok(()),
             Some(holder) if holder.settled && self.is_forgotten(holder).await? => {
-                self.take_over(&new.token, &held, reservation).await
+                self.take_over(&new.token, &bytes, own).await
             }
             Some(_) | None => Err(Refusal::TokenInUse.into()),
         }
@@ -97,10 +97,10 @@ impl Inner {
         held: &[u8],
         reservation: Holder,
     ) -> Result<(), OpError> {
-        let taken = self
+        let swapped = self
             .swap(token, held, &reservation.bytes(), RESERVATION)
             .await?;
-        if taken {
+        if swapped {
             Ok(())
         } else {
             Err(Refusal::TokenInUse.into())
@@ -123,18 +123,19 @@ impl Inner {
         Ok(())
     }
 
-    /// Gives a reserved token back.
-    pub(super) async fn give_back(&self, new: &NewSession) -> Result<(), StoreError> {
+    /// Gives a reserved token back. If that fails, it goes back when the reservation is over.
+    pub(super) async fn give_back(&self, new: &NewSession) {
         if new.token.origin == TokenOrigin::Gateway {
-            return Ok(());
+            return;
         }
-        let reservation = Holder {
+        let own = Holder {
             session_id: new.session_id,
             settled: false,
         };
-        self.swap(&new.token, &reservation.bytes(), b"", RESERVATION)
-            .await?;
-        Ok(())
+        let given = self.swap(&new.token, &own.bytes(), b"", RESERVATION).await;
+        if let Err(error) = given {
+            tracing::warn!(%error, "a reserved token could not be given back");
+        }
     }
 
     async fn swap(

@@ -22,16 +22,20 @@ const BATCH: usize = 512;
 /// Writes uses until the store is closed, and then what is left.
 pub(super) async fn write_until(inner: Arc<Inner>, closed: CancellationToken) {
     let mut wait = PERIOD;
+    let mut failing = false;
     loop {
         tokio::select! {
             () = closed.cancelled() => break,
             () = tokio::time::sleep(wait) => {}
         }
-        let now = inner.clock(Slot::Shard(0)).now;
-        let full = inner
-            .write_uses(now)
-            .await
-            .is_ok_and(|written| written == BATCH);
+        let written = inner.write_uses(inner.clock(Slot::Shard(0)).now).await;
+        if let Err(error) = &written
+            && !failing
+        {
+            tracing::warn!(%error, "uses of sessions wait to be written");
+        }
+        failing = written.is_err();
+        let full = written.is_ok_and(|written| written == BATCH);
         wait = if full { Duration::ZERO } else { PERIOD };
     }
     let end_of_time = Timestamp::from_millis(i64::MAX);
@@ -53,9 +57,6 @@ impl Inner {
             if let Err(error) = written {
                 outcome = Err(error);
             }
-        }
-        if let Err(error) = &outcome {
-            tracing::warn!(%error, "uses of sessions could not be written");
         }
         outcome
     }

@@ -133,21 +133,19 @@ impl Inner {
         match stored {
             Stored::Nothing => Some(Lookup::Unknown),
             Stored::Ended(_, until) if near(until) => None,
-            Stored::Ended(tombstone, until) if now < until => Some(Lookup::Ended(tombstone)),
-            Stored::Ended(..) => Some(Lookup::Unknown),
+            Stored::Ended(tombstone, until) => Some(told(tombstone, until, now)),
             Stored::Live(record) => {
                 let seen = self.seen(*record, now);
                 let expires_at = seen.record.session.expires_at;
-                let told_until = expires_at.plus(self.settings.tombstone_retention);
-                if near(expires_at) || near(told_until) {
+                let until = expires_at.plus(self.settings.tombstone_retention);
+                if near(expires_at) || near(until) {
                     return None;
                 }
                 Some(match seen.record.expired(now) {
                     None => Lookup::Live(Box::new(seen)),
-                    Some((reason, at)) if now < told_until => {
-                        Lookup::Ended(Box::new(seen.record.end(reason, at, None)))
+                    Some((reason, at)) => {
+                        told(Box::new(seen.record.end(reason, at, None)), until, now)
                     }
-                    Some(_) => Lookup::Unknown,
                 })
             }
         }
@@ -178,6 +176,15 @@ impl Inner {
             "unknown" => Ok(Lookup::Unknown),
             word => Err(reply.unexpected(SESSION, word)),
         }
+    }
+}
+
+/// What is told of a tombstone: nothing any more when its time is over.
+fn told<T>(tombstone: Box<Tombstone>, until: Timestamp, now: Timestamp) -> Lookup<T> {
+    if now < until {
+        Lookup::Ended(tombstone)
+    } else {
+        Lookup::Unknown
     }
 }
 

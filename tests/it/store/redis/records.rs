@@ -162,7 +162,7 @@ async fn what_an_index_tells_wrongly_is_hidden_and_repaired() {
         };
         let sessions = &b.stores.sessions;
         let listed = sessions.list(&filter, &Scope::All, limit(9), None).await;
-        assert_eq!(listed.unwrap().items, [live.clone()]);
+        assert_eq!(listed.unwrap().items, std::slice::from_ref(&live));
         let ids: Vec<Vec<u8>> = redis.zrange(key("i", b"", live.session_id), 0, -1).unwrap();
         assert_eq!(ids, [live.session_id.as_bytes()]);
         assert_eq!(b.count().await, 1);
