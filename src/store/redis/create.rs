@@ -40,7 +40,9 @@ impl Inner {
             Some(_) => Effect::Repeatable,
             None => Effect::Once,
         };
-        let mut reply = self.run(slot, &scripts::CREATE, args, effect).await?;
+        let mut reply = self
+            .run_replicated(slot, &scripts::CREATE, args, effect)
+            .await?;
         match reply.text()?.as_str() {
             "done" => {
                 let now = reply.moment()?;

@@ -36,7 +36,9 @@ impl Inner {
             .text(reason_text(reason))
             .bytes(hash);
         let slot = slot_of(target.session_id);
-        let mut reply = self.run(slot, &scripts::END, args, Effect::Once).await?;
+        let mut reply = self
+            .run_replicated(slot, &scripts::END, args, Effect::Once)
+            .await?;
         match reply.text()?.as_str() {
             "done" => Ok(EndOutcome::Now(self.closed(target.session_id, &mut reply)?)),
             word => {
@@ -141,7 +143,7 @@ impl Inner {
             .sessions(self, ids);
         let slot = Slot::Shard(which.login_id.shard());
         let mut reply = self
-            .run(slot, &scripts::END_MANY, args, Effect::Repeatable)
+            .run_replicated(slot, &scripts::END_MANY, args, Effect::Repeatable)
             .await?;
         match reply.text()?.as_str() {
             "done" => {

@@ -10,6 +10,10 @@
 //! | `sgw:t:<hash of token>` | string | where the token of a caller leads |
 //! | `sgw:k:<claim>` | hash | the claim of an idempotency key |
 //! | `sgw:{services}:r` · `sgw:{services}:e` | hash · stream | services · their events |
+//!
+//! Everything but the services has a TTL from the moment it exists: records and indexes outlive the greatest age of a
+//! session by the grace of the sweep, streams the last event by twice the time that events are kept. No TTL decides
+//! anything: moments in the records do.
 
 use super::link::Slot;
 use crate::model::login::LoginId;

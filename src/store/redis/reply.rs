@@ -216,6 +216,21 @@ impl Inner {
         self.run_on(slot, script, keys, args, effect).await
     }
 
+    /// The same for what a failover must not take back: waits for replicas if the settings ask for them.
+    pub(super) async fn run_replicated(
+        &self,
+        slot: Slot,
+        script: &Script,
+        args: Args,
+        effect: Effect,
+    ) -> Result<Reply, StoreError> {
+        let (keys, args) = (self.keys.indexes(slot), self.with_settings(args));
+        let answer = self
+            .link
+            .replicated_script(slot, script, &keys, &args.0, effect);
+        Reply::new(answer.await?)
+    }
+
     /// The same with more keys.
     pub(super) async fn run_on(
         &self,
@@ -225,12 +240,17 @@ impl Inner {
         args: Args,
         effect: Effect,
     ) -> Result<Reply, StoreError> {
-        let args = Args::new()
+        let args = self.with_settings(args);
+        self.run_bare(slot, script, keys, args, effect).await
+    }
+
+    /// What every script on a hash tag takes first.
+    fn with_settings(&self, args: Args) -> Args {
+        Args::new()
             .maybe(self.test_moment().map(Timestamp::millis))
             .millis(self.settings.tombstone_retention)
             .millis(self.settings.event_retention)
-            .all(args.0);
-        self.run_bare(slot, script, keys, args, effect).await
+            .all(args.0)
     }
 
     /// Runs a script that takes nothing for granted.

@@ -1,4 +1,5 @@
-//! The scripts: one operation each, made of what all share and their own part.
+//! The scripts: one operation each, made of what all share and their own part. A server that is full still runs what
+//! ends sessions and what says whether they live.
 
 use std::sync::LazyLock;
 
@@ -25,8 +26,8 @@ scripts! {
     CHANGE = "", [CLOCK, SHARD, SESSION, TARGET], "scripts/change.lua";
     REFRESH = "", [CLOCK, SHARD, SESSION, TARGET], "scripts/refresh.lua";
     HEARTBEAT = "", [CLOCK, SHARD, SESSION, TARGET], "scripts/heartbeat.lua";
-    MEET = "", [CLOCK, SHARD, SESSION], "scripts/meet.lua";
-    USE = "", [CLOCK, SHARD, SESSION], "scripts/use.lua";
+    MEET = "allow-oom", [CLOCK, SHARD, SESSION], "scripts/meet.lua";
+    USE = "allow-oom", [CLOCK, SHARD, SESSION], "scripts/use.lua";
     END = "allow-oom", [CLOCK, SHARD, SESSION, TARGET], "scripts/end.lua";
     END_MANY = "allow-oom", [CLOCK, SHARD, SESSION], "scripts/end_many.lua";
     SWEEP = "allow-oom", [CLOCK, SHARD, SESSION], "scripts/sweep.lua";

@@ -97,9 +97,13 @@ impl Backend {
         }
     }
 
+    pub(crate) fn redis_server(&self) -> &RedisServer {
+        self.redis.as_ref().unwrap()
+    }
+
     /// A connection of the test's own to the server below.
     pub(crate) fn redis_connection(&self) -> deadpool_redis::redis::Connection {
-        self.redis.as_ref().unwrap().connection()
+        self.redis_server().connection()
     }
 
     /// Closes the store and checks what it leaves behind, where that can be seen.

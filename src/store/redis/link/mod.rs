@@ -139,6 +139,18 @@ impl Link {
         }
     }
 
+    /// The same, and then waits for as many replicas as the settings ask for: here none.
+    pub(in crate::store::redis) async fn replicated_script(
+        &self,
+        slot: Slot,
+        script: &Script,
+        keys: &[Vec<u8>],
+        args: &[Vec<u8>],
+        effect: Effect,
+    ) -> Result<Value, StoreError> {
+        self.script(slot, script, keys, args, effect).await
+    }
+
     /// The clock of the master that holds the slot, as far as this node knows it.
     pub(in crate::store::redis) fn clock(&self, _slot: Slot) -> ServerClock {
         let reading = *self.reading.lock().unwrap_or_else(PoisonError::into_inner);

@@ -14,6 +14,7 @@ use super::backend::{HOUR, SETTINGS};
 
 mod audit;
 mod measure;
+mod nodes;
 mod records;
 
 pub(crate) use audit::audit;
