@@ -15,10 +15,10 @@ lint: export PATH := $(abspath $(CARGO_TARGET_DIR))/tools/bin:$(PATH)
 lint:
 	tests/setup.sh lint
 	cargo fmt --check
-	cargo clippy --locked --all-targets -- -D warnings
-	RUSTDOCFLAGS=-Dwarnings cargo doc --locked --no-deps --document-private-items
 	tests/arrows.sh
 	cargo deny --locked check bans licenses sources
+	cargo clippy --locked --all-targets -- -D warnings
+	RUSTDOCFLAGS=-Dwarnings cargo doc --locked --no-deps --document-private-items
 
 openapi:
 	cargo run --locked -- openapi > $(CARGO_TARGET_DIR)/openapi.json

@@ -24,8 +24,7 @@ use std::time::{Duration, Instant};
 
 use session_gateway::clock::SystemClock;
 use session_gateway::draw::Draw;
-use session_gateway::model::login::LoginId;
-use session_gateway::model::service::ServiceId;
+use session_gateway::model::id::{LoginId, ServiceId};
 use session_gateway::model::session::{SessionState, StoredToken, TokenOrigin};
 use session_gateway::model::token::Token;
 use session_gateway::store::embedded::{EmbeddedSettings, EmbeddedStore};

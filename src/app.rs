@@ -3,6 +3,8 @@
 //! From the outside in: name the request and write its errors, catch panics, limit the head, then the routes. On
 //! `/v1` the service is authenticated behind the routing, so that unknown paths are 404 for everybody.
 
+use std::sync::Arc;
+
 use axum::Router;
 use axum::middleware::{from_fn, from_fn_with_state};
 use tower_http::catch_panic::CatchPanicLayer;
@@ -17,7 +19,7 @@ use crate::state::AppState;
 
 /// The whole application.
 pub fn app(state: AppState) -> Router {
-    let authenticated = from_fn_with_state(state.clone(), authenticate);
+    let authenticated = from_fn_with_state(Arc::clone(&state.authenticator), authenticate);
     let documented = documented(api::routes().route_layer(authenticated));
     let (routes, document) = documented.split_for_parts();
     with_edge(routes.merge(openapi::routes(&document)).with_state(state))

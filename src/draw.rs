@@ -13,8 +13,7 @@ use zeroize::Zeroizing;
 
 use crate::error::ApiError;
 use crate::model::Timestamp;
-use crate::model::login::LoginId;
-use crate::model::session::SessionId;
+use crate::model::id::{LoginId, SessionId};
 use crate::model::token::RANDOM_BYTES;
 use crate::store::Mark;
 

@@ -14,10 +14,8 @@ use serde::de::DeserializeOwned;
 
 use crate::error::{ApiError, FieldError};
 use crate::model::attribute::AttributeName;
+use crate::model::id::{LoginId, ServiceId, SessionId};
 use crate::model::json;
-use crate::model::login::LoginId;
-use crate::model::service::ServiceId;
-use crate::model::session::SessionId;
 use crate::store::Precondition;
 
 /// The most bytes of a body.
@@ -119,6 +117,17 @@ fn what_is_wrong(message: &str) -> String {
         .collect()
 }
 
+/// Reads a JSON body of one of these types.
+async fn json_body<T: DeserializeOwned>(
+    request: Request,
+    types: &[&str],
+    expected: &'static str,
+) -> Result<T, ApiError> {
+    let (parts, body) = request.into_parts();
+    expect_type(&parts.headers, types, expected)?;
+    parse_json(&read_body(&parts.headers, body).await?)
+}
+
 impl<T, S> FromRequest<S> for Json<T>
 where
     T: DeserializeOwned,
@@ -127,10 +136,8 @@ where
     type Rejection = ApiError;
 
     async fn from_request(request: Request, _state: &S) -> Result<Self, Self::Rejection> {
-        let (parts, body) = request.into_parts();
-        expect_type(&parts.headers, JSON_TYPES, "application/json")?;
-        let body = read_body(&parts.headers, body).await?;
-        parse_json(&body).map(Self)
+        let body = json_body(request, JSON_TYPES, "application/json").await?;
+        Ok(Self(body))
     }
 }
 
@@ -180,14 +187,9 @@ where
     type Rejection = ApiError;
 
     async fn from_request(request: Request, _state: &S) -> Result<Self, Self::Rejection> {
-        let (parts, body) = request.into_parts();
-        expect_type(
-            &parts.headers,
-            PATCH_TYPES,
-            "application/merge-patch+json or application/json",
-        )?;
-        let body = read_body(&parts.headers, body).await?;
-        parse_json(&body).map(Self)
+        let expected = "application/merge-patch+json or application/json";
+        let body = json_body(request, PATCH_TYPES, expected).await?;
+        Ok(Self(body))
     }
 }
 

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-use crate::auth::{AdminCredential, Throttle};
+use crate::auth::{AdminCredential, Authenticator, Throttle};
 use crate::store::Stores;
 
 /// Shared by all requests; cloning is shallow.
@@ -14,12 +14,28 @@ pub struct AppState {
     pub stores: Stores,
     /// How long sessions live unless a request says otherwise, and how long a request may say.
     pub lifetimes: Lifetimes,
-    /// The configured secret of the built-in service, if there is one.
-    pub admin: AdminCredential,
-    /// Slows addresses down from which too many authentications failed.
-    pub throttle: Arc<Throttle>,
+    /// Finds out who calls.
+    pub authenticator: Arc<Authenticator>,
     /// Set while the server drains.
     pub draining: Draining,
+}
+
+impl AppState {
+    /// The state of a gateway on this store.
+    #[must_use]
+    pub fn new(stores: Stores, lifetimes: Lifetimes, admin: AdminCredential) -> Self {
+        let authenticator = Authenticator {
+            stores: stores.clone(),
+            admin,
+            throttle: Throttle::default(),
+        };
+        Self {
+            stores,
+            lifetimes,
+            authenticator: Arc::new(authenticator),
+            draining: Draining::default(),
+        }
+    }
 }
 
 /// How long sessions live.

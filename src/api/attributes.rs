@@ -14,9 +14,10 @@ use crate::draw::Draw;
 use crate::error::{ApiError, Problem};
 use crate::extract::{IfMatch, Json, Patch, Path, etag};
 use crate::model::attribute::{AttributeName, AttributePatch, AttributeValue, Attributes};
+use crate::model::id::SessionId;
 use crate::model::permission::Permission;
 use crate::model::record::SessionChange;
-use crate::model::session::{Session, SessionId};
+use crate::model::session::Session;
 use crate::state::AppState;
 
 /// The routes of attributes.
@@ -94,10 +95,7 @@ async fn list_attributes(
 /// others to other attributes are never lost.
 #[utoipa::path(
     patch, path = "/v1/sessions/{session_id}/attributes", tag = "attributes",
-    params(
-        ("session_id" = SessionId, Path, description = "The session."),
-        ("If-Match" = Option<String>, Header, description = "The version it must have, such as `\"7\"`."),
-    ),
+    params(("session_id" = SessionId, Path, description = "The session."), IfMatch),
     request_body(content((AttributePatch = "application/json"), (AttributePatch = "application/merge-patch+json"))),
     responses(
         (status = 200, description = "The attributes after it.", body = SessionAttributes,
@@ -155,7 +153,7 @@ async fn find_attribute(
     params(
         ("session_id" = SessionId, Path, description = "The session."),
         ("name" = AttributeName, Path, description = "The attribute."),
-        ("If-Match" = Option<String>, Header, description = "The version it must have, such as `\"7\"`."),
+        IfMatch,
     ),
     request_body = AttributeValue,
     responses(
@@ -191,7 +189,7 @@ async fn put_attribute(
     params(
         ("session_id" = SessionId, Path, description = "The session."),
         ("name" = AttributeName, Path, description = "The attribute."),
-        ("If-Match" = Option<String>, Header, description = "The version it must have, such as `\"7\"`."),
+        IfMatch,
     ),
     responses(
         (status = 204, description = "Removed.",
@@ -223,7 +221,7 @@ async fn remove_attribute(
     params(
         ("session_id" = SessionId, Path, description = "The session."),
         ("name" = AttributeName, Path, description = "The attribute."),
-        ("If-Match" = Option<String>, Header, description = "The version it must have, such as `\"7\"`."),
+        IfMatch,
     ),
     request_body = IncrementRequest,
     responses(

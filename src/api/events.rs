@@ -6,18 +6,17 @@ use utoipa::{IntoParams, ToSchema};
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
-use super::{page_limit, problems};
+use super::problems;
 use crate::auth::{Caller, guarded};
 use crate::error::ApiError;
 use crate::extract::{Json, Query};
 use crate::model::Timestamp;
 use crate::model::attribute::AttributeName;
 use crate::model::event::{Change, Event, EventId, EventType, ServiceChange};
-use crate::model::login::LoginId;
-use crate::model::page::Cursor;
+use crate::model::id::{LoginId, ServiceId, SessionId};
+use crate::model::page::{Cursor, PageLimit};
 use crate::model::permission::Permission;
-use crate::model::service::ServiceId;
-use crate::model::session::{Device, EndReason, SessionId};
+use crate::model::session::{Device, EndReason};
 use crate::state::AppState;
 use crate::store::{EventPage, FeedPlace};
 
@@ -42,9 +41,10 @@ pub(crate) struct ListEventsQuery {
     /// Only these types, separated by commas.
     #[param(example = "session.created,session.ended")]
     types: Option<String>,
-    /// The most items of the page: 1 to 1,000, 50 if left out.
-    #[param(minimum = 1, maximum = 1000)]
-    limit: Option<usize>,
+    /// The most items of the page.
+    #[serde(default)]
+    #[param(value_type = Option<u16>, minimum = 1, maximum = 1000, default = 50)]
+    limit: PageLimit,
 }
 
 /// Some events.
@@ -53,6 +53,7 @@ pub(crate) struct EventList {
     /// The events, in order for each login.
     items: Vec<EventBody>,
     /// Where the feed goes on; null when there is no more for now. Then go on later after the last event's id.
+    #[schema(required = true)]
     next_cursor: Option<String>,
 }
 
@@ -68,8 +69,10 @@ pub(crate) struct EventBody {
     /// When, by the store's clock.
     at: Timestamp,
     /// The session it happened to.
+    #[schema(required = true)]
     session_id: Option<SessionId>,
     /// Whose session that is.
+    #[schema(required = true)]
     login_id: Option<LoginId>,
     /// The service that opened the session, or the service that was changed.
     service_id: ServiceId,
@@ -139,7 +142,7 @@ async fn list_events(
     let page = state
         .stores
         .events
-        .events(&from, &types, page_limit(query.limit)?)
+        .events(&from, &types, query.limit)
         .await?;
     Ok(Json(page.into()))
 }

@@ -11,9 +11,10 @@ use super::sessions::SessionPage;
 use crate::auth::{Caller, guarded};
 use crate::error::ApiError;
 use crate::extract::{Json, Path, Query};
-use crate::model::login::{LoginId, LoginSummary};
+use crate::model::id::{LoginId, SessionId};
+use crate::model::login::LoginSummary;
 use crate::model::permission::Permission;
-use crate::model::session::{Device, EndReason, SessionId};
+use crate::model::session::{Device, EndReason};
 use crate::state::AppState;
 use crate::store::{EndAll, SessionFilter};
 
@@ -85,7 +86,6 @@ async fn list_login_sessions(
     Path(login_id): Path<LoginId>,
     Query(query): Query<PageQuery>,
 ) -> Result<Json<SessionPage>, ApiError> {
-    let (limit, cursor) = query.page()?;
     let filter = SessionFilter {
         login_id: Some(login_id),
         ..SessionFilter::default()
@@ -93,7 +93,7 @@ async fn list_login_sessions(
     let page = state
         .stores
         .sessions
-        .list(&filter, &caller.scope, limit, cursor.as_ref())
+        .list(&filter, &caller.scope, query.limit, query.cursor.as_ref())
         .await?;
     Ok(Json(SessionPage::new(page, None)))
 }

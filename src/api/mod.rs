@@ -4,16 +4,17 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use serde::Deserialize;
-use utoipa::openapi::{ContentBuilder, Ref, RefOr, Response, ResponseBuilder};
-use utoipa::{IntoParams, IntoResponses};
+use utoipa::openapi::path::{Parameter, ParameterBuilder, ParameterIn};
+use utoipa::openapi::{ContentBuilder, Ref, RefOr, Required, Response, ResponseBuilder};
+use utoipa::{IntoParams, IntoResponses, PartialSchema};
 use utoipa_axum::router::OpenApiRouter;
 
 use crate::auth::Caller;
 use crate::draw::Draw;
 use crate::error::{ApiError, FieldError};
 use crate::extract::IfMatch;
+use crate::model::id::SessionId;
 use crate::model::page::{Cursor, PageLimit};
-use crate::model::session::SessionId;
 use crate::state::AppState;
 use crate::store::Target;
 
@@ -38,40 +39,17 @@ pub fn routes() -> OpenApiRouter<AppState> {
 }
 
 /// Which page of a list is asked for.
-#[derive(Debug, Clone, Default, Deserialize, IntoParams)]
+#[derive(Debug, Deserialize, IntoParams)]
 #[serde(deny_unknown_fields)]
 #[into_params(parameter_in = Query)]
-pub struct PageQuery {
-    /// The most items of the page: 1 to 1,000, 50 if left out.
-    #[param(minimum = 1, maximum = 1000)]
-    pub limit: Option<usize>,
+struct PageQuery {
+    /// The most items of the page.
+    #[serde(default)]
+    #[param(value_type = Option<u16>, minimum = 1, maximum = 1000, default = 50)]
+    limit: PageLimit,
     /// `next_cursor` of the page before.
-    pub cursor: Option<String>,
-}
-
-impl PageQuery {
-    /// The size and the place of the page.
-    pub fn page(&self) -> Result<(PageLimit, Option<Cursor>), ApiError> {
-        Ok((
-            page_limit(self.limit)?,
-            page_cursor(self.cursor.as_deref())?,
-        ))
-    }
-}
-
-fn page_limit(limit: Option<usize>) -> Result<PageLimit, ApiError> {
-    let out_of_range =
-        || ApiError::InvalidRequest(format!("`limit` must be 1 to {}", PageLimit::MAX));
-    limit.map_or(Ok(PageLimit::default()), |limit| {
-        PageLimit::new(limit).ok_or_else(out_of_range)
-    })
-}
-
-fn page_cursor(cursor: Option<&str>) -> Result<Option<Cursor>, ApiError> {
-    let invalid = || ApiError::InvalidRequest("`cursor` is not one of this list".to_owned());
-    cursor
-        .map(|text| Cursor::parse(text).ok_or_else(invalid))
-        .transpose()
+    #[param(value_type = Option<String>)]
+    cursor: Option<Cursor>,
 }
 
 /// A length of time in a body, 1 second to `limit`.
@@ -84,6 +62,19 @@ fn seconds_up_to(limit: Duration, field: &str, seconds: u64) -> Result<Duration,
         pointer: format!("/{field}"),
         detail,
     }]))
+}
+
+impl IntoParams for IfMatch {
+    fn into_params(_place: impl Fn() -> Option<ParameterIn>) -> Vec<Parameter> {
+        let about = "The version the session must have, such as `\"7\"`; `*` is any.";
+        let parameter = ParameterBuilder::new()
+            .name("If-Match")
+            .parameter_in(ParameterIn::Header)
+            .required(Required::False)
+            .description(Some(about))
+            .schema(Some(String::schema()));
+        vec![parameter.build()]
+    }
 }
 
 /// The session a write is for, as the request names it.

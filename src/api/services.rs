@@ -10,13 +10,15 @@ use utoipa::ToSchema;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
+use super::PageQuery;
 use crate::auth::{Caller, guarded, open_to_any};
 use crate::draw::Draw;
 use crate::error::{ApiError, FieldError, Problem};
 use crate::extract::{Json, OptionalJson, Patch, Path, Query, location};
-use crate::model::page::{Cursor, Page, PageLimit};
+use crate::model::id::ServiceId;
+use crate::model::page::{Cursor, Page};
 use crate::model::permission::{Permission, Permissions};
-use crate::model::service::{Service, ServiceId, ServiceName, ServiceUpdate};
+use crate::model::service::{Service, ServiceName, ServiceUpdate};
 use crate::model::token::ServiceSecret;
 use crate::state::AppState;
 use crate::store::NewService;
@@ -44,7 +46,7 @@ pub(crate) fn routes() -> OpenApiRouter<AppState> {
     "service_name": "API gateway",
     "permissions": ["session.*", "attribute.*", "token.verify"],
 }))]
-struct RegisterService {
+struct RegisterServiceRequest {
     /// Its id, for good.
     service_id: ServiceId,
     /// What people call it.
@@ -60,7 +62,7 @@ struct RegisterService {
 #[derive(Debug, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 #[schema(example = json!({"permissions": ["session.read"], "enabled": true}))]
-struct UpdateService {
+struct UpdateServiceRequest {
     /// The new name.
     #[serde(default, deserialize_with = "given")]
     #[schema(nullable = false)]
@@ -79,7 +81,7 @@ struct UpdateService {
 #[derive(Debug, Default, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 #[schema(example = json!({"grace_seconds": 3600}))]
-struct RotateServiceSecret {
+struct RotateSecretRequest {
     /// How long the old secret stays good: up to 30 days, not at all if left out.
     #[serde(default)]
     #[schema(minimum = 0, maximum = 2_592_000, required = false)]
@@ -95,26 +97,13 @@ struct ServiceCredentials {
     secret: ServiceSecret,
 }
 
-/// Which part of the list.
-#[derive(Debug, Deserialize, utoipa::IntoParams)]
-#[serde(deny_unknown_fields)]
-#[into_params(parameter_in = Query)]
-struct ListServices {
-    /// How many items at most.
-    #[serde(default)]
-    #[param(value_type = Option<u16>, minimum = 1, maximum = 1000, default = 50)]
-    limit: PageLimit,
-    /// Where to go on: the `next_cursor` of the page before.
-    #[param(value_type = Option<String>)]
-    cursor: Option<Cursor>,
-}
-
 /// A page of services in the order of their ids.
 #[derive(Debug, Serialize, ToSchema)]
 struct ServicePage {
     /// The services.
     items: Vec<Service>,
     /// Where to go on; null ends the list.
+    #[schema(required = true)]
     next_cursor: Option<Cursor>,
 }
 
@@ -135,7 +124,7 @@ impl From<Page<Service>> for ServicePage {
     path = "/v1/services",
     operation_id = "register_service",
     tag = "services",
-    request_body = RegisterService,
+    request_body = RegisterServiceRequest,
     responses(
         (status = 201, description = "The service and its secret.", body = ServiceCredentials,
             headers(("Location" = String, description = "The path of the service."))),
@@ -146,7 +135,7 @@ async fn register_service(
     State(state): State<AppState>,
     caller: Caller,
     draw: Draw,
-    Json(request): Json<RegisterService>,
+    Json(request): Json<RegisterServiceRequest>,
 ) -> Result<impl IntoResponse, ApiError> {
     let secret = match request.secret {
         Some(chosen) => chosen,
@@ -171,12 +160,12 @@ async fn register_service(
     path = "/v1/services",
     operation_id = "list_services",
     tag = "services",
-    params(ListServices),
+    params(PageQuery),
     responses((status = 200, description = "A page of services.", body = ServicePage)),
 )]
 async fn list_services(
     State(state): State<AppState>,
-    Query(list): Query<ListServices>,
+    Query(list): Query<PageQuery>,
 ) -> Result<Json<ServicePage>, ApiError> {
     let services = &state.stores.services;
     let page = services.list_services(list.limit, list.cursor.as_ref());
@@ -214,8 +203,8 @@ async fn find_service(
     tag = "services",
     params(("service_id" = ServiceId, Path, description = "The id of the service.")),
     request_body(content(
-        (UpdateService = "application/json"),
-        (UpdateService = "application/merge-patch+json"),
+        (UpdateServiceRequest = "application/json"),
+        (UpdateServiceRequest = "application/merge-patch+json"),
     )),
     responses(
         (status = 200, description = "The service after the change.", body = Service),
@@ -227,7 +216,7 @@ async fn update_service(
     State(state): State<AppState>,
     caller: Caller,
     Path(service_id): Path<ServiceId>,
-    Patch(request): Patch<UpdateService>,
+    Patch(request): Patch<UpdateServiceRequest>,
 ) -> Result<Json<Service>, ApiError> {
     refuse_built_in(&service_id)?;
     let update = ServiceUpdate {
@@ -273,7 +262,7 @@ async fn remove_service(
     operation_id = "rotate_service_secret",
     tag = "services",
     params(("service_id" = ServiceId, Path, description = "The id of the service.")),
-    request_body = Option<RotateServiceSecret>,
+    request_body = Option<RotateSecretRequest>,
     responses(
         (status = 200, description = "The service and its new secret.", body = ServiceCredentials),
         (status = 404, description = "No service has this id.", body = Problem, content_type = "application/problem+json"),
@@ -285,9 +274,9 @@ async fn rotate_service_secret(
     caller: Caller,
     draw: Draw,
     Path(service_id): Path<ServiceId>,
-    OptionalJson(request): OptionalJson<RotateServiceSecret>,
+    OptionalJson(request): OptionalJson<RotateSecretRequest>,
 ) -> Result<Json<ServiceCredentials>, ApiError> {
-    if service_id.is_admin() && state.admin.0.is_some() {
+    if service_id.is_admin() && state.authenticator.admin.0.is_some() {
         return Err(ApiError::ServiceBuiltIn);
     }
     let grace = grace(request.grace_seconds)?;

@@ -2,19 +2,19 @@
 //! the store and get the same answer; a store that does not answer is 503, never 401.
 
 use std::net::{IpAddr, SocketAddr};
+use std::sync::Arc;
 
 use axum::extract::{ConnectInfo, Request, State};
 use axum::http::{Extensions, HeaderMap};
 use axum::middleware::Next;
 use axum::response::Response;
 
-use super::built_in;
 use super::credentials::Credentials;
+use super::{Authenticator, built_in};
 use crate::error::ApiError;
 use crate::idempotency::CallerKey;
 use crate::model::service::Service;
 use crate::model::token::CredentialHash;
-use crate::state::AppState;
 use crate::store::Stores;
 
 /// A service that proved who it is; the guard of the route makes a [`Caller`](super::Caller) of it.
@@ -27,12 +27,12 @@ pub(super) struct Authenticated {
 
 /// Answers who calls, or 401.
 pub async fn authenticate(
-    State(state): State<AppState>,
+    State(authenticator): State<Arc<Authenticator>>,
     mut request: Request,
     next: Next,
 ) -> Result<Response, ApiError> {
     let address = peer(request.extensions());
-    let authenticated = identify(&state, request.headers(), address).await?;
+    let authenticated = identify(&authenticator, request.headers(), address).await?;
     request.extensions_mut().insert(authenticated);
     Ok(next.run(request).await)
 }
@@ -44,39 +44,42 @@ fn peer(extensions: &Extensions) -> Option<IpAddr> {
 
 /// A request without any credentials is no failure of anybody, and does not count.
 async fn identify(
-    state: &AppState,
+    authenticator: &Authenticator,
     headers: &HeaderMap,
     address: Option<IpAddr>,
 ) -> Result<Authenticated, ApiError> {
     let credentials = match Credentials::read(headers) {
         Ok(Some(credentials)) => credentials,
         Ok(None) => return Err(ApiError::Unauthenticated),
-        Err(_malformed) => return Err(state.throttle.refuse(address)),
+        Err(_malformed) => return Err(authenticator.throttle.refuse(address)),
     };
-    match admit(state, &credentials).await? {
+    match admit(authenticator, &credentials).await? {
         Some(service) => Ok(Authenticated {
             service,
-            key: CallerKey::derive(&credentials.secret)?,
-            stores: state.stores.clone(),
+            key: CallerKey::new(credentials.secret),
+            stores: authenticator.stores.clone(),
         }),
-        None => Err(state.throttle.refuse(address)),
+        None => Err(authenticator.throttle.refuse(address)),
     }
 }
 
 /// The service, if these are its credentials. Whatever is wrong with them, the same is done to find out.
-async fn admit(state: &AppState, credentials: &Credentials) -> Result<Option<Service>, ApiError> {
+async fn admit(
+    authenticator: &Authenticator,
+    credentials: &Credentials,
+) -> Result<Option<Service>, ApiError> {
     let Credentials { service_id, secret } = credentials;
     let presented = CredentialHash::of(secret);
-    let services = &state.stores.services;
+    let services = &authenticator.stores.services;
     let mut record = services.find_service(service_id).await?;
-    let configured = state.admin.0.filter(|_| service_id.is_admin());
+    let configured = authenticator.admin.0.filter(|_| service_id.is_admin());
     let accepted = match (configured, &record) {
         (Some(configured), _) => configured == presented,
-        (None, Some(record)) => record.accepts(&presented, state.stores.sessions.now()),
+        (None, Some(record)) => record.accepts(&presented, authenticator.stores.sessions.now()),
         (None, None) => CredentialHash::NONE == presented,
     };
     if accepted && record.is_none() {
-        built_in::register(&state.stores, CredentialHash::NONE).await?;
+        built_in::register(&authenticator.stores, CredentialHash::NONE).await?;
         record = services.find_service(service_id).await?;
     }
     Ok(record.filter(|_| accepted).map(|record| record.service))

@@ -5,8 +5,9 @@ use std::time::Duration;
 use super::AdminCredential;
 use crate::draw::Draw;
 use crate::error::ApiError;
+use crate::model::id::ServiceId;
 use crate::model::permission::Permissions;
-use crate::model::service::{ServiceId, ServiceName};
+use crate::model::service::ServiceName;
 use crate::model::token::{CredentialHash, ServiceSecret};
 use crate::store::{NewService, OpError, Refusal, Stores};
 

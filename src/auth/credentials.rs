@@ -1,12 +1,11 @@
 //! The credentials of a service, as a request carries them: HTTP Basic (RFC 7617) or `X-Service-Id` with
 //! `X-Service-Secret`. Other schemes of `Authorization` belong to somebody else and are passed over.
 
+use crate::model::id::ServiceId;
 use axum::http::{HeaderMap, HeaderName, HeaderValue, header};
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use zeroize::Zeroizing;
-
-use crate::model::service::ServiceId;
 
 const SERVICE_ID: HeaderName = HeaderName::from_static("x-service-id");
 const SERVICE_SECRET: HeaderName = HeaderName::from_static("x-service-secret");

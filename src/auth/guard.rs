@@ -16,28 +16,30 @@ use crate::error::ApiError;
 use crate::idempotency::{self, Claimant};
 use crate::model::permission::{Permission, Scope};
 use crate::model::service::Service;
-use crate::state::AppState;
 
 /// Routes of one path that need a permission; the document learns it, and the errors that every such route can
 /// answer.
 #[must_use]
-pub fn guarded(
-    permission: Permission,
-    routes: UtoipaMethodRouter<AppState>,
-) -> OpenApiRouter<AppState> {
+pub fn guarded<S>(permission: Permission, routes: UtoipaMethodRouter<S>) -> OpenApiRouter<S>
+where
+    S: Clone + Send + Sync + 'static,
+{
     behind(Some(permission), routes)
 }
 
 /// Routes of one path that any authenticated service may call.
 #[must_use]
-pub fn open_to_any(routes: UtoipaMethodRouter<AppState>) -> OpenApiRouter<AppState> {
+pub fn open_to_any<S>(routes: UtoipaMethodRouter<S>) -> OpenApiRouter<S>
+where
+    S: Clone + Send + Sync + 'static,
+{
     behind(None, routes)
 }
 
-fn behind(
-    permission: Option<Permission>,
-    mut routes: UtoipaMethodRouter<AppState>,
-) -> OpenApiRouter<AppState> {
+fn behind<S>(permission: Option<Permission>, mut routes: UtoipaMethodRouter<S>) -> OpenApiRouter<S>
+where
+    S: Clone + Send + Sync + 'static,
+{
     let (schemas, paths, _) = &mut routes;
     document::add_schemas(schemas);
     let mut rules = Vec::new();

@@ -9,10 +9,11 @@ use axum::extract::FromRequestParts;
 use axum::http::request::Parts;
 
 use crate::error::ApiError;
+use crate::model::id::ServiceId;
 use crate::model::permission::Scope;
-use crate::model::service::{Service, ServiceId};
+use crate::model::service::Service;
 use crate::model::token::CredentialHash;
-use crate::store::Access;
+use crate::store::{Access, Stores};
 
 mod authenticate;
 mod built_in;
@@ -30,6 +31,17 @@ pub use throttle::Throttle;
 /// The secret of the built-in service as configured (`SGW_ADMIN_SECRET`), which wins over the stored one.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct AdminCredential(pub Option<CredentialHash>);
+
+/// What it takes to find out who calls.
+#[derive(Debug)]
+pub struct Authenticator {
+    /// Where services are looked up.
+    pub stores: Stores,
+    /// The configured secret of the built-in service, if there is one.
+    pub admin: AdminCredential,
+    /// Slows addresses down from which too many authentications failed.
+    pub throttle: Throttle,
+}
 
 /// The service behind a request, and how far the permission of the route reaches for it.
 #[derive(Debug, Clone)]

@@ -10,7 +10,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::banner;
 use crate::app::app;
-use crate::auth::{AdminCredential, Throttle, ensure_admin};
+use crate::auth::{AdminCredential, ensure_admin};
 use crate::clock::{Clock, SystemClock};
 use crate::config::{Config, StoreLocation, StoreSettings};
 use crate::edge::install_panic_hook;
@@ -93,20 +93,15 @@ async fn run_until_told(config: &Config) -> Result<(), ServeError> {
     let stores = open_stores(&config.store, Arc::new(SystemClock))?;
     let secret = config.admin_secret.as_ref().map(ServiceSecret::hash);
     let admin = AdminCredential(secret);
-    let made = ensure_admin(&stores, &admin).await;
-    let made = made.map_err(ServeError::Admin)?;
-    let state = AppState {
-        stores,
-        lifetimes: config.lifetimes,
-        admin,
-        throttle: Arc::new(Throttle::default()),
-        draining: Draining::default(),
-    };
     let address = config.listener.listen;
     let bound = TcpListener::bind(address).await;
     let listener = bound.map_err(|source| ServeError::Listen { address, source })?;
     let address = listener.local_addr().map_err(ServeError::Runtime)?;
+    // A secret that is made must be shown, or nobody ever knows it: nothing that may fail comes in between.
+    let made = ensure_admin(&stores, &admin).await;
+    let made = made.map_err(ServeError::Admin)?;
     banner::show(config, address, made.as_ref());
+    let state = AppState::new(stores, config.lifetimes, admin);
     let stop = Stop::watch(signals, state.draining.clone());
     let served = serve_and_sweep(listener, state, config, stop.first);
     tokio::select! {

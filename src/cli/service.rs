@@ -15,8 +15,8 @@ use zeroize::Zeroizing;
 use super::health::reachable;
 use super::http::{HttpError, basic, send};
 use crate::config::{Config, parse_duration};
+use crate::model::id::ServiceId;
 use crate::model::page::PageLimit;
-use crate::model::service::ServiceId;
 
 /// Long enough for a gateway under load, short enough for a person.
 const DEADLINE: Duration = Duration::from_secs(10);

@@ -1,11 +1,11 @@
 //! The key itself, as a client sends it, and the hash under which a claim is kept.
 
+use crate::model::id::ServiceId;
 use axum::http::{HeaderMap, Method, Uri};
 use sha2::{Digest, Sha256};
 use zeroize::Zeroizing;
 
 use crate::error::ApiError;
-use crate::model::service::ServiceId;
 use crate::store::ClaimKey;
 
 const HEADER: &str = "idempotency-key";

@@ -23,7 +23,7 @@ use crate::draw::Draw;
 use crate::error::{ApiError, Failure};
 use crate::extract::read_body;
 use crate::model::Timestamp;
-use crate::model::service::ServiceId;
+use crate::model::id::ServiceId;
 use crate::store::{Claim, ClaimKey, ClaimStore, StoreError};
 
 mod answer;

@@ -20,14 +20,15 @@ use crate::store::{ClaimKey, Mark};
 
 const NONCE_BYTES: usize = 12;
 
-/// Key material made of the secret that the caller presented; the stored hash of the secret does not lead to it.
+/// The secret that the caller presented, to make keys of; the stored hash of the secret does not lead to them.
 #[derive(Clone)]
-pub struct CallerKey(Zeroizing<[u8; 32]>);
+pub struct CallerKey(Zeroizing<Vec<u8>>);
 
 impl CallerKey {
-    /// Derives it from the secret.
-    pub fn derive(secret: &[u8]) -> Result<Self, ApiError> {
-        expand(None, secret, b"session-gateway caller key 1").map(Self)
+    /// Keeps the secret; nothing is derived until a key is needed.
+    #[must_use]
+    pub fn new(secret: Zeroizing<Vec<u8>>) -> Self {
+        Self(secret)
     }
 }
 
@@ -35,18 +36,6 @@ impl std::fmt::Debug for CallerKey {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.write_str("CallerKey(…)")
     }
-}
-
-fn expand(
-    salt: Option<&[u8]>,
-    secret: &[u8],
-    purpose: &[u8],
-) -> Result<Zeroizing<[u8; 32]>, ApiError> {
-    let mut key = Zeroizing::new([0; 32]);
-    Hkdf::<Sha256>::new(salt, secret)
-        .expand(purpose, key.as_mut_slice())
-        .map_err(|error| ApiError::Internal(Arc::new(error)))?;
-    Ok(key)
 }
 
 /// Told apart in the authenticated data, so that one can never be put in the place of the other.
@@ -74,7 +63,11 @@ impl Seal {
         claim: ClaimKey,
     ) -> Result<Self, ApiError> {
         let purpose = b"session-gateway idempotency 1";
-        let key = expand(Some(key.as_bytes()), caller.0.as_slice(), purpose)?;
+        let derived = Hkdf::<Sha256>::new(Some(key.as_bytes()), &caller.0);
+        let mut key = Zeroizing::new([0; 32]);
+        derived
+            .expand(purpose, key.as_mut_slice())
+            .map_err(|error| ApiError::Internal(Arc::new(error)))?;
         Ok(Self {
             cipher: Aes256GcmSiv::new(&(*key).into()),
             claim,
@@ -167,7 +160,7 @@ mod tests {
         let mut headers = HeaderMap::new();
         headers.insert("idempotency-key", HeaderValue::from_static(key));
         let key = IdempotencyKey::read(&headers).unwrap().unwrap();
-        let caller = CallerKey::derive(secret.as_bytes()).unwrap();
+        let caller = CallerKey::new(Zeroizing::new(secret.as_bytes().to_vec()));
         Seal::new(&caller, &key, ClaimKey([claim; 32])).unwrap()
     }
 
@@ -200,7 +193,7 @@ mod tests {
 
     #[test]
     fn the_callers_key_does_not_print() {
-        let key = CallerKey::derive(b"secret").unwrap();
+        let key = CallerKey::new(Zeroizing::new(b"secret".to_vec()));
         assert_eq!(format!("{key:?}"), "CallerKey(…)");
     }
 }

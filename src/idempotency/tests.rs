@@ -12,6 +12,8 @@ use axum::routing::post;
 use http_body_util::BodyExt;
 use tower::ServiceExt;
 
+use zeroize::Zeroizing;
+
 use super::*;
 use crate::clock::{Clock, SettableClock};
 
@@ -142,7 +144,7 @@ impl Shop {
     fn claimant(&self) -> Claimant {
         Claimant {
             service_id: ServiceId::parse("shop").unwrap(),
-            key: CallerKey::derive(self.secret.as_bytes()).unwrap(),
+            key: CallerKey::new(Zeroizing::new(self.secret.as_bytes().to_vec())),
             claims: Arc::<MemoryClaims>::clone(&self.claims),
             now: self.claims.clock.now(),
         }

@@ -9,9 +9,8 @@ use utoipa::ToSchema;
 
 use super::Timestamp;
 use super::attribute::AttributeName;
-use super::login::LoginId;
-use super::service::ServiceId;
-use super::session::{Device, EndReason, SessionId};
+use super::id::{LoginId, ServiceId, SessionId};
+use super::session::{Device, EndReason};
 use super::text::text_type;
 
 text_type! {

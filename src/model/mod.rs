@@ -2,6 +2,7 @@
 
 pub mod attribute;
 pub mod event;
+pub mod id;
 pub mod json;
 pub mod login;
 pub mod page;

@@ -1,13 +1,12 @@
 //! What a service may do: `resource.action`, `resource.*`, `*`, and `:own` for sessions it opened itself.
 
+use super::id::ServiceId;
 use std::fmt;
 use std::str::FromStr;
 
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 use thiserror::Error;
 use utoipa::ToSchema;
-
-use super::service::ServiceId;
 
 /// Makes the enum and its texts from one table, so that neither can miss a row.
 macro_rules! permissions {

@@ -8,7 +8,7 @@ use thiserror::Error;
 
 use super::Timestamp;
 use super::attribute::{AttributeLimit, AttributeName, AttributePatch, AttributeValue};
-use super::service::ServiceId;
+use super::id::ServiceId;
 use super::session::{
     ConnectionId, ConnectionStats, Device, DeviceId, EndReason, Ended, ServerAddr, Session,
     SessionState, StoredToken, Tombstone, UserAgent,

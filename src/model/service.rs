@@ -4,34 +4,14 @@ use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
 use super::Timestamp;
+use super::id::ServiceId;
 use super::permission::Permissions;
 use super::text::text_type;
 use super::token::CredentialHash;
 
 text_type! {
-    /// The id of a registered service.
-    ServiceId, word, max = 64, example = "api-gateway"
-}
-text_type! {
     /// What people call a service.
     ServiceName, printable, max = 256, example = "API gateway"
-}
-
-impl ServiceId {
-    /// The service that is always there and may do everything.
-    pub const ADMIN: &'static str = "admin";
-
-    /// The id of the built-in service.
-    #[must_use]
-    pub fn admin() -> Self {
-        Self(Self::ADMIN.into())
-    }
-
-    /// Whether this is the built-in service.
-    #[must_use]
-    pub fn is_admin(&self) -> bool {
-        self.as_str() == Self::ADMIN
-    }
 }
 
 impl ServiceName {

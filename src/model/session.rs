@@ -1,67 +1,15 @@
 //! A session as callers see it, and what remains of it when it is over.
 
-use std::fmt;
 use std::net::IpAddr;
 
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
-use uuid::{Builder, Uuid};
 
 use super::Timestamp;
 use super::attribute::Attributes;
-use super::login::LoginId;
-use super::service::ServiceId;
+use super::id::{LoginId, ServiceId, SessionId};
 use super::text::text_type;
 use super::token::CredentialHash;
-
-/// The handle of a session: a UUID version 7 (RFC 9562) whose last byte is the shard of its login. It is no credential.
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, ToSchema)]
-#[serde(transparent)]
-#[schema(value_type = String, format = Uuid, example = "0198c7a4-5f2e-7c31-9d20-6b1f0a52e37f")]
-pub struct SessionId(Uuid);
-
-impl SessionId {
-    /// A new id for a session of this login, from ten random bytes of which the last gives way to the shard.
-    #[must_use]
-    pub fn new(now: Timestamp, login_id: &LoginId, random: [u8; 10]) -> Self {
-        let mut random = random;
-        random[9] = login_id.shard();
-        Self(Builder::from_unix_timestamp_millis(now.sort_key(), &random).into_uuid())
-    }
-
-    /// Reads the hyphenated form.
-    #[must_use]
-    pub fn parse(text: &str) -> Option<Self> {
-        if text.len() != uuid::fmt::Hyphenated::LENGTH {
-            return None;
-        }
-        Uuid::try_parse(text).ok().map(Self)
-    }
-
-    /// The id with these 16 bytes.
-    #[must_use]
-    pub const fn from_bytes(bytes: [u8; 16]) -> Self {
-        Self(Uuid::from_bytes(bytes))
-    }
-
-    /// The 16 bytes, which sort by the time the id was made.
-    #[must_use]
-    pub const fn as_bytes(&self) -> &[u8; 16] {
-        self.0.as_bytes()
-    }
-}
-
-impl fmt::Display for SessionId {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.0.hyphenated().fmt(f)
-    }
-}
-
-impl fmt::Debug for SessionId {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        fmt::Display::fmt(self, f)
-    }
-}
 
 text_type! {
     /// The kind of device a session runs on, such as `web` or `ios`.
@@ -128,25 +76,32 @@ pub struct Session {
     /// The service that opened it.
     pub service_id: ServiceId,
     /// The kind of device.
+    #[schema(required = true)]
     pub device: Option<Device>,
     /// Which device.
+    #[schema(required = true)]
     pub device_id: Option<DeviceId>,
     /// Where it stands in its life.
     pub state: SessionState,
     /// Its live connection.
+    #[schema(required = true)]
     pub connection_id: Option<ConnectionId>,
     /// The client's address.
-    #[schema(value_type = Option<String>, example = "203.0.113.7")]
+    #[schema(required = true, value_type = Option<String>, example = "203.0.113.7")]
     pub client_ip: Option<IpAddr>,
     /// The client's port.
+    #[schema(required = true)]
     pub client_port: Option<u16>,
     /// The client's user agent.
+    #[schema(required = true)]
     pub user_agent: Option<UserAgent>,
     /// The server that holds the connection.
+    #[schema(required = true)]
     pub server_addr: Option<ServerAddr>,
     /// What the services keep in it.
     pub attributes: Attributes,
     /// Counters of its connection.
+    #[schema(required = true)]
     pub stats: Option<ConnectionStats>,
     /// Counts what callers write to it; timers do not count.
     pub version: u64,
@@ -192,6 +147,7 @@ pub struct Ended {
     /// When it ended; for an expiry, the moment of expiry.
     pub at: Timestamp,
     /// The service that ended it; null for an expiry.
+    #[schema(required = true)]
     pub by: Option<ServiceId>,
 }
 
@@ -226,21 +182,4 @@ pub enum TokenOrigin {
     Gateway,
     /// The caller: an index leads from its hash to the session.
     Caller,
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn ids_sort_by_time_and_carry_the_shard_of_their_login() {
-        let login = LoginId::parse("user123").unwrap();
-        let early = SessionId::new(Timestamp::from_millis(1_000), &login, [255; 10]);
-        let late = SessionId::new(Timestamp::from_millis(1_001), &login, [0; 10]);
-        assert!(early < late);
-        assert_eq!(late.as_bytes()[15], login.shard());
-        assert_eq!(late.0.get_version_num(), 7);
-        assert_eq!(SessionId::parse(&late.to_string()), Some(late));
-        assert_eq!(SessionId::parse(&late.0.simple().to_string()), None);
-    }
 }

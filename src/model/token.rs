@@ -1,5 +1,6 @@
 //! Credentials: session tokens and service secrets. Only their SHA-256 is ever stored, and none prints itself.
 
+use super::id::SessionId;
 use std::fmt;
 
 use base64::Engine;
@@ -10,8 +11,6 @@ use subtle::ConstantTimeEq;
 use thiserror::Error;
 use utoipa::ToSchema;
 use zeroize::Zeroizing;
-
-use super::session::SessionId;
 
 /// Starts every token the gateway makes; callers may not bring tokens that start so.
 const TOKEN_PREFIX: &str = "sgw_";

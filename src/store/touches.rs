@@ -8,8 +8,8 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use crate::model::Timestamp;
+use crate::model::id::SessionId;
 use crate::model::record::SessionRecord;
-use crate::model::session::SessionId;
 
 /// Parts with a lock of their own, so that verifications seldom meet.
 const SHARDS: usize = 16;
@@ -216,5 +216,69 @@ impl Shard {
             }
         }
         waiting
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const SECOND: Duration = Duration::from_secs(1);
+    const START: Timestamp = Timestamp::from_millis(1_000_000);
+
+    fn id(number: usize) -> SessionId {
+        let mut bytes = [0; 16];
+        bytes[..8].copy_from_slice(&number.to_be_bytes());
+        SessionId::from_bytes(bytes)
+    }
+
+    fn use_at(at: Timestamp) -> SessionUse {
+        SessionUse {
+            session_id: id(1),
+            at,
+        }
+    }
+
+    #[test]
+    fn the_latest_use_is_due_an_interval_after_the_first() {
+        let touches = Touches::new(SECOND);
+        assert!(touches.note(id(1), START, SECOND));
+        let later = START.plus(SECOND / 2);
+        assert!(touches.note(id(1), later, SECOND));
+        assert_eq!(touches.due(later, 9), []);
+        let due = touches.due(START.plus(SECOND), 9);
+        assert_eq!(due, [use_at(later)]);
+        assert_eq!(touches.due(START.plus(SECOND), 9), due);
+    }
+
+    #[test]
+    fn a_use_during_the_write_of_an_earlier_one_is_due_again() {
+        let touches = Touches::new(SECOND);
+        assert!(touches.note(id(1), START, SECOND));
+        let during = START.plus(SECOND);
+        assert!(touches.note(id(1), during, SECOND));
+        touches.written(use_at(START), during);
+        assert_eq!(touches.due(during, 9), []);
+        assert_eq!(touches.due(during.plus(SECOND), 9), [use_at(during)]);
+    }
+
+    #[test]
+    fn a_written_use_is_forgotten_after_a_while() {
+        let touches = Touches::new(SECOND);
+        assert!(touches.note(id(1), START, SECOND));
+        touches.written(use_at(START), START);
+        assert_eq!(touches.due(START.plus(LINGER), 9), []);
+        assert!(touches.shard(id(1)).uses.is_empty());
+        assert!(touches.shard(id(1)).agenda.is_empty());
+    }
+
+    #[test]
+    fn room_is_bounded() {
+        let touches = Touches::new(SECOND);
+        for number in 0..SHARD_ROOM {
+            assert!(touches.note(id(number), START, SECOND));
+        }
+        assert!(!touches.note(id(SHARD_ROOM), START, SECOND));
+        assert!(touches.note(id(0), START, SECOND));
     }
 }

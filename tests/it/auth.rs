@@ -12,13 +12,16 @@ use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use serde_json::{Value, json};
 use session_gateway::app::app;
-use session_gateway::auth::{AdminCredential, Caller, authenticate, ensure_admin, guarded};
+use session_gateway::auth::{
+    AdminCredential, Authenticator, Caller, authenticate, ensure_admin, guarded,
+};
+use session_gateway::model::id::ServiceId;
 use session_gateway::model::page::{Cursor, Page, PageLimit};
 use session_gateway::model::permission::Permission;
-use session_gateway::model::service::{Service, ServiceId, ServiceRecord, ServiceUpdate};
+use session_gateway::model::service::{Service, ServiceRecord, ServiceUpdate};
 use session_gateway::model::token::CredentialHash;
 use session_gateway::state::AppState;
-use session_gateway::store::{NewService, OpError, ServiceStore, StoreError};
+use session_gateway::store::{NewService, OpError, ServiceStore, StoreError, Stores};
 use utoipa_axum::routes;
 
 use crate::support::{ADMIN_SECRET, Answer, Client, TestApp};
@@ -188,7 +191,10 @@ async fn own_narrows_the_caller_to_its_own_sessions() {
     let narrow = register(&app, "narrow", &["session.read:own"]).await;
     let wide = register(&app, "wide", &["session.read:own", "session.read"]).await;
     let routes = Router::from(guarded(Permission::SessionRead, routes!(find_scope)))
-        .route_layer(from_fn_with_state(app.state.clone(), authenticate))
+        .route_layer(from_fn_with_state(
+            Arc::clone(&app.state.authenticator),
+            authenticate,
+        ))
         .with_state(app.state.clone());
     let client = Client::in_process(routes);
     for (id, secret, scope) in [("narrow", narrow, "OpenedBy"), ("wide", wide, "All")] {
@@ -225,11 +231,11 @@ async fn only_the_last_secret_has_a_grace() {
 async fn a_configured_secret_wins_over_the_stored_one_and_is_never_stored() {
     let app = TestApp::new();
     let admin = ServiceId::admin();
-    let AppState {
+    let Authenticator {
         stores,
         admin: configured,
         ..
-    } = &app.state;
+    } = &*app.state.authenticator;
     assert!(ensure_admin(stores, configured).await.unwrap().is_none());
     let found = stores.services.find_service(&admin).await.unwrap();
     assert_eq!(found.unwrap().secret, CredentialHash::NONE);
@@ -246,9 +252,9 @@ async fn a_configured_secret_wins_over_the_stored_one_and_is_never_stored() {
 
 /// A gateway on the same store that was started without a configured secret, and the secret that it made.
 async fn start_without_configured_secret(app: &TestApp) -> (Client, Option<String>) {
-    let mut state = app.state.clone();
-    state.admin = AdminCredential(None);
-    let made = ensure_admin(&state.stores, &state.admin).await.unwrap();
+    let stores = app.state.stores.clone();
+    let made = ensure_admin(&stores, &AdminCredential(None)).await.unwrap();
+    let state = AppState::new(stores, app.state.lifetimes, AdminCredential(None));
     let client = Client::in_process(session_gateway::app::app(state));
     (client, made.map(|secret| secret.expose().to_owned()))
 }
@@ -272,9 +278,8 @@ async fn without_a_configured_secret_one_is_made_once() {
 #[tokio::test]
 async fn a_secret_is_made_when_the_configured_one_is_taken_away() {
     let app = TestApp::new();
-    ensure_admin(&app.state.stores, &app.state.admin)
-        .await
-        .unwrap();
+    let Authenticator { stores, admin, .. } = &*app.state.authenticator;
+    ensure_admin(stores, admin).await.unwrap();
     let (client, made) = start_without_configured_secret(&app).await;
     let admin = client.as_service("admin", &made.unwrap());
     assert_let_in(&admin.get(WHOAMI).await);
@@ -336,14 +341,21 @@ async fn requests_without_credentials_do_not_count() {
 
 #[tokio::test]
 async fn a_store_that_does_not_answer_is_never_a_no() {
-    let mut state = TestApp::new().state;
-    state.stores.services = Arc::new(Silent);
-    let client = Client::in_process(app(state));
+    let client = over_silent_services(&TestApp::new().state);
     for (id, secret) in [("admin", ADMIN_SECRET), ("admin", "wrong"), ("shop", "any")] {
         let answer = client.as_service(id, secret).get(WHOAMI).await;
         answer.problem(503, "store_unavailable");
         assert_eq!(answer.header("retry-after"), "1");
     }
+}
+
+fn over_silent_services(state: &AppState) -> Client {
+    let stores = Stores {
+        services: Arc::new(Silent),
+        ..state.stores.clone()
+    };
+    let state = AppState::new(stores, state.lifetimes, state.authenticator.admin);
+    Client::in_process(app(state))
 }
 
 /// Services in a store that does not answer.

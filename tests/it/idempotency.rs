@@ -6,6 +6,7 @@ use std::time::Duration;
 use async_trait::async_trait;
 use serde_json::{Value, json};
 use session_gateway::app::app as gateway;
+use session_gateway::state::AppState;
 use session_gateway::store::{Claim, ClaimKey, ClaimStore, StoreError};
 
 use crate::support::{ADMIN_SECRET, Answer, Client, TestApp};
@@ -157,8 +158,9 @@ impl ClaimStore for LostAnswers {
 #[tokio::test]
 async fn a_request_whose_answer_was_lost_is_repeated_with_the_same_draw() {
     let app = TestApp::new();
-    let mut state = app.state.clone();
-    state.stores.claims = Arc::new(LostAnswers(state.stores.claims));
+    let mut stores = app.state.stores.clone();
+    stores.claims = Arc::new(LostAnswers(stores.claims));
+    let state = AppState::new(stores, app.state.lifetimes, app.state.authenticator.admin);
     let admin = Client::in_process(gateway(state)).as_service("admin", ADMIN_SECRET);
     let lease = Duration::from_secs(10);
     let first = register(&admin, "key-1", &shop()).await.expect(201);

@@ -5,6 +5,8 @@
     clippy::expect_used,
     clippy::panic,
     clippy::indexing_slicing,
+    clippy::unchecked_time_subtraction,
+    clippy::wildcard_enum_match_arm,
     reason = "what a test does not expect fails it"
 )]
 

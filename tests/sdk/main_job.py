@@ -19,7 +19,7 @@ from session_gateway.models import (
     EndReason,
     LoginSummary,
     Problem,
-    RegisterService,
+    RegisterServiceRequest,
     ServiceCredentials,
     Session,
     SessionAttributes,
@@ -42,7 +42,7 @@ def expect(kind, answer):
 
 
 def register(admin, service_id, permissions):
-    request = RegisterService(service_id=service_id, service_name=service_id, permissions=permissions)
+    request = RegisterServiceRequest(service_id=service_id, service_name=service_id, permissions=permissions)
     created = expect(ServiceCredentials, register_service.sync(client=admin, body=request))
     assert created.service.permissions == permissions
     return client(service_id, created.secret)

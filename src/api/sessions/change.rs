@@ -14,10 +14,11 @@ use crate::auth::Caller;
 use crate::draw::Draw;
 use crate::error::{ApiError, Problem};
 use crate::extract::{IfMatch, Patch, Path, Query};
+use crate::model::id::SessionId;
 use crate::model::record::{Field, SessionChange, SessionUpdate};
 use crate::model::session::{
-    ConnectionId, ConnectionStats, Device, DeviceId, EndReason, ServerAddr, Session, SessionId,
-    SessionState, UserAgent,
+    ConnectionId, ConnectionStats, Device, DeviceId, EndReason, ServerAddr, Session, SessionState,
+    UserAgent,
 };
 use crate::state::AppState;
 use crate::store::{EndOutcome, Refusal};
@@ -78,10 +79,7 @@ pub(crate) struct EndSessionQuery {
 /// Absent fields stay, null clears. `{"state":"closed"}` ends the session.
 #[utoipa::path(
     patch, path = "/v1/sessions/{session_id}", tag = "sessions",
-    params(
-        ("session_id" = SessionId, Path, description = "The session."),
-        ("If-Match" = Option<String>, Header, description = "The version it must have, such as `\"7\"`."),
-    ),
+    params(("session_id" = SessionId, Path, description = "The session."), IfMatch),
     request_body(content((UpdateSessionRequest = "application/json"), (UpdateSessionRequest = "application/merge-patch+json"))),
     responses(
         (status = 200, description = "The session after the change.", body = Session,
@@ -120,7 +118,7 @@ pub(super) async fn update_session(
     params(
         ("session_id" = SessionId, Path, description = "The session."),
         EndSessionQuery,
-        ("If-Match" = Option<String>, Header, description = "The version it must have, such as `\"7\"`."),
+        IfMatch,
     ),
     responses(
         (status = 204, description = "The session is over, by this call or before it."),

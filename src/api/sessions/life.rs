@@ -12,7 +12,8 @@ use crate::draw::Draw;
 use crate::error::ApiError;
 use crate::extract::{IfMatch, Json, OptionalJson, Path};
 use crate::model::Timestamp;
-use crate::model::session::{ConnectionStats, Session, SessionId, SessionState};
+use crate::model::id::SessionId;
+use crate::model::session::{ConnectionStats, Session, SessionState};
 use crate::state::AppState;
 
 /// How long a session is to live from now.
@@ -48,10 +49,7 @@ pub(crate) struct HeartbeatResponse {
 /// Moves `idle_expires_at`, never past `max_expires_at`.
 #[utoipa::path(
     post, path = "/v1/sessions/{session_id}/refresh", tag = "sessions",
-    params(
-        ("session_id" = SessionId, Path, description = "The session."),
-        ("If-Match" = Option<String>, Header, description = "The version it must have, such as `\"7\"`."),
-    ),
+    params(("session_id" = SessionId, Path, description = "The session."), IfMatch),
     request_body = Option<RefreshRequest>,
     responses(
         (status = 200, description = "The session with its new expiry.", body = Session,

@@ -16,10 +16,10 @@ use crate::draw::Draw;
 use crate::error::{ApiError, Problem};
 use crate::extract::{Json, etag, location};
 use crate::model::attribute::{AttributeLimit, Attributes};
-use crate::model::login::LoginId;
+use crate::model::id::{LoginId, SessionId};
 use crate::model::session::{
-    ConnectionId, Device, DeviceId, ServerAddr, Session, SessionId, SessionState, StoredToken,
-    TokenOrigin, UserAgent,
+    ConnectionId, Device, DeviceId, ServerAddr, Session, SessionState, StoredToken, TokenOrigin,
+    UserAgent,
 };
 use crate::model::token::Token;
 use crate::state::{AppState, Lifetimes};

@@ -8,16 +8,15 @@ use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
 
 use super::shown;
-use crate::api::{ReadProblems, page_cursor, page_limit};
+use crate::api::ReadProblems;
 use crate::auth::Caller;
 use crate::error::ApiError;
 use crate::extract::{Json, Path, Query};
 use crate::model::Timestamp;
-use crate::model::login::LoginId;
-use crate::model::page::Page;
+use crate::model::id::{LoginId, ServiceId, SessionId};
+use crate::model::page::{Cursor, Page, PageLimit};
 use crate::model::permission::Scope;
-use crate::model::service::ServiceId;
-use crate::model::session::{ConnectionId, Device, Session, SessionId, SessionState};
+use crate::model::session::{ConnectionId, Device, Session, SessionState};
 use crate::state::AppState;
 use crate::store::SessionFilter;
 
@@ -27,7 +26,8 @@ pub(crate) struct SessionPage {
     /// The sessions, newest first.
     items: Vec<Session>,
     /// Where the list goes on; null ends it.
-    next_cursor: Option<String>,
+    #[schema(required = true)]
+    next_cursor: Option<Cursor>,
     /// How many there are in all, if that was asked for.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(nullable = false)]
@@ -38,7 +38,7 @@ impl SessionPage {
     pub(in crate::api) fn new(page: Page<Session>, total: Option<u64>) -> Self {
         Self {
             items: page.items,
-            next_cursor: page.next.map(|cursor| cursor.encode()),
+            next_cursor: page.next,
             total,
         }
     }
@@ -49,11 +49,13 @@ impl SessionPage {
 #[serde(deny_unknown_fields)]
 #[into_params(parameter_in = Query)]
 pub(crate) struct ListSessionsQuery {
-    /// The most items of the page: 1 to 1,000, 50 if left out.
-    #[param(minimum = 1, maximum = 1000)]
-    limit: Option<usize>,
+    /// The most items of the page.
+    #[serde(default)]
+    #[param(value_type = Option<u16>, minimum = 1, maximum = 1000, default = 50)]
+    limit: PageLimit,
     /// `next_cursor` of the page before.
-    cursor: Option<String>,
+    #[param(value_type = Option<String>)]
+    cursor: Option<Cursor>,
     /// Whether to count them all; only without filters or with `login_id` alone.
     #[serde(default)]
     total: bool,
@@ -123,11 +125,8 @@ pub(super) async fn list_sessions(
     caller: Caller,
     Query(query): Query<ListSessionsQuery>,
 ) -> Result<Json<SessionPage>, ApiError> {
-    let (limit, cursor) = (
-        page_limit(query.limit)?,
-        page_cursor(query.cursor.as_deref())?,
-    );
-    let (counts, filter) = (query.total, query.filter());
+    let (counts, limit, cursor) = (query.total, query.limit, query.cursor.clone());
+    let filter = query.filter();
     let by_login = SessionFilter {
         login_id: filter.login_id.clone(),
         ..SessionFilter::default()

@@ -7,9 +7,9 @@ use super::tables::{FIRST_ID, LAST_ID, login_key};
 use super::txn::Txn;
 use crate::model::Timestamp;
 use crate::model::event::Change;
-use crate::model::login::LoginId;
+use crate::model::id::{LoginId, SessionId};
 use crate::model::permission::Scope;
-use crate::model::session::{EndReason, Session, SessionId, StoredToken, TokenOrigin};
+use crate::model::session::{EndReason, Session, StoredToken, TokenOrigin};
 use crate::store::{
     Created, LimitPer, Lookup, NewSession, OpError, Overflow, Refusal, SessionLimit, StoreError,
 };

@@ -2,7 +2,8 @@
 
 use super::create::session_ids;
 use super::txn::Txn;
-use crate::model::session::{EndReason, Session, SessionId, SessionState};
+use crate::model::id::SessionId;
+use crate::model::session::{EndReason, Session, SessionState};
 use crate::model::token::PresentedToken;
 use crate::store::{Access, EndAll, EndOutcome, Lookup, OpError, Refusal, StoreError, Target};
 

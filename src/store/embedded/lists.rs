@@ -10,10 +10,11 @@ use super::rows::load;
 use super::tables::{Bytes, EXPIRY, FIRST_ID, Id, LAST_ID, LOGINS, SESSIONS, login_key};
 use super::verify::Seen;
 use crate::model::Timestamp;
-use crate::model::login::{LoginId, LoginSummary};
+use crate::model::id::{LoginId, SessionId};
+use crate::model::login::LoginSummary;
 use crate::model::page::{Cursor, Page, PageLimit, RECORDS_PER_PAGE};
 use crate::model::permission::Scope;
-use crate::model::session::{Session, SessionId};
+use crate::model::session::Session;
 use crate::store::{OpError, Refusal, SessionFilter, StoreError};
 
 /// Starts the cursors of session lists; the id of the last session that was looked at follows.

@@ -8,9 +8,10 @@ use thiserror::Error;
 use crate::model::Timestamp;
 use crate::model::attribute::{AttributeName, AttributeValue};
 use crate::model::event::Fact;
+use crate::model::id::SessionId;
 use crate::model::record::SessionRecord;
 use crate::model::service::ServiceRecord;
-use crate::model::session::{SessionId, Tombstone};
+use crate::model::session::Tombstone;
 use crate::store::{Cause, StoreError};
 
 /// The format of every kind of record.

@@ -5,7 +5,8 @@ use redb::{AccessGuard, ReadableTable};
 use super::record::{Damage, Kept, Stored, StoredSession, corrupt, decode};
 use super::tables::{Bytes, Id};
 use crate::model::Timestamp;
-use crate::model::session::{SessionId, Tombstone};
+use crate::model::id::SessionId;
+use crate::model::session::Tombstone;
 use crate::store::{Lookup, StoreError};
 
 /// A session as it is stored; an error if what stands under its id is another one.

@@ -11,8 +11,9 @@ use super::tables::SERVICES;
 use super::txn::Txn;
 use super::{EmbeddedStore, Shared};
 use crate::model::event::{Change, Fact, ServiceChange};
+use crate::model::id::ServiceId;
 use crate::model::page::{Cursor, Page, PageLimit};
-use crate::model::service::{PreviousSecret, Service, ServiceId, ServiceRecord, ServiceUpdate};
+use crate::model::service::{PreviousSecret, Service, ServiceRecord, ServiceUpdate};
 use crate::model::token::CredentialHash;
 use crate::store::{NewService, OpError, Refusal, ServiceStore, StoreError};
 

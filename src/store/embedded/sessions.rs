@@ -6,11 +6,12 @@ use async_trait::async_trait;
 
 use super::{EmbeddedStore, changes, create, ends, lists, sweep, verify};
 use crate::model::Timestamp;
-use crate::model::login::{LoginId, LoginSummary};
+use crate::model::id::{LoginId, SessionId};
+use crate::model::login::LoginSummary;
 use crate::model::page::{Cursor, Page, PageLimit};
 use crate::model::permission::Scope;
 use crate::model::record::SessionChange;
-use crate::model::session::{ConnectionStats, EndReason, Session, SessionId};
+use crate::model::session::{ConnectionStats, EndReason, Session};
 use crate::model::token::PresentedToken;
 use crate::store::{
     Access, Changed, Created, EndAll, EndOutcome, Lookup, NewSession, OpError, SessionFilter,

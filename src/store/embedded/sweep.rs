@@ -1,12 +1,12 @@
 //! Cleaning in bounded steps: sessions that are over end, and what was kept long enough goes.
 
+use crate::model::id::SessionId;
 use redb::ReadableTable;
 
 use super::record::{Effect, Kept, StoredClaim, StoredEvent, decode};
 use super::rows::row;
 use super::tables::{FIRST_ID, Hash, Id, LAST_ID, kind, meta};
 use super::txn::Txn;
-use crate::model::session::SessionId;
 use crate::store::StoreError;
 
 /// Records that one step looks at.

@@ -1,9 +1,8 @@
 //! The tables of the file and the shape of their keys. Keys hold hashes and session ids, never names, but for the ids
 //! of services.
 
+use crate::model::id::LoginId;
 use redb::{ReadTransaction, TableDefinition, TableError, WriteTransaction};
-
-use crate::model::login::LoginId;
 
 /// The bytes of a session id.
 pub(super) type Id = [u8; 16];

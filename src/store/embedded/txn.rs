@@ -12,10 +12,10 @@ use super::tables::{
 };
 use crate::model::Timestamp;
 use crate::model::event::{Change, Fact};
+use crate::model::id::{ServiceId, SessionId};
 use crate::model::permission::Scope;
 use crate::model::record::SessionRecord;
-use crate::model::service::ServiceId;
-use crate::model::session::{EndReason, Session, SessionId, TokenOrigin, Tombstone};
+use crate::model::session::{EndReason, Session, TokenOrigin, Tombstone};
 use crate::model::token::CredentialHash;
 use crate::store::{Lookup, OpError, Refusal, StoreError, Target};
 

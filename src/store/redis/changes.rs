@@ -169,7 +169,7 @@ pub(super) fn refused(target: &Target, word: &str, mut reply: Reply) -> OpError 
 /// How scripts see a scope: nothing is everything.
 pub(super) fn scope(
     scope: &crate::model::permission::Scope,
-) -> Option<&crate::model::service::ServiceId> {
+) -> Option<&crate::model::id::ServiceId> {
     use crate::model::permission::Scope;
     match scope {
         Scope::All => None,

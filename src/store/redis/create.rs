@@ -9,7 +9,8 @@ use super::record::SESSION;
 use super::reply::{Args, Reply, ids};
 use super::verify::{live, tombstone};
 use super::{Inner, scripts};
-use crate::model::session::{SessionId, TokenOrigin};
+use crate::model::id::SessionId;
+use crate::model::session::TokenOrigin;
 use crate::store::{
     Created, LimitPer, NewSession, OpError, Overflow, Refusal, SessionLimit, StoreError,
 };

@@ -9,8 +9,8 @@ use super::reply::{Args, Reply};
 use super::verify::live;
 use super::{Inner, scripts};
 use crate::model::Timestamp;
-use crate::model::login::LoginId;
-use crate::model::session::{EndReason, Session, SessionId, SessionState};
+use crate::model::id::{LoginId, SessionId};
+use crate::model::session::{EndReason, Session, SessionState};
 use crate::model::token::PresentedToken;
 use crate::store::{
     Access, EndAll, EndOutcome, OpError, Precondition, Refusal, StoreError, Target,

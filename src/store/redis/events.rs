@@ -16,9 +16,8 @@ use super::record::Fields;
 use crate::model::Timestamp;
 use crate::model::attribute::AttributeName;
 use crate::model::event::{Change, Fact, ServiceChange};
-use crate::model::login::LoginId;
-use crate::model::service::ServiceId;
-use crate::model::session::{Device, SessionId};
+use crate::model::id::{LoginId, ServiceId, SessionId};
+use crate::model::session::Device;
 
 /// Reads an entry; `None` if it is none of ours.
 pub(super) fn decode(fields: Fields) -> Option<Fact> {

@@ -16,8 +16,7 @@
 //! anything: moments in the records do.
 
 use super::link::Slot;
-use crate::model::login::LoginId;
-use crate::model::session::SessionId;
+use crate::model::id::{LoginId, SessionId};
 use crate::model::token::CredentialHash;
 
 /// The tag of all that is about services.

@@ -11,10 +11,11 @@ use super::link::Slot;
 use super::reply::ids;
 use super::verify::Seen;
 use super::{ABREAST, Inner};
-use crate::model::login::{LoginId, LoginSummary};
+use crate::model::id::{LoginId, SessionId};
+use crate::model::login::LoginSummary;
 use crate::model::page::{Cursor, Page, PageLimit, RECORDS_PER_PAGE};
 use crate::model::permission::Scope;
-use crate::model::session::{Session, SessionId};
+use crate::model::session::Session;
 use crate::store::{Lookup, OpError, Refusal, SessionFilter, StoreError};
 
 /// Starts the cursors of session lists; the id of the last session that was looked at follows.

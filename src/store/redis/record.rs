@@ -17,12 +17,11 @@ use std::time::Duration;
 
 use crate::model::Timestamp;
 use crate::model::attribute::{AttributeName, AttributeValue, Attributes};
-use crate::model::login::LoginId;
+use crate::model::id::{LoginId, ServiceId, SessionId};
 use crate::model::record::SessionRecord;
-use crate::model::service::ServiceId;
 use crate::model::session::{
-    ConnectionId, Device, DeviceId, Ended, ServerAddr, Session, SessionId, StoredToken,
-    TokenOrigin, Tombstone, UserAgent,
+    ConnectionId, Device, DeviceId, Ended, ServerAddr, Session, StoredToken, TokenOrigin,
+    Tombstone, UserAgent,
 };
 use crate::model::token::CredentialHash;
 use crate::store::StoreError;

@@ -10,7 +10,7 @@ use super::Inner;
 use super::link::{Effect, Script, Slot};
 use super::record::Fields;
 use crate::model::Timestamp;
-use crate::model::session::SessionId;
+use crate::model::id::SessionId;
 use crate::store::StoreError;
 
 /// The arguments of a script.

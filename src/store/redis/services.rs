@@ -11,8 +11,9 @@ use super::reply::{Args, Reply, newer, optional_bytes};
 use super::{Inner, RedisStore, scripts};
 use crate::model::Timestamp;
 use crate::model::event::ServiceChange;
+use crate::model::id::ServiceId;
 use crate::model::page::{Cursor, Page, PageLimit};
-use crate::model::service::{PreviousSecret, Service, ServiceId, ServiceRecord, ServiceUpdate};
+use crate::model::service::{PreviousSecret, Service, ServiceRecord, ServiceUpdate};
 use crate::model::token::CredentialHash;
 use crate::store::{NewService, OpError, Refusal, ServiceStore, StoreError};
 

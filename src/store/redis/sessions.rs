@@ -8,11 +8,12 @@ use deadpool_redis::redis;
 use super::RedisStore;
 use super::link::Slot;
 use crate::model::Timestamp;
-use crate::model::login::{LoginId, LoginSummary};
+use crate::model::id::{LoginId, SessionId};
+use crate::model::login::LoginSummary;
 use crate::model::page::{Cursor, Page, PageLimit};
 use crate::model::permission::Scope;
 use crate::model::record::SessionChange;
-use crate::model::session::{ConnectionStats, EndReason, Session, SessionId};
+use crate::model::session::{ConnectionStats, EndReason, Session};
 use crate::model::token::PresentedToken;
 use crate::store::{
     Access, Changed, Created, EndAll, EndOutcome, Lookup, NewSession, OpError, SessionFilter,

@@ -7,7 +7,7 @@ use futures_util::{StreamExt, stream};
 use super::link::{Effect, Slot};
 use super::reply::Args;
 use super::{ABREAST, Inner, scripts};
-use crate::model::session::SessionId;
+use crate::model::id::SessionId;
 use crate::store::StoreError;
 
 /// Records that one step looks at.

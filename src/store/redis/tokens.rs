@@ -8,7 +8,8 @@ use deadpool_redis::redis;
 use super::link::{Effect, Slot};
 use super::reply::{Args, optional_bytes};
 use super::{Inner, scripts};
-use crate::model::session::{SessionId, StoredToken, TokenOrigin};
+use crate::model::id::SessionId;
+use crate::model::session::{StoredToken, TokenOrigin};
 use crate::model::token::{CredentialHash, PresentedToken};
 use crate::store::{Lookup, NewSession, OpError, Refusal, StoreError};
 

@@ -25,7 +25,9 @@ async fn take(request: Request<Body>) -> Result<String, ApiError> {
     Ok(format!("{} bytes", body.len()))
 }
 
-/// One piece now, the last one after all deadlines of [`settings`].
+const SHORT_IDLE: Duration = Duration::from_secs(2);
+
+/// One piece now, the last one after all deadlines.
 async fn drip() -> impl IntoResponse {
     let (pieces, stream) = tokio::sync::mpsc::channel(1);
     tokio::spawn(async move {
@@ -73,6 +75,12 @@ async fn server() -> EdgeServer {
     EdgeServer::start(routes(), settings()).await
 }
 
+async fn server_with_short_idle_time() -> EdgeServer {
+    let mut short = settings();
+    short.deadlines.idle = SHORT_IDLE;
+    EdgeServer::start(routes(), short).await
+}
+
 #[tokio::test]
 async fn a_handler_knows_the_address_of_its_client() {
     let server = server().await;
@@ -113,19 +121,19 @@ async fn a_header_that_drips_has_no_longer_deadline() {
 
 #[tokio::test]
 async fn an_idle_connection_lives_longer_than_a_header_may_take_and_is_closed_then() {
-    let server = server().await;
+    let server = server_with_short_idle_time().await;
     let mut raw = server.connect().await;
     raw.get("/").await;
     let idle_since = Instant::now();
     tokio::time::sleep(Duration::from_millis(600)).await;
     assert!(raw.get("/").await.starts_with("HTTP/1.1 200"));
     assert_eq!(raw.read_to_end().await, "");
-    assert!(idle_since.elapsed() > Duration::from_millis(1200));
+    assert!(idle_since.elapsed() > SHORT_IDLE);
 }
 
 #[tokio::test]
 async fn an_answer_that_takes_longer_than_every_deadline_is_sent_whole() {
-    let server = server().await;
+    let server = server_with_short_idle_time().await;
     let mut raw = server.connect().await;
     raw.send("GET /drip HTTP/1.1\r\nhost: test\r\n\r\n").await;
     let answer = raw.read_until("0\r\n\r\n").await;
@@ -169,10 +177,12 @@ async fn over_the_cap_connections_wait_for_a_place() {
 
 #[tokio::test]
 async fn a_refusal_reaches_a_client_that_is_still_sending() {
-    let server = server().await;
+    let mut patient = settings();
+    patient.deadlines.linger = Duration::from_secs(10);
+    let server = EdgeServer::start(routes(), patient).await;
     for path in ["/take", "/refuse"] {
         let mut raw = server.connect().await;
-        let length = 1024 * 1024;
+        let length = 16 * 1024 * 1024;
         raw.send(format!(
             "POST {path} HTTP/1.1\r\nhost: test\r\ncontent-length: {length}\r\n\r\n"
         ))

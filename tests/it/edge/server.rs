@@ -14,16 +14,16 @@ use tokio_util::sync::CancellationToken;
 /// Whatever is waited for has long happened by then, even on a busy machine.
 const PATIENCE: Duration = Duration::from_secs(20);
 
-/// Short, but longer than a busy machine needs between two steps of a test.
+/// Silences are short, but longer than a busy machine needs between two steps of a test. The deadline of idle
+/// connections is as long as ever, so that it hides no other.
 pub(super) fn settings() -> ServerSettings {
     ServerSettings {
         max_connections: 100,
         drain_timeout: Duration::from_secs(10),
         deadlines: Deadlines {
             header: Duration::from_millis(400),
-            idle: Duration::from_millis(1200),
             write: Duration::from_millis(400),
-            linger: Duration::from_millis(400),
+            ..Deadlines::default()
         },
     }
 }

@@ -60,11 +60,12 @@ async fn make_credentials(gateway: &Gateway, needles: &mut Needles) -> Vec<Strin
         needles.text(text);
     }
     let admin = gateway.admin();
-    let own = open(
+    open(
         &admin,
-        json!({"login_id": "u", "attributes": {"marker": MARKER}}),
+        json!({"login_id": "w", "attributes": {"marker": MARKER}}),
     )
     .await;
+    let own = open(&admin, json!({"login_id": "u"})).await;
     let brought = open(&admin, json!({"login_id": "u", "token": BROUGHT})).await;
     let shop = json!({"service_id": "shop", "service_name": "Shop", "permissions": ["*"], "secret": CHOSEN});
     admin.post("/v1/services").json(&shop).await.expect(201);

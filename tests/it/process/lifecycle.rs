@@ -105,6 +105,23 @@ async fn the_admin_secret_is_made_and_told_at_the_first_start_only() {
 }
 
 #[tokio::test]
+async fn a_first_start_that_fails_makes_no_secret_that_nobody_sees() {
+    let taken = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = taken.local_addr().unwrap().to_string();
+    let launch = Launch::new().unset("SGW_ADMIN_SECRET");
+    let refused = launch
+        .clone()
+        .unset("SGW_LISTEN")
+        .set("SGW_LISTEN", &address);
+    assert_eq!(refused.output().status.code(), Some(1));
+
+    let gateway = launch.start().await;
+    let secret = gateway.wait_for_stderr("export SGW_ADMIN_SECRET=").await;
+    let admin = gateway.nobody().as_service("admin", &secret);
+    admin.get("/v1/whoami").await.expect(200);
+}
+
+#[tokio::test]
 async fn a_configured_admin_secret_is_never_told_and_survives_on_no_disk() {
     let gateway = Launch::new().set("SGW_LOG", "trace").start().await;
     gateway.admin().get("/v1/whoami").await.expect(200);

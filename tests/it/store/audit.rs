@@ -9,8 +9,9 @@ use serde::Deserialize;
 use serde::de::DeserializeOwned;
 use session_gateway::model::Timestamp;
 use session_gateway::model::event::{Change, Fact};
+use session_gateway::model::id::SessionId;
 use session_gateway::model::record::SessionRecord;
-use session_gateway::model::session::{SessionId, StoredToken, TokenOrigin, Tombstone};
+use session_gateway::model::session::{StoredToken, TokenOrigin, Tombstone};
 use sha2::{Digest, Sha256};
 
 type Id = [u8; 16];

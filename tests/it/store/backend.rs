@@ -9,17 +9,14 @@ use super::audit;
 use super::redis::{self, RedisServer};
 use session_gateway::clock::SettableClock;
 use session_gateway::model::Timestamp;
-use session_gateway::model::attribute::{
-    AttributeName, AttributePatch, AttributeValue, Attributes,
-};
+use session_gateway::model::attribute::{AttributeName, AttributeValue, Attributes};
 use session_gateway::model::event::{Change, Event, EventType};
-use session_gateway::model::login::LoginId;
+use session_gateway::model::id::{LoginId, ServiceId, SessionId};
 use session_gateway::model::page::PageLimit;
 use session_gateway::model::permission::Scope;
 use session_gateway::model::record::SessionChange;
-use session_gateway::model::service::ServiceId;
 use session_gateway::model::session::{
-    Device, EndReason, Ended, Session, SessionId, SessionState, StoredToken, TokenOrigin,
+    Device, EndReason, Ended, Session, SessionState, StoredToken, TokenOrigin,
 };
 use session_gateway::model::token::{CredentialHash, PresentedToken};
 use session_gateway::store::embedded::{EmbeddedSettings, EmbeddedStore};
@@ -327,7 +324,7 @@ pub(crate) fn merge(attributes: &[(&str, &str)]) -> SessionChange {
     let patch = attributes
         .iter()
         .map(|(name, json)| (attribute(name), value(json)));
-    SessionChange::MergeAttributes(AttributePatch::from_iter(patch))
+    SessionChange::MergeAttributes(patch.collect())
 }
 
 pub(crate) fn login_id(text: &str) -> LoginId {
@@ -338,8 +335,8 @@ pub(crate) fn service(text: &str) -> ServiceId {
     ServiceId::parse(text).unwrap()
 }
 
-pub(crate) fn device(text: &str) -> Option<Device> {
-    Some(Device::parse(text).unwrap())
+pub(crate) fn device(text: &str) -> Device {
+    Device::parse(text).unwrap()
 }
 
 pub(crate) fn attribute(text: &str) -> AttributeName {
@@ -350,8 +347,8 @@ pub(crate) fn value(json: &str) -> AttributeValue {
     AttributeValue::parse(json.as_bytes()).unwrap()
 }
 
-pub(crate) fn mark(byte: u8) -> Option<Mark> {
-    Some(Mark([byte; 32]))
+pub(crate) fn mark(byte: u8) -> Mark {
+    Mark([byte; 32])
 }
 
 pub(crate) fn limit(items: usize) -> PageLimit {

@@ -9,7 +9,8 @@ use proptest::prelude::Rng;
 use proptest::test_runner::{RngAlgorithm, TestRng};
 use session_gateway::clock::SettableClock;
 use session_gateway::model::event::EventType;
-use session_gateway::model::session::{EndReason, SessionId};
+use session_gateway::model::id::SessionId;
+use session_gateway::model::session::EndReason;
 use session_gateway::store::SessionStore;
 use session_gateway::store::embedded::EmbeddedStore;
 use tempfile::TempDir;
@@ -60,7 +61,7 @@ async fn a_power_cut_loses_nothing_that_was_acknowledged() {
             tokio::task::yield_now().await;
         }
         let acknowledged = b.feed().await.len();
-        let image = disk.after_power_cut(|| rng.next_u32() % 2 == 0);
+        let image = disk.after_power_cut(|| rng.next_u32().is_multiple_of(2));
         stop.store(true, Ordering::SeqCst);
         workers.join_all().await;
         let feed = b.feed().await;

@@ -1,13 +1,19 @@
 //! A disk in memory that remembers what is synced, fails on command, and can lose its power.
 
 use std::io;
-use std::sync::{Arc, Mutex, MutexGuard};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 
 use redb::StorageBackend;
 
 /// Clones are the same disk.
 #[derive(Debug, Clone, Default)]
-pub(crate) struct Disk(Arc<Mutex<State>>);
+pub(crate) struct Disk(Arc<Platter>);
+
+#[derive(Debug, Default)]
+struct Platter {
+    state: Mutex<State>,
+    healed: Condvar,
+}
 
 #[derive(Debug, Default)]
 struct State {
@@ -34,6 +40,8 @@ pub(crate) enum Fault {
     Full,
     /// Syncing panics, as a bug below the store would.
     Panic,
+    /// Syncing does not come back until the disk is healed.
+    Hang,
 }
 
 /// What a write is cut into when the power fails.
@@ -41,13 +49,17 @@ const SECTOR: usize = 512;
 
 impl Disk {
     fn state(&self) -> MutexGuard<'_, State> {
-        self.0
-            .lock()
-            .unwrap_or_else(std::sync::PoisonError::into_inner)
+        let locked = self.0.state.lock();
+        locked.unwrap_or_else(PoisonError::into_inner)
     }
 
     pub(crate) fn fail(&self, fault: Fault) {
         self.state().fault = Some(fault);
+    }
+
+    pub(crate) fn heal(&self) {
+        self.state().fault = None;
+        self.0.healed.notify_all();
     }
 
     /// A disk with what this one holds if its power fails now: all that was synced, and of the rest the sectors that
@@ -68,11 +80,14 @@ impl Disk {
                 }
             }
         }
-        Self(Arc::new(Mutex::new(State {
-            synced: bytes.clone(),
-            bytes,
-            ..State::default()
-        })))
+        Self(Arc::new(Platter {
+            state: Mutex::new(State {
+                synced: bytes.clone(),
+                bytes,
+                ..State::default()
+            }),
+            healed: Condvar::new(),
+        }))
     }
 
     /// The same bytes on a disk of its own, all synced and without faults.
@@ -135,7 +150,9 @@ impl StorageBackend for Disk {
     }
 
     fn sync_data(&self) -> io::Result<()> {
-        let mut state = self.state();
+        let hangs = |state: &mut State| state.fault == Some(Fault::Hang);
+        let healed = self.0.healed.wait_while(self.state(), hangs);
+        let mut state = healed.unwrap_or_else(PoisonError::into_inner);
         assert!(state.fault != Some(Fault::Panic), "injected");
         state.fault(&[Fault::Sync], io::ErrorKind::Other)?;
         let State {

@@ -108,13 +108,13 @@ async fn one_session_may_stay(b: &Backend) {
 
 async fn only_one_kind_of_device_may_end(b: &Backend) {
     let web = NewSession {
-        device: device("web"),
+        device: Some(device("web")),
         ..draft("alice")
     };
     let kept = b.open("alice").await;
     b.create(web.clone()).await;
     let which = EndAll {
-        device: device("web"),
+        device: Some(device("web")),
         ..everything("alice")
     };
     let ended = b.stores.sessions.end_all(which, &access()).await.unwrap();

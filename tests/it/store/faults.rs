@@ -1,10 +1,10 @@
 //! A disk that fails: a clear error, no more writes, never a wrong answer; and after a restart everything that was
 //! acknowledged.
 
+use session_gateway::model::id::SessionId;
 use std::sync::Arc;
 
 use session_gateway::clock::SettableClock;
-use session_gateway::model::session::SessionId;
 use session_gateway::store::embedded::{EmbeddedStore, OpenError};
 use session_gateway::store::{Lookup, OpError, StoreError, Touch};
 use tempfile::TempDir;
@@ -102,6 +102,39 @@ async fn a_full_disk_stops_writes_for_good() {
 #[tokio::test]
 async fn a_panic_below_the_store_stops_writes_for_good() {
     a_failure_stops_writes_for_good(Fault::Panic).await;
+}
+
+#[tokio::test]
+async fn a_disk_that_hangs_is_waited_for_within_a_deadline() {
+    let disk = Disk::default();
+    let b = on(&disk);
+    let session_id = b.open("alice").await.session_id;
+    disk.fail(Fault::Hang);
+    tokio::time::pause();
+    let mut creates = JoinSet::new();
+    for _ in 0..6_000 {
+        let sessions = Arc::clone(&b.stores.sessions);
+        creates.spawn(async move { sessions.create(draft("bob")).await });
+    }
+    let (mut late, mut refused) = (0, 0);
+    for answer in creates.join_all().await {
+        match answer {
+            Err(OpError::Store(StoreError::TimedOut)) => late += 1,
+            Err(OpError::Store(StoreError::Overloaded)) => refused += 1,
+            other => panic!("nobody can know: {other:?}"),
+        }
+    }
+    assert!(
+        late >= 4_096 && refused >= 1,
+        "{late} late, {refused} refused"
+    );
+    b.live(session_id).await;
+    let check = b.stores.sessions.check().await;
+    assert!(matches!(
+        check,
+        Err(StoreError::TimedOut | StoreError::Overloaded)
+    ));
+    disk.heal();
 }
 
 #[tokio::test]

@@ -22,7 +22,7 @@ async fn read(b: &Backend, from: &FeedPlace, items: usize) -> Result<EventPage, 
 
 async fn an_event_tells_what_happened_to_whom(b: &Backend) {
     let new = NewSession {
-        device: device("web"),
+        device: Some(device("web")),
         ..draft("alice")
     };
     b.create(new.clone()).await;
@@ -34,7 +34,7 @@ async fn an_event_tells_what_happened_to_whom(b: &Backend) {
     assert_eq!(fact.login_id, Some(login_id("alice")));
     assert_eq!(fact.service_id, service("api"));
     let created = Change::SessionCreated {
-        device: device("web"),
+        device: Some(device("web")),
     };
     assert_eq!(fact.change, created);
 }

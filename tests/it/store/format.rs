@@ -4,15 +4,17 @@ use std::sync::Arc;
 
 use redb::{Database, ReadableDatabase, TableDefinition};
 use session_gateway::clock::SettableClock;
+use session_gateway::model::id::SessionId;
 use session_gateway::model::permission::Scope;
-use session_gateway::model::session::{DeviceId, SessionId, StoredToken, TokenOrigin, UserAgent};
+use session_gateway::model::session::{DeviceId, EndReason, StoredToken, TokenOrigin, UserAgent};
 use session_gateway::model::token::CredentialHash;
 use session_gateway::store::embedded::{EmbeddedStore, OpenError};
-use session_gateway::store::{NewSession, OpError, StoreError};
+use session_gateway::store::{EndAll, NewSession, OpError, StoreError};
 use tempfile::TempDir;
 
 use super::backend::{
-    Backend, IDLE, SETTINGS, START, attribute, device, draft, merge, open_dir, target, value,
+    Backend, IDLE, SETTINGS, START, access, attribute, device, draft, login_id, merge, open_dir,
+    target, value,
 };
 
 const SESSIONS: TableDefinition<'static, &[u8; 16], &[u8]> = TableDefinition::new("sessions");
@@ -72,7 +74,7 @@ async fn a_stored_session_has_exactly_these_bytes() {
         attributes: [(attribute("role"), value(r#"{"a":[1e400]}"#))]
             .into_iter()
             .collect(),
-        device: device("ios"),
+        device: Some(device("ios")),
         device_id: Some(DeviceId::parse("phone").unwrap()),
         client_ip: Some("2001:db8::1".parse().unwrap()),
         client_port: Some(443),
@@ -81,11 +83,9 @@ async fn a_stored_session_has_exactly_these_bytes() {
     };
     b.create(new).await;
     drop(b);
-    let hex: String = stored(&dir, session_id)
-        .iter()
-        .map(|byte| format!("{byte:02x}"))
-        .collect();
-    assert_eq!(hex, GOLDEN);
+    let bytes = stored(&dir, session_id);
+    let hex = bytes.iter().map(|byte| format!("{byte:02x}"));
+    assert_eq!(hex.collect::<Vec<_>>().concat(), GOLDEN);
 }
 
 #[tokio::test]
@@ -155,6 +155,31 @@ async fn a_damaged_record_is_an_error_and_not_no_session() {
         assert!(matches!(found, Err(StoreError::Corrupt { .. })));
         b.open("bob").await;
     }
+}
+
+#[tokio::test]
+async fn an_operation_that_fails_half_way_leaves_nothing() {
+    let dir = TempDir::new().unwrap();
+    let b = open(&dir);
+    let first = b.open("alice").await.session_id;
+    let damaged = b.open("alice").await.session_id;
+    drop(b);
+    overwrite(&dir, damaged, &[1]);
+    let b = open(&dir);
+    let which = EndAll {
+        login_id: login_id("alice"),
+        except: None,
+        device: None,
+        reason: EndReason::Admin,
+    };
+    let ended = b.stores.sessions.end_all(which, &access()).await;
+    assert!(
+        matches!(ended, Err(StoreError::Corrupt { .. })),
+        "{ended:?}"
+    );
+    b.live(first).await;
+    assert_eq!(b.feed().await.len(), 2);
+    b.open("bob").await;
 }
 
 #[tokio::test]

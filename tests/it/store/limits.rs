@@ -1,6 +1,7 @@
 //! How many sessions a login may have.
 
-use session_gateway::model::session::{EndReason, SessionId};
+use session_gateway::model::id::SessionId;
+use session_gateway::model::session::EndReason;
 use session_gateway::store::{LimitPer, NewSession, Overflow, Refusal, SessionLimit};
 
 use super::backend::{
@@ -77,7 +78,7 @@ async fn the_least_active_makes_room(b: &Backend) {
 
 async fn a_limit_may_count_one_kind_of_device(b: &Backend) {
     let on = |kind: Option<&str>| NewSession {
-        device: kind.and_then(device),
+        device: kind.map(device),
         limit: Some(SessionLimit {
             max: 1,
             per: LimitPer::Device,

@@ -42,7 +42,7 @@ mod crash;
 mod disk;
 mod faults;
 mod format;
-mod measure;
+mod history;
 mod property;
 mod redis;
 mod reference;

@@ -4,19 +4,18 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
 
-use proptest::prelude::*;
 use proptest::sample::Index;
 use proptest::test_runner::{Config, TestRunner};
 use session_gateway::clock::SettableClock;
 use session_gateway::model::Timestamp;
 use session_gateway::model::event::{Change, Fact};
+use session_gateway::model::id::SessionId;
 use session_gateway::model::permission::Scope;
 use session_gateway::model::record::SessionChange;
-use session_gateway::model::session::{EndReason, Session, SessionId, SessionState};
+use session_gateway::model::session::{EndReason, Session, SessionState};
 use session_gateway::store::embedded::{EmbeddedSettings, EmbeddedStore};
 use session_gateway::store::{
-    EndAll, EndOutcome, LimitPer, Lookup, NewSession, OpError, Overflow, Refusal, SessionFilter,
-    SessionLimit, Stores, Touch,
+    EndAll, EndOutcome, Lookup, NewSession, OpError, Refusal, SessionFilter, Stores, Touch,
 };
 
 use super::audit;
@@ -25,6 +24,7 @@ use super::backend::{
     presented, target, value,
 };
 use super::disk::Disk;
+use super::history::{Draft, LOGINS, NAMES, Step, histories};
 use super::redis::{self, RedisServer};
 use super::reference::{Known, No, Reference, Told, View};
 
@@ -33,116 +33,6 @@ const SETTINGS: EmbeddedSettings = EmbeddedSettings {
     event_retention: Duration::from_secs(10 * 365 * 24 * 3_600),
     ..backend::SETTINGS
 };
-
-const LOGINS: [&str; 3] = ["alice", "bob", "carol"];
-const NAMES: [&str; 2] = ["a", "b"];
-
-#[derive(Debug, Clone)]
-enum Step {
-    Create(Draft),
-    Find(Index),
-    Verify(Index, bool),
-    Put(Index, usize, i64),
-    PutText(Index, usize),
-    Remove(Index, usize),
-    Increment(Index, usize, i64),
-    Refresh(Index, Option<u64>),
-    Heartbeat(Index),
-    End(Index),
-    Revoke(Index),
-    EndAll(usize, Option<Index>, Option<&'static str>),
-    List(Option<usize>, usize),
-    Count,
-    Sum(usize),
-    Sweep,
-    Reopen,
-}
-
-#[derive(Debug, Clone)]
-struct Draft {
-    login: usize,
-    device: Option<&'static str>,
-    token: Option<u8>,
-    limit: Option<SessionLimit>,
-    idle: Duration,
-    max_age: Duration,
-    connecting: bool,
-}
-
-fn drafts() -> impl Strategy<Value = Draft> {
-    let seconds =
-        |choices: [u64; 3]| prop::sample::select(choices.map(Duration::from_secs).to_vec());
-    (
-        0..LOGINS.len(),
-        devices(),
-        prop::option::weighted(0.3, 0..3_u8),
-        prop::option::weighted(0.5, limits()),
-        seconds([2, 60, 1_800]),
-        seconds([5, 600, 86_400]),
-        any::<bool>(),
-    )
-        .prop_map(
-            |(login, device, token, limit, idle, max_age, connecting)| Draft {
-                login,
-                device,
-                token,
-                limit,
-                idle,
-                max_age,
-                connecting,
-            },
-        )
-}
-
-fn devices() -> impl Strategy<Value = Option<&'static str>> {
-    prop::option::of(prop::sample::select(vec!["web", "ios"]))
-}
-
-fn limits() -> impl Strategy<Value = SessionLimit> {
-    let per = prop::sample::select(vec![LimitPer::Login, LimitPer::Device]);
-    let overflow = prop::sample::select(vec![
-        Overflow::EvictOldest,
-        Overflow::EvictLeastActive,
-        Overflow::Refuse,
-    ]);
-    (1..4_usize, per, overflow).prop_map(|(max, per, overflow)| SessionLimit { max, per, overflow })
-}
-
-fn steps() -> impl Strategy<Value = Step> {
-    let who = any::<Index>;
-    let name = || 0..NAMES.len();
-    prop_oneof![
-        6 => drafts().prop_map(Step::Create),
-        2 => who().prop_map(Step::Find),
-        5 => (who(), any::<bool>()).prop_map(|(who, touch)| Step::Verify(who, touch)),
-        2 => (who(), name(), any::<i64>()).prop_map(|(who, name, n)| Step::Put(who, name, n)),
-        1 => (who(), name()).prop_map(|(who, name)| Step::PutText(who, name)),
-        1 => (who(), name()).prop_map(|(who, name)| Step::Remove(who, name)),
-        2 => (who(), name(), -3..4_i64).prop_map(|(who, name, by)| Step::Increment(who, name, by)),
-        2 => (who(), prop::option::of(1..4_000_u64)).prop_map(|(who, ttl)| Step::Refresh(who, ttl)),
-        2 => who().prop_map(Step::Heartbeat),
-        2 => who().prop_map(Step::End),
-        1 => who().prop_map(Step::Revoke),
-        1 => (0..LOGINS.len(), prop::option::of(who()), devices())
-            .prop_map(|(login, except, device)| Step::EndAll(login, except, device)),
-        1 => (prop::option::of(0..LOGINS.len()), 1..4_usize)
-            .prop_map(|(login, items)| Step::List(login, items)),
-        1 => Just(Step::Count),
-        1 => (0..LOGINS.len()).prop_map(Step::Sum),
-        1 => Just(Step::Sweep),
-        1 => Just(Step::Reopen),
-    ]
-}
-
-/// Steps, each after some time has gone by. Never none: which of two uses in one millisecond was the later is nobody's
-/// to say.
-fn histories() -> impl Strategy<Value = Vec<(Duration, Step)>> {
-    let choices = [
-        1, 1, 20, 300, 1_500, 20_000, 300_000, 1_900_000, 4_000_000, 90_000_000,
-    ];
-    let waits = prop::sample::select(choices.map(Duration::from_millis).to_vec());
-    prop::collection::vec((waits, steps()), 1..40)
-}
 
 fn run(histories_to_run: u32, new_place: impl Fn() -> Place) {
     let runtime = tokio::runtime::Builder::new_current_thread()
@@ -206,7 +96,7 @@ impl Place {
     }
 
     fn audit(&self) {
-        let mut builder = redb::Database::builder();
+        let builder = redb::Database::builder();
         let db = match self {
             Self::Memory(disk) => builder.create_with_backend(disk.clone()),
             Self::File(dir) => builder.open(dir.path().join("sessions.redb")),
@@ -254,8 +144,8 @@ impl Pair {
             Step::Create(draft) => self.create(draft, now).await,
             Step::EndAll(login, except, device) => self.end_all(login, except, device, now).await,
             Step::List(login, items) => {
-                self.list(login.map(|login| LOGINS[login]), items, now)
-                    .await
+                let login = login.map(|login| LOGINS[login]);
+                self.list(login, items, now).await;
             }
             Step::Count => {
                 let live = self.reference.listed(None).len() as u64;
@@ -357,7 +247,7 @@ impl Pair {
             None => draft(login),
         };
         let new = NewSession {
-            device: wanted.device.and_then(device),
+            device: wanted.device.map(device),
             limit: wanted.limit,
             idle_timeout: wanted.idle,
             max_age: wanted.max_age,
@@ -428,7 +318,7 @@ impl Pair {
         let which = EndAll {
             login_id: login_id(LOGINS[login]),
             except: except.map(|who| who.get(known).new.session_id),
-            device: kind.and_then(device),
+            device: kind.map(device),
             reason: EndReason::KickedOut,
         };
         let sessions = &self.backend().stores.sessions;
@@ -450,7 +340,7 @@ impl Pair {
                 .list(&filter, &Scope::All, limit(items), cursor.as_ref())
                 .await;
             let page = page.unwrap();
-            listed.extend(page.items.into_iter().map(shown));
+            listed.extend(page.items.iter().map(shown));
             cursor = page.next;
             if cursor.is_none() {
                 break;
@@ -527,7 +417,11 @@ fn told(fact: Fact) -> Told {
 
 #[track_caller]
 fn compare(done: Result<Session, OpError>, expected: Result<View, No>) {
-    assert_eq!(done.map(shown).map_err(no), expected);
+    match (done, expected) {
+        (Ok(session), Ok(expected)) => assert_eq!(shown(&session), expected),
+        (Err(error), Err(expected)) => assert_eq!(no(error), expected),
+        (done, expected) => panic!("{done:?}, where {expected:?} is expected"),
+    }
 }
 
 fn no(error: OpError) -> No {
@@ -543,13 +437,13 @@ fn no(error: OpError) -> No {
 
 fn view(found: Lookup<Session>) -> View {
     match found {
-        Lookup::Live(session) => shown(*session),
+        Lookup::Live(session) => shown(&session),
         Lookup::Ended(tombstone) => View::Ended(tombstone.ended.reason, tombstone.ended.at),
         Lookup::Unknown => View::Unknown,
     }
 }
 
-fn shown(session: Session) -> View {
+fn shown(session: &Session) -> View {
     let attributes = session.attributes.iter();
     let attributes = attributes.map(|(name, json)| (name.to_string(), json.as_json().to_owned()));
     View::Live {

@@ -5,7 +5,8 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use session_gateway::model::event::EventType;
-use session_gateway::model::session::{EndReason, SessionId};
+use session_gateway::model::id::SessionId;
+use session_gateway::model::session::EndReason;
 use session_gateway::store::{
     EndAll, LimitPer, NewSession, OpError, Overflow, Refusal, SessionLimit, SessionStore,
 };

@@ -4,7 +4,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use session_gateway::model::Timestamp;
-use session_gateway::model::session::{Device, EndReason, SessionId};
+use session_gateway::model::id::SessionId;
+use session_gateway::model::session::{Device, EndReason};
 use session_gateway::store::{LimitPer, NewSession, Overflow, SessionLimit};
 
 use super::backend::SETTINGS;
@@ -134,7 +135,7 @@ impl Known {
 
     pub(crate) fn increment(&mut self, now: Timestamp, name: &str, by: i64) -> Result<(), No> {
         let old = self.attributes.get(name).map_or("0", String::as_str);
-        let old: i64 = old.parse().map_err(|_| No::Unchangeable)?;
+        let old: i64 = old.parse().or(Err(No::Unchangeable))?;
         let new = old.checked_add(by).ok_or(No::Unchangeable)?;
         self.put(now, name, &new.to_string());
         Ok(())

@@ -16,9 +16,9 @@ contract! {
     a_repetition_after_the_end_says_so,
 }
 
-fn marked(session_id: session_gateway::model::session::SessionId, byte: u8) -> Target {
+fn marked(session_id: session_gateway::model::id::SessionId, byte: u8) -> Target {
     Target {
-        mark: mark(byte),
+        mark: Some(mark(byte)),
         ..target(session_id)
     }
 }
@@ -26,7 +26,7 @@ fn marked(session_id: session_gateway::model::session::SessionId, byte: u8) -> T
 async fn a_repeated_create_opens_one_session(b: &Backend) {
     let old = b.open("alice").await;
     let new = NewSession {
-        mark: mark(1),
+        mark: Some(mark(1)),
         limit: Some(SessionLimit {
             max: 1,
             per: LimitPer::Login,
@@ -120,7 +120,7 @@ async fn a_mark_is_forgotten_after_a_day(b: &Backend) {
 
 async fn a_repetition_after_the_end_says_so(b: &Backend) {
     let new = NewSession {
-        mark: mark(1),
+        mark: Some(mark(1)),
         ..draft("alice")
     };
     let session_id = b.create(new.clone()).await.session.session_id;

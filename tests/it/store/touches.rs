@@ -13,6 +13,7 @@ contract! {
     looking_without_touching_leaves_no_trace,
     a_short_stored_life_is_prolonged_before_the_answer,
     a_verification_never_promises_more_than_is_stored,
+    a_use_is_written_within_its_interval,
     a_use_is_seen_by_every_read_and_write,
     a_use_revives_nothing,
     a_use_does_not_undo_a_later_refresh,
@@ -77,6 +78,27 @@ async fn a_verification_never_promises_more_than_is_stored(b: &Backend) {
     assert_eq!(verified.stored_until, b.now().plus(IDLE));
 }
 
+async fn a_use_is_written_within_its_interval(b: &Backend) {
+    let new = draft("alice");
+    b.create(new.clone()).await;
+    b.advance(MINUTE);
+    let used = b.verified(&presented(&new)).await.session;
+    b.advance(10 * SECOND);
+    let sessions = &b.stores.sessions;
+    let token = presented(&new);
+    let written = async {
+        loop {
+            let found = sessions.find_by_token(&token, Touch::No).await.unwrap();
+            match found {
+                Lookup::Live(verified) if verified.stored_until == used.expires_at => return,
+                Lookup::Live(_) => tokio::task::yield_now().await,
+                other => panic!("it is live: {other:?}"),
+            }
+        }
+    };
+    tokio::time::timeout(MINUTE, written).await.unwrap();
+}
+
 async fn a_use_is_seen_by_every_read_and_write(b: &Backend) {
     let new = draft("alice");
     b.create(new.clone()).await;
@@ -139,7 +161,7 @@ async fn a_use_does_not_undo_a_later_refresh(b: &Backend) {
 
 impl Backend {
     /// A write that moves no timer.
-    async fn put_nothing(&self, session_id: session_gateway::model::session::SessionId) {
+    async fn put_nothing(&self, session_id: session_gateway::model::id::SessionId) {
         let update = session_gateway::model::record::SessionUpdate::default();
         let change = session_gateway::model::record::SessionChange::Update(Box::new(update));
         let changed = self

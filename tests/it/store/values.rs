@@ -3,8 +3,8 @@
 use std::sync::Arc;
 
 use session_gateway::model::attribute::{AttributeLimit, MAX_ATTRIBUTES, MAX_TOTAL_BYTES};
+use session_gateway::model::id::SessionId;
 use session_gateway::model::record::{SessionChange, Unchangeable};
-use session_gateway::model::session::SessionId;
 use session_gateway::store::{Refusal, SessionStore};
 use tokio::task::JoinSet;
 

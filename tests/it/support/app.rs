@@ -4,13 +4,13 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use session_gateway::app::app;
-use session_gateway::auth::{AdminCredential, Throttle};
+use session_gateway::auth::AdminCredential;
 use session_gateway::cli::open_stores;
 use session_gateway::clock::{Clock, SettableClock};
 use session_gateway::config::Config;
 use session_gateway::model::Timestamp;
 use session_gateway::model::token::CredentialHash;
-use session_gateway::state::{AppState, Draining};
+use session_gateway::state::AppState;
 
 use super::client::Client;
 use super::gateway::ADMIN_SECRET;
@@ -39,13 +39,8 @@ impl TestApp {
         let config = Config::from_variables(all).unwrap();
         let clock = Arc::new(SettableClock::at(START));
         let stores = open_stores(&config.store, Arc::clone(&clock) as Arc<dyn Clock>).unwrap();
-        let state = AppState {
-            stores,
-            lifetimes: config.lifetimes,
-            admin: AdminCredential(Some(CredentialHash::of(ADMIN_SECRET.as_bytes()))),
-            throttle: Arc::new(Throttle::default()),
-            draining: Draining::default(),
-        };
+        let admin = AdminCredential(Some(CredentialHash::of(ADMIN_SECRET.as_bytes())));
+        let state = AppState::new(stores, config.lifetimes, admin);
         let nobody = Client::in_process(app(state.clone()));
         Self {
             clock,

@@ -5,8 +5,9 @@ use std::collections::BTreeMap;
 use deadpool_redis::redis::{Commands, Connection, cmd};
 use session_gateway::clock::SettableClock;
 use session_gateway::model::event::EventType;
+use session_gateway::model::id::SessionId;
 use session_gateway::model::permission::Scope;
-use session_gateway::model::session::{EndReason, Session, SessionId};
+use session_gateway::model::session::{EndReason, Session};
 use session_gateway::store::{
     Lookup, NewSession, OpError, Refusal, SessionFilter, StoreError, Touch,
 };

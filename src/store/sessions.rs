@@ -1,0 +1,229 @@
+//! Sessions, together with their attributes and the index of their login: what must change together.
+
+use std::fmt::Debug;
+use std::net::IpAddr;
+use std::time::Duration;
+
+use async_trait::async_trait;
+
+use super::{Access, Created, Mark, NewSession, OpError, Precondition, Refusal, StoreError};
+use crate::model::Timestamp;
+use crate::model::id::{LoginId, ServiceId, SessionId};
+use crate::model::login::LoginSummary;
+use crate::model::page::{Cursor, Page, PageLimit};
+use crate::model::permission::Scope;
+use crate::model::record::SessionChange;
+use crate::model::session::{
+    ConnectionId, ConnectionStats, Device, EndReason, Session, SessionState, Tombstone,
+};
+use crate::model::token::PresentedToken;
+
+/// The session a write is for.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Target {
+    /// The session.
+    pub session_id: SessionId,
+    /// Who writes.
+    pub access: Access,
+    /// The version it must have.
+    pub precondition: Precondition,
+    /// Set when the write may be a repetition.
+    pub mark: Option<Mark>,
+}
+
+/// The three answers about a session; the third is the error beside it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Lookup<T> {
+    /// It lives.
+    Live(Box<T>),
+    /// It is over, and this is why.
+    Ended(Box<Tombstone>),
+    /// It was never known, or its tombstone is gone.
+    Unknown,
+}
+
+impl<T> Lookup<T> {
+    /// The live one, or the fact that stands against it.
+    pub fn live(self) -> Result<T, Refusal> {
+        match self {
+            Self::Live(found) => Ok(*found),
+            Self::Ended(tombstone) => Err(Refusal::SessionEnded(tombstone)),
+            Self::Unknown => Err(Refusal::SessionUnknown),
+        }
+    }
+}
+
+/// Whether asking for a session counts as use of it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Touch {
+    /// It does.
+    Yes,
+    /// It leaves no trace.
+    No,
+}
+
+/// A live session behind a token.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Verified {
+    /// The session, with this use of it counted.
+    pub session: Session,
+    /// Until when the stored record lets it live; a touch that is still to be written may move it.
+    pub stored_until: Timestamp,
+}
+
+/// A change was made.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Changed {
+    /// The session after it.
+    pub session: Session,
+    /// Whether it added an attribute that was not there.
+    pub inserted: bool,
+}
+
+/// The session is over: by this call, or before it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum EndOutcome {
+    /// This call ended it; the session as it was last, `closed`.
+    Now(Box<Session>),
+    /// It had ended already.
+    Before(Box<Tombstone>),
+}
+
+/// Which sessions of a login are to end.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct EndAll {
+    /// The login.
+    pub login_id: LoginId,
+    /// A session that stays.
+    pub except: Option<SessionId>,
+    /// Only those on this kind of device.
+    pub device: Option<Device>,
+    /// Why they end.
+    pub reason: EndReason,
+}
+
+/// Which sessions to list; every condition must hold. Bounds in time are exclusive.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct SessionFilter {
+    /// Of this login.
+    pub login_id: Option<LoginId>,
+    /// Opened by this service.
+    pub service_id: Option<ServiceId>,
+    /// On this kind of device.
+    pub device: Option<Device>,
+    /// In this state, as shown.
+    pub state: Option<SessionState>,
+    /// With this connection.
+    pub connection_id: Option<ConnectionId>,
+    /// From this address.
+    pub client_ip: Option<IpAddr>,
+    /// Opened after this moment.
+    pub created_after: Option<Timestamp>,
+    /// Opened before this moment.
+    pub created_before: Option<Timestamp>,
+    /// Last used after this moment.
+    pub active_after: Option<Timestamp>,
+    /// Last used before this moment.
+    pub active_before: Option<Timestamp>,
+}
+
+impl SessionFilter {
+    /// Whether a session, as shown, is one of those asked for.
+    #[must_use]
+    pub fn matches(&self, session: &Session) -> bool {
+        fn is<T: PartialEq>(wanted: Option<&T>, value: Option<&T>) -> bool {
+            wanted.is_none() || wanted == value
+        }
+        is(self.login_id.as_ref(), Some(&session.login_id))
+            && is(self.service_id.as_ref(), Some(&session.service_id))
+            && is(self.device.as_ref(), session.device.as_ref())
+            && is(self.state.as_ref(), Some(&session.state))
+            && is(self.connection_id.as_ref(), session.connection_id.as_ref())
+            && is(self.client_ip.as_ref(), session.client_ip.as_ref())
+            && self
+                .created_after
+                .is_none_or(|bound| session.created_at > bound)
+            && self
+                .created_before
+                .is_none_or(|bound| session.created_at < bound)
+            && self
+                .active_after
+                .is_none_or(|bound| session.last_active_at > bound)
+            && self
+                .active_before
+                .is_none_or(|bound| session.last_active_at < bound)
+    }
+}
+
+/// Sessions, together with their attributes and the index of their login: what must change together.
+#[async_trait]
+pub trait SessionStore: Debug + Send + Sync {
+    /// The present moment by the store's clock, which judges every expiry.
+    fn now(&self) -> Timestamp;
+
+    /// Whether the store can be read and written right now.
+    async fn check(&self) -> Result<(), StoreError>;
+
+    /// Opens a session if its id and token are unused and the limit allows it, ending others to make room if the
+    /// limit says so. Under any number of parallel creates the limit is exact; expired sessions do not count.
+    async fn create(&self, new: NewSession) -> Result<Created, OpError>;
+
+    /// Looks for a session by its id. Outside `scope` it is unknown.
+    async fn find(
+        &self,
+        session_id: SessionId,
+        scope: &Scope,
+    ) -> Result<Lookup<Session>, StoreError>;
+
+    /// Looks for the session behind a token; with [`Touch::Yes`] this counts as use. The use itself may be written
+    /// a little later, unless the stored life of the session is short.
+    async fn find_by_token(
+        &self,
+        token: &PresentedToken,
+        touch: Touch,
+    ) -> Result<Lookup<Verified>, StoreError>;
+
+    /// Makes one change, merged with all others: the session's version grows by exactly 1, or nothing happens.
+    async fn change(&self, target: Target, change: SessionChange) -> Result<Changed, OpError>;
+
+    /// Moves the idle expiry to `ttl` (or the idle timeout) from now, never past the absolute one.
+    async fn refresh(&self, target: Target, ttl: Option<Duration>) -> Result<Session, OpError>;
+
+    /// Takes a sign of life: counts as use, makes the session active, keeps the counters.
+    async fn heartbeat(
+        &self,
+        target: Target,
+        stats: Option<ConnectionStats>,
+    ) -> Result<Session, OpError>;
+
+    /// Ends a session for good and leaves its tombstone. Ending it again changes nothing and is no refusal, whatever
+    /// version was expected.
+    async fn end(&self, target: Target, reason: EndReason) -> Result<EndOutcome, OpError>;
+
+    /// Ends the session behind a token as `logout`, if there is one in sight; it makes no difference to the caller.
+    async fn revoke(&self, token: &PresentedToken, access: &Access) -> Result<(), StoreError>;
+
+    /// Fixes a moment and ends what was created before it, in steps of at most 200, until none is left. Answers the
+    /// sessions that this call ended.
+    async fn end_all(&self, which: EndAll, access: &Access) -> Result<Vec<SessionId>, StoreError>;
+
+    /// One page of live sessions, newest first by id. A page looks at no more than
+    /// [`RECORDS_PER_PAGE`](crate::model::page::RECORDS_PER_PAGE) records, so it may be short and not the last.
+    async fn list(
+        &self,
+        filter: &SessionFilter,
+        scope: &Scope,
+        limit: PageLimit,
+        cursor: Option<&Cursor>,
+    ) -> Result<Page<Session>, OpError>;
+
+    /// The exact number of live sessions, of one login or of all.
+    async fn count(&self, login_id: Option<&LoginId>) -> Result<u64, StoreError>;
+
+    /// What is known about a login.
+    async fn login(&self, login_id: &LoginId) -> Result<LoginSummary, StoreError>;
+
+    /// Does one bounded step of cleaning: ends what is expired at this moment, each session once on whatever node,
+    /// and removes tombstones, events, marks and claims that have been kept long enough. Tells whether more is due.
+    async fn sweep(&self) -> Result<bool, StoreError>;
+}
