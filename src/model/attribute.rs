@@ -82,11 +82,15 @@ impl AttributeValue {
         self.0.parse().ok()
     }
 
-    fn is_object(&self) -> bool {
+    /// Whether it is an object, which as a patch merges.
+    #[must_use]
+    pub fn is_object(&self) -> bool {
         self.0.starts_with('{')
     }
 
-    fn is_null(&self) -> bool {
+    /// Whether it is `null`, which as a patch removes.
+    #[must_use]
+    pub fn is_null(&self) -> bool {
         &*self.0 == "null"
     }
 
@@ -275,6 +279,11 @@ impl AttributePatch {
     /// The names it speaks of.
     pub fn names(&self) -> impl Iterator<Item = &AttributeName> {
         self.0.keys()
+    }
+
+    /// What it says of each name.
+    pub fn iter(&self) -> impl Iterator<Item = (&AttributeName, &AttributeValue)> {
+        self.0.iter()
     }
 }
 

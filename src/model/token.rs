@@ -35,6 +35,12 @@ impl CredentialHash {
         Self(Sha256::digest(credential).into())
     }
 
+    /// Takes a digest that was stored.
+    #[must_use]
+    pub const fn from_digest(digest: [u8; 32]) -> Self {
+        Self(digest)
+    }
+
     /// The digest, for keys of an index.
     #[must_use]
     pub fn as_bytes(&self) -> &[u8; 32] {

@@ -15,6 +15,7 @@ mod create;
 pub mod embedded;
 mod error;
 mod feed;
+pub mod redis;
 mod services;
 mod sessions;
 pub mod touches;

@@ -131,14 +131,16 @@ impl Touches {
     /// the use, or later, stands; and a use revives nothing.
     pub fn overlay(&self, record: &mut SessionRecord) {
         let session_id = record.session.session_id;
-        let latest = self
-            .shard(session_id)
-            .uses
-            .get(&session_id)
-            .map(|known| known.at);
-        if let Some(at) = latest {
+        if let Some(at) = self.latest(session_id) {
             SessionUse { session_id, at }.apply(record);
         }
+    }
+
+    /// The latest use that is noted, whether or not it is written.
+    #[must_use]
+    pub fn latest(&self, session_id: SessionId) -> Option<Timestamp> {
+        let shard = self.shard(session_id);
+        shard.uses.get(&session_id).map(|known| known.at)
     }
 
     /// Up to `most` uses that are to be written by `now`. They stay until [`written`](Self::written) tells that they

@@ -6,6 +6,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use super::audit;
+use super::redis::{self, RedisServer};
 use session_gateway::clock::SettableClock;
 use session_gateway::model::Timestamp;
 use session_gateway::model::attribute::{AttributeName, AttributeValue, Attributes};
@@ -46,6 +47,7 @@ pub(crate) struct Backend {
     pub(crate) stores: Stores,
     pub(crate) clock: Arc<SettableClock>,
     dir: Option<TempDir>,
+    redis: Option<RedisServer>,
 }
 
 impl Backend {
@@ -56,6 +58,7 @@ impl Backend {
             stores: stores.unwrap(),
             clock,
             dir: None,
+            redis: None,
         }
     }
 
@@ -66,6 +69,19 @@ impl Backend {
             stores: open_dir(dir.path(), &clock),
             clock,
             dir: Some(dir),
+            redis: None,
+        }
+    }
+
+    /// Over a server of its own.
+    pub(crate) fn redis() -> Self {
+        let server = RedisServer::start();
+        let clock = Arc::new(SettableClock::at(START));
+        Self {
+            stores: server.open_at(&clock),
+            clock,
+            dir: None,
+            redis: Some(server),
         }
     }
 
@@ -74,15 +90,28 @@ impl Backend {
             stores,
             clock,
             dir: None,
+            redis: None,
         }
     }
 
-    /// Closes the store and checks what is on the disk, where there is one.
+    pub(crate) fn redis_server(&self) -> &RedisServer {
+        self.redis.as_ref().unwrap()
+    }
+
+    /// A connection of the test's own to the server below.
+    pub(crate) fn redis_connection(&self) -> deadpool_redis::redis::Connection {
+        self.redis_server().connection()
+    }
+
+    /// Closes the store and checks what it leaves behind, where that can be seen.
     pub(crate) fn close(self) {
         drop(self.stores);
         if let Some(dir) = self.dir {
             let db = redb::Database::open(dir.path().join("sessions.redb")).unwrap();
             audit::check(&db);
+        }
+        if let Some(server) = self.redis {
+            redis::audit(&server);
         }
     }
 

@@ -4,7 +4,9 @@ use session_gateway::model::id::SessionId;
 use session_gateway::model::session::EndReason;
 use session_gateway::store::{LimitPer, NewSession, Overflow, Refusal, SessionLimit};
 
-use super::backend::{Backend, IDLE, MINUTE, SECOND, device, draft, login_id, presented, service};
+use super::backend::{
+    Backend, IDLE, MINUTE, SECOND, device, draft, draft_with_token, login_id, presented, service,
+};
 
 contract! {
     a_full_login_is_refused,
@@ -14,6 +16,7 @@ contract! {
     expired_sessions_do_not_count,
     the_sessions_of_all_services_count,
     a_smaller_limit_ends_as_many_as_it_takes,
+    a_refused_session_leaves_its_token_free,
 }
 
 fn limited(login: &str, max: usize, overflow: Overflow) -> NewSession {
@@ -123,4 +126,19 @@ async fn a_smaller_limit_ends_as_many_as_it_takes(b: &Backend) {
     assert_eq!(created.evicted, all);
     let count = b.stores.sessions.count(Some(&login_id("alice"))).await;
     assert_eq!(count.unwrap(), 1);
+}
+
+async fn a_refused_session_leaves_its_token_free(b: &Backend) {
+    b.open("alice").await;
+    let refused = NewSession {
+        limit: limited("alice", 1, Overflow::Refuse).limit,
+        ..draft_with_token("alice", "a token that is brought twice")
+    };
+    assert_eq!(b.refused(refused).await, Refusal::LimitReached);
+    let other = draft_with_token("bob", "a token that is brought twice");
+    b.create(other.clone()).await;
+    assert_eq!(
+        b.verified(&presented(&other)).await.session.login_id,
+        login_id("bob")
+    );
 }

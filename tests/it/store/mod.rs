@@ -1,11 +1,12 @@
-//! The stores against their contract: cases that every backend must pass to the letter, and what is told of the
-//! embedded store alone.
+//! The stores against their contract: cases that every backend must pass to the letter, and what is told of one
+//! backend alone.
 
 /// Runs each case, an `async fn(&Backend)`, on every backend, and audits what it leaves behind.
 macro_rules! contract {
     ($($case:ident),+ $(,)?) => {
         contract!(in_memory: $($case),+);
         contract!(embedded: $($case),+);
+        contract!(redis: $($case),+);
     };
     ($backend:ident: $($case:ident),+) => {
         mod $backend {
@@ -43,4 +44,5 @@ mod faults;
 mod format;
 mod history;
 mod property;
+mod redis;
 mod reference;

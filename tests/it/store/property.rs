@@ -25,6 +25,7 @@ use super::backend::{
 };
 use super::disk::Disk;
 use super::history::{Draft, LOGINS, NAMES, Step, histories};
+use super::redis::{self, RedisServer};
 use super::reference::{Known, No, Reference, Told, View};
 
 /// As elsewhere, but the feed keeps whole histories.
@@ -35,7 +36,7 @@ const SETTINGS: EmbeddedSettings = EmbeddedSettings {
 
 fn run(histories_to_run: u32, new_place: impl Fn() -> Place) {
     let runtime = tokio::runtime::Builder::new_current_thread()
-        .enable_time()
+        .enable_all()
         .build();
     let runtime = runtime.unwrap();
     let config = Config {
@@ -44,8 +45,10 @@ fn run(histories_to_run: u32, new_place: impl Fn() -> Place) {
         ..Config::default()
     };
     let outcome = TestRunner::new(config).run(&histories(), |history| {
-        let mut pair = Pair::new(new_place());
-        runtime.block_on(pair.live_through(history));
+        runtime.block_on(async {
+            let mut pair = Pair::new(new_place()).await;
+            pair.live_through(history).await;
+        });
         Ok(())
     });
     if let Err(failure) = outcome {
@@ -59,6 +62,15 @@ fn a_thousand_random_histories_in_memory_go_as_the_reference_says() {
 }
 
 #[test]
+fn random_histories_in_redis_go_as_the_reference_says() {
+    let server = Arc::new(RedisServer::start());
+    run(150, || {
+        server.empty();
+        Place::Redis(Arc::clone(&server))
+    });
+}
+
+#[test]
 fn random_histories_in_a_file_go_as_the_reference_says() {
     run(40, || Place::File(tempfile::TempDir::new().unwrap()));
 }
@@ -67,14 +79,18 @@ fn random_histories_in_a_file_go_as_the_reference_says() {
 enum Place {
     Memory(Disk),
     File(tempfile::TempDir),
+    Redis(Arc<RedisServer>),
 }
 
 impl Place {
-    fn open(&self, clock: &Arc<SettableClock>) -> Stores {
+    async fn open(&self, clock: &Arc<SettableClock>) -> Stores {
         let clock = Arc::<SettableClock>::clone(clock);
         let opened = match self {
             Self::Memory(disk) => EmbeddedStore::on_backend(disk.clone(), SETTINGS, clock),
             Self::File(dir) => EmbeddedStore::open(dir.path(), SETTINGS, clock),
+            Self::Redis(server) => {
+                return server.open(SETTINGS.event_retention, Some(clock)).await;
+            }
         };
         opened.unwrap()
     }
@@ -84,6 +100,7 @@ impl Place {
         let db = match self {
             Self::Memory(disk) => builder.create_with_backend(disk.clone()),
             Self::File(dir) => builder.open(dir.path().join("sessions.redb")),
+            Self::Redis(server) => return redis::audit(server),
         };
         audit::check(&db.unwrap());
     }
@@ -96,9 +113,9 @@ struct Pair {
 }
 
 impl Pair {
-    fn new(place: Place) -> Self {
+    async fn new(place: Place) -> Self {
         let clock = Arc::new(SettableClock::at(START));
-        let backend = Backend::over(place.open(&clock), clock);
+        let backend = Backend::over(place.open(&clock).await, clock);
         Self {
             place,
             backend: Some(backend),
@@ -138,7 +155,7 @@ impl Pair {
             Step::Sweep => {
                 self.backend().stores.sessions.sweep().await.unwrap();
             }
-            Step::Reopen => self.reopen(),
+            Step::Reopen => self.reopen().await,
             Step::Find(who)
             | Step::Verify(who, _)
             | Step::Put(who, ..)
@@ -349,12 +366,16 @@ impl Pair {
         assert_eq!(summary.last_active_at, reference.last_active_at(login));
     }
 
-    fn reopen(&mut self) {
+    /// The store in Redis has nothing of its own to open again: it would only lose sight of uses that wait.
+    async fn reopen(&mut self) {
+        if matches!(self.place, Place::Redis(_)) {
+            return;
+        }
         let Some(Backend { stores, clock, .. }) = self.backend.take() else {
             return;
         };
         drop(stores);
-        self.backend = Some(Backend::over(self.place.open(&clock), clock));
+        self.backend = Some(Backend::over(self.place.open(&clock).await, clock));
     }
 
     /// Once everything that is over is swept, the feed tells of each session what happened to it.

@@ -1,0 +1,156 @@
+//! Endings that somebody asks for: of one session, of the one behind a token, of all of a login.
+
+use super::changes::{refused, scope};
+use super::fields::reason_text;
+use super::keys::{login_key, slot_of};
+use super::link::{Effect, Slot};
+use super::record::SESSION;
+use super::reply::{Args, Reply};
+use super::verify::live;
+use super::{Inner, scripts};
+use crate::model::Timestamp;
+use crate::model::id::{LoginId, SessionId};
+use crate::model::session::{EndReason, Session, SessionState};
+use crate::model::token::PresentedToken;
+use crate::store::{
+    Access, EndAll, EndOutcome, OpError, Precondition, Refusal, StoreError, Target,
+};
+
+/// Sessions that one step looks at.
+const STEP: usize = 200;
+
+impl Inner {
+    pub(super) async fn end(
+        &self,
+        target: &Target,
+        reason: EndReason,
+        hash: &[u8],
+    ) -> Result<EndOutcome, OpError> {
+        // An end takes no mark: ending again is no harm.
+        let target = Target {
+            mark: None,
+            ..target.clone()
+        };
+        let args = self
+            .target_args(&target)
+            .text(reason_text(reason))
+            .bytes(hash);
+        let slot = slot_of(target.session_id);
+        let mut reply = self
+            .run_replicated(slot, &scripts::END, args, Effect::Once)
+            .await?;
+        match reply.text()?.as_str() {
+            "done" => Ok(EndOutcome::Now(self.closed(target.session_id, &mut reply)?)),
+            word => {
+                let error = refused(&target, word, reply);
+                if let OpError::Refused(Refusal::SessionEnded(tombstone)) = error {
+                    Ok(EndOutcome::Before(tombstone))
+                } else {
+                    Err(error)
+                }
+            }
+        }
+    }
+
+    fn closed(&self, session_id: SessionId, reply: &mut Reply) -> Result<Box<Session>, StoreError> {
+        let (_, mut record) = live(session_id, reply)?;
+        self.touches.overlay(&mut record);
+        let session = record.session;
+        Ok(Box::new(Session {
+            state: SessionState::Closed,
+            version: session.version + 1,
+            ..session
+        }))
+    }
+
+    pub(super) async fn revoke(
+        &self,
+        token: &PresentedToken,
+        access: &Access,
+    ) -> Result<(), StoreError> {
+        let Some(session_id) = self.session_of(token).await? else {
+            return Ok(());
+        };
+        let target = Target {
+            session_id,
+            access: access.clone(),
+            precondition: Precondition::None,
+            mark: None,
+        };
+        let hash = token.hash.as_bytes();
+        match self.end(&target, EndReason::Logout, hash).await {
+            Ok(_) | Err(OpError::Refused(_)) => Ok(()),
+            Err(OpError::Store(error)) => Err(error),
+        }
+    }
+
+    pub(super) async fn end_all(
+        &self,
+        which: &EndAll,
+        access: &Access,
+    ) -> Result<Vec<SessionId>, StoreError> {
+        let mut ended = Vec::new();
+        let mut after = None;
+        let mut moment = None;
+        loop {
+            let (now, ids) = self.members(&which.login_id, after, STEP).await?;
+            let moment = *moment.get_or_insert(now);
+            ended.extend(self.end_some(which, access, moment, &ids).await?);
+            after = ids.last().copied();
+            // Whatever follows now was created after that moment.
+            if ids.len() < STEP {
+                return Ok(ended);
+            }
+        }
+    }
+
+    /// The next sessions of a login in the order of their ids, and the moment at which they were all there.
+    async fn members(
+        &self,
+        login_id: &LoginId,
+        after: Option<SessionId>,
+        most: usize,
+    ) -> Result<(Timestamp, Vec<SessionId>), StoreError> {
+        let after = after.as_ref().map_or(&[][..], |id| id.as_bytes());
+        let args = Args::new()
+            .bytes(&login_key(login_id))
+            .bytes(after)
+            .show(most);
+        let slot = Slot::Shard(login_id.shard());
+        let effect = Effect::Repeatable;
+        let mut reply = self.run(slot, &scripts::MEMBERS, args, effect).await?;
+        reply.text()?;
+        Ok((reply.moment()?, reply.ids()?))
+    }
+
+    async fn end_some(
+        &self,
+        which: &EndAll,
+        access: &Access,
+        moment: Timestamp,
+        ids: &[SessionId],
+    ) -> Result<Vec<SessionId>, StoreError> {
+        let except = which.except.as_ref().map_or(&[][..], |id| id.as_bytes());
+        let args = Args::new()
+            .bytes(&login_key(&which.login_id))
+            .show(&which.login_id)
+            .maybe(scope(&access.scope))
+            .show(&access.service_id)
+            .text(reason_text(which.reason))
+            .bytes(except)
+            .maybe(which.device.as_ref())
+            .show(moment.millis())
+            .sessions(self, ids);
+        let slot = Slot::Shard(which.login_id.shard());
+        let mut reply = self
+            .run_replicated(slot, &scripts::END_MANY, args, Effect::Repeatable)
+            .await?;
+        match reply.text()?.as_str() {
+            "done" => {
+                reply.moment()?;
+                reply.packed_ids()
+            }
+            word => Err(reply.unexpected(SESSION, word)),
+        }
+    }
+}

@@ -1,0 +1,102 @@
+//! Events as entries of a stream: one field for each fact.
+//!
+//! | field | |
+//! | --- | --- |
+//! | `t` `a` `o` | kind (`c` `w` `e` `s`) · when · the service that opened the session, or that was changed |
+//! | `s` `l` | session id, login id |
+//! | `d` | device of a session that was opened |
+//! | `v` `n` `w` `b` | version, attribute names, field names (a line each) of a change, by whom |
+//! | `r` `b` | reason of an ending, by whom |
+//! | `k` `b` | what happened to a service, by whom |
+
+use std::collections::HashMap;
+
+use super::fields::reason_of;
+use super::record::Fields;
+use crate::model::Timestamp;
+use crate::model::attribute::AttributeName;
+use crate::model::event::{Change, Fact, ServiceChange};
+use crate::model::id::{LoginId, ServiceId, SessionId};
+use crate::model::session::Device;
+
+/// Reads an entry; `None` if it is none of ours.
+pub(super) fn decode(fields: Fields) -> Option<Fact> {
+    let entry = Entry(fields.into_iter().collect());
+    Some(Fact {
+        at: Timestamp::from_millis(entry.text("a")?.parse().ok()?),
+        session_id: match entry.0.get(b"s".as_slice()) {
+            Some(id) => Some(SessionId::from_bytes(id.as_slice().try_into().ok()?)),
+            None => None,
+        },
+        login_id: match entry.text("l") {
+            Some(login_id) => Some(LoginId::parse(login_id).ok()?),
+            None => None,
+        },
+        service_id: ServiceId::parse(entry.text("o")?).ok()?,
+        change: entry.change()?,
+    })
+}
+
+struct Entry(HashMap<Vec<u8>, Vec<u8>>);
+
+impl Entry {
+    fn text(&self, name: &str) -> Option<&str> {
+        std::str::from_utf8(self.0.get(name.as_bytes())?).ok()
+    }
+
+    fn lines(&self, name: &str) -> Option<impl Iterator<Item = &str>> {
+        Some(self.text(name)?.lines())
+    }
+
+    fn by(&self) -> Option<ServiceId> {
+        ServiceId::parse(self.text("b")?).ok()
+    }
+
+    fn change(&self) -> Option<Change> {
+        Some(match self.text("t")? {
+            "c" => Change::SessionCreated {
+                device: match self.text("d") {
+                    Some(device) => Some(Device::parse(device).ok()?),
+                    None => None,
+                },
+            },
+            "w" => Change::SessionChanged {
+                version: self.text("v")?.parse().ok()?,
+                attributes: self
+                    .lines("n")?
+                    .map(|name| AttributeName::parse(name).ok())
+                    .collect::<Option<_>>()?,
+                fields: self.lines("w")?.map(ToOwned::to_owned).collect(),
+                by: self.by()?,
+            },
+            "e" => Change::SessionEnded {
+                reason: reason_of(self.text("r")?)?,
+                by: self.by(),
+            },
+            "s" => Change::ServiceChanged {
+                change: service_change_of(self.text("k")?)?,
+                by: self.by()?,
+            },
+            _ => return None,
+        })
+    }
+}
+
+pub(super) fn service_change_text(change: ServiceChange) -> &'static str {
+    match change {
+        ServiceChange::Registered => "registered",
+        ServiceChange::Updated => "updated",
+        ServiceChange::SecretRotated => "secret_rotated",
+        ServiceChange::Removed => "removed",
+    }
+}
+
+fn service_change_of(text: &str) -> Option<ServiceChange> {
+    Some(match text {
+        "registered" => ServiceChange::Registered,
+        "updated" => ServiceChange::Updated,
+        "secret_rotated" => ServiceChange::SecretRotated,
+        "removed" => ServiceChange::Removed,
+        _ => return None,
+    })
+}

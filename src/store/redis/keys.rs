@@ -1,0 +1,103 @@
+//! The names of keys. All keys of one login share the hash tag of its shard; ids and hashes stand in them as bytes.
+//!
+//! | key | type | |
+//! | --- | --- | --- |
+//! | `sgw:{7f}:s:<session id>` | hash | a record, live or ended |
+//! | `sgw:{7f}:l:<hash of login id>` | zset | the ids of a login's sessions |
+//! | `sgw:{7f}:i` · `sgw:{7f}:x` | zset | all ids · ids by the moment at which to look whether they are over |
+//! | `sgw:{7f}:e` | stream | events |
+//! | `sgw:{7f}:k:<mark>` | hash | what an operation with this mark did |
+//! | `sgw:t:<hash of token>` | string | where the token of a caller leads |
+//! | `sgw:k:<claim>` | hash | the claim of an idempotency key |
+//! | `sgw:{services}:r` · `sgw:{services}:e` | hash · stream | services · their events |
+//!
+//! Everything but the services has a TTL from the moment it exists: records and indexes outlive the greatest age of a
+//! session by the grace of the sweep, streams the last event by twice the time that events are kept. No TTL decides
+//! anything: moments in the records do.
+
+use super::link::Slot;
+use crate::model::id::{LoginId, SessionId};
+use crate::model::token::CredentialHash;
+
+/// The tag of all that is about services.
+pub(super) const SERVICES: Slot = Slot::Of("services");
+
+/// Makes keys that start alike.
+#[derive(Debug)]
+pub(super) struct Keys {
+    prefix: String,
+}
+
+/// The slot of a session, which its id tells.
+pub(super) fn slot_of(session_id: SessionId) -> Slot {
+    let [.., shard] = *session_id.as_bytes();
+    Slot::Shard(shard)
+}
+
+/// The part of a login's digest that its key has; records are compared with the whole login id.
+pub(super) fn login_key(login_id: &LoginId) -> Vec<u8> {
+    login_id.digest().into_iter().take(16).collect()
+}
+
+impl Keys {
+    pub(super) fn new(prefix: &str) -> Self {
+        Self {
+            prefix: prefix.to_owned(),
+        }
+    }
+
+    /// The key of this name under the tag of a slot.
+    fn tagged(&self, slot: Slot, name: &str) -> Vec<u8> {
+        let prefix = &self.prefix;
+        let key = match slot {
+            Slot::Shard(shard) => format!("{prefix}:{{{shard:02x}}}:{name}"),
+            Slot::Of(tag) => format!("{prefix}:{{{tag}}}:{name}"),
+            Slot::Hash(_) => format!("{prefix}:{name}"),
+        };
+        key.into_bytes()
+    }
+
+    /// The keys that every script on a hash tag takes.
+    pub(super) fn indexes(&self, slot: Slot) -> Vec<Vec<u8>> {
+        ["i", "x", "e"].map(|name| self.tagged(slot, name)).to_vec()
+    }
+
+    pub(super) fn ids(&self, slot: Slot) -> Vec<u8> {
+        self.tagged(slot, "i")
+    }
+
+    pub(super) fn services(&self) -> Vec<u8> {
+        self.tagged(SERVICES, "r")
+    }
+
+    pub(super) fn record(&self, session_id: SessionId) -> Vec<u8> {
+        let mut key = self.tagged(slot_of(session_id), "s:");
+        key.extend(session_id.as_bytes());
+        key
+    }
+
+    pub(super) fn login(&self, login_id: &LoginId) -> Vec<u8> {
+        let mut key = self.tagged(Slot::Shard(login_id.shard()), "l:");
+        key.extend(login_key(login_id));
+        key
+    }
+
+    pub(super) fn token(&self, hash: &CredentialHash) -> Vec<u8> {
+        self.hashed("t:", hash.as_bytes())
+    }
+
+    pub(super) fn claim(&self, claim: &[u8; 32]) -> Vec<u8> {
+        self.hashed("k:", claim)
+    }
+
+    /// Where readiness writes.
+    pub(super) fn check(&self) -> Vec<u8> {
+        self.hashed("check", &[])
+    }
+
+    fn hashed(&self, name: &str, hash: &[u8]) -> Vec<u8> {
+        let mut key = format!("{}:{name}", self.prefix).into_bytes();
+        key.extend(hash);
+        key
+    }
+}

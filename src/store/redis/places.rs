@@ -1,0 +1,170 @@
+//! Places in the feed: one in the stream of each shard and one in that of the services.
+
+use std::fmt;
+use std::str::FromStr;
+
+use super::keys::SERVICES;
+use super::link::Slot;
+use crate::model::event::EventId;
+use crate::model::page::Cursor;
+
+/// The streams of the feed: one a shard, and that of the services.
+pub(super) const STREAMS: usize = 257;
+/// Starts the cursors of the feed.
+const CURSOR: u8 = b'e';
+/// How event ids name the stream of the services.
+const SERVICES_NAME: &str = "services";
+
+/// The slot of a stream.
+pub(super) fn slot(stream: usize) -> Slot {
+    u8::try_from(stream).map_or(SERVICES, Slot::Shard)
+}
+
+/// The id of an entry in a stream: a moment in ms and a number. Zero is before all.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Default)]
+pub(super) struct Place {
+    pub(super) millis: u64,
+    pub(super) number: u64,
+}
+
+impl fmt::Display for Place {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}-{}", self.millis, self.number)
+    }
+}
+
+/// A text that is no place.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct NoPlace;
+
+impl FromStr for Place {
+    type Err = NoPlace;
+
+    fn from_str(text: &str) -> Result<Self, NoPlace> {
+        let (millis, number) = text.split_once('-').ok_or(NoPlace)?;
+        let place = Self {
+            millis: millis.parse().map_err(|_error| NoPlace)?,
+            number: number.parse().map_err(|_error| NoPlace)?,
+        };
+        // One place has one text.
+        (place.to_string() == text).then_some(place).ok_or(NoPlace)
+    }
+}
+
+/// The name of an event: its stream and its place there.
+pub(super) fn event_id(stream: usize, place: Place) -> Option<EventId> {
+    let text = match u8::try_from(stream) {
+        Ok(shard) => format!("{shard:02x}-{place}"),
+        Err(_beyond_the_shards) => format!("{SERVICES_NAME}-{place}"),
+    };
+    EventId::parse(&text).ok()
+}
+
+/// The stream and place that an event's name tells.
+pub(super) fn place_of(id: &EventId) -> Option<(usize, Place)> {
+    let (stream, place) = id.as_str().split_once('-')?;
+    let stream = if stream == SERVICES_NAME {
+        STREAMS - 1
+    } else {
+        let shard = u8::from_str_radix(stream, 16).ok()?;
+        (stream == format!("{shard:02x}")).then_some(usize::from(shard))?
+    };
+    Some((stream, place.parse().ok()?))
+}
+
+/// A cursor for a place in each stream: moments count from the earliest, in numbers of few bytes.
+pub(super) fn encode(places: &[Place]) -> Cursor {
+    let moments = places.iter().map(|place| place.millis);
+    let earliest = moments.filter(|millis| *millis > 0).min().unwrap_or(1);
+    let mut bytes = vec![CURSOR];
+    bytes.extend(earliest.to_be_bytes());
+    for place in places {
+        let since = (place.millis + 1).saturating_sub(earliest);
+        put(&mut bytes, since);
+        put(&mut bytes, place.number);
+    }
+    Cursor::new(bytes)
+}
+
+/// The places of a cursor that [`encode`] made.
+pub(super) fn decode(cursor: &Cursor) -> Option<Vec<Place>> {
+    let rest = cursor.place().strip_prefix(&[CURSOR])?;
+    let (earliest, mut rest) = rest.split_first_chunk::<8>()?;
+    let earliest = u64::from_be_bytes(*earliest);
+    let mut places = Vec::with_capacity(STREAMS);
+    for _stream in 0..STREAMS {
+        let (since, number) = (take(&mut rest)?, take(&mut rest)?);
+        let millis = match since {
+            0 => 0,
+            since => earliest.checked_add(since)?.checked_sub(1)?,
+        };
+        places.push(Place { millis, number });
+    }
+    rest.is_empty().then_some(places)
+}
+
+/// Seven bits a byte, the lowest first; the highest bit says that more follow.
+fn put(bytes: &mut Vec<u8>, number: u64) {
+    let mut rest = number;
+    loop {
+        let [low, ..] = rest.to_le_bytes();
+        rest >>= 7;
+        if rest == 0 {
+            bytes.push(low & 0x7f);
+            return;
+        }
+        bytes.push(low | 0x80);
+    }
+}
+
+fn take(bytes: &mut &[u8]) -> Option<u64> {
+    let mut number = 0_u64;
+    for shift in (0..64).step_by(7) {
+        let (byte, rest) = bytes.split_first()?;
+        *bytes = rest;
+        number |= u64::from(byte & 0x7f).checked_shl(shift)?;
+        if byte & 0x80 == 0 {
+            return Some(number);
+        }
+    }
+    None
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_cursor_keeps_every_place() {
+        let mut places = vec![Place::default(); STREAMS];
+        places[3] = Place {
+            millis: 1_800_000_000_000,
+            number: 7,
+        };
+        places[256] = Place {
+            millis: 1_800_604_800_000,
+            number: 300,
+        };
+        let cursor = encode(&places);
+        assert_eq!(decode(&cursor), Some(places));
+        assert!(cursor.encode().len() < 8_192);
+        assert_eq!(decode(&Cursor::new(b"e12345678".to_vec())), None);
+        let empty = vec![Place::default(); STREAMS];
+        assert_eq!(decode(&encode(&empty)), Some(empty));
+    }
+
+    #[test]
+    fn an_event_tells_its_place() {
+        let place = Place {
+            millis: 1_800_000_000_000,
+            number: 2,
+        };
+        for stream in [0, 255, 256] {
+            let id = event_id(stream, place).unwrap();
+            assert_eq!(place_of(&id), Some((stream, place)));
+        }
+        for text in ["never", "ffffffffffffffff", "7f-01-0", "7F-1-0", "100-1-0"] {
+            assert_eq!(place_of(&EventId::parse(text).unwrap()), None, "{text}");
+        }
+    }
+}

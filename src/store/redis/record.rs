@@ -1,0 +1,205 @@
+//! How a session is stored: one hash, its fields named by single letters, every value as text or plain bytes.
+//!
+//! | field | live | ended |
+//! | --- | --- | --- |
+//! | `f` `d` | format · session id, 16 bytes | the same |
+//! | `o` `l` `t` `c` | service that opened it · login id · SHA-256 of the token · `1` if a caller brought it | the same |
+//! | `k` `v` `s` | key of its login · version · state | |
+//! | `b` `u` `i` `m` `p` | opened, last used, idle expiry, absolute expiry in ms · idle timeout in ms | |
+//! | `n` `z` `a:…` | number of attributes · their bytes · each as JSON | |
+//! | `D` `I` `C` `A` `P` `U…` `S` `T` | device, its id, connection, address, port, user agent, server, counters | |
+//! | `r` `e` `y` `q` | | reason · when · by whom · told until |
+//!
+//! A hash is small only while each value has at most 64 bytes, so a user agent is cut into `U0`, `U1` and so on.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use crate::model::Timestamp;
+use crate::model::attribute::{AttributeName, AttributeValue, Attributes};
+use crate::model::id::{LoginId, ServiceId, SessionId};
+use crate::model::record::SessionRecord;
+use crate::model::session::{
+    ConnectionId, Device, DeviceId, Ended, ServerAddr, Session, StoredToken, TokenOrigin,
+    Tombstone, UserAgent,
+};
+use crate::model::token::CredentialHash;
+use crate::store::StoreError;
+
+use super::fields::{ATTRIBUTE, PIECES, piece_name, reason_of, state_of, stats_of};
+use super::reply::newer;
+
+/// The format of records.
+const FORMAT: &str = "1";
+/// What error messages call a record.
+pub(super) const SESSION: &str = "session";
+
+/// Fields with their values, as Redis has them.
+pub(super) type Fields = Vec<(Vec<u8>, Vec<u8>)>;
+
+/// What stands under the key of a session.
+#[derive(Debug)]
+pub(super) enum Stored {
+    /// A session; it may be over.
+    Live(Box<SessionRecord>),
+    /// A tombstone, and until when it is told of.
+    Ended(Box<Tombstone>, Timestamp),
+    /// Nothing, or nothing that this version would have written.
+    Nothing,
+}
+
+/// Reads what stands under the key of a session. What cannot be one is nothing, with a warning.
+pub(super) fn decode(session_id: SessionId, fields: Fields) -> Result<Stored, StoreError> {
+    if fields.is_empty() {
+        return Ok(Stored::Nothing);
+    }
+    let record = Record::new(fields);
+    if let Some(format) = record.text("f").filter(|format| *format != FORMAT)
+        && format.parse::<u64>().is_ok()
+    {
+        return Err(newer(SESSION, format));
+    }
+    let stored = if record.text("r").is_some() {
+        record.tombstone(session_id)
+    } else {
+        record.live(session_id)
+    };
+    Ok(stored.unwrap_or_else(|| {
+        tracing::warn!(session.id = %session_id, "a stored session cannot be read and counts as unknown");
+        Stored::Nothing
+    }))
+}
+
+/// A field that holds what this version would not have written.
+struct Foreign;
+
+struct Record {
+    fields: BTreeMap<Vec<u8>, Vec<u8>>,
+}
+
+impl Record {
+    fn new(fields: Fields) -> Self {
+        Self {
+            fields: fields.into_iter().collect(),
+        }
+    }
+
+    fn bytes(&self, name: &str) -> Option<&[u8]> {
+        self.fields.get(name.as_bytes()).map(Vec::as_slice)
+    }
+
+    fn text(&self, name: &str) -> Option<&str> {
+        std::str::from_utf8(self.bytes(name)?).ok()
+    }
+
+    fn number<T: std::str::FromStr>(&self, name: &str) -> Option<T> {
+        self.text(name)?.parse().ok()
+    }
+
+    fn moment(&self, name: &str) -> Option<Timestamp> {
+        self.number(name).map(Timestamp::from_millis)
+    }
+
+    /// A field that may be absent, but not wrong.
+    fn maybe<T, E>(
+        &self,
+        name: &str,
+        parse: impl Fn(&str) -> Result<T, E>,
+    ) -> Result<Option<T>, Foreign> {
+        let Some(bytes) = self.bytes(name) else {
+            return Ok(None);
+        };
+        let text = std::str::from_utf8(bytes).or(Err(Foreign))?;
+        parse(text).map(Some).or(Err(Foreign))
+    }
+
+    fn is_of(&self, session_id: SessionId) -> bool {
+        self.text("f") == Some(FORMAT) && self.bytes("d") == Some(session_id.as_bytes())
+    }
+
+    fn token(&self) -> Option<StoredToken> {
+        Some(StoredToken {
+            hash: CredentialHash::from_digest(self.bytes("t")?.try_into().ok()?),
+            origin: match self.bytes("c") {
+                None => TokenOrigin::Gateway,
+                Some(_) => TokenOrigin::Caller,
+            },
+        })
+    }
+
+    fn tombstone(&self, session_id: SessionId) -> Option<Stored> {
+        let tombstone = Tombstone {
+            session_id,
+            login_id: LoginId::parse(self.text("l")?).ok()?,
+            service_id: ServiceId::parse(self.text("o")?).ok()?,
+            ended: Ended {
+                reason: reason_of(self.text("r")?)?,
+                at: self.moment("e")?,
+                by: self.maybe("y", ServiceId::parse).ok()?,
+            },
+            token: self.token()?,
+        };
+        let until = self.moment("q")?;
+        self.is_of(session_id)
+            .then(|| Stored::Ended(Box::new(tombstone), until))
+    }
+
+    fn live(&self, session_id: SessionId) -> Option<Stored> {
+        let record = SessionRecord {
+            session: self.session(session_id)?,
+            idle_timeout: Duration::from_millis(self.number("p")?),
+            token: self.token()?,
+        };
+        self.is_of(session_id)
+            .then(|| Stored::Live(Box::new(record)))
+    }
+
+    fn session(&self, session_id: SessionId) -> Option<Session> {
+        let idle_expires_at = self.moment("i")?;
+        Some(Session {
+            session_id,
+            login_id: LoginId::parse(self.text("l")?).ok()?,
+            service_id: ServiceId::parse(self.text("o")?).ok()?,
+            device: self.maybe("D", Device::parse).ok()?,
+            device_id: self.maybe("I", DeviceId::parse).ok()?,
+            state: state_of(self.text("s")?)?,
+            connection_id: self.maybe("C", ConnectionId::parse).ok()?,
+            client_ip: self.maybe("A", str::parse).ok()?,
+            client_port: self.maybe("P", str::parse).ok()?,
+            user_agent: self.user_agent().ok()?,
+            server_addr: self.maybe("S", ServerAddr::parse).ok()?,
+            attributes: self.attributes()?,
+            stats: self.maybe("T", |text| stats_of(text).ok_or(())).ok()?,
+            version: self.number("v")?,
+            created_at: self.moment("b")?,
+            last_active_at: self.moment("u")?,
+            expires_at: idle_expires_at,
+            idle_expires_at,
+            max_expires_at: self.moment("m")?,
+        })
+    }
+
+    fn user_agent(&self) -> Result<Option<UserAgent>, Foreign> {
+        let pieces = (0..PIECES).map_while(|number| self.bytes(&piece_name(number)));
+        let bytes = pieces.collect::<Vec<_>>().concat();
+        if bytes.is_empty() {
+            return Ok(None);
+        }
+        let text = std::str::from_utf8(&bytes).or(Err(Foreign))?;
+        UserAgent::parse(text).map(Some).or(Err(Foreign))
+    }
+
+    fn attributes(&self) -> Option<Attributes> {
+        let fields = self.fields.iter();
+        let attributes = fields.filter_map(|(field, value)| {
+            let name = field.strip_prefix(ATTRIBUTE)?;
+            Some(attribute(name, value))
+        });
+        attributes.collect()
+    }
+}
+
+fn attribute(name: &[u8], value: &[u8]) -> Option<(AttributeName, AttributeValue)> {
+    let name = AttributeName::parse(std::str::from_utf8(name).ok()?).ok()?;
+    Some((name, AttributeValue::parse(value).ok()?))
+}

@@ -1,0 +1,272 @@
+//! Calls of scripts and what they answer: a word first, then values in an order that both sides know.
+
+use std::fmt::Display;
+use std::vec::IntoIter;
+
+use deadpool_redis::redis::{Cmd, Value};
+use thiserror::Error;
+
+use super::Inner;
+use super::link::{Effect, Script, Slot};
+use super::record::Fields;
+use crate::model::Timestamp;
+use crate::model::id::SessionId;
+use crate::store::StoreError;
+
+/// The arguments of a script.
+#[derive(Debug, Default)]
+pub(super) struct Args(Vec<Vec<u8>>);
+
+impl Args {
+    pub(super) fn new() -> Self {
+        Self::default()
+    }
+
+    pub(super) fn bytes(mut self, bytes: &[u8]) -> Self {
+        self.0.push(bytes.to_vec());
+        self
+    }
+
+    pub(super) fn text(self, text: &str) -> Self {
+        self.bytes(text.as_bytes())
+    }
+
+    pub(super) fn show(self, value: impl Display) -> Self {
+        self.text(&value.to_string())
+    }
+
+    /// Nothing is the empty text.
+    pub(super) fn maybe(self, value: Option<impl Display>) -> Self {
+        match value {
+            Some(value) => self.show(value),
+            None => self.bytes(b""),
+        }
+    }
+
+    pub(super) fn flag(self, flag: bool) -> Self {
+        self.text(if flag { "1" } else { "0" })
+    }
+
+    pub(super) fn millis(self, duration: std::time::Duration) -> Self {
+        self.show(duration.as_millis())
+    }
+
+    pub(super) fn all(mut self, more: impl IntoIterator<Item = Vec<u8>>) -> Self {
+        self.0.extend(more);
+        self
+    }
+
+    /// Sessions, each with the use of it that is still to be written.
+    pub(super) fn sessions(self, inner: &Inner, ids: &[SessionId]) -> Self {
+        let counted = self.show(ids.len());
+        ids.iter().fold(counted, |args, id| {
+            args.bytes(id.as_bytes()).maybe(inner.used(*id))
+        })
+    }
+}
+
+/// What is wrong with an answer.
+#[derive(Debug, Error)]
+#[error("Redis answered something else than was asked")]
+struct OddAnswer;
+
+fn odd() -> StoreError {
+    StoreError::Unavailable(Box::new(OddAnswer))
+}
+
+/// The answer of a script, read from front to back.
+#[derive(Debug)]
+pub(super) struct Reply(IntoIter<Value>);
+
+impl Reply {
+    pub(super) fn new(value: Value) -> Result<Self, StoreError> {
+        if let Value::Array(values) = value {
+            Ok(Self(values.into_iter()))
+        } else {
+            Err(odd())
+        }
+    }
+
+    pub(super) fn bytes(&mut self) -> Result<Vec<u8>, StoreError> {
+        bytes(self.0.next().ok_or_else(odd)?)
+    }
+
+    pub(super) fn optional_bytes(&mut self) -> Result<Option<Vec<u8>>, StoreError> {
+        optional_bytes(self.0.next().ok_or_else(odd)?)
+    }
+
+    pub(super) fn text(&mut self) -> Result<String, StoreError> {
+        String::from_utf8(self.bytes()?).map_err(|_not_text| odd())
+    }
+
+    pub(super) fn number(&mut self) -> Result<i64, StoreError> {
+        match self.0.next() {
+            Some(Value::Int(number)) => Ok(number),
+            Some(value) => {
+                let text = String::from_utf8(bytes(value)?).map_err(|_not_text| odd())?;
+                text.parse().map_err(|_not_a_number| odd())
+            }
+            None => Err(odd()),
+        }
+    }
+
+    pub(super) fn moment(&mut self) -> Result<Timestamp, StoreError> {
+        self.number().map(Timestamp::from_millis)
+    }
+
+    pub(super) fn list(&mut self) -> Result<Self, StoreError> {
+        Self::new(self.0.next().ok_or_else(odd)?)
+    }
+
+    pub(super) fn fields(&mut self) -> Result<Fields, StoreError> {
+        fields(self.0.next().ok_or_else(odd)?)
+    }
+
+    /// Session ids in one text of bytes.
+    pub(super) fn packed_ids(&mut self) -> Result<Vec<SessionId>, StoreError> {
+        let bytes = self.bytes()?;
+        let (ids, rest) = bytes.as_chunks::<16>();
+        if rest.is_empty() {
+            Ok(ids.iter().copied().map(SessionId::from_bytes).collect())
+        } else {
+            Err(odd())
+        }
+    }
+
+    pub(super) fn ids(&mut self) -> Result<Vec<SessionId>, StoreError> {
+        ids(self.0.next().ok_or_else(odd)?)
+    }
+
+    pub(super) fn is_empty(&self) -> bool {
+        self.0.as_slice().is_empty()
+    }
+
+    /// A word that is none of those the caller knows.
+    pub(super) fn unexpected(mut self, record: &'static str, word: &str) -> StoreError {
+        match self.text() {
+            Ok(format) if word == "newer" => newer(record, &format),
+            Ok(_) | Err(_) => odd(),
+        }
+    }
+}
+
+/// The error about a record of a newer format.
+pub(super) fn newer(record: &'static str, format: &str) -> StoreError {
+    StoreError::NewerFormat {
+        record,
+        format: format.parse().unwrap_or(u8::MAX),
+    }
+}
+
+fn bytes(value: Value) -> Result<Vec<u8>, StoreError> {
+    if let Value::BulkString(bytes) = value {
+        Ok(bytes)
+    } else {
+        Err(odd())
+    }
+}
+
+/// Bytes, or none.
+pub(super) fn optional_bytes(value: Value) -> Result<Option<Vec<u8>>, StoreError> {
+    if value == Value::Nil {
+        Ok(None)
+    } else {
+        bytes(value).map(Some)
+    }
+}
+
+/// The fields of a hash.
+pub(super) fn fields(value: Value) -> Result<Fields, StoreError> {
+    let mut fields = Vec::new();
+    if let Value::Map(pairs) = value {
+        for (name, value) in pairs {
+            fields.push((bytes(name)?, bytes(value)?));
+        }
+        return Ok(fields);
+    }
+    let mut flat = Reply::new(value)?;
+    while !flat.is_empty() {
+        fields.push((flat.bytes()?, flat.bytes()?));
+    }
+    Ok(fields)
+}
+
+/// A list of session ids; what is none is left out.
+pub(super) fn ids(value: Value) -> Result<Vec<SessionId>, StoreError> {
+    let mut list = Reply::new(value)?;
+    let mut ids = Vec::new();
+    while !list.is_empty() {
+        if let Ok(id) = <[u8; 16]>::try_from(list.bytes()?) {
+            ids.push(SessionId::from_bytes(id));
+        }
+    }
+    Ok(ids)
+}
+
+impl Inner {
+    /// Runs a script on the hash tag of a slot.
+    pub(super) async fn run(
+        &self,
+        slot: Slot,
+        script: &Script,
+        args: Args,
+        effect: Effect,
+    ) -> Result<Reply, StoreError> {
+        let keys = self.keys.indexes(slot);
+        self.run_on(slot, script, keys, args, effect).await
+    }
+
+    /// The same for what a failover must not take back: waits for replicas if the settings ask for them.
+    pub(super) async fn run_replicated(
+        &self,
+        slot: Slot,
+        script: &Script,
+        args: Args,
+        effect: Effect,
+    ) -> Result<Reply, StoreError> {
+        let (keys, args) = (self.keys.indexes(slot), self.with_settings(args));
+        let answer = self
+            .link
+            .replicated_script(slot, script, &keys, &args.0, effect);
+        Reply::new(answer.await?)
+    }
+
+    /// The same with more keys.
+    pub(super) async fn run_on(
+        &self,
+        slot: Slot,
+        script: &Script,
+        keys: Vec<Vec<u8>>,
+        args: Args,
+        effect: Effect,
+    ) -> Result<Reply, StoreError> {
+        let args = self.with_settings(args);
+        self.run_bare(slot, script, keys, args, effect).await
+    }
+
+    /// What every script on a hash tag takes first.
+    fn with_settings(&self, args: Args) -> Args {
+        Args::new()
+            .maybe(self.test_moment().map(Timestamp::millis))
+            .millis(self.settings.tombstone_retention)
+            .millis(self.settings.event_retention)
+            .all(args.0)
+    }
+
+    /// Runs a script that takes nothing for granted.
+    pub(super) async fn run_bare(
+        &self,
+        slot: Slot,
+        script: &Script,
+        keys: Vec<Vec<u8>>,
+        args: Args,
+        effect: Effect,
+    ) -> Result<Reply, StoreError> {
+        let answer = self.link.script(slot, script, &keys, &args.0, effect);
+        Reply::new(answer.await?)
+    }
+
+    pub(super) async fn command(&self, slot: Slot, command: &Cmd) -> Result<Value, StoreError> {
+        self.link.command(slot, command).await
+    }
+}

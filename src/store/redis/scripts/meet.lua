@@ -1,0 +1,11 @@
+-- Judges one session by the server's own clock, and counts a use of it if asked to.
+local id, used, hash, touches = arg(), tonumber(arg()), arg(), arg() == '1'
+local r = meet(id, used)
+if hash ~= '' and r.t ~= hash then return {'unknown'} end
+local against = refusal(r, '')
+if against then return against end
+if touches then
+  touch(r, now)
+  redis.call('HSET', r.key, 'u', r.u, 'i', r.i)
+end
+return {'done', now, whole(r)}

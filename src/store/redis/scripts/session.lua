@@ -1,0 +1,110 @@
+-- Records: one hash a session, live or ended; `record.rs` has the fields.
+local NAMES = {'f', 'd', 'o', 't', 'c', 'l', 'k', 'r', 'q', 'v', 's', 'b', 'u', 'i', 'm', 'p', 'n', 'z', 'D'}
+local TEXTS = {'s', 'o', 't', 'l', 'k'}
+local NUMBERS = {'v', 'b', 'u', 'i', 'm', 'p', 'n', 'z'}
+
+local function kind_of(r)
+  if not r.f then return redis.call('EXISTS', r.key) == 1 and 'foreign' or 'none' end
+  if r.f ~= FORMAT then return tonumber(r.f) and 'newer' or 'foreign' end
+  if r.d ~= r.id then return 'foreign' end
+  if r.r then
+    r.q = tonumber(r.q)
+    return r.q and r.o and r.t and r.l and 'ended' or 'foreign'
+  end
+  for _, name in ipairs(TEXTS) do
+    if not r[name] then return 'foreign' end
+  end
+  for _, name in ipairs(NUMBERS) do
+    r[name] = tonumber(r[name])
+    if not r[name] then return 'foreign' end
+  end
+  return 'live'
+end
+
+local function load(id)
+  local r = {id = id, key = tag .. 's:' .. id}
+  local got = redis.pcall('HMGET', r.key, unpack(NAMES))
+  for at, name in ipairs(NAMES) do r[name] = got[at] end
+  r.kind = got.err and 'foreign' or kind_of(r)
+  return r
+end
+
+local function whole(r)
+  return redis.call('HGETALL', r.key)
+end
+
+local function touch(r, at)
+  r.u = math.max(r.u, at)
+  r.i = math.min(math.max(r.i, at + r.p), r.m)
+end
+
+-- Adds a use that is known and not yet written; one after the expiry comes too late.
+local function count_use(r, at)
+  local counts = at and at > r.u and at < r.i
+  if counts then touch(r, at) end
+  return counts
+end
+
+local function unlink(id, login_key)
+  if login_key then redis.call('ZREM', tag .. 'l:' .. login_key, id) end
+  redis.call('ZREM', ids, id)
+  redis.call('ZREM', expiries, id)
+end
+
+-- The one place where records become tombstones, with the one event of it.
+local function finish(r, reason, at, by)
+  unlink(r.id, r.k)
+  redis.call('DEL', r.key)
+  r.kind, r.q = 'ended', at + tombstone_kept
+  if r.q > now then
+    local fields = {'f', FORMAT, 'd', r.id, 'o', r.o, 't', r.t, 'l', r.l, 'r', reason, 'e', at, 'q', r.q}
+    for name, value in pairs({c = r.c or nil, y = by}) do
+      fields[#fields + 1] = name
+      fields[#fields + 1] = value
+    end
+    redis.call('HSET', r.key, unpack(fields))
+    redis.call('PEXPIRE', r.key, r.q - now)
+  end
+  emit('e', at, r, by and {'r', reason, 'b', by} or {'r', reason})
+end
+
+local function expire(r)
+  finish(r, r.m <= r.i and 'max_age' or 'idle_timeout', r.i, nil)
+end
+
+-- A session as it is now: live, ended, newer, or nothing to be told of (none, foreign, over).
+-- If it has expired and nobody has met it yet, it ends here.
+local function meet(id, used)
+  local r = load(id)
+  if r.kind == 'live' then
+    count_use(r, used)
+    if now >= r.i then expire(r) end
+  end
+  if r.kind == 'ended' and now >= r.q then r.kind = 'over' end
+  return r
+end
+
+-- The answer about a session that is not live, or out of sight.
+local function refusal(r, scope)
+  local seen = scope == '' or r.o == scope
+  if r.kind == 'newer' then return {'newer', r.f} end
+  if r.kind == 'ended' and seen then return {'ended', now, whole(r)} end
+  if r.kind ~= 'live' or not seen then return {'unknown'} end
+end
+
+local function remember(mark, fields)
+  if mark == '' then return end
+  local key = tag .. 'k:' .. mark
+  redis.call('DEL', key)
+  redis.call('HSET', key, 'q', now + MARK_KEPT, unpack(fields))
+  redis.call('PEXPIRE', key, MARK_KEPT)
+end
+
+-- What the first operation with this mark did.
+local function repeated(mark, scope, used)
+  if mark == '' then return end
+  local kept = redis.call('HMGET', tag .. 'k:' .. mark, 'q', 'd', 'i', 'n', 'w', 'e')
+  if not kept[1] or now >= tonumber(kept[1]) then return end
+  local r = meet(kept[2], used)
+  return refusal(r, scope) or {'again', now, whole(r), kept[3] or '0', kept[4] or '', kept[5] or '', kept[6] or ''}
+end

@@ -1,0 +1,42 @@
+-- What all scripts on one hash tag share. Whatever can fail comes before the first write: an error rolls nothing back.
+-- KEYS: 1 ids, 2 expiries, 3 events; all other keys are made under the same tag.
+-- ARGV: 1 see clock, 2 and 3 how long tombstones and events are kept, in ms; arg() reads the rest one by one.
+local FORMAT = '1'
+local MARK_KEPT = 24 * 60 * 60 * 1000
+local ids, expiries, events = KEYS[1], KEYS[2], KEYS[3]
+local tombstone_kept, events_kept = tonumber(ARGV[2]), tonumber(ARGV[3])
+local tag = string.sub(ids, 1, -2)
+
+local taken = 3
+local function arg()
+  taken = taken + 1
+  return ARGV[taken]
+end
+
+redis.call('ZCARD', ids)
+redis.call('ZCARD', expiries)
+-- Time never goes back behind the last event, so that its successor can always be appended.
+local newest = redis.call('XREVRANGE', events, '+', '-', 'COUNT', 1)[1]
+if newest then now = math.max(now, tonumber(string.match(newest[1], '^%d+'))) end
+
+-- The newest event that was kept long enough. Trimming stops before it: it tells what is gone.
+local function newest_over()
+  return redis.call('XREVRANGE', events, math.max(0, now - events_kept), '-', 'COUNT', 1)[1]
+end
+
+local function emit(kind, at, r, more)
+  local entry = {events}
+  local over = newest_over()
+  if over then
+    for _, part in ipairs({'MINID', '~', over[1]}) do entry[#entry + 1] = part end
+  end
+  for _, part in ipairs({string.format('%.0f-*', now), 't', kind, 'a', at, 'o', r.o}) do
+    entry[#entry + 1] = part
+  end
+  if r.id then
+    for _, part in ipairs({'s', r.id, 'l', r.l}) do entry[#entry + 1] = part end
+  end
+  for _, part in ipairs(more) do entry[#entry + 1] = part end
+  redis.call('XADD', unpack(entry))
+  redis.call('PEXPIRE', events, 2 * events_kept)
+end

@@ -1,0 +1,264 @@
+//! Registered services: all in one hash. A write is computed from the record it read and made if that still stands.
+
+use std::time::Duration;
+
+use async_trait::async_trait;
+use deadpool_redis::redis;
+
+use super::keys::SERVICES;
+use super::link::Effect;
+use super::reply::{Args, Reply, newer, optional_bytes};
+use super::{Inner, RedisStore, scripts};
+use crate::model::Timestamp;
+use crate::model::event::ServiceChange;
+use crate::model::id::ServiceId;
+use crate::model::page::{Cursor, Page, PageLimit};
+use crate::model::service::{PreviousSecret, Service, ServiceRecord, ServiceUpdate};
+use crate::model::token::CredentialHash;
+use crate::store::{NewService, OpError, Refusal, ServiceStore, StoreError};
+
+use super::events::service_change_text;
+
+/// The format of service records: this byte, then postcard.
+const FORMAT: u8 = 1;
+/// What error messages call a record.
+const SERVICE: &str = "service";
+/// Starts the cursors of service lists; the id of the last service follows.
+const CURSOR: u8 = b'v';
+/// How often a write is computed again because somebody else wrote.
+const ATTEMPTS: usize = 100;
+
+/// A write, computed from the record there is.
+enum Write {
+    /// Nothing is to be written; this is the answer.
+    Not(Service),
+    /// This is to stand in its place.
+    Put(Box<ServiceRecord>, ServiceChange),
+    /// It is to go.
+    Remove(Service),
+}
+
+#[async_trait]
+impl ServiceStore for RedisStore {
+    async fn register(&self, new: NewService, by: &ServiceId) -> Result<Service, OpError> {
+        let service_id = new.service_id.clone();
+        let write = |held: Option<ServiceRecord>, now| match held {
+            Some(record) if new.mark.is_some() && record.secret == new.secret => {
+                Ok(Write::Not(record.service))
+            }
+            Some(_) => Err(Refusal::ServiceExists),
+            None => Ok(Write::Put(registered(&new, now), ServiceChange::Registered)),
+        };
+        self.inner.write_service(&service_id, by, write).await
+    }
+
+    async fn find_service(
+        &self,
+        service_id: &ServiceId,
+    ) -> Result<Option<ServiceRecord>, StoreError> {
+        let held = self.inner.held_service(service_id).await?;
+        held.map(|held| decode(&held)).transpose()
+    }
+
+    async fn list_services(
+        &self,
+        limit: PageLimit,
+        cursor: Option<&Cursor>,
+    ) -> Result<Page<Service>, OpError> {
+        let after = match cursor.map(Cursor::place) {
+            None => String::new(),
+            Some([CURSOR, id @ ..]) => place(id)?.as_str().to_owned(),
+            Some(_) => return Err(Refusal::CursorInvalid.into()),
+        };
+        Ok(self.inner.services_after(&after, limit.get()).await?)
+    }
+
+    async fn update_service(
+        &self,
+        service_id: &ServiceId,
+        update: ServiceUpdate,
+        by: &ServiceId,
+    ) -> Result<Service, OpError> {
+        let write = |held: Option<ServiceRecord>, now| {
+            let mut record = held.ok_or(Refusal::ServiceUnknown)?;
+            update.clone().apply(&mut record.service, now);
+            Ok(Write::Put(Box::new(record), ServiceChange::Updated))
+        };
+        self.inner.write_service(service_id, by, write).await
+    }
+
+    async fn rotate_secret(
+        &self,
+        service_id: &ServiceId,
+        secret: CredentialHash,
+        grace: Duration,
+        by: &ServiceId,
+    ) -> Result<Service, OpError> {
+        let write = |held: Option<ServiceRecord>, now| {
+            let record = held.ok_or(Refusal::ServiceUnknown)?;
+            if record.secret == secret {
+                return Ok(Write::Not(record.service));
+            }
+            let rotated = rotated(record, secret, grace, now);
+            Ok(Write::Put(rotated, ServiceChange::SecretRotated))
+        };
+        self.inner.write_service(service_id, by, write).await
+    }
+
+    async fn remove_service(&self, service_id: &ServiceId, by: &ServiceId) -> Result<(), OpError> {
+        let write = |held: Option<ServiceRecord>, _now| {
+            let record = held.ok_or(Refusal::ServiceUnknown)?;
+            Ok(Write::Remove(record.service))
+        };
+        self.inner.write_service(service_id, by, write).await?;
+        Ok(())
+    }
+}
+
+fn registered(new: &NewService, now: Timestamp) -> Box<ServiceRecord> {
+    Box::new(ServiceRecord {
+        service: Service {
+            service_id: new.service_id.clone(),
+            service_name: new.service_name.clone(),
+            permissions: new.permissions.clone(),
+            enabled: true,
+            created_at: now,
+            updated_at: now,
+        },
+        secret: new.secret,
+        previous_secret: None,
+    })
+}
+
+fn rotated(
+    record: ServiceRecord,
+    secret: CredentialHash,
+    grace: Duration,
+    now: Timestamp,
+) -> Box<ServiceRecord> {
+    Box::new(ServiceRecord {
+        service: Service {
+            updated_at: now,
+            ..record.service
+        },
+        secret,
+        previous_secret: Some(PreviousSecret {
+            hash: record.secret,
+            until: now.plus(grace),
+        }),
+    })
+}
+
+impl Inner {
+    async fn held_service(&self, service_id: &ServiceId) -> Result<Option<Vec<u8>>, StoreError> {
+        let mut read = redis::cmd("HGET");
+        read.arg(self.keys.services()).arg(service_id.as_str());
+        optional_bytes(self.command(SERVICES, &read).await?)
+    }
+
+    async fn write_service<F>(
+        &self,
+        service_id: &ServiceId,
+        by: &ServiceId,
+        write: F,
+    ) -> Result<Service, OpError>
+    where
+        F: Fn(Option<ServiceRecord>, Timestamp) -> Result<Write, Refusal> + Send + Sync,
+    {
+        for _attempt in 0..ATTEMPTS {
+            let held = self.held_service(service_id).await?;
+            let record = held.as_deref().map(decode).transpose()?;
+            let now = self.clock(SERVICES).now;
+            let (service, new, change) = match write(record, now)? {
+                Write::Not(service) => return Ok(service),
+                Write::Put(record, change) => {
+                    let bytes = encode(&record)?;
+                    (record.service, bytes, change)
+                }
+                Write::Remove(service) => (service, Vec::new(), ServiceChange::Removed),
+            };
+            let args = Args::new()
+                .show(service_id)
+                .bytes(held.as_deref().unwrap_or_default())
+                .bytes(&new)
+                .text(service_change_text(change))
+                .show(by)
+                .show(now.millis());
+            if self.put_service(args).await? {
+                return Ok(service);
+            }
+        }
+        Err(StoreError::Overloaded.into())
+    }
+
+    async fn put_service(&self, args: Args) -> Result<bool, StoreError> {
+        let mut keys = self.keys.indexes(SERVICES);
+        keys.push(self.keys.services());
+        let mut reply = self
+            .run_on(SERVICES, &scripts::SERVICE, keys, args, Effect::Once)
+            .await?;
+        Ok(reply.text()? == "done")
+    }
+
+    async fn services_after(&self, after: &str, most: usize) -> Result<Page<Service>, StoreError> {
+        let mut names = redis::cmd("HKEYS");
+        names.arg(self.keys.services());
+        let mut names = Reply::new(self.command(SERVICES, &names).await?)?;
+        let mut ids = Vec::new();
+        while !names.is_empty() {
+            ids.push(names.text()?);
+        }
+        ids.retain(|id| id.as_str() > after);
+        ids.sort_unstable();
+        let more = ids.len() > most;
+        ids.truncate(most);
+        let next = ids.last().filter(|_| more).map(|id| {
+            let mut place = vec![CURSOR];
+            place.extend(id.as_bytes());
+            Cursor::new(place)
+        });
+        let items = self.services_named(&ids).await?;
+        Ok(Page { items, next })
+    }
+
+    async fn services_named(&self, ids: &[String]) -> Result<Vec<Service>, StoreError> {
+        if ids.is_empty() {
+            return Ok(Vec::new());
+        }
+        let mut read = redis::cmd("HMGET");
+        read.arg(self.keys.services()).arg(ids);
+        let mut held = Reply::new(self.command(SERVICES, &read).await?)?;
+        let mut services = Vec::new();
+        while !held.is_empty() {
+            // One that was removed meanwhile is left out.
+            if let Some(bytes) = held.optional_bytes()? {
+                services.push(decode(&bytes)?.service);
+            }
+        }
+        Ok(services)
+    }
+}
+
+fn place(id: &[u8]) -> Result<ServiceId, Refusal> {
+    let text = std::str::from_utf8(id).or(Err(Refusal::CursorInvalid))?;
+    ServiceId::parse(text).or(Err(Refusal::CursorInvalid))
+}
+
+fn corrupt(cause: impl Into<crate::store::Cause>) -> StoreError {
+    StoreError::Corrupt {
+        record: SERVICE,
+        cause: cause.into(),
+    }
+}
+
+fn encode(record: &ServiceRecord) -> Result<Vec<u8>, StoreError> {
+    postcard::to_extend(record, vec![FORMAT]).map_err(corrupt)
+}
+
+fn decode(bytes: &[u8]) -> Result<ServiceRecord, StoreError> {
+    match bytes.split_first() {
+        Some((&FORMAT, body)) => postcard::from_bytes(body).map_err(corrupt),
+        Some((format, _)) => Err(newer(SERVICE, &format.to_string())),
+        None => Err(corrupt(postcard::Error::DeserializeUnexpectedEnd)),
+    }
+}

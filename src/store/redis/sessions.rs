@@ -1,0 +1,115 @@
+//! The contract of sessions, operation by operation.
+
+use std::time::Duration;
+
+use async_trait::async_trait;
+use deadpool_redis::redis;
+
+use super::RedisStore;
+use super::link::Slot;
+use crate::model::Timestamp;
+use crate::model::id::{LoginId, SessionId};
+use crate::model::login::LoginSummary;
+use crate::model::page::{Cursor, Page, PageLimit};
+use crate::model::permission::Scope;
+use crate::model::record::SessionChange;
+use crate::model::session::{ConnectionStats, EndReason, Session};
+use crate::model::token::PresentedToken;
+use crate::store::{
+    Access, Changed, Created, EndAll, EndOutcome, Lookup, NewSession, OpError, SessionFilter,
+    SessionStore, StoreError, Target, Touch, Verified,
+};
+
+/// How long the trace of a check stays.
+const CHECK_MILLIS: u64 = 60_000;
+
+#[async_trait]
+impl SessionStore for RedisStore {
+    fn now(&self) -> Timestamp {
+        self.inner.clock(Slot::Shard(0)).now
+    }
+
+    async fn check(&self) -> Result<(), StoreError> {
+        let mut write = redis::cmd("SET");
+        write
+            .arg(self.inner.keys.check())
+            .arg("")
+            .arg("PX")
+            .arg(CHECK_MILLIS);
+        self.inner.command(Slot::Of("check"), &write).await?;
+        Ok(())
+    }
+
+    async fn create(&self, new: NewSession) -> Result<Created, OpError> {
+        self.inner.create(new).await
+    }
+
+    async fn find(
+        &self,
+        session_id: SessionId,
+        scope: &Scope,
+    ) -> Result<Lookup<Session>, StoreError> {
+        self.inner.find(session_id, scope).await
+    }
+
+    async fn find_by_token(
+        &self,
+        token: &PresentedToken,
+        touch: Touch,
+    ) -> Result<Lookup<Verified>, StoreError> {
+        self.inner.find_by_token(token, touch).await
+    }
+
+    async fn change(&self, target: Target, change: SessionChange) -> Result<Changed, OpError> {
+        self.inner.change(target, change).await
+    }
+
+    async fn refresh(&self, target: Target, ttl: Option<Duration>) -> Result<Session, OpError> {
+        self.inner.refresh(target, ttl).await
+    }
+
+    async fn heartbeat(
+        &self,
+        target: Target,
+        stats: Option<ConnectionStats>,
+    ) -> Result<Session, OpError> {
+        self.inner.heartbeat(target, stats).await
+    }
+
+    async fn end(&self, target: Target, reason: EndReason) -> Result<EndOutcome, OpError> {
+        self.inner.end(&target, reason, &[]).await
+    }
+
+    async fn revoke(&self, token: &PresentedToken, access: &Access) -> Result<(), StoreError> {
+        self.inner.revoke(token, access).await
+    }
+
+    async fn end_all(&self, which: EndAll, access: &Access) -> Result<Vec<SessionId>, StoreError> {
+        self.inner.end_all(&which, access).await
+    }
+
+    async fn list(
+        &self,
+        filter: &SessionFilter,
+        scope: &Scope,
+        limit: PageLimit,
+        cursor: Option<&Cursor>,
+    ) -> Result<Page<Session>, OpError> {
+        self.inner.list(filter, scope, limit, cursor).await
+    }
+
+    async fn count(&self, login_id: Option<&LoginId>) -> Result<u64, StoreError> {
+        match login_id {
+            None => self.inner.count().await,
+            Some(login_id) => Ok(self.inner.login(login_id).await?.session_count),
+        }
+    }
+
+    async fn login(&self, login_id: &LoginId) -> Result<LoginSummary, StoreError> {
+        self.inner.login(login_id).await
+    }
+
+    async fn sweep(&self) -> Result<bool, StoreError> {
+        self.inner.sweep().await
+    }
+}

@@ -1,0 +1,86 @@
+//! Sweeping: every node goes over all shards, and what is over ends in the one script that meets it first.
+
+use std::sync::atomic::Ordering;
+
+use futures_util::{StreamExt, stream};
+
+use super::link::{Effect, Slot};
+use super::reply::Args;
+use super::{ABREAST, Inner, scripts};
+use crate::model::id::SessionId;
+use crate::store::StoreError;
+
+/// Records that one step looks at.
+const STEP: usize = 500;
+/// Records of one shard that one step looks at.
+const BATCH: usize = 100;
+
+/// A shard, and which of its sessions may be over.
+#[derive(Debug)]
+pub(super) struct Due {
+    pub(super) slot: Slot,
+    /// How many sessions it stores.
+    pub(super) stored: u64,
+    pub(super) ids: Vec<SessionId>,
+}
+
+impl Inner {
+    /// One bounded step over all shards. Tells whether it had too little room.
+    pub(super) async fn sweep(&self) -> Result<bool, StoreError> {
+        self.write_uses(self.clock(Slot::Shard(0)).now).await?;
+        let first = self.sweep_from.fetch_add(1, Ordering::Relaxed);
+        let shards = (0..=u8::MAX).map(|shard| first.wrapping_add(shard));
+        let mut found = stream::iter(shards.map(|shard| self.due(shard, BATCH))).buffered(ABREAST);
+        let mut room = STEP;
+        let mut more = false;
+        while let Some(due) = found.next().await {
+            let mut due = due?;
+            due.ids.truncate(room);
+            if due.ids.is_empty() {
+                continue;
+            }
+            self.end_expired(due.slot, &[], &due.ids).await?;
+            more |= due.ids.len() == BATCH;
+            room -= due.ids.len();
+            if room == 0 {
+                return Ok(true);
+            }
+        }
+        Ok(more)
+    }
+
+    /// Which sessions of a shard may be over, at most so many.
+    pub(super) async fn due(&self, shard: u8, most: usize) -> Result<Due, StoreError> {
+        let slot = Slot::Shard(shard);
+        let args = Args::new().show(most);
+        let effect = Effect::Repeatable;
+        let mut reply = self.run(slot, &scripts::DUE, args, effect).await?;
+        reply.text()?;
+        reply.moment()?;
+        Ok(Due {
+            slot,
+            stored: reply.number()?.unsigned_abs(),
+            ids: reply.ids()?,
+        })
+    }
+
+    /// Ends those of these sessions that are over, and forgets those that are not there: with the key of their login
+    /// also in its index.
+    pub(super) async fn end_expired(
+        &self,
+        slot: Slot,
+        login_key: &[u8],
+        ids: &[SessionId],
+    ) -> Result<(), StoreError> {
+        let args = Args::new().bytes(login_key).sessions(self, ids);
+        let effect = Effect::Repeatable;
+        let mut reply = self.run(slot, &scripts::SWEEP, args, effect).await?;
+        reply.text()?;
+        reply.moment()?;
+        let newer = reply.number()?;
+        if newer > 0 {
+            tracing::warn!(newer, "sessions of a newer format were left as they are");
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,226 @@
+//! Reads of one session, by id or by token: one plain read, judged here. Where the clock is not known well enough, a
+//! script judges.
+
+use std::time::Duration;
+
+use deadpool_redis::redis;
+
+use super::keys::slot_of;
+use super::link::{Effect, ServerClock};
+use super::record::{self, SESSION, Stored};
+use super::reply::{Args, Reply, fields};
+use super::{Inner, scripts};
+use crate::model::Timestamp;
+use crate::model::id::SessionId;
+use crate::model::permission::Scope;
+use crate::model::record::SessionRecord;
+use crate::model::session::{Session, Tombstone};
+use crate::model::token::{CredentialHash, PresentedToken};
+use crate::store::touches::TouchPlan;
+use crate::store::{Lookup, StoreError, Touch, Verified};
+
+/// A live session with every use of it counted, and when it was so.
+#[derive(Debug)]
+pub(super) struct Seen {
+    pub(super) record: SessionRecord,
+    /// When the record expires as it is stored.
+    stored_until: Timestamp,
+    pub(super) now: Timestamp,
+}
+
+impl Inner {
+    /// A use of a session that this node has noted, in milliseconds.
+    pub(super) fn used(&self, session_id: SessionId) -> Option<i64> {
+        self.touches.latest(session_id).map(Timestamp::millis)
+    }
+
+    pub(super) fn shown(&self, record: SessionRecord, now: Timestamp) -> Session {
+        record.shown(now, self.settings.idle_after)
+    }
+
+    fn seen(&self, record: SessionRecord, now: Timestamp) -> Seen {
+        let stored_until = record.session.expires_at;
+        let mut record = record;
+        self.touches.overlay(&mut record);
+        Seen {
+            record,
+            stored_until,
+            now,
+        }
+    }
+
+    fn verified(&self, seen: Seen) -> Lookup<Verified> {
+        Lookup::Live(Box::new(Verified {
+            stored_until: seen.stored_until,
+            session: self.shown(seen.record, seen.now),
+        }))
+    }
+
+    pub(super) async fn find(
+        &self,
+        session_id: SessionId,
+        scope: &Scope,
+    ) -> Result<Lookup<Session>, StoreError> {
+        Ok(match self.look_up(session_id).await? {
+            Lookup::Live(seen) if scope.covers(&seen.record.session.service_id) => {
+                Lookup::Live(Box::new(self.shown(seen.record, seen.now)))
+            }
+            Lookup::Ended(tombstone) if scope.covers(&tombstone.service_id) => {
+                Lookup::Ended(tombstone)
+            }
+            Lookup::Live(_) | Lookup::Ended(_) | Lookup::Unknown => Lookup::Unknown,
+        })
+    }
+
+    pub(super) async fn find_by_token(
+        &self,
+        token: &PresentedToken,
+        touch: Touch,
+    ) -> Result<Lookup<Verified>, StoreError> {
+        let Some(session_id) = self.session_of(token).await? else {
+            return Ok(Lookup::Unknown);
+        };
+        match self.look_up(session_id).await? {
+            Lookup::Live(seen) if seen.record.token.hash == token.hash => match touch {
+                Touch::No => Ok(self.verified(*seen)),
+                Touch::Yes => self.touched(*seen).await,
+            },
+            Lookup::Ended(tombstone) if tombstone.token.hash == token.hash => {
+                Ok(Lookup::Ended(tombstone))
+            }
+            Lookup::Live(_) | Lookup::Ended(_) | Lookup::Unknown => Ok(Lookup::Unknown),
+        }
+    }
+
+    async fn touched(&self, seen: Seen) -> Result<Lookup<Verified>, StoreError> {
+        let session_id = seen.record.session.session_id;
+        let plan = self.touches.plan(&seen.record, seen.stored_until, seen.now);
+        let noted = match plan {
+            TouchPlan::Now => false,
+            TouchPlan::Within(interval) => self.touches.note(session_id, seen.now, interval),
+        };
+        if noted {
+            let mut seen = seen;
+            self.touches.overlay(&mut seen.record);
+            return Ok(self.verified(seen));
+        }
+        let hash = seen.record.token.hash;
+        Ok(match self.meet(session_id, Some(hash), Touch::Yes).await? {
+            Lookup::Live(seen) => self.verified(*seen),
+            Lookup::Ended(tombstone) => Lookup::Ended(tombstone),
+            Lookup::Unknown => Lookup::Unknown,
+        })
+    }
+
+    /// A session as it is now, in one round trip.
+    pub(super) async fn look_up(&self, session_id: SessionId) -> Result<Lookup<Seen>, StoreError> {
+        let slot = slot_of(session_id);
+        let mut read = redis::cmd("HGETALL");
+        read.arg(self.keys.record(session_id));
+        let stored = fields(self.command(slot, &read).await?)?;
+        let stored = record::decode(session_id, stored)?;
+        match self.judge(stored, self.clock(slot)) {
+            Some(answer) => Ok(answer),
+            None => self.meet(session_id, None, Touch::No).await,
+        }
+    }
+
+    /// Whether a session lives; `None` if the clock is not known well enough to tell.
+    fn judge(&self, stored: Stored, clock: ServerClock) -> Option<Lookup<Seen>> {
+        let ServerClock { now, error } = clock;
+        let near = |moment: Timestamp| {
+            error > Duration::ZERO && now.plus(error) >= moment && now.minus(error) <= moment
+        };
+        match stored {
+            Stored::Nothing => Some(Lookup::Unknown),
+            Stored::Ended(_, until) if near(until) => None,
+            Stored::Ended(tombstone, until) => Some(told(tombstone, until, now)),
+            Stored::Live(record) => {
+                let seen = self.seen(*record, now);
+                let expires_at = seen.record.session.expires_at;
+                let until = expires_at.plus(self.settings.tombstone_retention);
+                if near(expires_at) || near(until) {
+                    return None;
+                }
+                Some(match seen.record.expired(now) {
+                    None => Lookup::Live(Box::new(seen)),
+                    Some((reason, at)) => {
+                        told(Box::new(seen.record.end(reason, at, None)), until, now)
+                    }
+                })
+            }
+        }
+    }
+
+    /// Lets a script judge a session by the server's own clock. With a hash, only if that is its token's.
+    pub(super) async fn meet(
+        &self,
+        session_id: SessionId,
+        hash: Option<CredentialHash>,
+        touch: Touch,
+    ) -> Result<Lookup<Seen>, StoreError> {
+        let args = Args::new()
+            .bytes(session_id.as_bytes())
+            .maybe(self.used(session_id))
+            .bytes(hash.as_ref().map_or(&[][..], |hash| hash.as_bytes()))
+            .flag(touch == Touch::Yes);
+        let slot = slot_of(session_id);
+        let mut reply = self
+            .run(slot, &scripts::MEET, args, Effect::Repeatable)
+            .await?;
+        match reply.text()?.as_str() {
+            "done" => {
+                let (now, record) = live(session_id, &mut reply)?;
+                Ok(Lookup::Live(Box::new(self.seen(record, now))))
+            }
+            "ended" => Ok(Lookup::Ended(tombstone(session_id, &mut reply)?)),
+            "unknown" => Ok(Lookup::Unknown),
+            word => Err(reply.unexpected(SESSION, word)),
+        }
+    }
+}
+
+/// What is told of a tombstone: nothing any more when its time is over.
+fn told<T>(tombstone: Box<Tombstone>, until: Timestamp, now: Timestamp) -> Lookup<T> {
+    if now < until {
+        Lookup::Ended(tombstone)
+    } else {
+        Lookup::Unknown
+    }
+}
+
+/// The moment and the live record that follow in an answer.
+pub(super) fn live(
+    session_id: SessionId,
+    reply: &mut Reply,
+) -> Result<(Timestamp, SessionRecord), StoreError> {
+    let now = reply.moment()?;
+    match record::decode(session_id, reply.fields()?)? {
+        Stored::Live(record) => Ok((now, *record)),
+        Stored::Ended(..) | Stored::Nothing => Err(unreadable()),
+    }
+}
+
+/// The tombstone that follows in an answer.
+pub(super) fn tombstone(
+    session_id: SessionId,
+    reply: &mut Reply,
+) -> Result<Box<Tombstone>, StoreError> {
+    reply.moment()?;
+    match record::decode(session_id, reply.fields()?)? {
+        Stored::Ended(tombstone, _) => Ok(tombstone),
+        Stored::Live(_) | Stored::Nothing => Err(unreadable()),
+    }
+}
+
+/// A record that the scripts took for good.
+#[derive(Debug, thiserror::Error)]
+#[error("its fields do not fit together")]
+struct Unreadable;
+
+fn unreadable() -> StoreError {
+    StoreError::Corrupt {
+        record: SESSION,
+        cause: Box::new(Unreadable),
+    }
+}

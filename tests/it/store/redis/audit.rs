@@ -1,0 +1,181 @@
+//! The invariants of what is stored, checked on the bare keys: records, indexes and feed tell the same, and everything
+//! but services has its time.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use deadpool_redis::redis::streams::StreamRangeReply;
+use deadpool_redis::redis::{Commands, Connection, cmd, from_redis_value};
+use sha2::{Digest, Sha256};
+
+use super::RedisServer;
+
+type Bytes = Vec<u8>;
+type Fields = BTreeMap<String, Bytes>;
+
+/// What lies under one hash tag.
+#[derive(Debug, Default)]
+struct Shard {
+    records: BTreeMap<Bytes, Fields>,
+    logins: BTreeMap<Bytes, BTreeSet<Bytes>>,
+    ids: BTreeSet<Bytes>,
+    expiries: BTreeMap<Bytes, i64>,
+}
+
+/// Fails if anything in the server contradicts anything else.
+pub(crate) fn audit(server: &RedisServer) {
+    let mut redis = server.connection();
+    let keys: Vec<Bytes> = redis.keys("*").unwrap();
+    let mut shards: BTreeMap<String, Shard> = BTreeMap::new();
+    for key in &keys {
+        let ttl: i64 = redis.pttl(key).unwrap();
+        let kept_for_good = key == b"sgw:{services}:r";
+        // A key whose time is over meanwhile answers -2.
+        assert!(
+            kept_for_good || ttl != -1,
+            "{} has no TTL",
+            key.escape_ascii()
+        );
+        if let Some((tag, name)) = in_shard(key) {
+            read(&mut redis, key, name, shards.entry(tag).or_default());
+        }
+    }
+    for (tag, shard) in &shards {
+        check(shard);
+        let stream = format!("sgw:{{{tag}}}:e");
+        check_feed(&mut redis, &stream, shard);
+    }
+}
+
+/// The tag and the rest of a key that has the tag of a shard.
+fn in_shard(key: &[u8]) -> Option<(String, &[u8])> {
+    let rest = key.strip_prefix(b"sgw:{")?;
+    let (tag, rest) = rest.split_at_checked(2)?;
+    let name = rest.strip_prefix(b"}:")?;
+    Some((String::from_utf8(tag.to_vec()).ok()?, name))
+}
+
+fn read(redis: &mut Connection, key: &[u8], name: &[u8], shard: &mut Shard) {
+    match name {
+        [b's', b':', id @ ..] => {
+            let fields: BTreeMap<Bytes, Bytes> = redis.hgetall(key).unwrap();
+            let fields = fields.into_iter();
+            let fields = fields.map(|(name, value)| (String::from_utf8(name).unwrap(), value));
+            shard.records.insert(id.to_vec(), fields.collect());
+        }
+        [b'l', b':', login @ ..] => {
+            let members = redis.zrange(key, 0, -1).unwrap();
+            shard.logins.insert(login.to_vec(), members);
+        }
+        b"i" => shard.ids = redis.zrange(key, 0, -1).unwrap(),
+        b"x" => {
+            let scored: Vec<(Bytes, i64)> = redis.zrange_withscores(key, 0, -1).unwrap();
+            shard.expiries = scored.into_iter().collect();
+        }
+        _ => {}
+    }
+}
+
+fn number(fields: &Fields, name: &str) -> i64 {
+    let text = std::str::from_utf8(&fields[name]).unwrap();
+    text.parse().unwrap()
+}
+
+fn check(shard: &Shard) {
+    let live: BTreeSet<_> = shard
+        .records
+        .iter()
+        .filter(|(_, fields)| is_live(fields))
+        .collect();
+    let ids: BTreeSet<Bytes> = live.iter().map(|(id, _)| (*id).clone()).collect();
+    assert_eq!(ids, shard.ids, "the index of ids");
+    let filed: BTreeSet<Bytes> = shard.expiries.keys().cloned().collect();
+    assert_eq!(ids, filed, "the index of expiries");
+    let of_logins: BTreeSet<Bytes> = shard.logins.values().flatten().cloned().collect();
+    assert_eq!(ids, of_logins, "the indexes of logins");
+    for (id, fields) in &shard.records {
+        assert_eq!(fields["f"], b"1", "the format");
+        assert_eq!(&fields["d"], id, "the id in its record");
+    }
+    for (id, fields) in live {
+        let login = &Sha256::digest(&fields["l"])[..16];
+        assert_eq!(fields["k"], login, "the key of the login");
+        assert!(shard.logins[login].contains(id));
+        assert!(shard.expiries[id] <= number(fields, "i"), "filed too late");
+        check_attributes(fields);
+    }
+}
+
+fn is_live(fields: &Fields) -> bool {
+    !fields.contains_key("r")
+}
+
+fn check_attributes(fields: &Fields) {
+    let attributes: Vec<_> = fields
+        .iter()
+        .filter_map(|(name, value)| Some((name.strip_prefix("a:")?, value)))
+        .collect();
+    let bytes: usize = attributes
+        .iter()
+        .map(|(name, value)| name.len() + value.len())
+        .sum();
+    assert_eq!(
+        number(fields, "n"),
+        i64::try_from(attributes.len()).unwrap()
+    );
+    assert_eq!(number(fields, "z"), i64::try_from(bytes).unwrap());
+}
+
+/// The stories of sessions, unless their beginnings are gone.
+fn check_feed(redis: &mut Connection, stream: &str, shard: &Shard) {
+    let entries: StreamRangeReply = redis.xrange_all(stream).unwrap();
+    let appended: usize = cmd("XINFO")
+        .arg("STREAM")
+        .arg(stream)
+        .query::<BTreeMap<String, deadpool_redis::redis::Value>>(redis)
+        .map(|mut info| from_redis_value(info.remove("entries-added").unwrap()).unwrap())
+        .unwrap();
+    if appended > entries.ids.len() {
+        return;
+    }
+    let mut stories: BTreeMap<Bytes, Vec<Fields>> = BTreeMap::new();
+    for entry in entries.ids {
+        let fields = entry.map.into_iter();
+        let fields: Fields = fields
+            .map(|(name, value)| (name, from_redis_value(value).unwrap()))
+            .collect();
+        stories.entry(fields["s"].clone()).or_default().push(fields);
+    }
+    for (id, story) in &stories {
+        check_story(story);
+        let ended = story.last().unwrap()["t"] == b"e";
+        let live = shard.records.get(id).is_some_and(is_live);
+        assert_eq!(live, !ended, "{} is told otherwise", id.escape_ascii());
+    }
+    for id in shard.records.keys() {
+        assert!(stories.contains_key(id), "nothing is told of a session");
+    }
+}
+
+/// A session may be opened again under its id when nothing is told of it any more.
+fn check_story(story: &[Fields]) {
+    let (mut version, mut live) = (1, false);
+    for entry in story {
+        match entry["t"].as_slice() {
+            b"c" => {
+                assert!(!live, "created twice");
+                (version, live) = (1, true);
+            }
+            b"w" => {
+                assert!(live, "changed before or after its life");
+                let grows = i64::from(entry["w"] != b"expires_at");
+                assert_eq!(number(entry, "v"), version + grows, "a version is missing");
+                version += grows;
+            }
+            b"e" => {
+                assert!(live, "ended twice");
+                live = false;
+            }
+            other => panic!("{other:?} is no event of a session"),
+        }
+    }
+}

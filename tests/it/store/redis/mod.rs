@@ -1,0 +1,107 @@
+//! What is told of the store in Redis alone, and the servers that tests start.
+
+use std::net::{Ipv4Addr, TcpListener};
+use std::process::{Child, Command, Stdio};
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use deadpool_redis::redis::{Client, Commands, Connection};
+use session_gateway::clock::{Clock, SettableClock};
+use session_gateway::store::Stores;
+use session_gateway::store::redis::{RedisSettings, RedisStore};
+
+use super::backend::{HOUR, SETTINGS};
+
+mod audit;
+mod measure;
+mod nodes;
+mod records;
+
+pub(crate) use audit::audit;
+
+/// How long a server may take to start.
+const STARTED_WITHIN: Duration = Duration::from_secs(20);
+
+/// A server of one test; it goes with it.
+#[derive(Debug)]
+pub(crate) struct RedisServer {
+    process: Child,
+    url: String,
+    _dir: tempfile::TempDir,
+}
+
+impl RedisServer {
+    pub(crate) fn start() -> Self {
+        let dir = tempfile::TempDir::new().unwrap();
+        let port = TcpListener::bind((Ipv4Addr::LOCALHOST, 0))
+            .and_then(|listener| listener.local_addr())
+            .unwrap()
+            .port();
+        let process = Command::new("redis-server")
+            .args(["--port", &port.to_string(), "--bind", "127.0.0.1"])
+            .args(["--save", "", "--appendonly", "no", "--dir"])
+            .arg(dir.path())
+            .stdout(Stdio::null())
+            .spawn()
+            .expect("redis-server is needed");
+        let server = Self {
+            process,
+            url: format!("redis://127.0.0.1:{port}"),
+            _dir: dir,
+        };
+        let started = Instant::now();
+        while server.client().get_connection().is_err() {
+            assert!(started.elapsed() < STARTED_WITHIN, "redis-server is silent");
+            std::thread::yield_now();
+        }
+        server
+    }
+
+    fn client(&self) -> Client {
+        Client::open(self.url.as_str()).unwrap()
+    }
+
+    /// A connection of the test itself.
+    pub(crate) fn connection(&self) -> Connection {
+        self.client().get_connection().unwrap()
+    }
+
+    pub(crate) fn empty(&self) {
+        self.connection().flushall::<()>().unwrap();
+    }
+
+    /// The store under a clock that the test moves.
+    pub(crate) fn open_at(&self, clock: &Arc<SettableClock>) -> Stores {
+        let clock: Arc<dyn Clock> = Arc::<SettableClock>::clone(clock);
+        tokio::task::block_in_place(|| {
+            let open = self.open(SETTINGS.event_retention, Some(clock));
+            tokio::runtime::Handle::current().block_on(open)
+        })
+    }
+
+    /// The store under a clock of the test's, or the server's own.
+    pub(crate) async fn open(
+        &self,
+        event_retention: Duration,
+        test_clock: Option<Arc<dyn Clock>>,
+    ) -> Stores {
+        let settings = RedisSettings {
+            url: self.url.clone(),
+            prefix: "sgw".to_owned(),
+            idle_after: SETTINGS.idle_after,
+            tombstone_retention: SETTINGS.tombstone_retention,
+            event_retention,
+            touch_interval: SETTINGS.touch_interval,
+            sweep_grace: 24 * HOUR,
+            test_clock,
+        };
+        RedisStore::open(settings).await.unwrap()
+    }
+}
+
+impl Drop for RedisServer {
+    fn drop(&mut self) {
+        self.process.kill().ok();
+        self.process.wait().ok();
+    }
+}
