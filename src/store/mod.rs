@@ -28,6 +28,7 @@ use crate::model::token::{CredentialHash, PresentedToken};
 
 pub mod embedded;
 mod error;
+pub mod redis;
 pub mod touches;
 
 pub use error::{Cause, OpError, Refusal, StoreError};

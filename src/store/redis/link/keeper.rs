@@ -1,0 +1,272 @@
+//! Keeps the connections of one master: makes them, feels its pulse, closes what broke.
+//!
+//! One attempt to connect is under way at a time, with a jittered pause before the next, so that a Redis that comes
+//! back meets one probe of each gateway and then a handful of connections.
+
+use std::sync::Arc;
+
+use deadpool_redis::redis::aio::MultiplexedConnection;
+use deadpool_redis::redis::{self, RedisError, Value};
+use deadpool_redis::{Connection, Pool};
+use tokio::sync::{Notify, mpsc, watch};
+use tokio::task::JoinSet;
+use tokio::time::{Instant, Interval, MissedTickBehavior, interval_at, sleep};
+
+use super::backoff::{Backoff, jitter};
+use super::checks::{Report, Role};
+use super::clock::Sample;
+use super::connect::LANES;
+use super::deadline;
+use super::errors::Trouble;
+use super::node::{Fault, Lane, Pulse, State};
+
+/// The task behind a node.
+#[derive(Debug)]
+pub(super) struct Keeper {
+    pool: Pool,
+    pulse: Arc<Pulse>,
+    state: watch::Sender<State>,
+    faults: mpsc::Receiver<Fault>,
+    changed: Arc<Notify>,
+    fails_over: bool,
+    last_lane: u64,
+}
+
+/// A connection that is held. It goes back to the pool when the node is dropped, and is closed when it broke.
+struct Held {
+    id: u64,
+    connection: Connection,
+}
+
+/// What a task beside the keeper found out.
+enum Chore {
+    Felt {
+        lane: u64,
+        beat: Result<Beat, RedisError>,
+    },
+    Connected(Result<(Connection, Beat), Trouble>),
+}
+
+/// An answer to `TIME` and `INFO`.
+struct Beat {
+    sample: Sample,
+    report: Report,
+}
+
+/// What is held, and what is going on about it.
+struct Service {
+    held: Vec<Held>,
+    chores: JoinSet<Chore>,
+    feeling: bool,
+    connecting: bool,
+    not_before: Instant,
+    turn: usize,
+}
+
+impl Keeper {
+    pub(super) fn new(
+        pool: Pool,
+        pulse: Arc<Pulse>,
+        state: watch::Sender<State>,
+        faults: mpsc::Receiver<Fault>,
+        changed: Arc<Notify>,
+        fails_over: bool,
+    ) -> Self {
+        Self {
+            pool,
+            pulse,
+            state,
+            faults,
+            changed,
+            fails_over,
+            last_lane: 0,
+        }
+    }
+
+    /// Never ends; the node aborts it.
+    pub(super) async fn run(mut self) {
+        let mut backoff = Backoff::default();
+        loop {
+            match connect(self.pool.clone()).await {
+                Ok((connection, beat)) => {
+                    backoff.reset();
+                    self.serve(connection, beat).await;
+                    self.state.send_replace(State::Connecting {
+                        since: Instant::now(),
+                    });
+                    self.changed.notify_one();
+                }
+                Err(trouble) => {
+                    self.state.send_replace(State::Down(Arc::new(trouble)));
+                    self.changed.notify_one();
+                    sleep(backoff.next(jitter())).await;
+                }
+            }
+        }
+    }
+
+    /// Returns when no connection is left.
+    async fn serve(&mut self, connection: Connection, beat: Beat) {
+        let mut service = Service::new();
+        self.pulse.warn(beat.report.warnings(self.fails_over));
+        self.feel(beat);
+        self.hold(&mut service, connection);
+        self.changed.notify_one();
+        let mut pulse = heartbeat();
+        while !service.held.is_empty() {
+            service.grow(&self.pool);
+            tokio::select! {
+                Some(fault) = self.faults.recv() => self.close(&mut service, fault),
+                Some(Ok(chore)) = service.chores.join_next() => self.done(&mut service, chore),
+                _ = pulse.tick() => service.feel(),
+            }
+        }
+    }
+
+    fn hold(&mut self, service: &mut Service, connection: Connection) {
+        self.last_lane += 1;
+        service.held.push(Held {
+            id: self.last_lane,
+            connection,
+        });
+        self.publish(service);
+    }
+
+    fn close(&self, service: &mut Service, fault: Fault) {
+        let (lane, all) = match fault {
+            Fault::Broken { lane } => (lane, false),
+            Fault::Silent { lane } => (lane, true),
+        };
+        if !service.held.iter().any(|held| held.id == lane) {
+            return;
+        }
+        let gone = service.held.extract_if(.., |held| all || held.id == lane);
+        gone.for_each(|held| drop(Connection::take(held.connection)));
+        self.publish(service);
+    }
+
+    fn publish(&self, service: &Service) {
+        if !service.held.is_empty() {
+            let lanes = service.held.iter().map(Held::lane).collect();
+            self.state.send_replace(State::Up(lanes));
+        }
+    }
+
+    fn done(&mut self, service: &mut Service, chore: Chore) {
+        match chore {
+            Chore::Felt { lane, beat } => {
+                service.feeling = false;
+                match beat {
+                    Ok(beat) if beat.report.role == Role::Master => self.feel(beat),
+                    Ok(_) => self.close(service, Fault::Silent { lane }),
+                    Err(error) => self.close(service, self.fault(lane, &error)),
+                }
+            }
+            Chore::Connected(Ok((connection, beat))) => {
+                service.connecting = false;
+                self.feel(beat);
+                self.hold(service, connection);
+            }
+            Chore::Connected(Err(_)) => {
+                service.connecting = false;
+                service.not_before = Instant::now() + deadline::HEARTBEAT;
+            }
+        }
+    }
+
+    fn fault(&self, lane: u64, error: &RedisError) -> Fault {
+        let asked_at = Instant::now().checked_sub(deadline::COMMAND);
+        if error.is_timeout() && asked_at.is_some_and(|at| self.pulse.silent_since(at)) {
+            Fault::Silent { lane }
+        } else {
+            Fault::Broken { lane }
+        }
+    }
+
+    fn feel(&self, beat: Beat) {
+        if self.pulse.beat(beat.sample, beat.report.replication_id) {
+            self.changed.notify_one();
+        }
+    }
+}
+
+impl Service {
+    fn new() -> Self {
+        Self {
+            held: Vec::with_capacity(LANES),
+            chores: JoinSet::new(),
+            feeling: false,
+            connecting: false,
+            not_before: Instant::now(),
+            turn: 0,
+        }
+    }
+
+    /// Starts the next connection, if one is missing.
+    fn grow(&mut self, pool: &Pool) {
+        if self.held.len() < LANES && !self.connecting && self.not_before <= Instant::now() {
+            self.connecting = true;
+            let pool = pool.clone();
+            self.chores
+                .spawn(async move { Chore::Connected(connect(pool).await) });
+        }
+    }
+
+    /// Starts a heartbeat on the next connection, so that a dead one is found even if nobody uses it.
+    fn feel(&mut self) {
+        self.turn = self.turn.wrapping_add(1);
+        let held = self.held.get(self.turn % self.held.len().max(1));
+        if let (false, Some(held)) = (self.feeling, held) {
+            self.feeling = true;
+            let lane = held.lane();
+            self.chores.spawn(async move {
+                let beat = ask(lane.connection(), "replication").await;
+                Chore::Felt {
+                    lane: lane.id,
+                    beat,
+                }
+            });
+        }
+    }
+}
+
+impl Held {
+    fn lane(&self) -> Lane {
+        Lane::new(self.id, MultiplexedConnection::clone(&self.connection))
+    }
+}
+
+fn heartbeat() -> Interval {
+    let mut pulse = interval_at(Instant::now() + deadline::HEARTBEAT, deadline::HEARTBEAT);
+    pulse.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    pulse
+}
+
+/// A connection to a master of a version that will do.
+async fn connect(pool: Pool) -> Result<(Connection, Beat), Trouble> {
+    let connection = pool.get().await.map_err(Trouble::Connect)?;
+    let checked = ask(MultiplexedConnection::clone(&connection), "everything").await;
+    let trouble = match checked {
+        Ok(beat) if beat.report.role != Role::Master => Trouble::NotMaster,
+        Ok(beat) if beat.report.is_too_old() => Trouble::TooOld(beat.report.version),
+        Ok(beat) => return Ok((connection, beat)),
+        Err(cause) => Trouble::Report(cause),
+    };
+    drop(Connection::take(connection));
+    Err(trouble)
+}
+
+async fn ask(mut connection: MultiplexedConnection, section: &str) -> Result<Beat, RedisError> {
+    let mut pipeline = redis::pipe();
+    pipeline.cmd("TIME").cmd("INFO").arg(section);
+    let sent_at = Instant::now();
+    let answers = connection.send_packed_commands(&pipeline, 0, 2).await?;
+    let received_at = Instant::now();
+    let answers = Value::Array(answers).extract_error()?;
+    let ((seconds, micros), info): ((i64, i64), String) = redis::from_redis_value(answers)?;
+    let micros = seconds.saturating_mul(1_000_000).saturating_add(micros);
+    Ok(Beat {
+        sample: Sample::new(sent_at, received_at, micros),
+        report: Report::read(&info),
+    })
+}

@@ -1,0 +1,186 @@
+//! The link to Redis: from a slot to the master that serves it, whatever stands, falls or moves there.
+//!
+//! Standalone, Sentinel and Cluster differ only in who tells which master serves a slot (`watcher`). A master is a
+//! node with a few connections that all requests share (`node`), kept by one task (`keeper`). Every wait
+//! has a deadline (`deadline`), and every error of Redis a documented reaction (`errors`). What may have been done is
+//! repeated only when that does no harm.
+
+use std::fmt;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicI64, Ordering};
+use std::time::Duration;
+
+use deadpool_redis::redis::{Cmd, Value};
+use tokio::sync::{mpsc, watch};
+use tokio_util::task::AbortOnDropHandle;
+
+use crate::store::StoreError;
+
+mod backoff;
+mod checks;
+mod clock;
+mod cluster;
+mod connect;
+mod deadline;
+mod errors;
+mod health;
+mod keeper;
+mod node;
+mod open;
+mod operation;
+mod routes;
+mod script;
+mod sentinel;
+mod settings;
+mod slot;
+mod subscription;
+#[cfg(test)]
+mod tests;
+mod topology;
+mod url;
+mod watcher;
+
+pub use checks::Warning;
+pub(in crate::store::redis) use clock::ServerClock;
+pub use health::{Health, MasterHealth};
+pub use open::OpenError;
+pub(in crate::store::redis) use operation::Effect;
+pub(in crate::store::redis) use script::Script;
+pub use settings::RedisSettings;
+pub(in crate::store::redis) use slot::Slot;
+pub(in crate::store::redis) use subscription::Signal;
+pub(in crate::store::redis) use topology::{Master, Topology};
+pub(in crate::store::redis) use url::Address;
+pub use url::{RedisUrl, UrlError};
+
+use connect::Dialer;
+use operation::Operation;
+use routes::Routes;
+use watcher::Watcher;
+
+/// The link to Redis. Clones share it.
+#[derive(Clone)]
+pub(in crate::store::redis) struct Link {
+    inner: Arc<Inner>,
+}
+
+struct Inner {
+    routes: Arc<Routes>,
+    dialer: Dialer,
+    topology: watch::Receiver<Topology>,
+    wait_replicas: usize,
+    clock_offset: Arc<AtomicI64>,
+    _watcher: AbortOnDropHandle<()>,
+}
+
+impl Link {
+    /// Connects to every master.
+    pub(in crate::store::redis) async fn open(settings: &RedisSettings) -> Result<Self, OpenError> {
+        let dialer = Dialer::new(&settings.url, settings.ca_file.as_deref())?;
+        let place = settings.url.place.clone();
+        let fails_over = matches!(place, url::Place::Sentinel { .. });
+        let routes = Arc::new(Routes::new(dialer.clone(), fails_over));
+        let (publish, topology) = watch::channel(Topology::default());
+        let mut watcher = Watcher::new(place, &dialer, Arc::clone(&routes), publish);
+        open::reach_masters(&mut watcher, &routes).await?;
+        Ok(Self {
+            inner: Arc::new(Inner {
+                routes,
+                dialer,
+                topology,
+                wait_replicas: settings.wait_replicas,
+                clock_offset: Arc::clone(&settings.clock_offset),
+                _watcher: AbortOnDropHandle::new(tokio::spawn(watcher.run())),
+            }),
+        })
+    }
+
+    /// One round trip to the master of the slot. What only reads may be sent twice.
+    pub(in crate::store::redis) async fn command(
+        &self,
+        slot: Slot,
+        command: &Cmd,
+    ) -> Result<Value, StoreError> {
+        let operation = Operation::Command(command);
+        let (value, _) = operation
+            .run(&self.inner.routes, slot, Effect::of(command))
+            .await?;
+        Ok(value)
+    }
+
+    /// One round trip to the master of the slot, which all keys are in; two when that master has not seen the script.
+    pub(in crate::store::redis) async fn script(
+        &self,
+        slot: Slot,
+        script: &Script,
+        keys: &[Vec<u8>],
+        args: &[Vec<u8>],
+        effect: Effect,
+    ) -> Result<Value, StoreError> {
+        let operation = Operation::Script { script, keys, args };
+        let (value, _) = operation.run(&self.inner.routes, slot, effect).await?;
+        Ok(value)
+    }
+
+    /// Like [`Self::script`], and then waits until as many replicas as the settings ask for have what it wrote. The
+    /// error that they do not come says nothing about whether it was written.
+    pub(in crate::store::redis) async fn replicated_script(
+        &self,
+        slot: Slot,
+        script: &Script,
+        keys: &[Vec<u8>],
+        args: &[Vec<u8>],
+        effect: Effect,
+    ) -> Result<Value, StoreError> {
+        let operation = Operation::Script { script, keys, args };
+        let (value, node) = operation.run(&self.inner.routes, slot, effect).await?;
+        if self.inner.wait_replicas > 0 {
+            operation::wait_for_replicas(&self.inner.routes, slot, &node, self.inner.wait_replicas)
+                .await?;
+        }
+        Ok(value)
+    }
+
+    /// The clock of the master of the slot. As long as that master has never answered, the error is beyond all bounds.
+    pub(in crate::store::redis) fn clock(&self, slot: Slot) -> ServerClock {
+        let offset = self.inner.clock_offset.load(Ordering::SeqCst);
+        let routes = &self.inner.routes;
+        let own = routes.of(slot.number()).ok();
+        own.and_then(|node| node.pulse.clock(offset))
+            .or_else(|| {
+                let others = routes.masters().into_iter();
+                let mut clocks = others.filter_map(|node| node.pulse.clock(offset));
+                clocks.next().map(|clock| ServerClock {
+                    error: Duration::MAX,
+                    ..clock
+                })
+            })
+            .unwrap_or(ServerClock {
+                now: crate::model::Timestamp::from_millis(0),
+                error: Duration::MAX,
+            })
+    }
+
+    /// Who the masters are, whenever that changes.
+    pub(in crate::store::redis) fn topology(&self) -> watch::Receiver<Topology> {
+        self.inner.topology.clone()
+    }
+
+    /// Messages on a channel, from every master.
+    pub(in crate::store::redis) fn subscribe(&self, channel: &str) -> mpsc::Receiver<Signal> {
+        subscription::start(self.inner.dialer.clone(), self.topology(), channel)
+    }
+
+    /// Whether Redis can be reached, and what an operator should know of it.
+    pub(in crate::store::redis) fn health(&self) -> Health {
+        Health::of(&self.inner.routes)
+    }
+}
+
+impl fmt::Debug for Link {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Link")
+            .field("topology", &*self.inner.topology.borrow())
+            .finish_non_exhaustive()
+    }
+}

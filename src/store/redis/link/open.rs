@@ -1,0 +1,82 @@
+//! The first connections, and why there may be none.
+
+use std::io;
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use deadpool_redis::redis::RedisError;
+use thiserror::Error;
+use tokio::time::{Instant, sleep, timeout_at};
+
+use super::deadline;
+use super::errors::Trouble;
+use super::node::State;
+use super::routes::Routes;
+use super::url::Address;
+use super::watcher::Watcher;
+
+/// Why the Redis store does not open.
+#[derive(Debug, Error)]
+pub enum OpenError {
+    /// The file of trusted certificates cannot be read.
+    #[error("the CA file {path} cannot be read")]
+    CaFile {
+        /// The file.
+        path: PathBuf,
+        /// What reading it said.
+        #[source]
+        cause: io::Error,
+    },
+    /// The trusted certificates cannot be used.
+    #[error("the certificates to trust Redis by cannot be used")]
+    Certificates(#[source] RedisError),
+    /// Neither Sentinels nor cluster nodes tell of any master.
+    #[error("no Sentinel or cluster node that answers knows a master of Redis")]
+    NoMaster,
+    /// A master cannot be used.
+    #[error("the Redis at {address} cannot be used")]
+    Unusable {
+        /// Where it is.
+        address: String,
+        /// Why.
+        #[source]
+        cause: Arc<dyn std::error::Error + Send + Sync>,
+    },
+}
+
+/// Returns when every master can be reached; early with an error that waiting does not cure.
+pub(super) async fn reach_masters(watcher: &mut Watcher, routes: &Routes) -> Result<(), OpenError> {
+    let until = Instant::now() + deadline::OPEN;
+    loop {
+        watcher.look().await.map_err(OpenError::Certificates)?;
+        for node in routes.masters() {
+            let settled = timeout_at(until, node.tried()).await;
+            match node.state() {
+                State::Down(trouble) if trouble.lasts() => {
+                    return Err(unusable(&node.address, trouble));
+                }
+                State::Down(trouble) if until <= Instant::now() => {
+                    return Err(unusable(&node.address, trouble));
+                }
+                State::Connecting { .. } if settled.is_err() => {
+                    return Err(unusable(&node.address, Arc::new(Trouble::Connecting)));
+                }
+                State::Up(_) | State::Down(_) | State::Connecting { .. } => {}
+            }
+        }
+        if routes.all_up() {
+            return watcher.look().await.map_err(OpenError::Certificates);
+        }
+        if until <= Instant::now() {
+            return Err(OpenError::NoMaster);
+        }
+        sleep(deadline::LOOK_SOON).await;
+    }
+}
+
+fn unusable(address: &Address, trouble: Arc<Trouble>) -> OpenError {
+    OpenError::Unusable {
+        address: address.to_string(),
+        cause: trouble,
+    }
+}

@@ -1,0 +1,97 @@
+//! A master, a replica, and three Sentinels that watch them.
+
+use std::time::Duration;
+
+use deadpool_redis::redis;
+
+use super::server::{RedisServer, ServerOptions, eventually};
+
+/// How long a master is missed before it counts as down.
+pub const DOWN_AFTER: Duration = Duration::from_millis(1_000);
+
+/// The servers; which of the two is the master changes.
+#[derive(Debug)]
+pub struct RedisSentinels {
+    pub servers: [RedisServer; 2],
+    pub sentinels: Vec<RedisServer>,
+}
+
+impl RedisSentinels {
+    pub const DOWN_AFTER: Duration = DOWN_AFTER;
+
+    /// Sentinels have a password of their own.
+    pub async fn start(sentinel_password: &str) -> Self {
+        let master = RedisServer::start().await;
+        let replica = RedisServer::start_with(ServerOptions {
+            lines: vec![format!("replicaof 127.0.0.1 {}", master.port)],
+            ..ServerOptions::default()
+        })
+        .await;
+        let mut sentinels = Vec::new();
+        for _ in 0..3 {
+            let options = sentinel_options(master.port, sentinel_password);
+            sentinels.push(RedisServer::start_with(options).await);
+        }
+        let all = Self {
+            servers: [master, replica],
+            sentinels,
+        };
+        all.wait_until_ready().await;
+        all
+    }
+
+    async fn wait_until_ready(&self) {
+        eventually(Duration::from_secs(20), || async {
+            let link = self.servers[1].info("master_link_status").await;
+            link.starts_with("up")
+        })
+        .await;
+        for sentinel in &self.sentinels {
+            eventually(Duration::from_secs(20), || async {
+                let info = sentinel.info("master0").await;
+                info.contains("slaves=1") && info.contains("sentinels=3")
+            })
+            .await;
+        }
+    }
+
+    /// The hosts of a `redis+sentinel://` URL.
+    pub fn hosts(&self) -> String {
+        let hosts = self.sentinels.iter().map(|each| format!("127.0.0.1:{}", each.port));
+        hosts.collect::<Vec<_>>().join(",")
+    }
+
+    /// The server that says it is the master.
+    pub async fn master(&self) -> usize {
+        for (index, server) in self.servers.iter().enumerate() {
+            let role: redis::RedisResult<redis::Value> = server.try_ask("ROLE").await;
+            if let Ok(redis::Value::Array(parts)) = role
+                && parts.first() == Some(&redis::Value::BulkString(b"master".to_vec()))
+            {
+                return index;
+            }
+        }
+        panic!("no master");
+    }
+
+    /// Lets the replica take over while the master lives.
+    pub async fn fail_over(&self) {
+        self.sentinels[0].ask::<()>("SENTINEL FAILOVER main").await;
+    }
+}
+
+fn sentinel_options(master_port: u16, password: &str) -> ServerOptions {
+    let down_after = DOWN_AFTER.as_millis();
+    ServerOptions {
+        sentinel: true,
+        lines: vec![
+            format!("requirepass {password}"),
+            format!("sentinel sentinel-pass {password}"),
+            format!("sentinel monitor main 127.0.0.1 {master_port} 2"),
+            format!("sentinel down-after-milliseconds main {down_after}"),
+            "sentinel failover-timeout main 3000".to_owned(),
+        ],
+        login: Some((String::new(), password.to_owned())),
+        ..ServerOptions::default()
+    }
+}
