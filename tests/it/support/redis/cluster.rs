@@ -26,21 +26,29 @@ impl RedisCluster {
     }
 
     fn join(&self) {
-        let hosts = self.servers.iter().map(|each| format!("127.0.0.1:{}", each.port));
+        let hosts = self
+            .servers
+            .iter()
+            .map(|each| format!("127.0.0.1:{}", each.port));
         let made = Command::new("redis-cli")
             .args(["--cluster", "create"])
             .args(hosts)
             .args(["--cluster-replicas", "1", "--cluster-yes"])
             .output()
             .expect("redis-cli is installed");
-        assert!(made.status.success(), "{}", String::from_utf8_lossy(&made.stdout));
+        assert!(
+            made.status.success(),
+            "{}",
+            String::from_utf8_lossy(&made.stdout)
+        );
     }
 
     async fn wait_until_ready(&self) {
         for server in &self.servers {
             eventually(Duration::from_secs(20), || async {
                 let info: String = server.ask("CLUSTER INFO").await;
-                let joined = info.contains("cluster_state:ok") && info.contains("cluster_known_nodes:6");
+                let joined =
+                    info.contains("cluster_state:ok") && info.contains("cluster_known_nodes:6");
                 let linked = server.info("role").await.starts_with("master")
                     || server.info("master_link_status").await.starts_with("up");
                 joined && linked
@@ -51,18 +59,28 @@ impl RedisCluster {
 
     /// The hosts of a `redis+cluster://` URL.
     pub fn hosts(&self) -> String {
-        let hosts = self.servers.iter().map(|each| format!("127.0.0.1:{}", each.port));
+        let hosts = self
+            .servers
+            .iter()
+            .map(|each| format!("127.0.0.1:{}", each.port));
         hosts.collect::<Vec<_>>().join(",")
     }
 
     /// The server that serves a slot now.
     pub async fn master_of(&self, slot: u16) -> usize {
         for asked in &self.servers {
-            let answer: redis::RedisResult<Vec<(u16, u16, (String, u16))>> = first_nodes(asked).await;
+            let answer: redis::RedisResult<Vec<(u16, u16, (String, u16))>> =
+                first_nodes(asked).await;
             let Ok(ranges) = answer else { continue };
-            let found = ranges.iter().find(|(start, end, _)| (*start..=*end).contains(&slot));
+            let found = ranges
+                .iter()
+                .find(|(start, end, _)| (*start..=*end).contains(&slot));
             if let Some((_, _, (_, port))) = found {
-                return self.servers.iter().position(|each| each.port == *port).unwrap();
+                return self
+                    .servers
+                    .iter()
+                    .position(|each| each.port == *port)
+                    .unwrap();
             }
         }
         panic!("nobody serves slot {slot}");
@@ -72,11 +90,20 @@ impl RedisCluster {
     pub fn reshard(&self, from: usize, to: usize, slots: usize) -> std::process::Child {
         let id = |index: usize| {
             let port = self.servers[index].port.to_string();
-            let answer = Command::new("redis-cli").args(["-p", &port, "cluster", "myid"]).output();
-            String::from_utf8(answer.unwrap().stdout).unwrap().trim().to_owned()
+            let answer = Command::new("redis-cli")
+                .args(["-p", &port, "cluster", "myid"])
+                .output();
+            String::from_utf8(answer.unwrap().stdout)
+                .unwrap()
+                .trim()
+                .to_owned()
         };
         Command::new("redis-cli")
-            .args(["--cluster", "reshard", &format!("127.0.0.1:{}", self.servers[0].port)])
+            .args([
+                "--cluster",
+                "reshard",
+                &format!("127.0.0.1:{}", self.servers[0].port),
+            ])
             .args(["--cluster-from", &id(from), "--cluster-to", &id(to)])
             .args(["--cluster-slots", &slots.to_string(), "--cluster-yes"])
             .stdout(std::process::Stdio::null())
@@ -90,8 +117,13 @@ async fn first_nodes(server: &RedisServer) -> redis::RedisResult<Vec<(u16, u16, 
     let ranges = answer.into_iter().map(|range| {
         let mut parts = range.into_iter();
         let mut next = || parts.next().unwrap();
-        let (start, end) = (redis::from_redis_value(next())?, redis::from_redis_value(next())?);
-        let Value::Array(node) = next() else { panic!("no node") };
+        let (start, end) = (
+            redis::from_redis_value(next())?,
+            redis::from_redis_value(next())?,
+        );
+        let Value::Array(node) = next() else {
+            panic!("no node")
+        };
         let mut node = node.into_iter();
         let host = redis::from_redis_value(node.next().unwrap())?;
         let port = redis::from_redis_value(node.next().unwrap())?;

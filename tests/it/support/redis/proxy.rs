@@ -113,12 +113,13 @@ impl Line {
         let (from_client, to_client) = client.into_split();
         let (from_server, to_server) = server.into_split();
         self.generation.mark_unchanged();
+        let mut cut = self.generation.clone();
         // Halves come together again for the reset.
         let back = Arc::new(Mutex::new(Some(to_client)));
         tokio::select! {
             () = self.up(&from_client, to_server) => {}
             () = self.down(from_server, &back) => {}
-            _ = self.generation.clone().changed() => {}
+            _ = cut.changed() => {}
         }
         let to_client = back.lock().unwrap().take();
         if let Some(to_client) = to_client {

@@ -40,9 +40,11 @@ impl RedisSentinels {
         all
     }
 
-    async fn wait_until_ready(&self) {
+    /// Returns when the replica follows and all Sentinels know everybody.
+    pub async fn wait_until_ready(&self) {
         eventually(Duration::from_secs(20), || async {
-            let link = self.servers[1].info("master_link_status").await;
+            let replica = 1 - self.master().await;
+            let link = self.servers[replica].info("master_link_status").await;
             link.starts_with("up")
         })
         .await;
@@ -57,7 +59,10 @@ impl RedisSentinels {
 
     /// The hosts of a `redis+sentinel://` URL.
     pub fn hosts(&self) -> String {
-        let hosts = self.sentinels.iter().map(|each| format!("127.0.0.1:{}", each.port));
+        let hosts = self
+            .sentinels
+            .iter()
+            .map(|each| format!("127.0.0.1:{}", each.port));
         hosts.collect::<Vec<_>>().join(",")
     }
 

@@ -142,10 +142,17 @@ impl RedisServer {
         }
     }
 
+    /// No snapshot can be written from now on: a directory is in its place.
+    pub fn break_snapshots(&self) {
+        std::fs::create_dir(self.dir.path().join("dump.rdb")).unwrap();
+    }
+
     /// A connection of the harness's own.
     pub async fn connection(&self) -> MultiplexedConnection {
         let login = self.options.login.as_ref();
-        let login = login.map_or_else(String::new, |(name, password)| format!("{name}:{password}@"));
+        let login = login.map_or_else(String::new, |(name, password)| {
+            format!("{name}:{password}@")
+        });
         Client::open(format!("redis://{login}127.0.0.1:{}", self.port))
             .unwrap()
             .get_multiplexed_async_connection()
@@ -208,7 +215,10 @@ pub(super) fn eventually<F: Future<Output = bool>>(
     async move {
         let start = Instant::now();
         while !holds().await {
-            assert!(start.elapsed() < deadline, "not within {deadline:?}: {caller}");
+            assert!(
+                start.elapsed() < deadline,
+                "not within {deadline:?}: {caller}"
+            );
             tokio::time::sleep(Duration::from_millis(20)).await;
         }
     }
