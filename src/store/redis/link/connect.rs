@@ -35,6 +35,8 @@ pub(super) struct Dialer {
 impl Dialer {
     /// For the servers that hold data.
     pub(super) fn new(url: &RedisUrl, ca_file: Option<&Path>) -> Result<Self, OpenError> {
+        // Whoever chose a provider for this process before has chosen for Redis too.
+        drop(rustls::crypto::ring::default_provider().install_default());
         let root_cert = ca_file.map(read_ca_file).transpose()?;
         let dialer = Self {
             transport: url.transport,

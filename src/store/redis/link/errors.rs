@@ -10,7 +10,7 @@
 //! | `NOREPLICAS`, `MISCONF`, `OOM`, `BUSY`, `NOPERM` | nothing was done, and it will last | the caller learns nothing: 503 |
 //! | `WRONGTYPE` | a key is not ours | corrupt: 500 |
 //! | any other | a script failed | the caller learns nothing: 503 |
-//! | no answer, broken connection, garbage | anything may have been done | connection dropped; repeated once if it may be, otherwise 503 |
+//! | no answer, broken connection, garbage | anything may have been done | connection dropped; what may be repeated is, but not after silence; otherwise 503 |
 //!
 //! "Again" ends with the deadline of the operation.
 

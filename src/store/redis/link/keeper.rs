@@ -3,6 +3,8 @@
 //! One attempt to connect is under way at a time, with a jittered pause before the next, so that a Redis that comes
 //! back meets one probe of each gateway and then a handful of connections.
 
+use std::collections::HashSet;
+use std::slice::SliceIndex;
 use std::sync::Arc;
 
 use deadpool_redis::redis::aio::MultiplexedConnection;
@@ -57,7 +59,7 @@ struct Beat {
 struct Service {
     held: Vec<Held>,
     chores: JoinSet<Chore>,
-    feeling: bool,
+    feeling: HashSet<u64>,
     connecting: bool,
     not_before: Instant,
     turn: usize,
@@ -118,7 +120,7 @@ impl Keeper {
             tokio::select! {
                 Some(fault) = self.faults.recv() => self.close(&mut service, fault),
                 Some(Ok(chore)) = service.chores.join_next() => self.done(&mut service, chore),
-                _ = pulse.tick() => service.feel(),
+                _ = pulse.tick() => service.feel_next(),
             }
         }
     }
@@ -143,6 +145,8 @@ impl Keeper {
         let gone = service.held.extract_if(.., |held| all || held.id == lane);
         gone.for_each(|held| drop(Connection::take(held.connection)));
         self.publish(service);
+        // What broke one connection may have broken all.
+        service.feel(..);
     }
 
     fn publish(&self, service: &Service) {
@@ -155,7 +159,7 @@ impl Keeper {
     fn done(&mut self, service: &mut Service, chore: Chore) {
         match chore {
             Chore::Felt { lane, beat } => {
-                service.feeling = false;
+                service.feeling.remove(&lane);
                 match beat {
                     Ok(beat) if beat.report.role == Role::Master => self.feel(beat),
                     Ok(_) => self.close(service, Fault::Silent { lane }),
@@ -195,7 +199,7 @@ impl Service {
         Self {
             held: Vec::with_capacity(LANES),
             chores: JoinSet::new(),
-            feeling: false,
+            feeling: HashSet::new(),
             connecting: false,
             not_before: Instant::now(),
             turn: 0,
@@ -213,19 +217,24 @@ impl Service {
     }
 
     /// Starts a heartbeat on the next connection, so that a dead one is found even if nobody uses it.
-    fn feel(&mut self) {
+    fn feel_next(&mut self) {
         self.turn = self.turn.wrapping_add(1);
-        let held = self.held.get(self.turn % self.held.len().max(1));
-        if let (false, Some(held)) = (self.feeling, held) {
-            self.feeling = true;
-            let lane = held.lane();
-            self.chores.spawn(async move {
-                let beat = ask(lane.connection(), "replication").await;
-                Chore::Felt {
-                    lane: lane.id,
-                    beat,
-                }
-            });
+        let next = self.turn % self.held.len().max(1);
+        self.feel(next..=next);
+    }
+
+    fn feel(&mut self, which: impl SliceIndex<[Held], Output = [Held]>) {
+        for held in self.held.get(which).unwrap_or_default() {
+            if self.feeling.insert(held.id) {
+                let lane = held.lane();
+                self.chores.spawn(async move {
+                    let beat = ask(lane.connection(), "replication").await;
+                    Chore::Felt {
+                        lane: lane.id,
+                        beat,
+                    }
+                });
+            }
         }
     }
 }

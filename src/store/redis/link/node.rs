@@ -221,7 +221,7 @@ impl Node {
 
     /// A report that finds no room is one of many about the same.
     fn report(&self, fault: Fault) {
-        drop(self.reports.try_send(fault));
+        let _full_or_taken = self.reports.try_send(fault);
     }
 
     /// Waits until `wanted` replicas have every write that was acknowledged before.

@@ -10,9 +10,8 @@ use tokio::time::{Instant, sleep, timeout_at};
 
 use super::deadline;
 use super::errors::Trouble;
-use super::node::State;
+use super::node::{Node, State};
 use super::routes::Routes;
-use super::url::Address;
 use super::watcher::Watcher;
 
 /// Why the Redis store does not open.
@@ -49,34 +48,35 @@ pub(super) async fn reach_masters(watcher: &mut Watcher, routes: &Routes) -> Res
     let until = Instant::now() + deadline::OPEN;
     loop {
         watcher.look().await.map_err(OpenError::Certificates)?;
-        for node in routes.masters() {
-            let settled = timeout_at(until, node.tried()).await;
-            match node.state() {
-                State::Down(trouble) if trouble.lasts() => {
-                    return Err(unusable(&node.address, trouble));
-                }
-                State::Down(trouble) if until <= Instant::now() => {
-                    return Err(unusable(&node.address, trouble));
-                }
-                State::Connecting { .. } if settled.is_err() => {
-                    return Err(unusable(&node.address, Arc::new(Trouble::Connecting)));
-                }
-                State::Up(_) | State::Down(_) | State::Connecting { .. } => {}
-            }
+        let masters = routes.masters();
+        for node in &masters {
+            // Whether it was reached in time is seen in its state.
+            let _in_time = timeout_at(until, node.tried()).await;
         }
         if routes.all_up() {
             return watcher.look().await.map_err(OpenError::Certificates);
         }
-        if until <= Instant::now() {
+        let late = until <= Instant::now();
+        let unusable = masters.iter().find_map(|node| unusable(node, late));
+        if let Some(error) = unusable {
+            return Err(error);
+        }
+        if late {
             return Err(OpenError::NoMaster);
         }
         sleep(deadline::LOOK_SOON).await;
     }
 }
 
-fn unusable(address: &Address, trouble: Arc<Trouble>) -> OpenError {
-    OpenError::Unusable {
-        address: address.to_string(),
-        cause: trouble,
-    }
+/// The error of a master that will not come, or has not come before it was too late.
+fn unusable(node: &Node, late: bool) -> Option<OpenError> {
+    let cause = match node.state() {
+        State::Down(trouble) if late || trouble.lasts() => trouble,
+        State::Connecting { .. } if late => Arc::new(Trouble::Connecting),
+        State::Up(_) | State::Down(_) | State::Connecting { .. } => return None,
+    };
+    Some(OpenError::Unusable {
+        address: node.address.to_string(),
+        cause,
+    })
 }

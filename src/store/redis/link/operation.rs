@@ -5,6 +5,7 @@ use std::sync::Arc;
 use deadpool_redis::redis::{Cmd, RedisError, Value};
 use tokio::time::{Instant, sleep};
 
+use super::connect::LANES;
 use super::deadline;
 use super::errors::{Failure, Reaction};
 use super::node::{Message, Node};
@@ -74,7 +75,7 @@ pub(super) enum Operation<'a> {
 struct Attempt {
     command: Cmd,
     redirected: Option<(Address, bool)>,
-    repeated: bool,
+    losses: usize,
 }
 
 impl Operation<'_> {
@@ -118,7 +119,7 @@ impl Attempt {
         Self {
             command,
             redirected: None,
-            repeated: false,
+            losses: 0,
         }
     }
 
@@ -149,8 +150,8 @@ impl Attempt {
                 self.react(operation, address, cause, routes).await
             }
             Failure::Lost { .. } => {
-                let first = !std::mem::replace(&mut self.repeated, true);
-                first && effect == Effect::Repeatable
+                self.losses += 1;
+                effect == Effect::Repeatable && self.losses <= LANES
             }
             Failure::NoMaster(_) => pause(routes).await,
             Failure::Down { .. }

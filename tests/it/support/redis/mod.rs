@@ -9,5 +9,5 @@ mod tls;
 pub use cluster::RedisCluster;
 pub use proxy::{FaultProxy, Mode};
 pub use sentinel::RedisSentinels;
-pub use server::{RedisServer, ServerOptions};
+pub use server::{RedisServer, ServerOptions, eventually};
 pub use tls::TestCertificates;

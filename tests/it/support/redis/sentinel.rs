@@ -43,8 +43,10 @@ impl RedisSentinels {
     /// Returns when the replica follows and all Sentinels know everybody.
     pub async fn wait_until_ready(&self) {
         eventually(Duration::from_secs(20), || async {
-            let replica = 1 - self.master().await;
-            let link = self.servers[replica].info("master_link_status").await;
+            let Some(master) = self.master().await else {
+                return false;
+            };
+            let link = self.servers[1 - master].info("master_link_status").await;
             link.starts_with("up")
         })
         .await;
@@ -66,17 +68,17 @@ impl RedisSentinels {
         hosts.collect::<Vec<_>>().join(",")
     }
 
-    /// The server that says it is the master.
-    pub async fn master(&self) -> usize {
+    /// The server that says it is the master, if one does.
+    pub async fn master(&self) -> Option<usize> {
         for (index, server) in self.servers.iter().enumerate() {
             let role: redis::RedisResult<redis::Value> = server.try_ask("ROLE").await;
             if let Ok(redis::Value::Array(parts)) = role
                 && parts.first() == Some(&redis::Value::BulkString(b"master".to_vec()))
             {
-                return index;
+                return Some(index);
             }
         }
-        panic!("no master");
+        None
     }
 
     /// Lets the replica take over while the master lives.
