@@ -65,11 +65,11 @@ impl Sample {
         }
     }
 
-    /// The clock at `at`, moved by `offset` milliseconds.
-    pub(super) fn clock(&self, at: Instant, offset: i64) -> ServerClock {
+    /// The clock at `at`.
+    pub(super) fn clock(&self, at: Instant) -> ServerClock {
         let (micros, error) = self.reading(at);
         ServerClock {
-            now: Timestamp::from_millis((micros / 1_000).saturating_add(offset)),
+            now: Timestamp::from_millis(micros / 1_000),
             error: error + Duration::from_millis(1),
         }
     }
@@ -89,10 +89,10 @@ mod tests {
     fn the_error_is_half_the_round_trip_and_grows_with_age() {
         let start = Instant::now();
         let clock = sample(start, 10, HOUR);
-        let soon = clock.clock(start + Duration::from_millis(5), 0);
+        let soon = clock.clock(start + Duration::from_millis(5));
         assert_eq!(soon.now, Timestamp::from_millis(3_600_000));
         assert_eq!(soon.error, Duration::from_millis(6));
-        let later = clock.clock(start + Duration::from_secs(5), 0);
+        let later = clock.clock(start + Duration::from_secs(5));
         assert!(later.error > soon.error);
     }
 
@@ -110,12 +110,5 @@ mod tests {
         let before = sample(start, 2, HOUR);
         let after = sample(start + Duration::from_secs(1), 80, HOUR - 5_000_000);
         assert_eq!(before.or(after).micros, after.micros);
-    }
-
-    #[test]
-    fn the_offset_of_a_test_moves_the_clock() {
-        let start = Instant::now();
-        let clock = sample(start, 0, HOUR).clock(start, 60_000);
-        assert_eq!(clock.now, Timestamp::from_millis(3_660_000));
     }
 }

@@ -37,9 +37,10 @@ fn address(node: &Value, answered_by: &Address) -> Option<Address> {
         return None;
     };
     let port = number(parts.get(1)?)?;
-    let host = match parts.first()? {
-        Value::BulkString(host) => std::str::from_utf8(host).ok()?,
-        _ => "",
+    let host = if let Value::BulkString(host) = parts.first()? {
+        std::str::from_utf8(host).ok()?
+    } else {
+        ""
     };
     Some(match host {
         "" | "?" => Address::new(&answered_by.host, port),
@@ -48,10 +49,10 @@ fn address(node: &Value, answered_by: &Address) -> Option<Address> {
 }
 
 fn number(value: &Value) -> Option<u16> {
-    match value {
-        Value::Int(number) => u16::try_from(*number).ok(),
-        _ => None,
-    }
+    let Value::Int(number) = value else {
+        return None;
+    };
+    u16::try_from(*number).ok()
 }
 
 #[cfg(test)]

@@ -13,6 +13,8 @@ use deadpool_redis::redis::{
     ProtocolVersion, PushInfo, RedisConnectionInfo, RedisError, TlsCertificates, Value,
 };
 use deadpool_redis::{Hook, HookError, Manager, Pool, Runtime};
+use rustls::pki_types::CertificateDer;
+use rustls::pki_types::pem::PemObject;
 
 use super::OpenError;
 use super::deadline;
@@ -141,10 +143,16 @@ impl std::fmt::Debug for Dialer {
 }
 
 fn read_ca_file(path: &Path) -> Result<Vec<u8>, OpenError> {
-    std::fs::read(path).map_err(|cause| OpenError::CaFile {
+    let pem = std::fs::read(path).map_err(|cause| OpenError::CaFile {
         path: path.to_owned(),
         cause,
-    })
+    })?;
+    match CertificateDer::pem_slice_iter(&pem).next() {
+        Some(Ok(_)) => Ok(pem),
+        Some(Err(_)) | None => Err(OpenError::NoCertificate {
+            path: path.to_owned(),
+        }),
+    }
 }
 
 /// Redis 7.0 has no `CLIENT SETINFO`, and an ACL need not allow it.

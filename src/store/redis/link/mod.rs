@@ -7,13 +7,14 @@
 
 use std::fmt;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicI64, Ordering};
 use std::time::Duration;
 
 use deadpool_redis::redis::{Cmd, Value};
 use tokio::sync::{mpsc, watch};
 use tokio_util::task::AbortOnDropHandle;
 
+use super::RedisSettings;
+use crate::model::Timestamp;
 use crate::store::StoreError;
 
 mod backoff;
@@ -31,7 +32,6 @@ mod operation;
 mod routes;
 mod script;
 mod sentinel;
-mod settings;
 mod slot;
 mod subscription;
 #[cfg(test)]
@@ -46,7 +46,6 @@ pub use health::{Health, MasterHealth};
 pub use open::OpenError;
 pub(in crate::store::redis) use operation::Effect;
 pub(in crate::store::redis) use script::Script;
-pub use settings::RedisSettings;
 pub(in crate::store::redis) use slot::Slot;
 pub(in crate::store::redis) use subscription::Signal;
 pub(in crate::store::redis) use topology::{Master, Topology};
@@ -69,7 +68,6 @@ struct Inner {
     dialer: Dialer,
     topology: watch::Receiver<Topology>,
     wait_replicas: usize,
-    clock_offset: Arc<AtomicI64>,
     _watcher: AbortOnDropHandle<()>,
 }
 
@@ -89,13 +87,12 @@ impl Link {
                 dialer,
                 topology,
                 wait_replicas: settings.wait_replicas,
-                clock_offset: Arc::clone(&settings.clock_offset),
                 _watcher: AbortOnDropHandle::new(tokio::spawn(watcher.run())),
             }),
         })
     }
 
-    /// One round trip to the master of the slot. What only reads may be sent twice.
+    /// One round trip to the master of the key, which is the first argument. What only reads may be sent twice.
     pub(in crate::store::redis) async fn command(
         &self,
         slot: Slot,
@@ -108,7 +105,7 @@ impl Link {
         Ok(value)
     }
 
-    /// One round trip to the master of the slot, which all keys are in; two when that master has not seen the script.
+    /// One round trip to the master of the keys; two when that master has not seen the script.
     pub(in crate::store::redis) async fn script(
         &self,
         slot: Slot,
@@ -143,20 +140,19 @@ impl Link {
 
     /// The clock of the master of the slot. As long as that master has never answered, the error is beyond all bounds.
     pub(in crate::store::redis) fn clock(&self, slot: Slot) -> ServerClock {
-        let offset = self.inner.clock_offset.load(Ordering::SeqCst);
         let routes = &self.inner.routes;
         let own = routes.of(slot.number()).ok();
-        own.and_then(|node| node.pulse.clock(offset))
+        own.and_then(|node| node.pulse.clock())
             .or_else(|| {
                 let others = routes.masters().into_iter();
-                let mut clocks = others.filter_map(|node| node.pulse.clock(offset));
+                let mut clocks = others.filter_map(|node| node.pulse.clock());
                 clocks.next().map(|clock| ServerClock {
                     error: Duration::MAX,
                     ..clock
                 })
             })
             .unwrap_or(ServerClock {
-                now: crate::model::Timestamp::from_millis(0),
+                now: Timestamp::from_millis(0),
                 error: Duration::MAX,
             })
     }

@@ -309,7 +309,8 @@ impl Pulse {
         self.signs(|signs| {
             signs.answered_at = Some(Instant::now());
             signs.clock = Some(signs.clock.map_or(sample, |clock| clock.or(sample)));
-            signs.replication_id.replace(replication_id.clone()) != Some(replication_id)
+            let before = signs.replication_id.replace(Arc::clone(&replication_id));
+            before != Some(replication_id)
         })
     }
 
@@ -325,7 +326,7 @@ impl Pulse {
         self.signs(|signs| signs.replication_id.clone())
     }
 
-    pub(super) fn clock(&self, offset: i64) -> Option<ServerClock> {
-        self.signs(|signs| Some(signs.clock.as_ref()?.clock(Instant::now(), offset)))
+    pub(super) fn clock(&self) -> Option<ServerClock> {
+        self.signs(|signs| Some(signs.clock.as_ref()?.clock(Instant::now())))
     }
 }

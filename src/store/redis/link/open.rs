@@ -26,6 +26,12 @@ pub enum OpenError {
         #[source]
         cause: io::Error,
     },
+    /// The file of trusted certificates holds none.
+    #[error("the CA file {path} holds no certificate in PEM form")]
+    NoCertificate {
+        /// The file.
+        path: PathBuf,
+    },
     /// The trusted certificates cannot be used.
     #[error("the certificates to trust Redis by cannot be used")]
     Certificates(#[source] RedisError),

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use deadpool_redis::redis::{Cmd, RedisError, Value};
+use deadpool_redis::redis::{Arg, Cmd, RedisError, Value};
 use tokio::time::{Instant, sleep};
 
 use super::connect::LANES;
@@ -11,31 +11,23 @@ use super::errors::{Failure, Reaction};
 use super::node::{Message, Node};
 use super::routes::Routes;
 use super::script::Script;
-use super::slot::Slot;
+use super::slot::{self, Slot};
 use super::url::Address;
 
 /// Commands that change nothing.
-const READS: [&str; 20] = [
+const READS: [&str; 12] = [
     "EXISTS",
     "GET",
-    "HEXISTS",
     "HGET",
     "HGETALL",
-    "HLEN",
+    "HKEYS",
     "HMGET",
-    "MGET",
-    "PEXPIRETIME",
-    "PTTL",
-    "TIME",
-    "TTL",
-    "XINFO",
-    "XLEN",
     "XRANGE",
     "XREVRANGE",
     "ZCARD",
-    "ZCOUNT",
     "ZRANGE",
-    "ZSCORE",
+    "ZRANGEBYLEX",
+    "ZREVRANGEBYLEX",
 ];
 
 /// What becomes of it when something is done twice.
@@ -49,13 +41,10 @@ pub(in crate::store::redis) enum Effect {
 
 impl Effect {
     pub(super) fn of(command: &Cmd) -> Self {
-        let name = command.args_iter().next();
-        let reads = READS.iter().any(|read| match name {
-            Some(deadpool_redis::redis::Arg::Simple(name)) => {
-                name.eq_ignore_ascii_case(read.as_bytes())
-            }
-            _ => false,
-        });
+        let name = word(command, 0).unwrap_or_default();
+        let reads = READS
+            .iter()
+            .any(|read| name.eq_ignore_ascii_case(read.as_bytes()));
         if reads { Self::Repeatable } else { Self::Once }
     }
 }
@@ -69,6 +58,14 @@ pub(super) enum Operation<'a> {
         keys: &'a [Vec<u8>],
         args: &'a [Vec<u8>],
     },
+}
+
+/// A word of a command; the name is the first.
+fn word(command: &Cmd, place: usize) -> Option<&[u8]> {
+    match command.args_iter().nth(place)? {
+        Arg::Simple(bytes) => Some(bytes),
+        Arg::Cursor | _ => None,
+    }
 }
 
 /// The next attempt.
@@ -87,9 +84,10 @@ impl Operation<'_> {
         effect: Effect,
     ) -> Result<(Value, Arc<Node>), Failure> {
         let until = Instant::now() + deadline::OPERATION;
+        let slot = self.key().map_or_else(|| slot.number(), slot::of_key);
         let mut attempt = Attempt::new(self.command());
         loop {
-            let failure = match attempt.start(routes, slot.number()).await {
+            let failure = match attempt.start(routes, slot).await {
                 Ok(done) => return Ok(done),
                 Err(failure) => failure,
             };
@@ -99,10 +97,18 @@ impl Operation<'_> {
         }
     }
 
+    /// The first key, which is in the same slot as all others; commands have it as their first argument.
+    fn key(&self) -> Option<&[u8]> {
+        match self {
+            Self::Command(command) => word(command, 1),
+            Self::Script { keys, .. } => keys.first().map(Vec::as_slice),
+        }
+    }
+
     fn command(&self) -> Cmd {
         match self {
             Self::Command(command) => (*command).clone(),
-            Self::Script { script, keys, args } => script.by_sha(keys, args),
+            Self::Script { script, keys, args } => script.by_hash(keys, args),
         }
     }
 
@@ -151,7 +157,7 @@ impl Attempt {
             }
             Failure::Lost { .. } => {
                 self.losses += 1;
-                effect == Effect::Repeatable && self.losses <= LANES
+                effect == Effect::Repeatable && self.losses <= LANES && pause(routes).await
             }
             Failure::NoMaster(_) => pause(routes).await,
             Failure::Down { .. }

@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 
 use deadpool_redis::redis::aio::MultiplexedConnection;
-use deadpool_redis::redis::{self, RedisResult};
+use deadpool_redis::redis::{self, RedisResult, Value};
 use tokio::task::JoinSet;
 
 use super::connect::Dialer;
@@ -23,6 +23,13 @@ struct Seat {
     connection: Option<MultiplexedConnection>,
 }
 
+/// A master, and how recent its being one is.
+#[derive(Debug)]
+struct Named {
+    address: Address,
+    epoch: u64,
+}
+
 impl Sentinels {
     pub(super) fn new(dialer: Dialer, addresses: &[Address], master: String) -> Self {
         let seats = addresses.iter().map(|address| Seat {
@@ -36,28 +43,27 @@ impl Sentinels {
         }
     }
 
-    /// The master that most of those who answer name, as one Sentinel alone may have missed a failover.
+    /// The master that the Sentinel with the latest configuration names; others may not have heard of a failover yet.
     pub(super) async fn master(&mut self) -> Option<Address> {
         let mut asked = JoinSet::new();
         for seat in self.seats.drain(..) {
             asked.spawn(seat.ask(self.dialer.clone(), self.master.clone()));
         }
-        let mut votes: HashMap<Address, usize> = HashMap::new();
+        let mut latest: Option<Named> = None;
         while let Some(answer) = asked.join_next().await {
             let Ok((seat, named)) = answer else { continue };
             self.seats.push(seat);
-            if let Some(address) = named {
-                *votes.entry(address).or_default() += 1;
+            if named.as_ref().map(|it| it.epoch) > latest.as_ref().map(|it| it.epoch) {
+                latest = named;
             }
         }
-        let most = votes.into_iter().max_by_key(|(_, count)| *count);
-        most.map(|(address, _)| address)
+        latest.map(|named| named.address)
     }
 }
 
 impl Seat {
     /// A connection that gave no answer is not used again.
-    async fn ask(mut self, dialer: Dialer, master: String) -> (Self, Option<Address>) {
+    async fn ask(mut self, dialer: Dialer, master: String) -> (Self, Option<Named>) {
         let connection = match self.connection.take() {
             Some(connection) => Ok(connection),
             None => dialer.connect(&self.address).await,
@@ -75,12 +81,29 @@ impl Seat {
     }
 }
 
+/// `SENTINEL MASTER` goes on naming the old master until every replica follows the new one.
 async fn named_by(
     connection: &mut MultiplexedConnection,
     master: &str,
-) -> RedisResult<Option<Address>> {
-    let mut command = redis::cmd("SENTINEL");
-    command.arg("GET-MASTER-ADDR-BY-NAME").arg(master);
-    let named: Option<(String, u16)> = command.query_async(connection).await?;
-    Ok(named.map(|(host, port)| Address::new(&host, port)))
+) -> RedisResult<Option<Named>> {
+    let mut pipeline = redis::pipe();
+    let mut ask = |question| {
+        pipeline.cmd("SENTINEL").arg(question).arg(master);
+    };
+    ask("GET-MASTER-ADDR-BY-NAME");
+    ask("MASTER");
+    let answers = connection.send_packed_commands(&pipeline, 0, 2).await?;
+    let mut answers = answers.into_iter();
+    let (Some(Value::Array(named)), Some(fields)) = (answers.next(), answers.next()) else {
+        return Ok(None);
+    };
+    let (host, port): (String, u16) = redis::from_redis_value(Value::Array(named))?;
+    let fields: HashMap<String, String> = redis::from_redis_value(fields.extract_error()?)?;
+    let epoch = fields
+        .get("config-epoch")
+        .and_then(|text| text.parse().ok());
+    Ok(Some(Named {
+        address: Address::new(&host, port),
+        epoch: epoch.unwrap_or(0),
+    }))
 }

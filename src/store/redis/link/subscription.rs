@@ -150,15 +150,14 @@ fn forward(sender: &std::sync::Mutex<Option<mpsc::Sender<Vec<u8>>>>, push: PushI
     let mut sender = sender
         .lock()
         .unwrap_or_else(std::sync::PoisonError::into_inner);
-    let open = match push.kind {
-        PushKind::Message => match (Msg::from_push_info(push), sender.as_ref()) {
-            (Some(message), Some(queue)) => {
-                queue.try_send(message.get_payload_bytes().to_vec()).is_ok()
-            }
-            (None, _) | (_, None) => true,
-        },
-        PushKind::Disconnection => false,
-        _ => true,
+    let open = if push.kind == PushKind::Message {
+        let payload = Msg::from_push_info(push).map(|message| message.get_payload_bytes().to_vec());
+        let queue = sender.as_ref();
+        payload
+            .zip(queue)
+            .is_none_or(|(payload, queue)| queue.try_send(payload).is_ok())
+    } else {
+        push.kind != PushKind::Disconnection
     };
     if !open {
         sender.take();

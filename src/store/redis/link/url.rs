@@ -4,6 +4,7 @@
 //! `redis[s]+cluster://user:password@host:6379,host:6379`. A parameter or path that means nothing is refused, and no
 //! part of a refused URL is repeated in the error.
 
+use std::borrow::Cow;
 use std::fmt;
 use std::sync::Arc;
 
@@ -173,15 +174,12 @@ fn database(path: &str) -> Result<u16, UrlError> {
     if path.is_empty() {
         return Ok(0);
     }
-    path.parse()
-        .map_err(|_: std::num::ParseIntError| UrlError::Database)
+    path.parse().ok().ok_or(UrlError::Database)
 }
 
 fn decode(text: &str) -> Result<String, UrlError> {
-    percent_decode_str(text)
-        .decode_utf8()
-        .map(std::borrow::Cow::into_owned)
-        .map_err(|_: std::str::Utf8Error| UrlError::Encoding)
+    let decoded = percent_decode_str(text).decode_utf8().ok();
+    decoded.map(Cow::into_owned).ok_or(UrlError::Encoding)
 }
 
 impl Address {
@@ -205,9 +203,7 @@ impl Address {
             },
         };
         let port = match port {
-            Some(port) => port
-                .parse()
-                .map_err(|_: std::num::ParseIntError| UrlError::Host)?,
+            Some(port) => port.parse().ok().ok_or(UrlError::Host)?,
             None => default_port,
         };
         if host.is_empty() || host.contains(char::is_whitespace) {

@@ -7,6 +7,9 @@ use deadpool_redis::redis::{self, Value};
 
 use super::server::{RedisServer, ServerOptions, eventually};
 
+/// First slot, last slot, and the address of their master.
+type Range = (u16, u16, (String, u16));
+
 /// The servers of a cluster, masters first as long as none failed.
 #[derive(Debug)]
 pub struct RedisCluster {
@@ -69,8 +72,7 @@ impl RedisCluster {
     /// The server that serves a slot now.
     pub async fn master_of(&self, slot: u16) -> usize {
         for asked in &self.servers {
-            let answer: redis::RedisResult<Vec<(u16, u16, (String, u16))>> =
-                first_nodes(asked).await;
+            let answer: redis::RedisResult<Vec<Range>> = first_nodes(asked).await;
             let Ok(ranges) = answer else { continue };
             let found = ranges
                 .iter()
@@ -112,7 +114,7 @@ impl RedisCluster {
     }
 }
 
-async fn first_nodes(server: &RedisServer) -> redis::RedisResult<Vec<(u16, u16, (String, u16))>> {
+async fn first_nodes(server: &RedisServer) -> redis::RedisResult<Vec<Range>> {
     let answer: Vec<Vec<Value>> = server.try_ask("CLUSTER SLOTS").await?;
     let ranges = answer.into_iter().map(|range| {
         let mut parts = range.into_iter();

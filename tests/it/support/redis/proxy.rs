@@ -192,6 +192,8 @@ async fn write(to: &Mutex<Option<OwnedWriteHalf>>, bytes: &[u8]) {
     }
 }
 
+/// Closing without lingering sends a reset.
 fn reset(stream: TcpStream) {
     stream.set_zero_linger().unwrap();
+    drop(stream);
 }

@@ -7,7 +7,7 @@ use deadpool_redis::redis;
 use super::server::{RedisServer, ServerOptions, eventually};
 
 /// How long a master is missed before it counts as down.
-pub const DOWN_AFTER: Duration = Duration::from_millis(1_000);
+const DOWN_AFTER: Duration = Duration::from_secs(1);
 
 /// The servers; which of the two is the master changes.
 #[derive(Debug)]
@@ -17,8 +17,6 @@ pub struct RedisSentinels {
 }
 
 impl RedisSentinels {
-    pub const DOWN_AFTER: Duration = DOWN_AFTER;
-
     /// Sentinels have a password of their own.
     pub async fn start(sentinel_password: &str) -> Self {
         let master = RedisServer::start().await;
@@ -81,9 +79,13 @@ impl RedisSentinels {
         None
     }
 
-    /// Lets the replica take over while the master lives.
+    /// Lets the replica take over while the master lives, as soon as the Sentinels find it good enough.
     pub async fn fail_over(&self) {
-        self.sentinels[0].ask::<()>("SENTINEL FAILOVER main").await;
+        eventually(Duration::from_secs(20), || async {
+            let told = self.sentinels[0].try_ask::<()>("SENTINEL FAILOVER main");
+            told.await.is_ok()
+        })
+        .await;
     }
 }
 

@@ -77,26 +77,23 @@ impl RedisServer {
     fn config(&self) -> String {
         let dir = self.dir.path().display();
         let port = self.port;
-        let mut config = format!("bind 127.0.0.1\ndir {dir}\ndaemonize no\n");
-        if self.options.tls_files.is_empty() {
-            config += &format!("port {port}\n");
+        let mut lines = vec![format!("bind 127.0.0.1\ndir {dir}\ndaemonize no")];
+        lines.push(if self.options.tls_files.is_empty() {
+            format!("port {port}")
         } else {
-            config += &format!(
+            format!(
                 "port 0\ntls-port {port}\ntls-auth-clients no\ntls-cert-file {dir}/server.pem\n\
-                 tls-key-file {dir}/server.key\ntls-ca-cert-file {dir}/ca.pem\n"
-            );
-        }
+                 tls-key-file {dir}/server.key\ntls-ca-cert-file {dir}/ca.pem"
+            )
+        });
         if !self.options.sentinel {
-            config += "appendonly yes\nappendfsync no\nsave \"\"\nenable-debug-command local\n";
+            lines.push("appendonly yes\nappendfsync no\nsave \"\"".to_owned());
         }
         if self.options.users.is_some() {
-            config += &format!("aclfile {dir}/users.acl\n");
+            lines.push(format!("aclfile {dir}/users.acl"));
         }
-        for line in &self.options.lines {
-            config += line;
-            config += "\n";
-        }
-        config
+        lines.extend(self.options.lines.iter().cloned());
+        lines.join("\n")
     }
 
     /// Starts the process and waits until it listens.

@@ -135,6 +135,11 @@ async fn a_dead_master_is_replaced_while_the_others_go_on() {
     for shard in shards() {
         set(&link, shard, "any", "1").await.unwrap();
     }
+    for number in 0..100 {
+        let own = Slot::Hash([number; 32]);
+        set(&link, own, "}{any", "1").await.unwrap();
+        assert_eq!(get(&link, own, "}{any").await.unwrap(), text("1"));
+    }
     let lost = Slot::Shard(1);
     let other = (0..=255)
         .map(Slot::Shard)

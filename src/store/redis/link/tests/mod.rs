@@ -1,7 +1,6 @@
 //! The link against real servers.
 
-use std::sync::Arc;
-use std::sync::atomic::AtomicI64;
+use std::sync::{Arc, LazyLock};
 use std::time::{Duration, Instant};
 
 use deadpool_redis::redis::{self, Value};
@@ -32,10 +31,8 @@ const RECOVERY: Duration = Duration::from_secs(2);
 const BOUND: Duration = Duration::from_millis(300);
 
 /// Adds to a counter and tells it.
-static ADD: Script = Script::new(
-    "add",
-    "#!lua\nreturn redis.call('INCRBY', KEYS[1], ARGV[1])",
-);
+static ADD: LazyLock<Script> =
+    LazyLock::new(|| Script::new("", &["return redis.call('INCRBY', KEYS[1], ARGV[1])"]));
 
 fn settings(url: &str) -> RedisSettings {
     RedisSettings {
@@ -48,7 +45,7 @@ fn settings(url: &str) -> RedisSettings {
         touch_interval: Duration::from_secs(1),
         sweep_grace: Duration::from_secs(60),
         wait_replicas: 0,
-        clock_offset: Arc::new(AtomicI64::new(0)),
+        test_clock: None,
     }
 }
 
@@ -57,7 +54,11 @@ async fn open(url: &str) -> Link {
 }
 
 fn key(slot: Slot, name: &str) -> String {
-    format!("sgw:{{{}}}:{name}", slot.tag())
+    match slot {
+        Slot::Shard(shard) => format!("sgw:{{{shard:02x}}}:{name}"),
+        Slot::Of(tag) => format!("sgw:{{{tag}}}:{name}"),
+        Slot::Hash(hash) => format!("sgw:t:{}{name}", hash[0]),
+    }
 }
 
 async fn get(link: &Link, slot: Slot, name: &str) -> Result<Value, StoreError> {

@@ -55,7 +55,7 @@ async fn a_ca_file_that_is_none_is_named() {
     settings.ca_file = Some(nonsense.path().to_owned());
     let refused = Link::open(&settings).await;
     assert!(
-        matches!(refused, Err(OpenError::Certificates(_))),
+        matches!(refused, Err(OpenError::NoCertificate { .. })),
         "{refused:?}"
     );
     settings.ca_file = Some("/no/such/file".into());
