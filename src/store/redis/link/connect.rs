@@ -21,7 +21,7 @@ use super::deadline;
 use super::url::{Address, Credentials, RedisUrl, Transport};
 
 /// Connections that a master is held by: few, as many requests share each.
-pub(super) const LANES: usize = 3;
+pub(super) const LANES: usize = 2;
 
 /// Connections for what must be alone.
 const ALONE: usize = 8;

@@ -21,10 +21,12 @@ use super::connect::LANES;
 use super::deadline;
 use super::errors::Trouble;
 use super::node::{Fault, Lane, Pulse, State};
+use super::url::Address;
 
 /// The task behind a node.
 #[derive(Debug)]
 pub(super) struct Keeper {
+    address: Address,
     pool: Pool,
     pulse: Arc<Pulse>,
     state: watch::Sender<State>,
@@ -67,6 +69,7 @@ struct Service {
 
 impl Keeper {
     pub(super) fn new(
+        address: Address,
         pool: Pool,
         pulse: Arc<Pulse>,
         state: watch::Sender<State>,
@@ -75,6 +78,7 @@ impl Keeper {
         fails_over: bool,
     ) -> Self {
         Self {
+            address,
             pool,
             pulse,
             state,
@@ -99,7 +103,7 @@ impl Keeper {
                     self.changed.notify_one();
                 }
                 Err(trouble) => {
-                    self.state.send_replace(State::Down(Arc::new(trouble)));
+                    self.go_down(trouble);
                     self.changed.notify_one();
                     sleep(backoff.next(jitter())).await;
                 }
@@ -110,7 +114,7 @@ impl Keeper {
     /// Returns when no connection is left.
     async fn serve(&mut self, connection: Connection, beat: Beat) {
         let mut service = Service::new();
-        self.pulse.warn(beat.report.warnings(self.fails_over));
+        self.come_up(&beat.report);
         self.feel(beat);
         self.hold(&mut service, connection);
         self.changed.notify_one();
@@ -122,6 +126,28 @@ impl Keeper {
                 Some(Ok(chore)) = service.chores.join_next() => self.done(&mut service, chore),
                 _ = pulse.tick() => service.feel_next(),
             }
+        }
+    }
+
+    fn come_up(&self, report: &Report) {
+        tracing::info!(redis.address = %self.address, "redis.up");
+        let warnings = report.warnings(self.fails_over);
+        if warnings != self.pulse.warnings() {
+            for warning in &warnings {
+                tracing::warn!(redis.address = %self.address, %warning, "redis.configuration");
+            }
+            self.pulse.warn(warnings);
+        }
+    }
+
+    /// The log tells once of each time.
+    fn go_down(&self, trouble: Trouble) {
+        let before = self.state.send_replace(State::Down(Arc::new(trouble)));
+        if let (false, State::Down(trouble)) =
+            (matches!(before, State::Down(_)), &*self.state.borrow())
+        {
+            let error: &(dyn std::error::Error + 'static) = &**trouble;
+            tracing::warn!(redis.address = %self.address, error, "redis.down");
         }
     }
 

@@ -104,6 +104,7 @@ impl Node {
         });
         let (reports, faults) = mpsc::channel(REPORTS);
         let keeper = Keeper::new(
+            address.clone(),
             pool.clone(),
             Arc::clone(&pulse),
             publish,
@@ -249,6 +250,10 @@ impl Node {
                 })
             }
         }
+    }
+
+    pub(super) fn is_up(&self) -> bool {
+        matches!(*self.state.borrow(), State::Up(_))
     }
 
     /// The present state.

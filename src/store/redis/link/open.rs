@@ -49,7 +49,8 @@ pub enum OpenError {
     },
 }
 
-/// Returns when every master can be reached; early with an error that waiting does not cure.
+/// Returns when every master can be reached, or some after the whole wait: sessions on the others need not wait for a
+/// shard that is lost. Fails at once with an error that waiting does not cure.
 pub(super) async fn reach_masters(watcher: &mut Watcher, routes: &Routes) -> Result<(), OpenError> {
     let until = Instant::now() + deadline::OPEN;
     loop {
@@ -63,12 +64,13 @@ pub(super) async fn reach_masters(watcher: &mut Watcher, routes: &Routes) -> Res
             return watcher.look().await.map_err(OpenError::Certificates);
         }
         let late = until <= Instant::now();
-        let unusable = masters.iter().find_map(|node| unusable(node, late));
-        if let Some(error) = unusable {
-            return Err(error);
-        }
-        if late {
-            return Err(OpenError::NoMaster);
+        let some_up = masters.iter().any(|node| node.is_up());
+        let cannot = masters.iter().find_map(|node| unusable(node, late));
+        match cannot {
+            Some(_) if late && some_up => return Ok(()),
+            Some(error) => return Err(error),
+            None if late => return Err(OpenError::NoMaster),
+            None => {}
         }
         sleep(deadline::LOOK_SOON).await;
     }

@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 use std::ops::RangeInclusive;
-use std::sync::{Arc, Mutex, PoisonError, RwLock};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
 use std::time::Duration;
 
 use deadpool_redis::redis::RedisResult;
@@ -11,7 +11,7 @@ use tokio::time::Instant;
 
 use super::connect::Dialer;
 use super::errors::Failure;
-use super::node::{Node, State};
+use super::node::Node;
 use super::topology::{Master, Topology};
 use super::url::Address;
 
@@ -80,15 +80,11 @@ impl Routes {
 
     /// The node at an address that Redis named in a redirection.
     pub(super) fn visit(&self, address: Address) -> RedisResult<Arc<Node>> {
-        if let Some(node) = self
-            .masters()
-            .into_iter()
-            .find(|node| node.address == address)
-        {
+        let mut masters = self.masters().into_iter();
+        if let Some(node) = masters.find(|node| node.address == address) {
             return Ok(node);
         }
-        let mut visited = self.visited.lock().unwrap_or_else(PoisonError::into_inner);
-        visited.retain(|_, (_, at)| at.elapsed() < VISIT);
+        let mut visited = self.visited();
         if let Some((node, at)) = visited.get_mut(&address) {
             *at = Instant::now();
             return Ok(Arc::clone(node));
@@ -98,16 +94,28 @@ impl Routes {
         Ok(node)
     }
 
+    /// Nodes that serve no slot as far as is known; those that nobody was led to for long are left.
+    fn visited(&self) -> MutexGuard<'_, HashMap<Address, (Arc<Node>, Instant)>> {
+        let mut visited = self.visited.lock().unwrap_or_else(PoisonError::into_inner);
+        visited.retain(|_, (_, at)| at.elapsed() < VISIT);
+        visited
+    }
+
     fn start(&self, address: Address) -> RedisResult<Arc<Node>> {
         let changed = Arc::clone(&self.changed);
         Node::start(&self.dialer, address, changed, self.fails_over)
     }
 
-    /// Follows a view. Masters that are in it already keep their connections.
+    /// Follows a view. Masters that are connected to already keep their connections.
     pub(super) fn follow(&self, mut view: View) -> RedisResult<()> {
         view.sort_by_key(|(range, _)| *range.start());
-        let mut known: HashMap<Address, Arc<Node>> = self
-            .masters()
+        let visited = self
+            .visited()
+            .values()
+            .map(|(node, _)| Arc::clone(node))
+            .collect();
+        let known: Vec<_> = [self.masters(), visited].concat();
+        let mut known: HashMap<Address, Arc<Node>> = known
             .into_iter()
             .map(|node| (node.address.clone(), node))
             .collect();
@@ -115,7 +123,7 @@ impl Routes {
         for (range, address) in view {
             let node = match known.get(&address) {
                 Some(node) => Arc::clone(node),
-                None => self.visit(address.clone())?,
+                None => self.start(address.clone())?,
             };
             known.insert(address, Arc::clone(&node));
             ranges.push((range, node));
@@ -127,8 +135,7 @@ impl Routes {
     /// Whether every master can be reached.
     pub(super) fn all_up(&self) -> bool {
         let masters = self.masters();
-        let up = |node: &Arc<Node>| matches!(node.state(), State::Up(_));
-        !masters.is_empty() && masters.iter().all(up)
+        !masters.is_empty() && masters.iter().all(|node| node.is_up())
     }
 
     pub(super) fn topology(&self) -> Topology {

@@ -7,7 +7,7 @@ use tokio::sync::watch;
 use tokio::time::{sleep, timeout};
 
 use super::connect::Dialer;
-use super::node::{Message, Node, State};
+use super::node::{Message, Node};
 use super::routes::{Routes, View};
 use super::sentinel::Sentinels;
 use super::slot::SLOTS;
@@ -124,10 +124,7 @@ fn whole(address: Address) -> View {
 
 /// Asks the masters in turn, lest one with an old view is asked for ever.
 async fn ask_masters(masters: &[Arc<Node>], turn: usize) -> Option<View> {
-    let up: Vec<_> = masters
-        .iter()
-        .filter(|node| matches!(node.state(), State::Up(_)))
-        .collect();
+    let up: Vec<_> = masters.iter().filter(|node| node.is_up()).collect();
     for step in 0..up.len() {
         let node = up.get((turn + step) % up.len())?;
         let answer = node.send(Message::Plain(&cluster::question())).await;

@@ -33,7 +33,7 @@ impl Load {
                 let mut errors = Vec::new();
                 let mut shard = worker;
                 while !stop.load(Ordering::Relaxed) {
-                    match add(&link, Slot::Shard(shard), Effect::Once).await {
+                    match add_beside(&link, Slot::Shard(shard)).await {
                         Ok(_) => {
                             done.fetch_add(1, Ordering::Relaxed);
                         }
@@ -60,6 +60,13 @@ impl Load {
         }
         (self.done.load(Ordering::Relaxed), errors)
     }
+}
+
+/// Names a key that is never there as well, as scripts name keys that may be missing.
+async fn add_beside(link: &Link, slot: Slot) -> Result<Value, StoreError> {
+    let keys = ["count", "missing"].map(|name| key(slot, name).into_bytes());
+    let args = [b"1".to_vec()];
+    link.script(slot, &ADD, &keys, &args, Effect::Once).await
 }
 
 async fn total(link: &Link) -> usize {
@@ -92,6 +99,21 @@ async fn slots_move_and_scripts_are_flushed_without_a_failed_request() {
         errors.first()
     );
     assert_eq!(total(&link).await, done);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn connections_that_all_break_at_once_are_replaced_at_once() {
+    let cluster = RedisCluster::start().await;
+    let link = open_all(&cluster).await;
+    for server in &cluster.servers {
+        server.ask::<i64>("CLIENT KILL TYPE normal").await;
+    }
+    for shard in shards() {
+        get(&link, shard, "any").await.unwrap();
+    }
+    for shard in shards() {
+        set(&link, shard, "any", "1").await.unwrap();
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -149,6 +171,8 @@ async fn a_dead_master_is_replaced_while_the_others_go_on() {
         })
         .unwrap();
     let master = cluster.master_of(lost.number()).await;
+    let replicas: i64 = cluster.servers[master].ask("WAIT 1 5000").await;
+    assert_eq!(replicas, 1);
     cluster.servers[master].kill();
     eventually(Duration::from_secs(20), || async {
         let asked = Instant::now();
