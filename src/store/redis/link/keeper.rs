@@ -7,8 +7,8 @@ use std::collections::HashSet;
 use std::slice::SliceIndex;
 use std::sync::Arc;
 
+use deadpool_redis::redis::RedisError;
 use deadpool_redis::redis::aio::MultiplexedConnection;
-use deadpool_redis::redis::{self, RedisError, Value};
 use deadpool_redis::{Connection, Pool};
 use tokio::sync::{Notify, mpsc, watch};
 use tokio::task::JoinSet;
@@ -16,11 +16,11 @@ use tokio::time::{Instant, Interval, MissedTickBehavior, interval_at, sleep};
 
 use super::backoff::{Backoff, jitter};
 use super::checks::{Report, Role};
-use super::clock::Sample;
 use super::connect::LANES;
 use super::deadline;
 use super::errors::Trouble;
-use super::node::{Fault, Lane, Pulse, State};
+use super::node::{Fault, Lane, State};
+use super::pulse::{Beat, Pulse, ask};
 use super::url::Address;
 
 /// The task behind a node.
@@ -49,12 +49,6 @@ enum Chore {
         beat: Result<Beat, RedisError>,
     },
     Connected(Result<(Connection, Beat), Trouble>),
-}
-
-/// An answer to `TIME` and `INFO`.
-struct Beat {
-    sample: Sample,
-    report: Report,
 }
 
 /// What is held, and what is going on about it.
@@ -289,19 +283,4 @@ async fn connect(pool: Pool) -> Result<(Connection, Beat), Trouble> {
     };
     drop(Connection::take(connection));
     Err(trouble)
-}
-
-async fn ask(mut connection: MultiplexedConnection, section: &str) -> Result<Beat, RedisError> {
-    let mut pipeline = redis::pipe();
-    pipeline.cmd("TIME").cmd("INFO").arg(section);
-    let sent_at = Instant::now();
-    let answers = connection.send_packed_commands(&pipeline, 0, 2).await?;
-    let received_at = Instant::now();
-    let answers = Value::Array(answers).extract_error()?;
-    let ((seconds, micros), info): ((i64, i64), String) = redis::from_redis_value(answers)?;
-    let micros = seconds.saturating_mul(1_000_000).saturating_add(micros);
-    Ok(Beat {
-        sample: Sample::new(sent_at, received_at, micros),
-        report: Report::read(&info),
-    })
 }

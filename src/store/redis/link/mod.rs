@@ -29,6 +29,7 @@ mod keeper;
 mod node;
 mod open;
 mod operation;
+mod pulse;
 mod routes;
 mod script;
 mod sentinel;

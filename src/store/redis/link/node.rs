@@ -5,8 +5,8 @@
 //! is no connection a request waits [`deadline::WAIT`] at most, and not at all once the keeper has failed: then the
 //! breaker is open, and the keeper's attempts are the only ones.
 
+use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
 
 use deadpool_redis::redis::aio::MultiplexedConnection;
 use deadpool_redis::redis::{self, Cmd, RedisError, RedisResult, Value};
@@ -15,12 +15,11 @@ use tokio::sync::{Notify, Semaphore, mpsc, watch};
 use tokio::time::{Instant, timeout_at};
 use tokio_util::task::AbortOnDropHandle;
 
-use super::checks::Warning;
-use super::clock::{Sample, ServerClock};
 use super::connect::Dialer;
 use super::deadline;
 use super::errors::{Failure, Reaction, Trouble};
 use super::keeper::Keeper;
+use super::pulse::Pulse;
 use super::url::Address;
 
 /// Requests under way on one master; more are shed.
@@ -67,18 +66,6 @@ pub(super) enum Fault {
     Broken { lane: u64 },
     /// It was silent for a whole deadline, and so were all others to this master.
     Silent { lane: u64 },
-}
-
-/// What is known of a master from its answers.
-#[derive(Debug, Default)]
-pub(super) struct Pulse(Mutex<Signs>);
-
-#[derive(Debug, Default)]
-struct Signs {
-    answered_at: Option<Instant>,
-    clock: Option<Sample>,
-    replication_id: Option<Arc<str>>,
-    warnings: Vec<Warning>,
 }
 
 /// What is sent in one piece.
@@ -293,45 +280,5 @@ impl Message<'_> {
                 Ok(answers.pop().unwrap_or(Value::Nil))
             }
         }
-    }
-}
-
-impl Pulse {
-    fn signs<T>(&self, look: impl FnOnce(&mut Signs) -> T) -> T {
-        look(&mut self.0.lock().unwrap_or_else(PoisonError::into_inner))
-    }
-
-    pub(super) fn answered(&self) {
-        self.signs(|signs| signs.answered_at = Some(Instant::now()));
-    }
-
-    pub(super) fn silent_since(&self, moment: Instant) -> bool {
-        self.signs(|signs| signs.answered_at.is_none_or(|at| at < moment))
-    }
-
-    /// Tells whether this is another replication history than before.
-    pub(super) fn beat(&self, sample: Sample, replication_id: Arc<str>) -> bool {
-        self.signs(|signs| {
-            signs.answered_at = Some(Instant::now());
-            signs.clock = Some(signs.clock.map_or(sample, |clock| clock.or(sample)));
-            let before = signs.replication_id.replace(Arc::clone(&replication_id));
-            before != Some(replication_id)
-        })
-    }
-
-    pub(super) fn warn(&self, warnings: Vec<Warning>) {
-        self.signs(|signs| signs.warnings = warnings);
-    }
-
-    pub(super) fn warnings(&self) -> Vec<Warning> {
-        self.signs(|signs| signs.warnings.clone())
-    }
-
-    pub(super) fn replication_id(&self) -> Option<Arc<str>> {
-        self.signs(|signs| signs.replication_id.clone())
-    }
-
-    pub(super) fn clock(&self) -> Option<ServerClock> {
-        self.signs(|signs| Some(signs.clock.as_ref()?.clock(Instant::now())))
     }
 }
