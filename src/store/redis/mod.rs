@@ -14,7 +14,7 @@ use crate::clock::Clock;
 #[expect(unused_imports, reason = "the operations of the store use them")]
 mod link;
 
-pub use link::{Health, MasterHealth, OpenError, RedisUrl, UrlError, Warning};
+pub use link::{Deadlines, Health, MasterHealth, OpenError, RedisUrl, UrlError, Warning};
 
 /// What the Redis store needs to know.
 #[derive(Clone)]
@@ -23,6 +23,8 @@ pub struct RedisSettings {
     pub url: RedisUrl,
     /// The certificates (PEM) that a server must be signed by; without it, those the machine trusts.
     pub ca_file: Option<PathBuf>,
+    /// What requests wait for at most.
+    pub deadlines: Deadlines,
     /// How many replicas must have a create, a rotation or an end before it is acknowledged.
     pub wait_replicas: usize,
     /// Starts every key.

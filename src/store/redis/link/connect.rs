@@ -17,7 +17,7 @@ use rustls::pki_types::CertificateDer;
 use rustls::pki_types::pem::PemObject;
 
 use super::OpenError;
-use super::deadline;
+use super::deadline::{self, Deadlines};
 use super::url::{Address, Credentials, RedisUrl, Transport};
 
 /// Connections that a master is held by: few, as many requests share each.
@@ -32,11 +32,16 @@ pub(super) struct Dialer {
     transport: Transport,
     login: RedisConnectionInfo,
     certificates: TlsCertificates,
+    pub(super) deadlines: Deadlines,
 }
 
 impl Dialer {
     /// For the servers that hold data.
-    pub(super) fn new(url: &RedisUrl, ca_file: Option<&Path>) -> Result<Self, OpenError> {
+    pub(super) fn new(
+        url: &RedisUrl,
+        ca_file: Option<&Path>,
+        deadlines: Deadlines,
+    ) -> Result<Self, OpenError> {
         // Whoever chose a provider for this process before has chosen for Redis too.
         drop(rustls::crypto::ring::default_provider().install_default());
         let root_cert = ca_file.map(read_ca_file).transpose()?;
@@ -47,6 +52,7 @@ impl Dialer {
                 client_tls: None,
                 root_cert,
             },
+            deadlines,
         };
         dialer
             .info(&Address::new("localhost", 0))
@@ -88,14 +94,20 @@ impl Dialer {
             .set_redis_settings(self.login.clone()))
     }
 
+    fn config(&self) -> AsyncConnectionConfig {
+        AsyncConnectionConfig::new()
+            .set_connection_timeout(Some(self.deadlines.connect))
+            .set_response_timeout(Some(self.deadlines.command))
+    }
+
     /// A pool of connections to the master at an address.
     pub(super) fn pool(&self, address: &Address) -> Result<Pool, RedisError> {
-        let manager = Manager::new_with_config(self.info(address)?, deadlines())?;
+        let manager = Manager::new_with_config(self.info(address)?, self.config())?;
         let builder = Pool::builder(manager)
             .max_size(LANES + ALONE)
-            .wait_timeout(Some(deadline::WAIT))
-            .create_timeout(Some(deadline::CONNECT))
-            .recycle_timeout(Some(deadline::COMMAND))
+            .wait_timeout(Some(self.deadlines.wait))
+            .create_timeout(Some(self.deadlines.connect))
+            .recycle_timeout(Some(self.deadlines.command))
             .post_create(Hook::async_fn(|connection, _| {
                 Box::pin(require_master(connection))
             }))
@@ -112,7 +124,7 @@ impl Dialer {
         address: &Address,
     ) -> Result<MultiplexedConnection, RedisError> {
         Client::open(self.info(address)?)?
-            .get_multiplexed_async_connection_with_config(&deadlines())
+            .get_multiplexed_async_connection_with_config(&self.config())
             .await
     }
 
@@ -124,7 +136,7 @@ impl Dialer {
     ) -> Result<MultiplexedConnection, RedisError> {
         let info = self.info(address)?;
         let login = self.login.clone().set_protocol(ProtocolVersion::RESP3);
-        let config = deadlines().set_push_sender(move |push| {
+        let config = self.config().set_push_sender(move |push| {
             on_push(push);
             Ok::<_, redis::aio::SendError>(())
         });
@@ -165,12 +177,6 @@ fn login(credentials: &Credentials) -> RedisConnectionInfo {
         login = login.set_password(password.as_str());
     }
     login
-}
-
-fn deadlines() -> AsyncConnectionConfig {
-    AsyncConnectionConfig::new()
-        .set_connection_timeout(Some(deadline::CONNECT))
-        .set_response_timeout(Some(deadline::COMMAND))
 }
 
 /// `PING` is refused while data is loaded and by a replica without its master; `ROLE` never is.

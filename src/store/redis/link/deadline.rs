@@ -2,17 +2,33 @@
 
 use std::time::Duration;
 
-/// For a connection to a master, when there is none just now.
-pub(super) const WAIT: Duration = Duration::from_millis(50);
+/// What requests wait for at most.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Deadlines {
+    /// For a connection when there is none just now, and for their turn when too many are under way.
+    pub wait: Duration,
+    /// For the answer to one command.
+    pub command: Duration,
+    /// For a new connection: name, TCP, TLS, login.
+    pub connect: Duration,
+}
 
-/// For the answer to one command.
-pub(super) const COMMAND: Duration = Duration::from_millis(100);
+impl Default for Deadlines {
+    fn default() -> Self {
+        Self {
+            wait: Duration::from_millis(50),
+            command: Duration::from_millis(100),
+            connect: Duration::from_secs(1),
+        }
+    }
+}
 
-/// For an operation with what it repeats, as long as its last attempt may start.
-pub(super) const OPERATION: Duration = Duration::from_millis(150);
-
-/// For a connection: name, TCP, TLS, login.
-pub(super) const CONNECT: Duration = Duration::from_secs(1);
+impl Deadlines {
+    /// Until when the last attempt at an operation may start.
+    pub(super) fn operation(self) -> Duration {
+        self.wait + self.command
+    }
+}
 
 /// For the acknowledgement of sent bytes, after which the kernel gives a connection up.
 pub(super) const UNACKNOWLEDGED: Duration = Duration::from_secs(1);

@@ -46,6 +46,7 @@ struct Held {
 enum Chore {
     Felt {
         lane: u64,
+        asked_at: Instant,
         beat: Result<Beat, RedisError>,
     },
     Connected(Result<(Connection, Beat), Trouble>),
@@ -178,12 +179,16 @@ impl Keeper {
 
     fn done(&mut self, service: &mut Service, chore: Chore) {
         match chore {
-            Chore::Felt { lane, beat } => {
+            Chore::Felt {
+                lane,
+                asked_at,
+                beat,
+            } => {
                 service.feeling.remove(&lane);
                 match beat {
                     Ok(beat) if beat.report.role == Role::Master => self.feel(beat),
                     Ok(_) => self.close(service, Fault::Silent { lane }),
-                    Err(error) => self.close(service, self.fault(lane, &error)),
+                    Err(error) => self.close(service, self.fault(lane, asked_at, &error)),
                 }
             }
             Chore::Connected(Ok((connection, beat))) => {
@@ -198,9 +203,8 @@ impl Keeper {
         }
     }
 
-    fn fault(&self, lane: u64, error: &RedisError) -> Fault {
-        let asked_at = Instant::now().checked_sub(deadline::COMMAND);
-        if error.is_timeout() && asked_at.is_some_and(|at| self.pulse.silent_since(at)) {
+    fn fault(&self, lane: u64, asked_at: Instant, error: &RedisError) -> Fault {
+        if error.is_timeout() && self.pulse.silent_since(asked_at) {
             Fault::Silent { lane }
         } else {
             Fault::Broken { lane }
@@ -248,9 +252,11 @@ impl Service {
             if self.feeling.insert(held.id) {
                 let lane = held.lane();
                 self.chores.spawn(async move {
+                    let asked_at = Instant::now();
                     let beat = ask(lane.connection(), "replication").await;
                     Chore::Felt {
                         lane: lane.id,
+                        asked_at,
                         beat,
                     }
                 });

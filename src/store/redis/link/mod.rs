@@ -2,7 +2,7 @@
 //!
 //! Standalone, Sentinel and Cluster differ only in who tells which master serves a slot (`watcher`). A master is a
 //! node with a few connections that all requests share (`node`), kept by one task (`keeper`). Every wait
-//! has a deadline (`deadline`), and every error of Redis a documented reaction (`errors`). What may have been done is
+//! has a deadline (`deadline`), every queue a bound (`node`), and every error of Redis a documented reaction (`errors`). What may have been done is
 //! repeated only when that does no harm.
 
 use std::fmt;
@@ -43,6 +43,7 @@ mod watcher;
 
 pub use checks::Warning;
 pub(in crate::store::redis) use clock::ServerClock;
+pub use deadline::Deadlines;
 pub use health::{Health, MasterHealth};
 pub use open::OpenError;
 pub(in crate::store::redis) use operation::Effect;
@@ -75,7 +76,11 @@ struct Inner {
 impl Link {
     /// Connects to every master.
     pub(in crate::store::redis) async fn open(settings: &RedisSettings) -> Result<Self, OpenError> {
-        let dialer = Dialer::new(&settings.url, settings.ca_file.as_deref())?;
+        let dialer = Dialer::new(
+            &settings.url,
+            settings.ca_file.as_deref(),
+            settings.deadlines,
+        )?;
         let place = settings.url.place.clone();
         let fails_over = matches!(place, url::Place::Sentinel { .. });
         let routes = Arc::new(Routes::new(dialer.clone(), fails_over));

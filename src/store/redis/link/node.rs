@@ -2,7 +2,7 @@
 //!
 //! A request never owns an exchange: the connection's driver task sends, receives and gives each answer to whom it
 //! belongs, also when the asker has gone. A request never connects either; the node's one [`Keeper`] does. While there
-//! is no connection a request waits [`deadline::WAIT`] at most, and not at all once the keeper has failed: then the
+//! is no connection a request waits [`Deadlines::wait`] at most, and not at all once the keeper has failed: then the
 //! breaker is open, and the keeper's attempts are the only ones.
 
 use std::sync::Arc;
@@ -12,18 +12,22 @@ use deadpool_redis::redis::aio::MultiplexedConnection;
 use deadpool_redis::redis::{self, Cmd, RedisError, RedisResult, Value};
 use deadpool_redis::{Connection, Pool};
 use tokio::sync::{Notify, Semaphore, mpsc, watch};
-use tokio::time::{Instant, timeout_at};
+use tokio::time::{Instant, timeout, timeout_at};
 use tokio_util::task::AbortOnDropHandle;
 
 use super::connect::Dialer;
-use super::deadline;
+use super::deadline::{self, Deadlines};
 use super::errors::{Failure, Reaction, Trouble};
 use super::keeper::Keeper;
 use super::pulse::Pulse;
 use super::url::Address;
 
-/// Requests under way on one master; more are shed.
-const UNDER_WAY: usize = 4_096;
+/// Requests under way on one master: as many as it answers well within a command's deadline, as more would only be
+/// late. Those beyond wait for their turn.
+const UNDER_WAY: usize = 256;
+
+/// Requests that are under way or wait; more are shed at once.
+const ADMITTED: usize = 4_096;
 
 /// Reports of broken connections that wait for the keeper; it needs one of each only.
 const REPORTS: usize = 64;
@@ -35,7 +39,9 @@ pub(super) struct Node {
     pub(super) pulse: Arc<Pulse>,
     state: watch::Receiver<State>,
     reports: mpsc::Sender<Fault>,
-    permits: Semaphore,
+    admitted: Semaphore,
+    under_way: Semaphore,
+    deadlines: Deadlines,
     turn: AtomicUsize,
     pool: Pool,
     _keeper: AbortOnDropHandle<()>,
@@ -104,7 +110,9 @@ impl Node {
             pulse,
             state,
             reports,
-            permits: Semaphore::new(UNDER_WAY),
+            admitted: Semaphore::new(ADMITTED),
+            under_way: Semaphore::new(UNDER_WAY),
+            deadlines: dialer.deadlines,
             turn: AtomicUsize::new(0),
             pool,
             _keeper: AbortOnDropHandle::new(tokio::spawn(keeper.run())),
@@ -113,8 +121,15 @@ impl Node {
 
     /// One round trip.
     pub(super) async fn send(&self, message: Message<'_>) -> Result<Value, Failure> {
-        let Ok(_permit) = self.permits.try_acquire() else {
-            return Err(Failure::Overloaded(self.address.clone()));
+        let overloaded = || Failure::Overloaded(self.address.clone());
+        let Ok(_admitted) = self.admitted.try_acquire() else {
+            return Err(overloaded());
+        };
+        if let State::Down(trouble) = &*self.state.borrow() {
+            return Err(self.down(Arc::clone(trouble)));
+        }
+        let Ok(Ok(_turn)) = timeout(self.deadlines.wait, self.under_way.acquire()).await else {
+            return Err(overloaded());
         };
         let lane = self.lane().await?;
         let sent_at = Instant::now();
@@ -143,7 +158,7 @@ impl Node {
             State::Up(_) | State::Down(_) => Instant::now(),
         };
         let settled = state.wait_for(|now| !matches!(now, State::Connecting { .. }));
-        match timeout_at(start + deadline::WAIT, settled).await {
+        match timeout_at(start + self.deadlines.wait, settled).await {
             Ok(Ok(now)) => now.clone(),
             Ok(Err(_)) | Err(_) => State::Connecting { since: start },
         }
@@ -219,7 +234,7 @@ impl Node {
             self.down(trouble)
         })?;
         let mut alone = MultiplexedConnection::clone(&connection);
-        alone.set_response_timeout(deadline::REPLICAS + deadline::COMMAND);
+        alone.set_response_timeout(deadline::REPLICAS + self.deadlines.command);
         let mut command = redis::cmd("WAIT");
         command.arg(wanted).arg(deadline::REPLICAS.as_millis());
         match command.query_async::<usize>(&mut alone).await {

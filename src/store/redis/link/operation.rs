@@ -83,7 +83,7 @@ impl Operation<'_> {
         slot: Slot,
         effect: Effect,
     ) -> Result<(Value, Arc<Node>), Failure> {
-        let until = Instant::now() + deadline::OPERATION;
+        let until = Instant::now() + routes.deadlines().operation();
         let slot = self.key().map_or_else(|| slot.number(), slot::of_key);
         let mut attempt = Attempt::new(self.command());
         loop {

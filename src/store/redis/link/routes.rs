@@ -10,6 +10,7 @@ use tokio::sync::Notify;
 use tokio::time::Instant;
 
 use super::connect::Dialer;
+use super::deadline::Deadlines;
 use super::errors::Failure;
 use super::node::Node;
 use super::topology::{Master, Topology};
@@ -47,6 +48,10 @@ impl Routes {
             table: RwLock::default(),
             visited: Mutex::default(),
         }
+    }
+
+    pub(super) fn deadlines(&self) -> Deadlines {
+        self.dialer.deadlines
     }
 
     fn table(&self) -> Arc<Table> {

@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 use deadpool_redis::redis::{self, Value};
 
-use super::{Effect, Link, OpenError, RedisSettings, RedisUrl, Script, Slot};
+use super::{Deadlines, Effect, Link, OpenError, RedisSettings, RedisUrl, Script, Slot};
 use crate::store::StoreError;
 
 #[path = "../../../../../tests/it/support/redis/mod.rs"]
@@ -44,6 +44,7 @@ fn settings(url: &str) -> RedisSettings {
         event_retention: Duration::from_secs(60),
         touch_interval: Duration::from_secs(1),
         sweep_grace: Duration::from_secs(60),
+        deadlines: Deadlines::default(),
         wait_replicas: 0,
         test_clock: None,
     }
