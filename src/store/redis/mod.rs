@@ -5,6 +5,7 @@
 //! enough, a script decides. Time is Redis's. What callers keep is opaque bytes to the scripts.
 
 use std::fmt;
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -23,6 +24,11 @@ mod events;
 mod feed;
 mod fields;
 mod keys;
+#[cfg_attr(
+    not(test),
+    expect(dead_code, reason = "live followers and readiness use the rest")
+)]
+#[expect(unused_imports, reason = "live followers and readiness use them")]
 mod link;
 mod lists;
 mod places;
@@ -38,7 +44,7 @@ mod uses;
 mod verify;
 
 use keys::Keys;
-pub use link::OpenError;
+pub use link::{Deadlines, Health, MasterHealth, OpenError, RedisUrl, UrlError, Warning};
 use link::{Link, ServerClock, Slot};
 
 /// Requests of one operation that are under way at a time.
@@ -48,7 +54,13 @@ const ABREAST: usize = 64;
 #[derive(Clone)]
 pub struct RedisSettings {
     /// Where Redis is, with user name and password if it wants any.
-    pub url: String,
+    pub url: RedisUrl,
+    /// The certificates (PEM) that a server must be signed by; without it, those the machine trusts.
+    pub ca_file: Option<PathBuf>,
+    /// What requests wait for at most.
+    pub deadlines: Deadlines,
+    /// How many replicas must have a create, a rotation or an end before it is acknowledged.
+    pub wait_replicas: usize,
     /// Starts every key.
     pub prefix: String,
     /// Without activity for this long, an active session is shown as idle.

@@ -1,145 +1,132 @@
-//! Connections to Redis: one shared multiplexed connection to one server.
+//! The link to Redis: from a slot to the master that serves it, whatever stands, falls or moves there.
+//!
+//! Standalone, Sentinel and Cluster differ only in who tells which master serves a slot (`watcher`). A master is a
+//! node with a few connections that all requests share (`node`), kept by one task (`keeper`). Every wait
+//! has a deadline (`deadline`), every queue a bound (`node`), and every error of Redis a documented reaction (`errors`). What may have been done is
+//! repeated only when that does no harm.
 
 use std::fmt;
-use std::sync::{Arc, Mutex, PoisonError};
-use std::time::{Duration, Instant};
+use std::sync::Arc;
+use std::time::Duration;
 
-use deadpool_redis::redis::aio::MultiplexedConnection;
-use deadpool_redis::redis::{self, AsyncConnectionConfig, Client, Cmd, RedisError, Value};
-use thiserror::Error;
+use deadpool_redis::redis::{Cmd, Value};
+use tokio::sync::{mpsc, watch};
+use tokio_util::task::AbortOnDropHandle;
 
 use super::RedisSettings;
 use crate::model::Timestamp;
 use crate::store::StoreError;
 
-/// How long anybody waits for an answer.
-const DEADLINE: Duration = Duration::from_secs(2);
-/// How old a reading of the server's clock may become, and how far clocks drift apart meanwhile.
-const CLOCK_AGE: Duration = Duration::from_secs(1);
-const CLOCK_DRIFT: Duration = Duration::from_millis(1);
+mod backoff;
+mod checks;
+mod clock;
+mod cluster;
+mod connect;
+mod deadline;
+mod errors;
+mod health;
+mod keeper;
+mod node;
+mod open;
+mod operation;
+mod pulse;
+mod routes;
+mod script;
+mod sentinel;
+mod slot;
+mod subscription;
+#[cfg(test)]
+mod tests;
+mod topology;
+mod url;
+mod watcher;
 
-/// The place of a key: its hash tag. All keys of one login share one; node-wide keys have their own.
-#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
-pub(in crate::store::redis) enum Slot {
-    /// The tag of a shard of logins.
-    Shard(u8),
-    /// The tag of a node-wide key.
-    Of(&'static str),
-    /// The key's own hash spreads it.
-    Hash([u8; 32]),
-}
+pub use checks::Warning;
+pub(in crate::store::redis) use clock::ServerClock;
+pub use deadline::Deadlines;
+pub use health::{Health, MasterHealth};
+pub use open::OpenError;
+pub(in crate::store::redis) use operation::Effect;
+pub(in crate::store::redis) use script::Script;
+pub(in crate::store::redis) use slot::Slot;
+pub(in crate::store::redis) use subscription::Signal;
+pub(in crate::store::redis) use topology::{Master, Topology};
+pub(in crate::store::redis) use url::Address;
+pub use url::{RedisUrl, UrlError};
 
-/// Whether a script may run twice.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub(in crate::store::redis) enum Effect {
-    /// Twice is as good as once.
-    Repeatable,
-    /// It must not run again when it may have run.
-    Once,
-}
+use connect::Dialer;
+use operation::Operation;
+use routes::Routes;
+use watcher::Watcher;
 
-/// A script with its header, and the hash it is called by.
-#[derive(Debug)]
-pub(in crate::store::redis) struct Script {
-    source: String,
-    hash: String,
-}
-
-impl Script {
-    /// `flags` as in the header of the script: `allow-oom`, `no-writes`.
-    pub(in crate::store::redis) fn new(flags: &str, parts: &[&str]) -> Self {
-        let header = match flags {
-            "" => "#!lua".to_owned(),
-            flags => format!("#!lua flags={flags}"),
-        };
-        let source = format!("{header}\n{}", parts.join("\n"));
-        let hash = redis::Script::new(&source).get_hash().to_owned();
-        Self { source, hash }
-    }
-}
-
-/// What a node knows of a server's clock.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub(in crate::store::redis) struct ServerClock {
-    /// The moment by that clock.
-    pub(in crate::store::redis) now: Timestamp,
-    /// How far off that may be.
-    pub(in crate::store::redis) error: Duration,
-}
-
-/// Why Redis cannot be used.
-#[derive(Debug, Error)]
-#[error("Redis cannot be reached: {0}")]
-pub struct OpenError(#[from] RedisError);
-
-/// The way to the servers.
+/// The link to Redis. Clones share it.
 #[derive(Clone)]
 pub(in crate::store::redis) struct Link {
-    connection: MultiplexedConnection,
-    reading: Arc<Mutex<Reading>>,
+    inner: Arc<Inner>,
 }
 
-/// A reading of the server's clock.
-#[derive(Clone, Copy)]
-struct Reading {
-    server: Timestamp,
-    error: Duration,
-    at: Instant,
+struct Inner {
+    routes: Arc<Routes>,
+    dialer: Dialer,
+    topology: watch::Receiver<Topology>,
+    wait_replicas: usize,
+    _watcher: AbortOnDropHandle<()>,
 }
 
 impl Link {
+    /// Connects to every master.
     pub(in crate::store::redis) async fn open(settings: &RedisSettings) -> Result<Self, OpenError> {
-        let config = AsyncConnectionConfig::new()
-            .set_connection_timeout(Some(DEADLINE))
-            .set_response_timeout(Some(DEADLINE));
-        let client = Client::open(settings.url.as_str())?;
-        let mut connection = client
-            .get_multiplexed_async_connection_with_config(&config)
-            .await?;
-        let reading = Arc::new(Mutex::new(Reading::take(&mut connection).await?));
-        tokio::spawn(keep_time(connection.clone(), Arc::downgrade(&reading)));
+        let dialer = Dialer::new(
+            &settings.url,
+            settings.ca_file.as_deref(),
+            settings.deadlines,
+        )?;
+        let place = settings.url.place.clone();
+        let fails_over = matches!(place, url::Place::Sentinel { .. });
+        let routes = Arc::new(Routes::new(dialer.clone(), fails_over));
+        let (publish, topology) = watch::channel(Topology::default());
+        let mut watcher = Watcher::new(place, &dialer, Arc::clone(&routes), publish);
+        open::reach_masters(&mut watcher, &routes).await?;
         Ok(Self {
-            connection,
-            reading,
+            inner: Arc::new(Inner {
+                routes,
+                dialer,
+                topology,
+                wait_replicas: settings.wait_replicas,
+                _watcher: AbortOnDropHandle::new(tokio::spawn(watcher.run())),
+            }),
         })
     }
 
-    /// One round trip to the master that holds the slot, within the deadline.
+    /// One round trip to the master of the key, which is the first argument. What only reads may be sent twice.
     pub(in crate::store::redis) async fn command(
         &self,
-        _slot: Slot,
+        slot: Slot,
         command: &Cmd,
     ) -> Result<Value, StoreError> {
-        let mut connection = self.connection.clone();
-        command
-            .query_async(&mut connection)
-            .await
-            .map_err(unavailable)
+        let operation = Operation::Command(command);
+        let (value, _) = operation
+            .run(&self.inner.routes, slot, Effect::of(command))
+            .await?;
+        Ok(value)
     }
 
-    /// Runs a script on the master that holds the slot.
+    /// One round trip to the master of the keys; two when that master has not seen the script.
     pub(in crate::store::redis) async fn script(
         &self,
         slot: Slot,
         script: &Script,
         keys: &[Vec<u8>],
         args: &[Vec<u8>],
-        _effect: Effect,
+        effect: Effect,
     ) -> Result<Value, StoreError> {
-        let mut connection = self.connection.clone();
-        let call = call("EVALSHA", &script.hash, keys, args);
-        let answer: Result<Value, RedisError> = call.query_async(&mut connection).await;
-        match answer {
-            Err(error) if error.code() == Some("NOSCRIPT") => {
-                let call = self::call("EVAL", &script.source, keys, args);
-                self.command(slot, &call).await
-            }
-            Err(error) => Err(unavailable(error)),
-            Ok(value) => Ok(value),
-        }
+        let operation = Operation::Script { script, keys, args };
+        let (value, _) = operation.run(&self.inner.routes, slot, effect).await?;
+        Ok(value)
     }
 
-    /// The same, and then waits for as many replicas as the settings ask for: here none.
+    /// Like [`Self::script`], and then waits until as many replicas as the settings ask for have what it wrote. The
+    /// error that they do not come says nothing about whether it was written.
     pub(in crate::store::redis) async fn replicated_script(
         &self,
         slot: Slot,
@@ -148,63 +135,54 @@ impl Link {
         args: &[Vec<u8>],
         effect: Effect,
     ) -> Result<Value, StoreError> {
-        self.script(slot, script, keys, args, effect).await
-    }
-
-    /// The clock of the master that holds the slot, as far as this node knows it.
-    pub(in crate::store::redis) fn clock(&self, _slot: Slot) -> ServerClock {
-        let reading = *self.reading.lock().unwrap_or_else(PoisonError::into_inner);
-        ServerClock {
-            now: reading.server.plus(reading.at.elapsed()),
-            error: reading.error,
+        let operation = Operation::Script { script, keys, args };
+        let (value, node) = operation.run(&self.inner.routes, slot, effect).await?;
+        if self.inner.wait_replicas > 0 {
+            operation::wait_for_replicas(&self.inner.routes, slot, &node, self.inner.wait_replicas)
+                .await?;
         }
+        Ok(value)
     }
-}
 
-impl Reading {
-    async fn take(connection: &mut MultiplexedConnection) -> Result<Self, RedisError> {
-        let asked = Instant::now();
-        let (seconds, micros): (i64, i64) = redis::cmd("TIME").query_async(connection).await?;
-        let at = Instant::now();
-        Ok(Self {
-            server: Timestamp::from_millis(seconds * 1_000 + micros / 1_000),
-            error: at.duration_since(asked) + CLOCK_DRIFT,
-            at,
-        })
+    /// The clock of the master of the slot. As long as that master has never answered, the error is beyond all bounds.
+    pub(in crate::store::redis) fn clock(&self, slot: Slot) -> ServerClock {
+        let routes = &self.inner.routes;
+        let own = routes.of(slot.number()).ok();
+        own.and_then(|node| node.pulse.clock())
+            .or_else(|| {
+                let others = routes.masters().into_iter();
+                let mut clocks = others.filter_map(|node| node.pulse.clock());
+                clocks.next().map(|clock| ServerClock {
+                    error: Duration::MAX,
+                    ..clock
+                })
+            })
+            .unwrap_or(ServerClock {
+                now: Timestamp::from_millis(0),
+                error: Duration::MAX,
+            })
     }
-}
 
-async fn keep_time(
-    mut connection: MultiplexedConnection,
-    reading: std::sync::Weak<Mutex<Reading>>,
-) {
-    loop {
-        tokio::time::sleep(CLOCK_AGE).await;
-        let Some(reading) = reading.upgrade() else {
-            return;
-        };
-        if let Ok(taken) = Reading::take(&mut connection).await {
-            *reading.lock().unwrap_or_else(PoisonError::into_inner) = taken;
-        }
+    /// Who the masters are, whenever that changes.
+    pub(in crate::store::redis) fn topology(&self) -> watch::Receiver<Topology> {
+        self.inner.topology.clone()
     }
-}
 
-fn call(name: &str, script: &str, keys: &[Vec<u8>], args: &[Vec<u8>]) -> Cmd {
-    let mut call = redis::cmd(name);
-    call.arg(script).arg(keys.len()).arg(keys).arg(args);
-    call
-}
+    /// Messages on a channel, from every master.
+    pub(in crate::store::redis) fn subscribe(&self, channel: &str) -> mpsc::Receiver<Signal> {
+        subscription::start(self.inner.dialer.clone(), self.topology(), channel)
+    }
 
-fn unavailable(error: RedisError) -> StoreError {
-    if error.is_timeout() {
-        StoreError::TimedOut
-    } else {
-        StoreError::Unavailable(Box::new(error))
+    /// Whether Redis can be reached, and what an operator should know of it.
+    pub(in crate::store::redis) fn health(&self) -> Health {
+        Health::of(&self.inner.routes)
     }
 }
 
 impl fmt::Debug for Link {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("Link")
+        f.debug_struct("Link")
+            .field("topology", &*self.inner.topology.borrow())
+            .finish_non_exhaustive()
     }
 }

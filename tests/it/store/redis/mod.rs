@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 use deadpool_redis::redis::{Client, Commands, Connection};
 use session_gateway::clock::{Clock, SettableClock};
 use session_gateway::store::Stores;
-use session_gateway::store::redis::{RedisSettings, RedisStore};
+use session_gateway::store::redis::{Deadlines, RedisSettings, RedisStore, RedisUrl};
 
 use super::backend::{HOUR, SETTINGS};
 
@@ -21,6 +21,13 @@ pub(crate) use audit::audit;
 
 /// How long a server may take to start.
 const STARTED_WITHIN: Duration = Duration::from_secs(20);
+
+/// Tests ask for more at once than a gateway would, and on slow machines.
+const PATIENT: Deadlines = Deadlines {
+    wait: Duration::from_secs(10),
+    command: Duration::from_secs(10),
+    connect: Duration::from_secs(10),
+};
 
 /// A server of one test; it goes with it.
 #[derive(Debug)]
@@ -86,7 +93,10 @@ impl RedisServer {
         test_clock: Option<Arc<dyn Clock>>,
     ) -> Stores {
         let settings = RedisSettings {
-            url: self.url.clone(),
+            url: RedisUrl::parse(&self.url).unwrap(),
+            ca_file: None,
+            deadlines: PATIENT,
+            wait_replicas: 0,
             prefix: "sgw".to_owned(),
             idle_after: SETTINGS.idle_after,
             tombstone_retention: SETTINGS.tombstone_retention,

@@ -1,0 +1,247 @@
+//! What an error of Redis means for the request that met it.
+//!
+//! | error | what it tells | reaction |
+//! | --- | --- | --- |
+//! | `MOVED`, `ASK` | nothing was done, another master serves the slot | sent there |
+//! | `NOSCRIPT` | nothing was done, this master has not seen the script | sent again with its source |
+//! | `TRYAGAIN`, `CLUSTERDOWN` | nothing was done, slots or masters are changing | again after a pause |
+//! | `READONLY`, `MASTERDOWN`, `LOADING` | nothing was done, no master (yet) | connection dropped, again after a pause |
+//! | `NOAUTH` | nothing was done, the login is no longer good | connection dropped, again after a pause |
+//! | `NOREPLICAS`, `MISCONF`, `OOM`, `BUSY`, `NOPERM` | nothing was done, and it will last | the caller learns nothing: 503 |
+//! | `WRONGTYPE` | a key is not ours | corrupt: 500 |
+//! | any other | a script failed | the caller learns nothing: 503 |
+//! | no answer, broken connection, garbage | anything may have been done | connection dropped; what may be repeated is, but not after silence; otherwise 503 |
+//!
+//! "Again" ends with the deadline of the operation.
+
+use std::sync::Arc;
+
+use deadpool_redis::redis::{self, RedisError};
+use deadpool_redis::{HookError, PoolError};
+use thiserror::Error;
+
+use super::checks::{OLDEST_MAJOR, Version};
+use super::url::Address;
+use crate::store::StoreError;
+
+/// Why an attempt gave no value.
+#[derive(Debug, Error)]
+pub(super) enum Failure {
+    #[error("no master is known for slot {0}")]
+    NoMaster(u16),
+    #[error("the master {address} cannot be used")]
+    Down {
+        address: Address,
+        #[source]
+        trouble: Arc<Trouble>,
+    },
+    #[error("the master {0} is at its limit of requests under way")]
+    Overloaded(Address),
+    #[error("the master {0} did not answer in time")]
+    TimedOut(Address),
+    #[error("the connection to the master {address} broke")]
+    Lost {
+        address: Address,
+        #[source]
+        cause: RedisError,
+    },
+    #[error("the master {address} refused")]
+    Refused {
+        address: Address,
+        #[source]
+        cause: RedisError,
+    },
+    #[error("{reached} of {wanted} replicas of the master {address} have the write")]
+    NotReplicated {
+        address: Address,
+        reached: usize,
+        wanted: usize,
+    },
+    #[error("the master {0} was replaced before its replicas had the write")]
+    Replaced(Address),
+}
+
+/// Why a master cannot be used.
+#[derive(Debug, Error)]
+pub(super) enum Trouble {
+    #[error("the connection is being made")]
+    Connecting,
+    #[error("no connection can be made")]
+    Connect(#[source] PoolError),
+    #[error("it does not tell of itself")]
+    Report(#[source] RedisError),
+    #[error("it is not a master")]
+    NotMaster,
+    #[error("it is Redis {0}, and {OLDEST_MAJOR}.0 is needed")]
+    TooOld(Version),
+}
+
+/// What to do about an error that Redis answered.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) enum Reaction {
+    Follow { address: Address, asking: bool },
+    SendSource,
+    Pause,
+    Reconnect,
+    GiveUp,
+}
+
+impl Reaction {
+    /// The first column of the module's table.
+    pub(super) fn to(error: &RedisError, answered_by: &Address) -> Self {
+        match error.code().unwrap_or_default() {
+            "MOVED" => redirect(error, answered_by, false),
+            "ASK" => redirect(error, answered_by, true),
+            "NOSCRIPT" => Self::SendSource,
+            "TRYAGAIN" | "CLUSTERDOWN" => Self::Pause,
+            "READONLY" | "MASTERDOWN" | "LOADING" | "NOAUTH" => Self::Reconnect,
+            _ => Self::GiveUp,
+        }
+    }
+}
+
+fn redirect(error: &RedisError, answered_by: &Address, asking: bool) -> Reaction {
+    let Some((to, _)) = error.redirect_node() else {
+        return Reaction::GiveUp;
+    };
+    let Some((host, port)) = to.rsplit_once(':') else {
+        return Reaction::GiveUp;
+    };
+    let Ok(port) = port.parse() else {
+        return Reaction::GiveUp;
+    };
+    let host = if host.is_empty() {
+        &answered_by.host
+    } else {
+        host
+    };
+    Reaction::Follow {
+        address: Address::new(host, port),
+        asking,
+    }
+}
+
+impl Failure {
+    /// The error Redis answered, if it answered.
+    pub(super) fn code(&self) -> Option<&str> {
+        match self {
+            Self::Refused { cause, .. } => cause.code(),
+            Self::NoMaster(_)
+            | Self::Down { .. }
+            | Self::Overloaded(_)
+            | Self::TimedOut(_)
+            | Self::Lost { .. }
+            | Self::NotReplicated { .. }
+            | Self::Replaced(_) => None,
+        }
+    }
+}
+
+impl From<Failure> for StoreError {
+    fn from(failure: Failure) -> Self {
+        match failure {
+            Failure::Overloaded(_) => Self::Overloaded,
+            Failure::TimedOut(_) => Self::TimedOut,
+            Failure::Refused { .. } if failure.code() == Some("WRONGTYPE") => Self::Corrupt {
+                record: "key",
+                cause: Box::new(failure),
+            },
+            Failure::NoMaster(_)
+            | Failure::Down { .. }
+            | Failure::Lost { .. }
+            | Failure::Refused { .. }
+            | Failure::NotReplicated { .. }
+            | Failure::Replaced(_) => Self::Unavailable(Box::new(failure)),
+        }
+    }
+}
+
+impl Trouble {
+    /// Whether waiting does not help: the configuration is wrong, here or there.
+    pub(super) fn lasts(&self) -> bool {
+        match self {
+            Self::TooOld(_) => true,
+            Self::Connect(error) => cause_of(error).is_some_and(denied),
+            Self::Report(error) => denied(error),
+            Self::Connecting | Self::NotMaster => false,
+        }
+    }
+}
+
+fn cause_of(error: &PoolError) -> Option<&RedisError> {
+    match error {
+        PoolError::Backend(cause) | PoolError::PostCreateHook(HookError::Backend(cause)) => {
+            Some(cause)
+        }
+        PoolError::Timeout(_)
+        | PoolError::Closed
+        | PoolError::NoRuntimeSpecified
+        | PoolError::PostCreateHook(HookError::Message(_)) => None,
+    }
+}
+
+fn denied(error: &RedisError) -> bool {
+    error.kind() == redis::ErrorKind::AuthenticationFailed
+        || matches!(error.code(), Some("WRONGPASS" | "NOAUTH" | "NOPERM"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn reaction(line: &str) -> Reaction {
+        let error = redis::parse_redis_value(format!("-{line}\r\n").as_bytes())
+            .unwrap()
+            .extract_error()
+            .unwrap_err();
+        Reaction::to(&error, &Address::new("here", 1))
+    }
+
+    #[test]
+    fn redirections_are_followed_also_to_another_port_of_the_same_host() {
+        assert_eq!(
+            reaction("MOVED 7 there:6380"),
+            Reaction::Follow {
+                address: Address::new("there", 6380),
+                asking: false
+            }
+        );
+        assert_eq!(
+            reaction("ASK 7 :6381"),
+            Reaction::Follow {
+                address: Address::new("here", 6381),
+                asking: true
+            }
+        );
+        assert_eq!(reaction("MOVED 7 nonsense"), Reaction::GiveUp);
+    }
+
+    #[test]
+    fn only_what_certainly_did_nothing_and_passes_is_repeated() {
+        assert_eq!(
+            reaction("NOSCRIPT No matching script."),
+            Reaction::SendSource
+        );
+        for line in ["TRYAGAIN Multiple keys", "CLUSTERDOWN Hash slot not served"] {
+            assert_eq!(reaction(line), Reaction::Pause, "{line}");
+        }
+        for line in [
+            "READONLY no",
+            "LOADING wait",
+            "MASTERDOWN gone",
+            "NOAUTH who",
+        ] {
+            assert_eq!(reaction(line), Reaction::Reconnect, "{line}");
+        }
+        for line in [
+            "OOM",
+            "MISCONF x",
+            "NOREPLICAS x",
+            "BUSY x",
+            "NOPERM x",
+            "ERR x",
+        ] {
+            assert_eq!(reaction(line), Reaction::GiveUp, "{line}");
+        }
+    }
+}

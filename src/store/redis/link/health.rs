@@ -1,0 +1,61 @@
+//! How Redis is, for readiness and for the log.
+
+use std::error::Error;
+
+use super::checks::Warning;
+use super::node::State;
+use super::routes::Routes;
+
+/// How Redis is.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Health {
+    /// Every master that is known.
+    pub masters: Vec<MasterHealth>,
+}
+
+/// How one master is.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct MasterHealth {
+    /// Host and port.
+    pub address: String,
+    /// Why it cannot be used, if it cannot.
+    pub trouble: Option<String>,
+    /// What an operator should know.
+    pub warnings: Vec<Warning>,
+}
+
+impl Health {
+    pub(super) fn of(routes: &Routes) -> Self {
+        let masters = routes.masters();
+        let masters = masters.iter().map(|node| MasterHealth {
+            address: node.address.to_string(),
+            trouble: match node.state() {
+                State::Up(_) => None,
+                State::Connecting { .. } => Some("it is being connected to".to_owned()),
+                State::Down(trouble) => Some(chain(&*trouble)),
+            },
+            warnings: node.pulse.warnings(),
+        });
+        Self {
+            masters: masters.collect(),
+        }
+    }
+
+    /// Whether every master can be used.
+    #[must_use]
+    pub fn is_ready(&self) -> bool {
+        !self.masters.is_empty() && self.masters.iter().all(|master| master.trouble.is_none())
+    }
+}
+
+/// An error with its causes, on one line.
+fn chain(error: &dyn Error) -> String {
+    let mut text = error.to_string();
+    let mut cause = error.source();
+    while let Some(error) = cause {
+        text.push_str(": ");
+        text.push_str(error.to_string().trim_end());
+        cause = error.source();
+    }
+    text
+}

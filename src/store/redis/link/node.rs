@@ -1,0 +1,299 @@
+//! One master: a few long-held connections that all requests share.
+//!
+//! A request never owns an exchange: the connection's driver task sends, receives and gives each answer to whom it
+//! belongs, also when the asker has gone. A request never connects either; the node's one [`Keeper`] does. While there
+//! is no connection a request waits [`Deadlines::wait`] at most, and not at all once the keeper has failed: then the
+//! breaker is open, and the keeper's attempts are the only ones.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use deadpool_redis::redis::aio::MultiplexedConnection;
+use deadpool_redis::redis::{self, Cmd, RedisError, RedisResult, Value};
+use deadpool_redis::{Connection, Pool};
+use tokio::sync::{Notify, Semaphore, mpsc, watch};
+use tokio::time::{Instant, timeout, timeout_at};
+use tokio_util::task::AbortOnDropHandle;
+
+use super::connect::Dialer;
+use super::deadline::{self, Deadlines};
+use super::errors::{Failure, Reaction, Trouble};
+use super::keeper::Keeper;
+use super::pulse::Pulse;
+use super::url::Address;
+
+/// Requests under way on one master: as many as it answers well within a command's deadline, as more would only be
+/// late. Those beyond wait for their turn.
+const UNDER_WAY: usize = 256;
+
+/// Requests that are under way or wait; more are shed at once.
+const ADMITTED: usize = 4_096;
+
+/// Reports of broken connections that wait for the keeper; it needs one of each only.
+const REPORTS: usize = 64;
+
+/// One master.
+#[derive(Debug)]
+pub(super) struct Node {
+    pub(super) address: Address,
+    pub(super) pulse: Arc<Pulse>,
+    state: watch::Receiver<State>,
+    reports: mpsc::Sender<Fault>,
+    admitted: Semaphore,
+    under_way: Semaphore,
+    deadlines: Deadlines,
+    turn: AtomicUsize,
+    pool: Pool,
+    _keeper: AbortOnDropHandle<()>,
+}
+
+/// Whether requests can be sent: the breaker.
+#[derive(Debug, Clone)]
+pub(super) enum State {
+    /// There is no connection just now.
+    Connecting { since: Instant },
+    /// There are connections, at least one.
+    Up(Arc<[Lane]>),
+    /// There is none to be had.
+    Down(Arc<Trouble>),
+}
+
+/// One shared connection.
+#[derive(Debug, Clone)]
+pub(super) struct Lane {
+    pub(super) id: u64,
+    connection: MultiplexedConnection,
+}
+
+/// What a request found wrong with a connection.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Fault {
+    /// It is of no use any more.
+    Broken { lane: u64 },
+    /// It was silent for a whole deadline, and so were all others to this master.
+    Silent { lane: u64 },
+}
+
+/// What is sent in one piece.
+#[derive(Debug, Clone, Copy)]
+pub(super) enum Message<'a> {
+    Plain(&'a Cmd),
+    /// To a master that is taking the slot over.
+    Asking(&'a Cmd),
+}
+
+impl Node {
+    /// Starts to connect. `changed` is told when the node comes up, goes down, or is another server than before.
+    pub(super) fn start(
+        dialer: &Dialer,
+        address: Address,
+        changed: Arc<Notify>,
+        fails_over: bool,
+    ) -> RedisResult<Arc<Self>> {
+        let pool = dialer.pool(&address)?;
+        let pulse = Arc::<Pulse>::default();
+        let (publish, state) = watch::channel(State::Connecting {
+            since: Instant::now(),
+        });
+        let (reports, faults) = mpsc::channel(REPORTS);
+        let keeper = Keeper::new(
+            address.clone(),
+            pool.clone(),
+            Arc::clone(&pulse),
+            publish,
+            faults,
+            changed,
+            fails_over,
+        );
+        Ok(Arc::new(Self {
+            address,
+            pulse,
+            state,
+            reports,
+            admitted: Semaphore::new(ADMITTED),
+            under_way: Semaphore::new(UNDER_WAY),
+            deadlines: dialer.deadlines,
+            turn: AtomicUsize::new(0),
+            pool,
+            _keeper: AbortOnDropHandle::new(tokio::spawn(keeper.run())),
+        }))
+    }
+
+    /// One round trip.
+    pub(super) async fn send(&self, message: Message<'_>) -> Result<Value, Failure> {
+        let overloaded = || Failure::Overloaded(self.address.clone());
+        let Ok(_admitted) = self.admitted.try_acquire() else {
+            return Err(overloaded());
+        };
+        if let State::Down(trouble) = &*self.state.borrow() {
+            return Err(self.down(Arc::clone(trouble)));
+        }
+        let Ok(Ok(_turn)) = timeout(self.deadlines.wait, self.under_way.acquire()).await else {
+            return Err(overloaded());
+        };
+        let lane = self.lane().await?;
+        let sent_at = Instant::now();
+        let answer = message.exchange(lane.connection.clone()).await;
+        self.judge(&lane, sent_at, answer)
+    }
+
+    async fn lane(&self) -> Result<Lane, Failure> {
+        match &*self.state.borrow() {
+            State::Up(lanes) => return self.pick(lanes),
+            State::Down(trouble) => return Err(self.down(Arc::clone(trouble))),
+            State::Connecting { .. } => {}
+        }
+        match self.settled().await {
+            State::Up(lanes) => self.pick(&lanes),
+            State::Down(trouble) => Err(self.down(trouble)),
+            State::Connecting { .. } => Err(self.down(Arc::new(Trouble::Connecting))),
+        }
+    }
+
+    /// The state when it is no longer `Connecting`, or has been for the whole wait.
+    async fn settled(&self) -> State {
+        let mut state = self.state.clone();
+        let start = match &*state.borrow() {
+            State::Connecting { since } => *since,
+            State::Up(_) | State::Down(_) => Instant::now(),
+        };
+        let settled = state.wait_for(|now| !matches!(now, State::Connecting { .. }));
+        match timeout_at(start + self.deadlines.wait, settled).await {
+            Ok(Ok(now)) => now.clone(),
+            Ok(Err(_)) | Err(_) => State::Connecting { since: start },
+        }
+    }
+
+    fn pick(&self, lanes: &[Lane]) -> Result<Lane, Failure> {
+        let turn = self.turn.fetch_add(1, Ordering::Relaxed);
+        lanes
+            .iter()
+            .cycle()
+            .nth(turn % lanes.len().max(1))
+            .cloned()
+            .ok_or_else(|| self.down(Arc::new(Trouble::Connecting)))
+    }
+
+    fn down(&self, trouble: Arc<Trouble>) -> Failure {
+        Failure::Down {
+            address: self.address.clone(),
+            trouble,
+        }
+    }
+
+    fn judge(
+        &self,
+        lane: &Lane,
+        sent_at: Instant,
+        answer: RedisResult<Value>,
+    ) -> Result<Value, Failure> {
+        let address = || self.address.clone();
+        match answer {
+            Ok(Value::ServerError(error)) => {
+                self.pulse.answered();
+                let cause = RedisError::from(error);
+                if Reaction::to(&cause, &self.address) == Reaction::Reconnect {
+                    self.report(Fault::Broken { lane: lane.id });
+                }
+                Err(Failure::Refused {
+                    address: address(),
+                    cause,
+                })
+            }
+            Ok(value) => {
+                self.pulse.answered();
+                Ok(value)
+            }
+            Err(cause) if cause.is_timeout() => {
+                self.report(if self.pulse.silent_since(sent_at) {
+                    Fault::Silent { lane: lane.id }
+                } else {
+                    Fault::Broken { lane: lane.id }
+                });
+                Err(Failure::TimedOut(address()))
+            }
+            Err(cause) => {
+                self.report(Fault::Broken { lane: lane.id });
+                Err(Failure::Lost {
+                    address: address(),
+                    cause,
+                })
+            }
+        }
+    }
+
+    /// A report that finds no room is one of many about the same.
+    fn report(&self, fault: Fault) {
+        let _full_or_taken = self.reports.try_send(fault);
+    }
+
+    /// Waits until `wanted` replicas have every write that was acknowledged before.
+    pub(super) async fn wait_for_replicas(&self, wanted: usize) -> Result<(), Failure> {
+        let connection = self.pool.get().await.map_err(|error| {
+            let trouble = Arc::new(Trouble::Connect(error));
+            self.down(trouble)
+        })?;
+        let mut alone = MultiplexedConnection::clone(&connection);
+        alone.set_response_timeout(deadline::REPLICAS + self.deadlines.command);
+        let mut command = redis::cmd("WAIT");
+        command.arg(wanted).arg(deadline::REPLICAS.as_millis());
+        match command.query_async::<usize>(&mut alone).await {
+            Ok(reached) if reached >= wanted => Ok(()),
+            Ok(reached) => Err(Failure::NotReplicated {
+                address: self.address.clone(),
+                reached,
+                wanted,
+            }),
+            Err(cause) => {
+                drop(Connection::take(connection));
+                Err(Failure::Lost {
+                    address: self.address.clone(),
+                    cause,
+                })
+            }
+        }
+    }
+
+    pub(super) fn is_up(&self) -> bool {
+        matches!(*self.state.borrow(), State::Up(_))
+    }
+
+    /// The present state.
+    pub(super) fn state(&self) -> State {
+        self.state.borrow().clone()
+    }
+
+    /// Returns when the state is `Up`, or an attempt has failed.
+    pub(super) async fn tried(&self) {
+        let mut state = self.state.clone();
+        drop(
+            state
+                .wait_for(|now| !matches!(now, State::Connecting { .. }))
+                .await,
+        );
+    }
+}
+
+impl Lane {
+    pub(super) fn new(id: u64, connection: MultiplexedConnection) -> Self {
+        Self { id, connection }
+    }
+
+    pub(super) fn connection(&self) -> MultiplexedConnection {
+        self.connection.clone()
+    }
+}
+
+impl Message<'_> {
+    async fn exchange(self, mut connection: MultiplexedConnection) -> RedisResult<Value> {
+        match self {
+            Self::Plain(command) => connection.send_packed_command(command).await,
+            Self::Asking(command) => {
+                let mut pipeline = redis::pipe();
+                pipeline.cmd("ASKING").add_command(command.clone());
+                let mut answers = connection.send_packed_commands(&pipeline, 0, 2).await?;
+                Ok(answers.pop().unwrap_or(Value::Nil))
+            }
+        }
+    }
+}

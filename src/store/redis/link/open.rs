@@ -1,0 +1,90 @@
+//! The first connections, and why there may be none.
+
+use std::io;
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use deadpool_redis::redis::RedisError;
+use thiserror::Error;
+use tokio::time::{Instant, sleep, timeout_at};
+
+use super::deadline;
+use super::errors::Trouble;
+use super::node::{Node, State};
+use super::routes::Routes;
+use super::watcher::Watcher;
+
+/// Why the Redis store does not open.
+#[derive(Debug, Error)]
+pub enum OpenError {
+    /// The file of trusted certificates cannot be read.
+    #[error("the CA file {path} cannot be read")]
+    CaFile {
+        /// The file.
+        path: PathBuf,
+        /// What reading it said.
+        #[source]
+        cause: io::Error,
+    },
+    /// The file of trusted certificates holds none.
+    #[error("the CA file {path} holds no certificate in PEM form")]
+    NoCertificate {
+        /// The file.
+        path: PathBuf,
+    },
+    /// The trusted certificates cannot be used.
+    #[error("the certificates to trust Redis by cannot be used")]
+    Certificates(#[source] RedisError),
+    /// Neither Sentinels nor cluster nodes tell of any master.
+    #[error("no Sentinel or cluster node that answers knows a master of Redis")]
+    NoMaster,
+    /// A master cannot be used.
+    #[error("the Redis at {address} cannot be used")]
+    Unusable {
+        /// Where it is.
+        address: String,
+        /// Why.
+        #[source]
+        cause: Arc<dyn std::error::Error + Send + Sync>,
+    },
+}
+
+/// Returns when every master can be reached, or some after the whole wait: sessions on the others need not wait for a
+/// shard that is lost. Fails at once with an error that waiting does not cure.
+pub(super) async fn reach_masters(watcher: &mut Watcher, routes: &Routes) -> Result<(), OpenError> {
+    let until = Instant::now() + deadline::OPEN;
+    loop {
+        watcher.look().await.map_err(OpenError::Certificates)?;
+        let masters = routes.masters();
+        for node in &masters {
+            // Whether it was reached in time is seen in its state.
+            let _in_time = timeout_at(until, node.tried()).await;
+        }
+        if routes.all_up() {
+            return watcher.look().await.map_err(OpenError::Certificates);
+        }
+        let late = until <= Instant::now();
+        let some_up = masters.iter().any(|node| node.is_up());
+        let cannot = masters.iter().find_map(|node| unusable(node, late));
+        match cannot {
+            Some(_) if late && some_up => return Ok(()),
+            Some(error) => return Err(error),
+            None if late => return Err(OpenError::NoMaster),
+            None => {}
+        }
+        sleep(deadline::LOOK_SOON).await;
+    }
+}
+
+/// The error of a master that will not come, or has not come before it was too late.
+fn unusable(node: &Node, late: bool) -> Option<OpenError> {
+    let cause = match node.state() {
+        State::Down(trouble) if late || trouble.lasts() => trouble,
+        State::Connecting { .. } if late => Arc::new(Trouble::Connecting),
+        State::Up(_) | State::Down(_) | State::Connecting { .. } => return None,
+    };
+    Some(OpenError::Unusable {
+        address: node.address.to_string(),
+        cause,
+    })
+}

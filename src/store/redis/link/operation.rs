@@ -1,0 +1,226 @@
+//! One operation, with what it meets on its way: redirections, unknown scripts, masters that change.
+
+use std::sync::Arc;
+
+use deadpool_redis::redis::{Arg, Cmd, RedisError, Value};
+use tokio::time::{Instant, sleep};
+
+use super::connect::LANES;
+use super::deadline;
+use super::errors::{Failure, Reaction};
+use super::node::{Message, Node};
+use super::routes::Routes;
+use super::script::Script;
+use super::slot::{self, Slot};
+use super::url::Address;
+
+/// Commands that change nothing.
+const READS: [&str; 12] = [
+    "EXISTS",
+    "GET",
+    "HGET",
+    "HGETALL",
+    "HKEYS",
+    "HMGET",
+    "XRANGE",
+    "XREVRANGE",
+    "ZCARD",
+    "ZRANGE",
+    "ZRANGEBYLEX",
+    "ZREVRANGEBYLEX",
+];
+
+/// What becomes of it when something is done twice.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(in crate::store::redis) enum Effect {
+    /// The second time would do harm, or answer something else.
+    Once,
+    /// The second time changes nothing and answers the same.
+    Repeatable,
+}
+
+impl Effect {
+    pub(super) fn of(command: &Cmd) -> Self {
+        let name = word(command, 0).unwrap_or_default();
+        let reads = READS
+            .iter()
+            .any(|read| name.eq_ignore_ascii_case(read.as_bytes()));
+        if reads { Self::Repeatable } else { Self::Once }
+    }
+}
+
+/// What is to be done.
+#[derive(Debug, Clone, Copy)]
+pub(super) enum Operation<'a> {
+    Command(&'a Cmd),
+    Script {
+        script: &'a Script,
+        keys: &'a [Vec<u8>],
+        args: &'a [Vec<u8>],
+    },
+}
+
+/// A word of a command; the name is the first.
+fn word(command: &Cmd, place: usize) -> Option<&[u8]> {
+    match command.args_iter().nth(place)? {
+        Arg::Simple(bytes) => Some(bytes),
+        Arg::Cursor | _ => None,
+    }
+}
+
+/// The next attempt.
+struct Attempt {
+    command: Cmd,
+    redirected: Option<(Address, bool)>,
+    losses: usize,
+}
+
+impl Operation<'_> {
+    /// The value, and the master that gave it.
+    pub(super) async fn run(
+        &self,
+        routes: &Routes,
+        slot: Slot,
+        effect: Effect,
+    ) -> Result<(Value, Arc<Node>), Failure> {
+        let until = Instant::now() + routes.deadlines().operation();
+        let slot = self.key().map_or_else(|| slot.number(), slot::of_key);
+        let mut attempt = Attempt::new(self.command());
+        loop {
+            let failure = match attempt.start(routes, slot).await {
+                Ok(done) => return Ok(done),
+                Err(failure) => failure,
+            };
+            if until <= Instant::now() || !attempt.prepare(self, &failure, effect, routes).await {
+                return Err(failure);
+            }
+        }
+    }
+
+    /// The first key, which is in the same slot as all others; commands have it as their first argument.
+    fn key(&self) -> Option<&[u8]> {
+        match self {
+            Self::Command(command) => word(command, 1),
+            Self::Script { keys, .. } => keys.first().map(Vec::as_slice),
+        }
+    }
+
+    fn command(&self) -> Cmd {
+        match self {
+            Self::Command(command) => (*command).clone(),
+            Self::Script { script, keys, args } => script.by_hash(keys, args),
+        }
+    }
+
+    fn with_source(&self) -> Cmd {
+        match self {
+            Self::Command(command) => (*command).clone(),
+            Self::Script { script, keys, args } => script.by_source(keys, args),
+        }
+    }
+}
+
+impl Attempt {
+    fn new(command: Cmd) -> Self {
+        Self {
+            command,
+            redirected: None,
+            losses: 0,
+        }
+    }
+
+    async fn start(&mut self, routes: &Routes, slot: u16) -> Result<(Value, Arc<Node>), Failure> {
+        let (node, asking) = match self.redirected.take() {
+            Some((address, asking)) => (visit(routes, address)?, asking),
+            None => (routes.of(slot)?, false),
+        };
+        let message = if asking {
+            Message::Asking(&self.command)
+        } else {
+            Message::Plain(&self.command)
+        };
+        let value = node.send(message).await?;
+        Ok((value, node))
+    }
+
+    /// Makes ready for the next attempt; tells whether there is to be one.
+    async fn prepare(
+        &mut self,
+        operation: &Operation<'_>,
+        failure: &Failure,
+        effect: Effect,
+        routes: &Routes,
+    ) -> bool {
+        match failure {
+            Failure::Refused { address, cause } => {
+                self.react(operation, address, cause, routes).await
+            }
+            Failure::Lost { .. } => {
+                self.losses += 1;
+                effect == Effect::Repeatable && self.losses <= LANES && pause(routes).await
+            }
+            Failure::NoMaster(_) => pause(routes).await,
+            Failure::Down { .. }
+            | Failure::Overloaded(_)
+            | Failure::TimedOut(_)
+            | Failure::NotReplicated { .. }
+            | Failure::Replaced(_) => false,
+        }
+    }
+
+    async fn react(
+        &mut self,
+        operation: &Operation<'_>,
+        answered_by: &Address,
+        error: &RedisError,
+        routes: &Routes,
+    ) -> bool {
+        match Reaction::to(error, answered_by) {
+            Reaction::Follow { address, asking } => {
+                if !asking {
+                    routes.changed.notify_one();
+                }
+                self.redirected = Some((address, asking));
+                true
+            }
+            Reaction::SendSource => {
+                self.command = operation.with_source();
+                true
+            }
+            Reaction::Pause | Reaction::Reconnect => pause(routes).await,
+            Reaction::GiveUp => false,
+        }
+    }
+}
+
+async fn pause(routes: &Routes) -> bool {
+    routes.changed.notify_one();
+    sleep(deadline::PAUSE).await;
+    true
+}
+
+fn visit(routes: &Routes, address: Address) -> Result<Arc<Node>, Failure> {
+    routes
+        .visit(address.clone())
+        .map_err(|cause| Failure::Lost { address, cause })
+}
+
+/// Waits until `wanted` replicas of the master that answered have all it acknowledged. A master that was replaced or
+/// restarted meanwhile proves nothing.
+pub(super) async fn wait_for_replicas(
+    routes: &Routes,
+    slot: Slot,
+    node: &Arc<Node>,
+    wanted: usize,
+) -> Result<(), Failure> {
+    let history = node.pulse.replication_id();
+    node.wait_for_replicas(wanted).await?;
+    let serves = routes
+        .of(slot.number())
+        .is_ok_and(|now| Arc::ptr_eq(&now, node));
+    if serves && node.pulse.replication_id() == history {
+        Ok(())
+    } else {
+        Err(Failure::Replaced(node.address.clone()))
+    }
+}

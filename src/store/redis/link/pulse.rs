@@ -1,0 +1,87 @@
+//! The pulse of a master: what its heartbeats and answers tell.
+
+use std::sync::{Arc, Mutex, PoisonError};
+
+use deadpool_redis::redis::aio::MultiplexedConnection;
+use deadpool_redis::redis::{self, RedisError, Value};
+use tokio::time::Instant;
+
+use super::checks::{Report, Warning};
+use super::clock::{Sample, ServerClock};
+
+/// What is known of a master from its answers.
+#[derive(Debug, Default)]
+pub(super) struct Pulse(Mutex<Signs>);
+
+#[derive(Debug, Default)]
+struct Signs {
+    answered_at: Option<Instant>,
+    clock: Option<Sample>,
+    replication_id: Option<Arc<str>>,
+    warnings: Vec<Warning>,
+}
+
+/// An answer to `TIME` and `INFO`.
+pub(super) struct Beat {
+    pub(super) sample: Sample,
+    pub(super) report: Report,
+}
+
+impl Pulse {
+    fn signs<T>(&self, look: impl FnOnce(&mut Signs) -> T) -> T {
+        look(&mut self.0.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    pub(super) fn answered(&self) {
+        self.signs(|signs| signs.answered_at = Some(Instant::now()));
+    }
+
+    pub(super) fn silent_since(&self, moment: Instant) -> bool {
+        self.signs(|signs| signs.answered_at.is_none_or(|at| at < moment))
+    }
+
+    /// Tells whether this is another replication history than before.
+    pub(super) fn beat(&self, sample: Sample, replication_id: Arc<str>) -> bool {
+        self.signs(|signs| {
+            signs.answered_at = Some(Instant::now());
+            signs.clock = Some(signs.clock.map_or(sample, |clock| clock.or(sample)));
+            let before = signs.replication_id.replace(Arc::clone(&replication_id));
+            before != Some(replication_id)
+        })
+    }
+
+    pub(super) fn warn(&self, warnings: Vec<Warning>) {
+        self.signs(|signs| signs.warnings = warnings);
+    }
+
+    pub(super) fn warnings(&self) -> Vec<Warning> {
+        self.signs(|signs| signs.warnings.clone())
+    }
+
+    pub(super) fn replication_id(&self) -> Option<Arc<str>> {
+        self.signs(|signs| signs.replication_id.clone())
+    }
+
+    pub(super) fn clock(&self) -> Option<ServerClock> {
+        self.signs(|signs| Some(signs.clock.as_ref()?.clock(Instant::now())))
+    }
+}
+
+/// A heartbeat: tells the time, and what `INFO` says in a section.
+pub(super) async fn ask(
+    mut connection: MultiplexedConnection,
+    section: &str,
+) -> Result<Beat, RedisError> {
+    let mut pipeline = redis::pipe();
+    pipeline.cmd("TIME").cmd("INFO").arg(section);
+    let sent_at = Instant::now();
+    let answers = connection.send_packed_commands(&pipeline, 0, 2).await?;
+    let received_at = Instant::now();
+    let answers = Value::Array(answers).extract_error()?;
+    let ((seconds, micros), info): ((i64, i64), String) = redis::from_redis_value(answers)?;
+    let micros = seconds.saturating_mul(1_000_000).saturating_add(micros);
+    Ok(Beat {
+        sample: Sample::new(sent_at, received_at, micros),
+        report: Report::read(&info),
+    })
+}

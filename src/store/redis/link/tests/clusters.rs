@@ -1,0 +1,211 @@
+//! A cluster whose slots move and whose masters die.
+
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+
+use super::servers::{RedisCluster, eventually};
+use super::*;
+
+/// Within which slots are served after they have another master.
+const FOLLOWED: Duration = Duration::from_secs(1);
+
+fn shards() -> impl Iterator<Item = Slot> {
+    (0..=255).map(Slot::Shard)
+}
+
+async fn open_all(cluster: &RedisCluster) -> Link {
+    open(&format!("redis+cluster://{}", cluster.hosts())).await
+}
+
+/// Writers on all shards until told to stop; they give what failed, and how often each shard was added to.
+struct Load {
+    stop: Arc<AtomicBool>,
+    done: Arc<AtomicUsize>,
+    workers: Vec<tokio::task::JoinHandle<Vec<StoreError>>>,
+}
+
+impl Load {
+    fn start(link: &Link) -> Self {
+        let stop = Arc::new(AtomicBool::new(false));
+        let done = Arc::new(AtomicUsize::new(0));
+        let workers = (0..16).map(|worker: u8| {
+            let (link, stop, done) = (link.clone(), Arc::clone(&stop), Arc::clone(&done));
+            tokio::spawn(async move {
+                let mut errors = Vec::new();
+                let mut shard = worker;
+                while !stop.load(Ordering::Relaxed) {
+                    match add_beside(&link, Slot::Shard(shard)).await {
+                        Ok(_) => {
+                            done.fetch_add(1, Ordering::Relaxed);
+                        }
+                        Err(error) => errors.push(error),
+                    }
+                    shard = shard.wrapping_add(16);
+                }
+                errors
+            })
+        });
+        let workers = workers.collect();
+        Self {
+            stop,
+            done,
+            workers,
+        }
+    }
+
+    async fn end(self) -> (usize, Vec<StoreError>) {
+        self.stop.store(true, Ordering::Relaxed);
+        let mut errors = Vec::new();
+        for worker in self.workers {
+            errors.extend(worker.await.unwrap());
+        }
+        (self.done.load(Ordering::Relaxed), errors)
+    }
+}
+
+/// Names a key that is never there as well, as scripts name keys that may be missing.
+async fn add_beside(link: &Link, slot: Slot) -> Result<Value, StoreError> {
+    let keys = ["count", "missing"].map(|name| key(slot, name).into_bytes());
+    let args = [b"1".to_vec()];
+    link.script(slot, &ADD, &keys, &args, Effect::Once).await
+}
+
+async fn total(link: &Link) -> usize {
+    let mut total = 0;
+    for shard in shards() {
+        if let Value::BulkString(count) = get(link, shard, "count").await.unwrap() {
+            total += String::from_utf8(count).unwrap().parse::<usize>().unwrap();
+        }
+    }
+    total
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn slots_move_and_scripts_are_flushed_without_a_failed_request() {
+    let cluster = RedisCluster::start().await;
+    let link = open_all(&cluster).await;
+    let load = Load::start(&link);
+    let mut move_slots = cluster.reshard(0, 1, 1_000);
+    while move_slots.try_wait().unwrap().is_none() {
+        for server in &cluster.servers {
+            server.ask::<()>("SCRIPT FLUSH").await;
+        }
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+    let (done, errors) = load.end().await;
+    assert!(
+        errors.is_empty(),
+        "{} of {done}: {:?}",
+        errors.len(),
+        errors.first()
+    );
+    assert_eq!(total(&link).await, done);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn connections_that_all_break_at_once_are_replaced_at_once() {
+    let cluster = RedisCluster::start().await;
+    let link = open_all(&cluster).await;
+    for server in &cluster.servers {
+        server.ask::<i64>("CLIENT KILL TYPE normal").await;
+    }
+    for shard in shards() {
+        get(&link, shard, "any").await.unwrap();
+    }
+    for shard in shards() {
+        set(&link, shard, "any", "1").await.unwrap();
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_slot_that_is_half_moved_is_served_from_both_sides() {
+    let cluster = RedisCluster::start().await;
+    let link = open_all(&cluster).await;
+    let slot = Slot::Shard(1);
+    let from = cluster.master_of(slot.number()).await;
+    let to = (from + 1) % 3;
+    set(&link, slot, "old", "1").await.unwrap();
+    let ids: Vec<String> = vec![
+        cluster.servers[from].ask("CLUSTER MYID").await,
+        cluster.servers[to].ask("CLUSTER MYID").await,
+    ];
+    let number = slot.number();
+    let importing = format!("CLUSTER SETSLOT {number} IMPORTING {}", ids[0]);
+    let migrating = format!("CLUSTER SETSLOT {number} MIGRATING {}", ids[1]);
+    cluster.servers[to].ask::<()>(&importing).await;
+    cluster.servers[from].ask::<()>(&migrating).await;
+
+    assert_eq!(get(&link, slot, "old").await.unwrap(), text("1"));
+    set(&link, slot, "new", "2").await.unwrap();
+    assert_eq!(get(&link, slot, "new").await.unwrap(), text("2"));
+    add(&link, slot, Effect::Once).await.unwrap();
+
+    let keys = ["old", "new"].map(|name| key(slot, name).into_bytes());
+    let start = Instant::now();
+    let torn = link
+        .script(slot, &ADD, &keys, &[b"1".to_vec()], Effect::Once)
+        .await;
+    assert!(torn.is_err(), "keys on both sides were used together");
+    assert!(start.elapsed() <= BOUND);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_dead_master_is_replaced_while_the_others_go_on() {
+    let mut cluster = RedisCluster::start().await;
+    let link = open_all(&cluster).await;
+    let mut topology = link.topology();
+    topology.borrow_and_update();
+    for shard in shards() {
+        set(&link, shard, "any", "1").await.unwrap();
+    }
+    for number in 0..100 {
+        let own = Slot::Hash([number; 32]);
+        set(&link, own, "}{any", "1").await.unwrap();
+        assert_eq!(get(&link, own, "}{any").await.unwrap(), text("1"));
+    }
+    let lost = Slot::Shard(1);
+    let other = (0..=255)
+        .map(Slot::Shard)
+        .find(|slot| {
+            let now = link.topology().borrow().clone();
+            now.master_of(*slot).unwrap().address != now.master_of(lost).unwrap().address
+        })
+        .unwrap();
+    let master = cluster.master_of(lost.number()).await;
+    let replicas: i64 = cluster.servers[master].ask("WAIT 1 5000").await;
+    assert_eq!(replicas, 1);
+    cluster.servers[master].kill();
+    eventually(Duration::from_secs(20), || async {
+        let asked = Instant::now();
+        assert!(get(&link, other, "any").await.is_ok());
+        drop(get(&link, lost, "any").await);
+        assert!(asked.elapsed() <= BOUND);
+        cluster.master_of(lost.number()).await != master
+    })
+    .await;
+    eventually(FOLLOWED, || async { get(&link, lost, "any").await.is_ok() }).await;
+    assert!(topology.has_changed().unwrap());
+    for shard in shards() {
+        assert_eq!(get(&link, shard, "any").await.unwrap(), text("1"));
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_cluster_that_is_down_is_an_error_in_time() {
+    let mut cluster = RedisCluster::start().await;
+    let link = open_all(&cluster).await;
+    let slot = Slot::Shard(1);
+    let master = cluster.master_of(slot.number()).await;
+    for (index, server) in cluster.servers.iter_mut().enumerate() {
+        if index != master {
+            server.kill();
+        }
+    }
+    tokio::time::sleep(Duration::from_secs(3)).await;
+    let start = Instant::now();
+    let answer = set(&link, slot, "any", "1").await;
+    assert!(
+        matches!(answer, Err(StoreError::Unavailable(_))),
+        "{answer:?}"
+    );
+    assert!(start.elapsed() <= BOUND);
+}

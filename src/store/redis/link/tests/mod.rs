@@ -1,0 +1,119 @@
+//! The link against real servers.
+
+use std::sync::{Arc, LazyLock};
+use std::time::{Duration, Instant};
+
+use deadpool_redis::redis::{self, Value};
+
+use super::{Deadlines, Effect, Link, OpenError, RedisSettings, RedisUrl, Script, Slot};
+use crate::store::StoreError;
+
+#[path = "../../../../../tests/it/support/redis/mod.rs"]
+#[expect(
+    unreachable_pub,
+    reason = "the harness is shared with the integration tests"
+)]
+mod servers;
+
+mod cancelled;
+mod clusters;
+mod error_classes;
+mod listening;
+mod outages;
+mod scripts;
+mod secured;
+mod sentinels;
+
+/// Within which the link must be well again after Redis is back.
+const RECOVERY: Duration = Duration::from_secs(2);
+
+/// No request waits longer, whatever Redis does.
+const BOUND: Duration = Duration::from_millis(300);
+
+/// Adds to a counter and tells it.
+static ADD: LazyLock<Script> =
+    LazyLock::new(|| Script::new("", &["return redis.call('INCRBY', KEYS[1], ARGV[1])"]));
+
+fn settings(url: &str) -> RedisSettings {
+    RedisSettings {
+        url: RedisUrl::parse(url).unwrap(),
+        ca_file: None,
+        prefix: "sgw".to_owned(),
+        idle_after: Duration::from_secs(60),
+        tombstone_retention: Duration::from_secs(60),
+        event_retention: Duration::from_secs(60),
+        touch_interval: Duration::from_secs(1),
+        sweep_grace: Duration::from_secs(60),
+        deadlines: Deadlines::default(),
+        wait_replicas: 0,
+        test_clock: None,
+    }
+}
+
+async fn open(url: &str) -> Link {
+    Link::open(&settings(url)).await.unwrap()
+}
+
+fn key(slot: Slot, name: &str) -> String {
+    match slot {
+        Slot::Shard(shard) => format!("sgw:{{{shard:02x}}}:{name}"),
+        Slot::Of(tag) => format!("sgw:{{{tag}}}:{name}"),
+        Slot::Hash(hash) => format!("sgw:t:{}{name}", hash[0]),
+    }
+}
+
+async fn get(link: &Link, slot: Slot, name: &str) -> Result<Value, StoreError> {
+    let mut command = redis::cmd("GET");
+    command.arg(key(slot, name));
+    link.command(slot, &command).await
+}
+
+async fn set(link: &Link, slot: Slot, name: &str, value: &str) -> Result<Value, StoreError> {
+    let mut command = redis::cmd("SET");
+    command.arg(key(slot, name)).arg(value);
+    link.command(slot, &command).await
+}
+
+async fn add(link: &Link, slot: Slot, effect: Effect) -> Result<Value, StoreError> {
+    let keys = [key(slot, "count").into_bytes()];
+    link.script(slot, &ADD, &keys, &[b"1".to_vec()], effect)
+        .await
+}
+
+fn text(value: &str) -> Value {
+    Value::BulkString(value.as_bytes().to_vec())
+}
+
+/// How long it takes until the link answers again.
+async fn recovery(link: &Link, slot: Slot) -> Duration {
+    let start = Instant::now();
+    while get(link, slot, "any").await.is_err() {
+        assert!(
+            start.elapsed() < Duration::from_secs(20),
+            "never well again"
+        );
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
+    start.elapsed()
+}
+
+/// How long each of the requests took, all sent at once; all of them must fail.
+async fn failures(link: &Link, requests: usize) -> Vec<Duration> {
+    let tasks: Vec<_> = (0..requests)
+        .map(|number| {
+            let link = link.clone();
+            tokio::spawn(async move {
+                let start = Instant::now();
+                let shard = Slot::Shard(u8::try_from(number % 256).unwrap());
+                assert!(get(&link, shard, "any").await.is_err());
+                start.elapsed()
+            })
+        })
+        .collect();
+    let mut took = Vec::new();
+    for task in tasks {
+        took.push(task.await.unwrap());
+    }
+    took.sort();
+    took
+}

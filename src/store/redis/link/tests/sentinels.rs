@@ -1,0 +1,83 @@
+//! Failover under Sentinel.
+
+use super::servers::{RedisSentinels, eventually};
+use super::*;
+
+const SHARD: Slot = Slot::Shard(3);
+
+/// Within which writes succeed after there is another master; Sentinels themselves look once a second.
+const FOLLOWED: Duration = Duration::from_secs(2);
+
+async fn open_all(sentinels: &RedisSentinels) -> Link {
+    let hosts = sentinels.hosts();
+    open(&format!(
+        "redis+sentinel://{hosts}/main/1?sentinel_password=watch"
+    ))
+    .await
+}
+
+/// Returns when the server at `index` is the master and the link writes to it.
+async fn followed_to(index: usize, sentinels: &RedisSentinels, link: &Link) {
+    eventually(Duration::from_secs(20), || async {
+        sentinels.servers[index]
+            .info("role")
+            .await
+            .starts_with("master")
+    })
+    .await;
+    let mut before = link.topology();
+    let there = sentinels.servers[index].port;
+    let moved = before.wait_for(|now| now.masters[0].address.port == there);
+    tokio::time::timeout(FOLLOWED, moved)
+        .await
+        .expect("the new master in time")
+        .unwrap();
+    eventually(FOLLOWED, || async {
+        set(link, SHARD, "any", "1").await.is_ok()
+    })
+    .await;
+    for _ in 0..200 {
+        set(link, SHARD, "any", "1").await.unwrap();
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn another_master_is_followed_after_a_command_and_after_a_freeze() {
+    let sentinels = RedisSentinels::start("watch").await;
+    let link = open_all(&sentinels).await;
+    sentinels.fail_over().await;
+    followed_to(1, &sentinels, &link).await;
+    sentinels.wait_until_ready().await;
+
+    sentinels.servers[1].freeze();
+    followed_to(0, &sentinels, &link).await;
+    sentinels.servers[1].thaw();
+    tokio::time::sleep(Duration::from_secs(1)).await;
+    followed_to(0, &sentinels, &link).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn another_master_is_followed_after_a_kill() {
+    let mut sentinels = RedisSentinels::start("watch").await;
+    let link = open_all(&sentinels).await;
+    sentinels.servers[0].kill();
+    followed_to(1, &sentinels, &link).await;
+    sentinels.servers[0].run().await;
+    followed_to(1, &sentinels, &link).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_master_that_needs_no_replicas_is_warned_of() {
+    let sentinels = RedisSentinels::start("watch").await;
+    let link = open_all(&sentinels).await;
+    let warnings = link.health().masters[0].warnings.clone();
+    assert_eq!(warnings, [crate::store::redis::Warning::NoReplicasNeeded]);
+    for rest in [
+        "main?sentinel_password=wrong",
+        "other?sentinel_password=watch",
+    ] {
+        let url = format!("redis+sentinel://{}/{rest}", sentinels.hosts());
+        let opened = Link::open(&settings(&url)).await;
+        assert!(matches!(opened, Err(OpenError::NoMaster)), "{opened:?}");
+    }
+}

@@ -1,0 +1,149 @@
+//! Looks who the masters are: again and again, at once when something broke, and soon while a master is missing.
+
+use std::sync::Arc;
+
+use deadpool_redis::redis::RedisResult;
+use tokio::sync::watch;
+use tokio::time::{sleep, timeout};
+
+use super::connect::Dialer;
+use super::node::{Message, Node};
+use super::routes::{Routes, View};
+use super::sentinel::Sentinels;
+use super::slot::SLOTS;
+use super::topology::Topology;
+use super::url::{Address, Place};
+use super::{cluster, deadline};
+
+/// The task that keeps [`Routes`] true.
+#[derive(Debug)]
+pub(super) struct Watcher {
+    guide: Guide,
+    routes: Arc<Routes>,
+    topology: watch::Sender<Topology>,
+}
+
+/// Who can tell.
+#[derive(Debug)]
+enum Guide {
+    Nobody(Address),
+    Sentinels(Sentinels),
+    Cluster {
+        dialer: Dialer,
+        seeds: Vec<Address>,
+        turn: usize,
+    },
+}
+
+impl Watcher {
+    pub(super) fn new(
+        place: Place,
+        dialer: &Dialer,
+        routes: Arc<Routes>,
+        topology: watch::Sender<Topology>,
+    ) -> Self {
+        let guide = match place {
+            Place::Standalone(address) => Guide::Nobody(address),
+            Place::Sentinel {
+                sentinels,
+                master,
+                login,
+            } => {
+                let dialer = dialer.for_sentinels(&login);
+                Guide::Sentinels(Sentinels::new(dialer, &sentinels, master))
+            }
+            Place::Cluster(seeds) => Guide::Cluster {
+                dialer: dialer.clone(),
+                seeds,
+                turn: 0,
+            },
+        };
+        Self {
+            guide,
+            routes,
+            topology,
+        }
+    }
+
+    /// Never ends; the link aborts it.
+    pub(super) async fn run(mut self) {
+        loop {
+            let pause = if self.routes.all_up() {
+                deadline::LOOK
+            } else {
+                deadline::LOOK_SOON
+            };
+            // Whether it was woken or the pause is over, it looks.
+            let _woken = timeout(pause, self.routes.changed.notified()).await;
+            if let Err(error) = self.look().await {
+                tracing::warn!(error = &error as &dyn std::error::Error, "redis.topology");
+            }
+            sleep(deadline::LOOK_APART).await;
+        }
+    }
+
+    /// Looks once.
+    pub(super) async fn look(&mut self) -> RedisResult<()> {
+        if let Some(view) = self.guide.view(&self.routes).await {
+            self.routes.follow(view)?;
+        }
+        let now = self.routes.topology();
+        self.topology.send_if_modified(|before| {
+            let changed = *before != now;
+            *before = now;
+            changed
+        });
+        Ok(())
+    }
+}
+
+impl Guide {
+    /// What is told now; nothing if nobody answers, and then what was told before goes on.
+    async fn view(&mut self, routes: &Routes) -> Option<View> {
+        match self {
+            Self::Nobody(address) => Some(whole(address.clone())),
+            Self::Sentinels(sentinels) => sentinels.master().await.map(whole),
+            Self::Cluster {
+                dialer,
+                seeds,
+                turn,
+            } => {
+                *turn = turn.wrapping_add(1);
+                match ask_masters(&routes.masters(), *turn).await {
+                    Some(view) => Some(view),
+                    None => ask_seeds(dialer, seeds).await,
+                }
+            }
+        }
+    }
+}
+
+fn whole(address: Address) -> View {
+    vec![(0..=SLOTS - 1, address)]
+}
+
+/// Asks the masters in turn, lest one with an old view is asked for ever.
+async fn ask_masters(masters: &[Arc<Node>], turn: usize) -> Option<View> {
+    let up: Vec<_> = masters.iter().filter(|node| node.is_up()).collect();
+    for step in 0..up.len() {
+        let node = up.get((turn + step) % up.len())?;
+        let answer = node.send(Message::Plain(&cluster::question())).await;
+        if let Ok(view) = answer.map(|answer| cluster::view(&answer, &node.address)) {
+            return view;
+        }
+    }
+    None
+}
+
+async fn ask_seeds(dialer: &Dialer, seeds: &[Address]) -> Option<View> {
+    for seed in seeds {
+        let Ok(mut connection) = dialer.connect(seed).await else {
+            continue;
+        };
+        let answer = connection.send_packed_command(&cluster::question()).await;
+        if let Ok(Some(view)) = answer.map(|answer| cluster::view(&answer, seed)) {
+            return Some(view);
+        }
+    }
+    None
+}
