@@ -68,9 +68,9 @@ async fn open_stores(settings: &StoreSettings) -> Result<Stores, ServeError> {
         StoreLocation::Embedded(directory) => {
             EmbeddedStore::open(directory, settings.embedded(), clock).map_err(Into::into)
         }
-        StoreLocation::Redis(url) => {
-            RedisStore::open(settings.redis(url)).await.map_err(Into::into)
-        }
+        StoreLocation::Redis(url) => RedisStore::open(settings.redis(url))
+            .await
+            .map_err(Into::into),
     };
     opened.map_err(|source| ServeError::Store {
         location: settings.location.clone(),

@@ -38,7 +38,9 @@ pub enum InvalidValue {
     #[error("must be memory:, embedded:DIR or the URL of a Redis")]
     Store,
     /// A store that this version does not have.
-    #[error("names a store that this version does not have; it has memory:, embedded:DIR and Redis")]
+    #[error(
+        "names a store that this version does not have; it has memory:, embedded:DIR and Redis"
+    )]
     StoreNotBuilt,
     /// Not the URL of a Redis.
     #[error("is no URL of a Redis: {0}")]
@@ -169,7 +171,10 @@ pub(super) fn replicas(text: &str) -> Result<usize, InvalidValue> {
 }
 
 /// A file that may be left out.
-#[expect(clippy::unnecessary_wraps, reason = "the form of every reader of a value")]
+#[expect(
+    clippy::unnecessary_wraps,
+    reason = "the form of every reader of a value"
+)]
 pub(super) fn optional_file(text: &str) -> Result<Option<PathBuf>, InvalidValue> {
     Ok((!text.is_empty()).then(|| PathBuf::from(text)))
 }

@@ -39,7 +39,8 @@ impl TestApp {
         let config = Config::from_variables(all).unwrap();
         let clock = Arc::new(SettableClock::at(START));
         let settings = config.store.embedded();
-        let stores = EmbeddedStore::in_memory(settings, Arc::<SettableClock>::clone(&clock)).unwrap();
+        let stores =
+            EmbeddedStore::in_memory(settings, Arc::<SettableClock>::clone(&clock)).unwrap();
         let admin = AdminCredential(Some(CredentialHash::of(ADMIN_SECRET.as_bytes())));
         let state = AppState::new(stores, config.lifetimes, admin);
         let nobody = Client::in_process(app(state.clone()));

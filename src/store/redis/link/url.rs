@@ -47,6 +47,32 @@ pub(super) enum Transport {
     Tls,
 }
 
+/// As it was given, but for everything that could be a secret.
+impl fmt::Display for RedisUrl {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self.transport {
+            Transport::Plain => "redis",
+            Transport::Tls => "rediss",
+        })?;
+        let list = |addresses: &[Address]| {
+            let texts: Vec<String> = addresses.iter().map(Address::to_string).collect();
+            texts.join(",")
+        };
+        match &self.place {
+            Place::Standalone(address) => write!(f, "://{address}/{}", self.database),
+            Place::Sentinel {
+                sentinels, master, ..
+            } => write!(
+                f,
+                "+sentinel://{}/{master}/{}",
+                list(sentinels),
+                self.database
+            ),
+            Place::Cluster(nodes) => write!(f, "+cluster://{}", list(nodes)),
+        }
+    }
+}
+
 /// A host and a port.
 #[derive(Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub(in crate::store::redis) struct Address {
