@@ -75,7 +75,15 @@ impl Backend {
 
     /// Over a server of its own.
     pub(crate) fn redis() -> Self {
-        let server = RedisServer::start();
+        Self::on(RedisServer::start())
+    }
+
+    /// Over a cluster, which refuses what is not in one slot.
+    pub(crate) fn redis_cluster() -> Self {
+        Self::on(RedisServer::start_cluster())
+    }
+
+    fn on(server: RedisServer) -> Self {
         let clock = Arc::new(SettableClock::at(START));
         Self {
             stores: server.open_at(&clock),

@@ -7,6 +7,7 @@ macro_rules! contract {
         contract!(in_memory: $($case),+);
         contract!(embedded: $($case),+);
         contract!(redis: $($case),+);
+        contract!(redis_cluster: $($case),+);
     };
     ($backend:ident: $($case:ident),+) => {
         mod $backend {

@@ -5,7 +5,7 @@ use std::process::{Child, Command, Stdio};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use deadpool_redis::redis::{Client, Commands, Connection};
+use deadpool_redis::redis::{Client, Commands, Connection, cmd};
 use session_gateway::clock::{Clock, SettableClock};
 use session_gateway::store::Stores;
 use session_gateway::store::redis::{Deadlines, RedisSettings, RedisStore, RedisUrl};
@@ -33,12 +33,34 @@ const PATIENT: Deadlines = Deadlines {
 #[derive(Debug)]
 pub(crate) struct RedisServer {
     process: Child,
-    url: String,
+    scheme: &'static str,
+    address: String,
     _dir: tempfile::TempDir,
 }
 
 impl RedisServer {
     pub(crate) fn start() -> Self {
+        Self::start_with("redis", &[])
+    }
+
+    /// A cluster of one node that serves every slot.
+    pub(crate) fn start_cluster() -> Self {
+        let server = Self::start_with("redis+cluster", &["--cluster-enabled", "yes"]);
+        let mut redis = server.connection();
+        let mut serve = cmd("CLUSTER");
+        serve.arg("ADDSLOTSRANGE").arg(0).arg(16_383);
+        serve.exec(&mut redis).unwrap();
+        let started = Instant::now();
+        loop {
+            let info: String = cmd("CLUSTER").arg("INFO").query(&mut redis).unwrap();
+            if info.contains("cluster_state:ok") {
+                return server;
+            }
+            assert!(started.elapsed() < STARTED_WITHIN, "the cluster is down");
+        }
+    }
+
+    fn start_with(scheme: &'static str, options: &[&str]) -> Self {
         let dir = tempfile::TempDir::new().unwrap();
         let port = TcpListener::bind((Ipv4Addr::LOCALHOST, 0))
             .and_then(|listener| listener.local_addr())
@@ -48,12 +70,14 @@ impl RedisServer {
             .args(["--port", &port.to_string(), "--bind", "127.0.0.1"])
             .args(["--save", "", "--appendonly", "no", "--dir"])
             .arg(dir.path())
+            .args(options)
             .stdout(Stdio::null())
             .spawn()
             .expect("redis-server is needed");
         let server = Self {
             process,
-            url: format!("redis://127.0.0.1:{port}"),
+            scheme,
+            address: format!("127.0.0.1:{port}"),
             _dir: dir,
         };
         let started = Instant::now();
@@ -65,7 +89,7 @@ impl RedisServer {
     }
 
     fn client(&self) -> Client {
-        Client::open(self.url.as_str()).unwrap()
+        Client::open(format!("redis://{}", self.address)).unwrap()
     }
 
     /// A connection of the test itself.
@@ -93,7 +117,7 @@ impl RedisServer {
         test_clock: Option<Arc<dyn Clock>>,
     ) -> Stores {
         let settings = RedisSettings {
-            url: RedisUrl::parse(&self.url).unwrap(),
+            url: RedisUrl::parse(&format!("{}://{}", self.scheme, self.address)).unwrap(),
             ca_file: None,
             deadlines: PATIENT,
             wait_replicas: 0,
