@@ -38,7 +38,8 @@ impl<S: Send + Sync> FromRequestParts<S> for IfMatch {
 fn version_of(tag: &str) -> Result<u64, ApiError> {
     let digits = tag.strip_prefix('"').and_then(|tag| tag.strip_suffix('"'));
     let plain = |digits: &&str| {
-        digits.bytes().all(|byte| byte.is_ascii_digit()) && !digits.starts_with('0')
+        let is_number = digits.bytes().all(|byte| byte.is_ascii_digit());
+        is_number && (*digits == "0" || !digits.starts_with('0'))
     };
     digits
         .filter(plain)
