@@ -32,7 +32,7 @@ mapfile -t outside_store < <(everywhere_but '^./store/')
 mapfile -t outside_config < <(everywhere_but '^./config(/|\.rs$)')
 
 never 'model and store know no web framework' '\b(axum|axum_extra|http|http_body_util|hyper|hyper_util|tower|tower_http)::' model store
-never 'drivers stay in the store' '\b(deadpool|deadpool_redis|redb|redis|sqlx)::' "${outside_store[@]}"
+never 'drivers stay in the store' '(^|[^:])\b(deadpool|deadpool_redis|redb|redis|sqlx)::' "${outside_store[@]}"
 never 'only config reads the environment' '\b(std::env\b|env::vars?(_os)?\b|dotenvy::)' "${outside_config[@]}"
 
 only model 'model'

@@ -61,6 +61,9 @@ lint)
     lint_tools
     ;;
 test)
+    need redis-server redis-server --version
+    need redis-sentinel redis-sentinel --version
+    need redis-tools redis-cli --version
     need python3-venv python3 -c 'import ensurepip, venv'
     need nodejs node --version
     need npm npm --version

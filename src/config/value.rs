@@ -48,6 +48,9 @@ pub enum InvalidValue {
     /// Not a prefix of keys.
     #[error("must be 1 to 32 of A-Z, a-z, 0-9, `.`, `_` and `-`")]
     Prefix,
+    /// Not a file.
+    #[error("must be the path of a file")]
+    File,
     /// Not a number of replicas.
     #[error("must be a number from 0 to 16")]
     Replicas,
@@ -70,7 +73,7 @@ pub enum StoreLocation {
     /// In files of a directory.
     Embedded(PathBuf),
     /// In Redis, which other gateways may share.
-    Redis(RedisUrl),
+    Redis(Box<RedisUrl>),
 }
 
 impl std::fmt::Display for StoreLocation {
@@ -149,7 +152,7 @@ pub(super) fn store(text: &str) -> Result<StoreLocation, InvalidValue> {
             Ok(StoreLocation::Embedded(PathBuf::from(directory)))
         }
         (scheme, _url) if scheme.starts_with("redis") => {
-            Ok(StoreLocation::Redis(RedisUrl::parse(text)?))
+            Ok(StoreLocation::Redis(Box::new(RedisUrl::parse(text)?)))
         }
         ("postgres" | "postgresql", _url) => Err(InvalidValue::StoreNotBuilt),
         _ => Err(InvalidValue::Store),
@@ -170,13 +173,17 @@ pub(super) fn replicas(text: &str) -> Result<usize, InvalidValue> {
     number.ok_or(InvalidValue::Replicas)
 }
 
-/// A file that may be left out.
-#[expect(
-    clippy::unnecessary_wraps,
-    reason = "the form of every reader of a value"
-)]
+/// A file that may be left out, and that is there if it is not.
 pub(super) fn optional_file(text: &str) -> Result<Option<PathBuf>, InvalidValue> {
-    Ok((!text.is_empty()).then(|| PathBuf::from(text)))
+    if text.is_empty() {
+        return Ok(None);
+    }
+    let path = PathBuf::from(text);
+    if path.is_file() {
+        Ok(Some(path))
+    } else {
+        Err(InvalidValue::File)
+    }
 }
 
 pub(super) fn secret(text: &str) -> Result<ServiceSecret, InvalidValue> {
