@@ -109,7 +109,7 @@ fn the_url_of_a_redis_is_read_whole_and_never_shown_whole() {
             "rediss+sentinel://a:26379,b:1/main/3",
         ),
         (
-            "redis+cluster://hunter2@[::1]:7000,b",
+            "redis+cluster://:hunter2@[::1]:7000,b",
             "redis+cluster://[::1]:7000,b:6379",
         ),
     ] {

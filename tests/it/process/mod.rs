@@ -5,3 +5,4 @@ mod commands;
 mod crash;
 mod lifecycle;
 mod settings;
+mod several_nodes;

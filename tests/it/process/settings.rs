@@ -20,7 +20,7 @@ fn an_unknown_setting_stops_the_start() {
 fn a_bad_setting_stops_the_start_without_being_shown() {
     for (name, value) in [
         ("SGW_LISTEN", "nowhere"),
-        ("SGW_STORE", "redis://:hunter2@localhost"),
+        ("SGW_STORE", "postgres://:hunter2@localhost"),
         ("SGW_IDLE_TIMEOUT", "soon"),
         ("SGW_ADMIN_SECRET", "too-short-hunter2"),
         ("SGW_MAX_CONNECTIONS", "0"),

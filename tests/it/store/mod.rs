@@ -45,5 +45,5 @@ mod faults;
 mod format;
 mod history;
 mod property;
-mod redis;
+pub(crate) mod redis;
 mod reference;

@@ -6,6 +6,8 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use deadpool_redis::redis::{Client, Commands, Connection, cmd};
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::Pid;
 use session_gateway::clock::{Clock, SettableClock};
 use session_gateway::store::Stores;
 use session_gateway::store::redis::{Deadlines, RedisSettings, RedisStore, RedisUrl};
@@ -13,7 +15,7 @@ use session_gateway::store::redis::{Deadlines, RedisSettings, RedisStore, RedisU
 use super::backend::{HOUR, SETTINGS};
 
 mod audit;
-mod measure;
+mod memory;
 mod nodes;
 mod records;
 
@@ -86,6 +88,26 @@ impl RedisServer {
             std::thread::yield_now();
         }
         server
+    }
+
+    /// Stops it without a word; connections stay open.
+    pub(crate) fn freeze(&self) {
+        self.signal(Signal::SIGSTOP);
+    }
+
+    /// Lets it go on.
+    pub(crate) fn thaw(&self) {
+        self.signal(Signal::SIGCONT);
+    }
+
+    fn signal(&self, signal: Signal) {
+        let id = i32::try_from(self.process.id()).unwrap();
+        kill(Pid::from_raw(id), signal).unwrap();
+    }
+
+    /// What a gateway is told to find it.
+    pub(crate) fn url(&self) -> String {
+        format!("{}://{}", self.scheme, self.address)
     }
 
     fn client(&self) -> Client {
