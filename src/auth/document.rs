@@ -11,7 +11,6 @@ use utoipa::openapi::security::SecurityRequirement;
 use utoipa::openapi::{Ref, RefOr, Required, Response, ResponseBuilder, Schema};
 use utoipa::{PartialSchema, ToSchema};
 
-use super::guard::takes_idempotency_key;
 use crate::error::Problem;
 use crate::model::permission::Permission;
 
@@ -69,6 +68,12 @@ pub(super) fn describe(method: &Method, operation: &mut Operation, permission: O
     if takes_idempotency_key(method, permission) {
         add_idempotency(operation);
     }
+}
+
+/// Whether a repeated request gets the answer it got before. A verification only asks: an answer kept for a day would
+/// outlive the session it speaks of.
+pub(super) fn takes_idempotency_key(method: &Method, permission: Option<Permission>) -> bool {
+    *method == Method::POST && permission != Some(Permission::TokenVerify)
 }
 
 /// What every operation can answer.

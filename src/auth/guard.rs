@@ -55,12 +55,6 @@ where
     OpenApiRouter::new().routes(routes.map(|router| router.route_layer(layer)))
 }
 
-/// Whether a repeated request gets the answer it got before. A verification only asks: an answer kept for a day would
-/// outlive the session it speaks of.
-pub(super) fn takes_idempotency_key(method: &Method, permission: Option<Permission>) -> bool {
-    *method == Method::POST && permission != Some(Permission::TokenVerify)
-}
-
 struct Guard {
     permission: Option<Permission>,
     rules: Vec<(Method, RequestRules)>,
@@ -85,7 +79,7 @@ impl Guard {
             claims: stores.claims,
         };
         request.extensions_mut().insert(Caller { service, scope });
-        if takes_idempotency_key(request.method(), self.permission) {
+        if document::takes_idempotency_key(request.method(), self.permission) {
             idempotency::run_once(&claimant, request, next).await
         } else {
             Ok(next.run(request).await)

@@ -11,8 +11,8 @@
 
 use std::collections::HashMap;
 
+use super::fields::Fields;
 use super::fields::reason_of;
-use super::record::Fields;
 use crate::model::Timestamp;
 use crate::model::attribute::AttributeName;
 use crate::model::event::{Change, Fact, ServiceChange};

@@ -1,9 +1,11 @@
 //! How the parts of a session are written as fields of its record.
 
-use super::record::Fields;
 use crate::model::session::{
     ConnectionStats, EndReason, Session, SessionState, StoredToken, TokenOrigin,
 };
+
+/// Fields with their values, as Redis has them.
+pub(super) type Fields = Vec<(Vec<u8>, Vec<u8>)>;
 
 /// Starts the names of fields that hold attributes.
 pub(super) const ATTRIBUTE: &[u8] = b"a:";

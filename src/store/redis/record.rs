@@ -26,16 +26,13 @@ use crate::model::session::{
 use crate::model::token::CredentialHash;
 use crate::store::StoreError;
 
-use super::fields::{ATTRIBUTE, PIECES, piece_name, reason_of, state_of, stats_of};
+use super::fields::{ATTRIBUTE, Fields, PIECES, piece_name, reason_of, state_of, stats_of};
 use super::reply::newer;
 
 /// The format of records.
 const FORMAT: &str = "1";
 /// What error messages call a record.
 pub(super) const SESSION: &str = "session";
-
-/// Fields with their values, as Redis has them.
-pub(super) type Fields = Vec<(Vec<u8>, Vec<u8>)>;
 
 /// What stands under the key of a session.
 #[derive(Debug)]

@@ -7,8 +7,8 @@ use deadpool_redis::redis::{Cmd, Value};
 use thiserror::Error;
 
 use super::Inner;
+use super::fields::Fields;
 use super::link::{Effect, Script, Slot};
-use super::record::Fields;
 use crate::model::Timestamp;
 use crate::model::id::SessionId;
 use crate::store::StoreError;
