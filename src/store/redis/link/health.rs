@@ -3,7 +3,7 @@
 use std::error::Error;
 
 use super::checks::Warning;
-use super::node::State;
+use super::lane::State;
 use super::routes::Routes;
 
 /// How Redis is.

@@ -19,7 +19,7 @@ use super::checks::{Report, Role};
 use super::connect::LANES;
 use super::deadline;
 use super::errors::Trouble;
-use super::node::{Fault, Lane, State};
+use super::lane::{Fault, Lane, State};
 use super::pulse::{Beat, Pulse, ask};
 use super::url::Address;
 

@@ -26,6 +26,7 @@ mod deadline;
 mod errors;
 mod health;
 mod keeper;
+mod lane;
 mod node;
 mod open;
 mod operation;

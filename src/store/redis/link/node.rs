@@ -19,6 +19,7 @@ use super::connect::Dialer;
 use super::deadline::{self, Deadlines};
 use super::errors::{Failure, Reaction, Trouble};
 use super::keeper::Keeper;
+use super::lane::{Fault, Lane, State};
 use super::pulse::Pulse;
 use super::url::Address;
 
@@ -45,33 +46,6 @@ pub(super) struct Node {
     turn: AtomicUsize,
     pool: Pool,
     _keeper: AbortOnDropHandle<()>,
-}
-
-/// Whether requests can be sent: the breaker.
-#[derive(Debug, Clone)]
-pub(super) enum State {
-    /// There is no connection just now.
-    Connecting { since: Instant },
-    /// There are connections, at least one.
-    Up(Arc<[Lane]>),
-    /// There is none to be had.
-    Down(Arc<Trouble>),
-}
-
-/// One shared connection.
-#[derive(Debug, Clone)]
-pub(super) struct Lane {
-    pub(super) id: u64,
-    connection: MultiplexedConnection,
-}
-
-/// What a request found wrong with a connection.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Fault {
-    /// It is of no use any more.
-    Broken { lane: u64 },
-    /// It was silent for a whole deadline, and so were all others to this master.
-    Silent { lane: u64 },
 }
 
 /// What is sent in one piece.
@@ -133,7 +107,7 @@ impl Node {
         };
         let lane = self.lane().await?;
         let sent_at = Instant::now();
-        let answer = message.exchange(lane.connection.clone()).await;
+        let answer = message.exchange(lane.connection()).await;
         self.judge(&lane, sent_at, answer)
     }
 
@@ -271,16 +245,6 @@ impl Node {
                 .wait_for(|now| !matches!(now, State::Connecting { .. }))
                 .await,
         );
-    }
-}
-
-impl Lane {
-    pub(super) fn new(id: u64, connection: MultiplexedConnection) -> Self {
-        Self { id, connection }
-    }
-
-    pub(super) fn connection(&self) -> MultiplexedConnection {
-        self.connection.clone()
     }
 }
 

@@ -10,7 +10,8 @@ use tokio::time::{Instant, sleep, timeout_at};
 
 use super::deadline;
 use super::errors::Trouble;
-use super::node::{Node, State};
+use super::lane::State;
+use super::node::Node;
 use super::routes::Routes;
 use super::watcher::Watcher;
 

@@ -1,0 +1,45 @@
+//! What a node and its keeper tell each other: the connections there are, and what is found wrong with them.
+
+use std::sync::Arc;
+
+use deadpool_redis::redis::aio::MultiplexedConnection;
+use tokio::time::Instant;
+
+use super::errors::Trouble;
+
+/// Whether requests can be sent: the breaker.
+#[derive(Debug, Clone)]
+pub(super) enum State {
+    /// There is no connection just now.
+    Connecting { since: Instant },
+    /// There are connections, at least one.
+    Up(Arc<[Lane]>),
+    /// There is none to be had.
+    Down(Arc<Trouble>),
+}
+
+/// One shared connection.
+#[derive(Debug, Clone)]
+pub(super) struct Lane {
+    pub(super) id: u64,
+    connection: MultiplexedConnection,
+}
+
+/// What a request found wrong with a connection.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Fault {
+    /// It is of no use any more.
+    Broken { lane: u64 },
+    /// It was silent for a whole deadline, and so were all others to this master.
+    Silent { lane: u64 },
+}
+
+impl Lane {
+    pub(super) fn new(id: u64, connection: MultiplexedConnection) -> Self {
+        Self { id, connection }
+    }
+
+    pub(super) fn connection(&self) -> MultiplexedConnection {
+        self.connection.clone()
+    }
+}
