@@ -8,7 +8,6 @@ run:
 test:
 	tests/setup.sh test
 	cargo test --locked
-	cargo build --locked
 	$(CARGO_TARGET_DIR)/sdk/venv/bin/python -B tests/sdk/run.py $(CARGO_TARGET_DIR)/debug/session-gateway
 
 lint: export PATH := $(abspath $(CARGO_TARGET_DIR))/tools/bin:$(PATH)
