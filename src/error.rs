@@ -10,6 +10,8 @@ use axum::response::{IntoResponse, Response};
 use serde::Serialize;
 use thiserror::Error;
 use utoipa::ToSchema;
+use utoipa::openapi::response::Response as DocumentedResponse;
+use utoipa::openapi::{ContentBuilder, Ref, RefOr, ResponseBuilder};
 
 use crate::model::permission::Permission;
 use crate::model::record::Unchangeable;
@@ -238,6 +240,17 @@ impl ApiError {
         let (status, _) = self.kind();
         (status == StatusCode::SERVICE_UNAVAILABLE).then_some(STORE_RETRY_SECONDS)
     }
+}
+
+/// One answer in the document of the API that is a problem.
+#[must_use]
+pub fn problem_response(description: &str) -> DocumentedResponse {
+    let schema = RefOr::Ref(Ref::from_schema_name("Problem"));
+    let content = ContentBuilder::new().schema(Some(schema)).build();
+    ResponseBuilder::new()
+        .description(description)
+        .content("application/problem+json", content)
+        .build()
 }
 
 /// The words of a code: `session_not_found` is "Session not found".

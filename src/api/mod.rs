@@ -5,13 +5,13 @@ use std::time::Duration;
 
 use serde::Deserialize;
 use utoipa::openapi::path::{Parameter, ParameterBuilder, ParameterIn};
-use utoipa::openapi::{ContentBuilder, Ref, RefOr, Required, Response, ResponseBuilder};
+use utoipa::openapi::{RefOr, Required, Response};
 use utoipa::{IntoParams, IntoResponses, PartialSchema};
 use utoipa_axum::router::OpenApiRouter;
 
 use crate::auth::Caller;
 use crate::draw::Draw;
-use crate::error::{ApiError, FieldError};
+use crate::error::{ApiError, FieldError, problem_response};
 use crate::extract::IfMatch;
 use crate::model::id::SessionId;
 use crate::model::page::{Cursor, PageLimit};
@@ -85,17 +85,6 @@ fn target(session_id: SessionId, caller: &Caller, if_match: IfMatch, draw: &Draw
         precondition: if_match.0,
         mark: draw.mark(),
     }
-}
-
-/// One answer in the document that is a problem (RFC 9457).
-#[must_use]
-pub fn problem_response(description: &str) -> Response {
-    let schema = RefOr::Ref(Ref::from_schema_name("Problem"));
-    let content = ContentBuilder::new().schema(Some(schema)).build();
-    ResponseBuilder::new()
-        .description(description)
-        .content("application/problem+json", content)
-        .build()
 }
 
 fn problems(rows: &[(&str, &str)]) -> BTreeMap<String, RefOr<Response>> {

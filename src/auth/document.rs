@@ -2,16 +2,15 @@
 //! come before the handler is asked.
 
 use axum::http::Method;
-use utoipa::openapi::content::ContentBuilder;
 use utoipa::openapi::extensions::Extensions;
 use utoipa::openapi::header::HeaderBuilder;
 use utoipa::openapi::path::{Operation, ParameterBuilder, ParameterIn, Paths};
 use utoipa::openapi::schema::{ObjectBuilder, Type};
 use utoipa::openapi::security::SecurityRequirement;
-use utoipa::openapi::{Ref, RefOr, Required, Response, ResponseBuilder, Schema};
+use utoipa::openapi::{RefOr, Required, Response, Schema};
 use utoipa::{PartialSchema, ToSchema};
 
-use crate::error::Problem;
+use crate::error::{Problem, problem_response};
 use crate::model::permission::Permission;
 
 /// The schemes by which services authenticate know no scopes; permissions are ours.
@@ -125,25 +124,23 @@ fn add_error(operation: &mut Operation, status: &str, description: &str) {
 }
 
 fn problem(status: &str, description: &str) -> Response {
-    let content = ContentBuilder::new().schema(Some(Ref::from_schema_name(Problem::name())));
-    let response = ResponseBuilder::new()
-        .description(description)
-        .content("application/problem+json", content.build());
     let header = |kind, description| {
         let schema = ObjectBuilder::new().schema_type(kind);
         let header = HeaderBuilder::new().schema(Some(schema));
         header.description(Some(description)).build()
     };
-    match status {
-        "401" => response.header(
+    let mut response = problem_response(description);
+    let told = match status {
+        "401" => (
             "WWW-Authenticate",
             header(Type::String, "How to authenticate."),
         ),
-        "429" | "503" => response.header(
-            "Retry-After",
-            header(Type::Integer, "Seconds after which to try again."),
-        ),
-        _ => response,
-    }
-    .build()
+        "429" | "503" => {
+            let about = "Seconds after which to try again.";
+            ("Retry-After", header(Type::Integer, about))
+        }
+        _ => return response,
+    };
+    response.headers.insert(told.0.to_owned(), told.1.into());
+    response
 }

@@ -843,3 +843,30 @@ async fn a_compressed_body_is_refused() {
     let answer = call.header("Content-Encoding", "gzip").await;
     answer.problem(415, "unsupported_media_type");
 }
+
+#[tokio::test]
+async fn a_repeated_post_opens_one_session_with_one_token_and_counts_once() {
+    let app = TestApp::new();
+    let admin = app.admin();
+    let request = json!({"login_id": "u", "attributes": {"n": 1}});
+    let open_once = || admin.post("/v1/sessions").header("Idempotency-Key", "open");
+    let first = open_once().json(&request).await;
+    let again = open_once().json(&request).await;
+    assert_eq!(
+        (first.value(201), first.header("etag")),
+        (again.value(201), again.header("etag"))
+    );
+    assert_eq!(first.header("location"), again.header("location"));
+    assert_eq!(
+        admin.get("/v1/logins/u").await.value(200)["session_count"],
+        1
+    );
+    let path = format!("{}/attributes/n/increment", first.header("location"));
+    for _ in 0..2 {
+        let count_once = admin.post(&path).header("Idempotency-Key", "count");
+        assert_eq!(
+            count_once.json(&json!({"by": 5})).await.value(200)["value"],
+            6
+        );
+    }
+}
