@@ -134,7 +134,7 @@ async fn verify_token(
             VerifyTokenResponse {
                 active: true,
                 remaining_seconds: Some(found.stored_until.since(now).as_secs()),
-                session: Some(found.session),
+                session: Some(found.into_session()),
                 reason: None,
                 ended: None,
             }
@@ -162,7 +162,7 @@ async fn introspect_token(
 ) -> Result<Json<Introspection>, ApiError> {
     Ok(Json(
         match look_up(&state, &form.token, Touch::No).await? {
-            Lookup::Live(found) => Introspection::of(found.session),
+            Lookup::Live(found) => Introspection::of(found.into_session()),
             Lookup::Ended(_) | Lookup::Unknown => Introspection::default(),
         },
     ))

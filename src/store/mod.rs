@@ -26,7 +26,7 @@ pub use error::{Cause, OpError, Refusal, StoreError};
 pub use feed::{EventFeed, EventPage, FeedPlace};
 pub use services::{NewService, ServiceStore};
 pub use sessions::{
-    Changed, EndAll, EndOutcome, Lookup, SessionFilter, SessionStore, Target, Touch, Verified,
+    Changed, EndAll, EndOutcome, Freshness, Lookup, SessionFilter, SessionStore, Target, Touch, Verified,
 };
 
 /// One backend, seen through its four contracts.
