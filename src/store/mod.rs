@@ -15,6 +15,7 @@ mod create;
 pub mod embedded;
 mod error;
 mod feed;
+mod listeners;
 pub mod redis;
 mod services;
 mod sessions;
@@ -23,7 +24,8 @@ pub mod touches;
 pub use claims::{Claim, ClaimKey, ClaimStore};
 pub use create::{Created, LimitPer, NewSession, Overflow, SessionLimit};
 pub use error::{Cause, OpError, Refusal, StoreError};
-pub use feed::{EventFeed, EventPage, FeedPlace};
+pub use feed::{EventFeed, EventPage, FeedPlace, Listener, Part};
+use listeners::Listeners;
 pub use services::{NewService, ServiceStore};
 pub use sessions::{
     Changed, EndAll, EndOutcome, Freshness, Lookup, SessionFilter, SessionStore, Target, Touch, Verified,
