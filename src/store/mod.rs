@@ -9,7 +9,9 @@ use std::sync::Arc;
 
 use crate::model::id::ServiceId;
 use crate::model::permission::Scope;
+use crate::model::token::PresentedToken;
 
+pub mod cache;
 mod claims;
 mod create;
 pub mod embedded;
@@ -42,6 +44,25 @@ pub struct Stores {
     pub events: Arc<dyn EventFeed>,
     /// Claims of idempotency keys.
     pub claims: Arc<dyn ClaimStore>,
+}
+
+impl Stores {
+    /// Looks for the session behind a token, in what this node knows if that is fresh enough.
+    pub async fn find_by_token(
+        &self,
+        token: &PresentedToken,
+        touch: Touch,
+        freshness: Freshness,
+    ) -> Result<Lookup<Verified>, StoreError> {
+        let recalled = match freshness {
+            Freshness::Bounded => self.sessions.recall(token, touch),
+            Freshness::Now => None,
+        };
+        match recalled {
+            Some(found) => Ok(Lookup::Live(Box::new(found))),
+            None => self.sessions.find_by_token(token, touch).await,
+        }
+    }
 }
 
 /// Who acts, and how far they see.
