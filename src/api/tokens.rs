@@ -129,23 +129,25 @@ async fn verify_token(
     Json(request): Json<VerifyTokenRequest>,
 ) -> Result<Json<VerifyTokenResponse>, ApiError> {
     let touch = if request.touch { Touch::Yes } else { Touch::No };
-    Ok(Json(match look_up(&state, &request.token, touch, freshness).await? {
-        Lookup::Live(found) => {
-            let now = state.stores.sessions.now();
-            VerifyTokenResponse {
-                active: true,
-                remaining_seconds: Some(found.stored_until.since(now).as_secs()),
-                session: Some(found.into_session()),
-                reason: None,
-                ended: None,
+    Ok(Json(
+        match look_up(&state, &request.token, touch, freshness).await? {
+            Lookup::Live(found) => {
+                let now = state.stores.sessions.now();
+                VerifyTokenResponse {
+                    active: true,
+                    remaining_seconds: Some(found.stored_until.since(now).as_secs()),
+                    session: Some(found.into_session()),
+                    reason: None,
+                    ended: None,
+                }
             }
-        }
-        Lookup::Ended(tombstone) => inactive(
-            Inactive::Ended(tombstone.ended.reason),
-            Some(tombstone.ended),
-        ),
-        Lookup::Unknown => inactive(Inactive::UnknownToken, None),
-    }))
+            Lookup::Ended(tombstone) => inactive(
+                Inactive::Ended(tombstone.ended.reason),
+                Some(tombstone.ended),
+            ),
+            Lookup::Unknown => inactive(Inactive::UnknownToken, None),
+        },
+    ))
 }
 
 /// Introspect a token

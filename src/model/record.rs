@@ -259,9 +259,10 @@ impl SessionRecord {
     #[must_use]
     pub fn shown_state(&self, now: Timestamp, idle_after: Duration) -> SessionState {
         let quiet = now.since(self.session.last_active_at) >= idle_after;
-        match self.session.state {
-            SessionState::Active if quiet => SessionState::Idle,
-            state => state,
+        if self.session.state == SessionState::Active && quiet {
+            SessionState::Idle
+        } else {
+            self.session.state
         }
     }
 

@@ -30,7 +30,8 @@ pub use feed::{EventFeed, EventPage, FeedPlace, Listener, Part};
 use listeners::Listeners;
 pub use services::{NewService, ServiceStore};
 pub use sessions::{
-    Changed, EndAll, EndOutcome, Freshness, Lookup, SessionFilter, SessionStore, Target, Touch, Verified,
+    Changed, EndAll, EndOutcome, Freshness, Lookup, SessionFilter, SessionStore, Target, Touch,
+    Verified,
 };
 
 /// One backend, seen through its four contracts.

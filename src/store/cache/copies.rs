@@ -160,14 +160,15 @@ impl Copies {
 
 impl Listener for Copies {
     fn event(&self, event: &Event) {
-        match (&event.fact.change, event.fact.session_id) {
-            // Nothing was there that a copy could be of.
-            (Change::SessionCreated { .. }, _) => {}
-            (Change::ServiceChanged { .. }, _) => self.void_part(Part::Services),
-            (Change::SessionChanged { .. } | Change::SessionEnded { .. }, Some(session_id)) => {
-                self.void_session(session_id);
+        match event.fact.change {
+            // There was nothing that a copy could be of.
+            Change::SessionCreated { .. } => {}
+            Change::SessionChanged { .. } | Change::SessionEnded { .. } => {
+                if let Some(session_id) = event.fact.session_id {
+                    self.void_session(session_id);
+                }
             }
-            (Change::SessionChanged { .. } | Change::SessionEnded { .. }, None) => {}
+            Change::ServiceChanged { .. } => self.void_part(Part::Services),
         }
     }
 

@@ -38,9 +38,7 @@ impl CachedSessions {
     }
 
     fn session_of(&self, token: &PresentedToken) -> Option<SessionId> {
-        token
-            .session_id
-            .or_else(|| self.copies.holder(&token.hash))
+        token.session_id.or_else(|| self.copies.holder(&token.hash))
     }
 
     fn ended(&self, session_ids: &[SessionId]) {

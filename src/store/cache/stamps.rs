@@ -61,7 +61,8 @@ impl Stamps {
     /// The last bytes of an id are random, but for the shard at the very end.
     fn session(&self, session_id: SessionId) -> Option<&AtomicU64> {
         let [.., high, low, _shard] = *session_id.as_bytes();
-        self.sessions.get(usize::from(u16::from_be_bytes([high, low])))
+        self.sessions
+            .get(usize::from(u16::from_be_bytes([high, low])))
     }
 
     fn part(&self, part: Part) -> Option<&AtomicU64> {
@@ -90,7 +91,13 @@ mod tests {
     fn a_change_voids_its_session_or_its_part_and_nothing_else() {
         let stamps = Stamps::new();
         let [one, two] = [1, 2].map(|byte| SessionId::from_bytes([byte; 16]));
-        let taken = || (stamps.of_session(one), stamps.of_session(two), stamps.of_services());
+        let taken = || {
+            (
+                stamps.of_session(one),
+                stamps.of_session(two),
+                stamps.of_services(),
+            )
+        };
         let before = taken();
         stamps.void_session(one);
         let after = taken();

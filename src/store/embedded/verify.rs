@@ -50,12 +50,7 @@ impl Seen {
 }
 
 impl Shared {
-    fn verified(
-        &self,
-        record: SessionRecord,
-        stored_until: Timestamp,
-        now: Timestamp,
-    ) -> Verified {
+    fn verified(&self, record: SessionRecord, stored_until: Timestamp, now: Timestamp) -> Verified {
         Verified {
             state: record.shown_state(now, self.settings.idle_after),
             record,

@@ -49,9 +49,7 @@ impl Inner {
 
     fn verified(&self, seen: Seen) -> Verified {
         Verified {
-            state: seen
-                .record
-                .shown_state(seen.now, self.settings.idle_after),
+            state: seen.record.shown_state(seen.now, self.settings.idle_after),
             stored_until: seen.stored_until,
             record: seen.record,
         }
@@ -96,9 +94,7 @@ impl Inner {
     pub(super) fn find_again(&self, found: &Verified, touch: Touch) -> Option<Verified> {
         let clock = self.clock(slot_of(found.record.session.session_id));
         let mut seen = self.seen(found.record.clone(), clock.now);
-        seen.stored_until = self
-            .touches
-            .stored_until(&found.record, found.stored_until);
+        seen.stored_until = self.touches.stored_until(&found.record, found.stored_until);
         let expires_at = seen.record.session.expires_at;
         if clock.is_near(expires_at) || seen.record.expired(clock.now).is_some() {
             return None;

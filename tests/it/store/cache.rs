@@ -13,8 +13,8 @@ use session_gateway::model::session::EndReason;
 use session_gateway::model::token::{CredentialHash, PresentedToken};
 use session_gateway::store::cache::{CacheSettings, cached};
 use session_gateway::store::{
-    EndAll, EventFeed, EventPage, FeedPlace, Freshness, Listener, Lookup, NewService, OpError, Part,
-    Stores, Touch,
+    EndAll, EventFeed, EventPage, FeedPlace, Freshness, Listener, Lookup, NewService, OpError,
+    Part, Stores, Touch,
 };
 use tokio::time::Instant;
 
@@ -268,7 +268,10 @@ async fn a_service_is_known_until_any_service_changes() {
         ..ServiceUpdate::default()
     };
     let elsewhere = &node.backend.stores.services;
-    elsewhere.update_service(&shop, disable, &shop).await.unwrap();
+    elsewhere
+        .update_service(&shop, disable, &shop)
+        .await
+        .unwrap();
     assert!(services.recall_service(&shop).is_none());
     services.find_service(&shop).await.unwrap();
     assert!(services.recall_service(&shop).is_some());
