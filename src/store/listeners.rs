@@ -2,7 +2,7 @@
 
 use std::sync::{Arc, PoisonError, RwLock};
 
-use super::Listener;
+use super::{Listener, Part};
 use crate::model::event::Event;
 
 /// All who want to be told of changes.
@@ -17,6 +17,10 @@ impl Listeners {
 
     pub(super) fn event(&self, event: &Event) {
         self.each(|listener| listener.event(event));
+    }
+
+    pub(super) fn gap(&self, part: Part) {
+        self.each(|listener| listener.gap(part));
     }
 
     fn each(&self, tell: impl Fn(&dyn Listener)) {

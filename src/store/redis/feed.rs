@@ -18,7 +18,7 @@ use crate::model::page::{PageLimit, RECORDS_PER_PAGE};
 use crate::store::{EventFeed, EventPage, FeedPlace, Listener, OpError, Part, Refusal, StoreError};
 
 /// How far apart the clocks of masters may be. Before the present by this much a quiet stream gets no more events.
-const SKEW: Duration = Duration::from_secs(15 * 60);
+pub(super) const SKEW: Duration = Duration::from_secs(15 * 60);
 /// From an event on, other streams are read from this much before it.
 const MARGIN: Duration = Duration::from_secs(10);
 
@@ -29,18 +29,20 @@ enum Origin {
     At(Vec<Place>),
 }
 
-/// A stream as far as a page has read it.
-struct Source {
+/// A stream as far as it was read.
+#[derive(Debug)]
+pub(super) struct Source {
     stream: usize,
     /// Nothing at or before it is of interest.
     place: Place,
-    entries: Vec<(Place, Option<Fact>)>,
+    /// What is none of ours has a place too.
+    pub(super) entries: Vec<(Place, Option<Fact>)>,
     /// Whether more may follow the entries.
-    open: bool,
+    pub(super) open: bool,
     now: Timestamp,
     /// The newest event that is no longer told of.
     over: Option<Place>,
-    newest: Option<Place>,
+    pub(super) newest: Option<Place>,
 }
 
 #[async_trait]
@@ -69,8 +71,8 @@ impl EventFeed for RedisStore {
         self.inner.listeners.add(listener);
     }
 
-    fn heard_until(&self, _part: Part) -> Option<Instant> {
-        None
+    fn heard_until(&self, part: Part) -> Option<Instant> {
+        self.inner.heard.until(places::stream_of(part))
     }
 }
 
@@ -79,10 +81,7 @@ impl Origin {
         match self {
             Self::Start => Place::default(),
             Self::After(own, place) if *own == stream => *place,
-            Self::After(_, place) => Place {
-                millis: place.millis.saturating_sub(millis(MARGIN)),
-                number: 0,
-            },
+            Self::After(_, place) => place.rewound(MARGIN),
             Self::At(places) => places.get(stream).copied().unwrap_or_default(),
         }
     }
@@ -149,7 +148,13 @@ impl Inner {
         }
     }
 
-    async fn read(&self, stream: usize, place: Place, most: usize) -> Result<Source, StoreError> {
+    /// Reads entries after a place, or from the oldest that is kept.
+    pub(super) async fn read(
+        &self,
+        stream: usize,
+        place: Place,
+        most: usize,
+    ) -> Result<Source, StoreError> {
         let from = (place != Place::default()).then_some(place);
         let args = Args::new().maybe(from).show(most);
         let slot = places::slot(stream);
@@ -202,10 +207,6 @@ impl Source {
         };
         self.place = self.place.max(quiet);
     }
-}
-
-fn millis(duration: Duration) -> u64 {
-    u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
 }
 
 fn is_wanted(fact: &Fact, types: &[EventType]) -> bool {

@@ -6,6 +6,7 @@
 //! | `sgw:{7f}:l:<hash of login id>` | zset | the ids of a login's sessions |
 //! | `sgw:{7f}:i` · `sgw:{7f}:x` | zset | all ids · ids by the moment at which to look whether they are over |
 //! | `sgw:{7f}:e` | stream | events |
+//! | `sgw:{7f}:b` | string | the last heartbeat |
 //! | `sgw:{7f}:k:<mark>` | hash | what an operation with this mark did |
 //! | `sgw:t:<hash of token>` | string | where the token of a caller leads |
 //! | `sgw:k:<claim>` | hash | the claim of an idempotency key |
@@ -26,6 +27,7 @@ pub(super) const SERVICES: Slot = Slot::Of("services");
 #[derive(Debug)]
 pub(super) struct Keys {
     prefix: String,
+    channel: String,
 }
 
 /// The slot of a session, which its id tells.
@@ -40,10 +42,17 @@ pub(super) fn login_key(login_id: &LoginId) -> Vec<u8> {
 }
 
 impl Keys {
-    pub(super) fn new(prefix: &str) -> Self {
+    /// Channels, unlike keys, are shared by all databases of a server.
+    pub(super) fn new(prefix: &str, database: u16) -> Self {
         Self {
             prefix: prefix.to_owned(),
+            channel: format!("{prefix}:events:{database}"),
         }
+    }
+
+    /// Where events are told at once.
+    pub(super) fn channel(&self) -> &str {
+        &self.channel
     }
 
     /// The key of this name under the tag of a slot.
@@ -60,6 +69,15 @@ impl Keys {
     /// The keys that every script on a hash tag takes.
     pub(super) fn indexes(&self, slot: Slot) -> Vec<Vec<u8>> {
         ["i", "x", "e"].map(|name| self.tagged(slot, name)).to_vec()
+    }
+
+    pub(super) fn events(&self, slot: Slot) -> Vec<u8> {
+        self.tagged(slot, "e")
+    }
+
+    /// Where heartbeats write.
+    pub(super) fn beat(&self, slot: Slot) -> Vec<u8> {
+        self.tagged(slot, "b")
     }
 
     pub(super) fn ids(&self, slot: Slot) -> Vec<u8> {

@@ -24,13 +24,9 @@ mod events;
 mod feed;
 mod fields;
 mod keys;
-#[cfg_attr(
-    not(test),
-    expect(dead_code, reason = "live followers and readiness use the rest")
-)]
-#[expect(unused_imports, reason = "live followers and readiness use them")]
 mod link;
 mod lists;
+mod live;
 mod places;
 mod plan;
 mod record;
@@ -46,6 +42,7 @@ mod verify;
 use keys::Keys;
 pub use link::{Deadlines, Health, MasterHealth, OpenError, RedisUrl, UrlError, Warning};
 use link::{Link, ServerClock, Slot};
+use live::Heard;
 
 /// Requests of one operation that are under way at a time.
 const ABREAST: usize = 64;
@@ -91,6 +88,7 @@ struct Inner {
     settings: RedisSettings,
     touches: Touches,
     listeners: Listeners,
+    heard: Heard,
     sweep_from: std::sync::atomic::AtomicU8,
 }
 
@@ -99,14 +97,17 @@ impl RedisStore {
     pub async fn open(settings: RedisSettings) -> Result<Stores, OpenError> {
         let inner = Arc::new(Inner {
             link: Link::open(&settings).await?,
-            keys: Keys::new(&settings.prefix),
+            keys: Keys::new(&settings.prefix, settings.url.database()),
             touches: Touches::new(settings.touch_interval),
             listeners: Listeners::default(),
+            heard: Heard::new(),
             settings,
             sweep_from: std::sync::atomic::AtomicU8::new(0),
         });
         let closed = CancellationToken::new();
         tokio::spawn(uses::write_until(Arc::clone(&inner), closed.clone()));
+        let node = getrandom::u64()?;
+        tokio::spawn(live::follow_until(Arc::clone(&inner), node, closed.clone()));
         let store = Arc::new(Self {
             inner,
             _background: closed.drop_guard(),

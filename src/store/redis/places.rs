@@ -2,17 +2,19 @@
 
 use std::fmt;
 use std::str::FromStr;
+use std::time::Duration;
 
 use super::keys::SERVICES;
 use super::link::Slot;
 use crate::model::event::EventId;
 use crate::model::page::Cursor;
+use crate::store::Part;
 
 /// The streams of the feed: one a shard, and that of the services.
 pub(super) const STREAMS: usize = 257;
 /// Starts the cursors of the feed.
 const CURSOR: u8 = b'e';
-/// How event ids name the stream of the services.
+/// How event ids name the stream of the services, and its hash tag.
 const SERVICES_NAME: &str = "services";
 
 /// The slot of a stream.
@@ -20,11 +22,35 @@ pub(super) fn slot(stream: usize) -> Slot {
     u8::try_from(stream).map_or(SERVICES, Slot::Shard)
 }
 
+/// The stream of a part of the feed.
+pub(super) fn stream_of(part: Part) -> usize {
+    match part {
+        Part::Shard(shard) => usize::from(shard),
+        Part::Services => STREAMS - 1,
+    }
+}
+
+/// The part of the feed that a stream is.
+pub(super) fn part(stream: usize) -> Part {
+    u8::try_from(stream).map_or(Part::Services, Part::Shard)
+}
+
 /// The id of an entry in a stream: a moment in ms and a number. Zero is before all.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Default)]
 pub(super) struct Place {
     pub(super) millis: u64,
     pub(super) number: u64,
+}
+
+impl Place {
+    /// The first place of a moment before this one.
+    pub(super) fn rewound(self, by: Duration) -> Self {
+        let by = u64::try_from(by.as_millis()).unwrap_or(u64::MAX);
+        Self {
+            millis: self.millis.saturating_sub(by),
+            number: 0,
+        }
+    }
 }
 
 impl fmt::Display for Place {
@@ -63,13 +89,16 @@ pub(super) fn event_id(stream: usize, place: Place) -> Option<EventId> {
 /// The stream and place that an event's name tells.
 pub(super) fn place_of(id: &EventId) -> Option<(usize, Place)> {
     let (stream, place) = id.as_str().split_once('-')?;
-    let stream = if stream == SERVICES_NAME {
-        STREAMS - 1
-    } else {
-        let shard = u8::from_str_radix(stream, 16).ok()?;
-        (stream == format!("{shard:02x}")).then_some(usize::from(shard))?
-    };
-    Some((stream, place.parse().ok()?))
+    Some((stream_named(stream)?, place.parse().ok()?))
+}
+
+/// The stream with this hash tag.
+pub(super) fn stream_named(tag: &str) -> Option<usize> {
+    if tag == SERVICES_NAME {
+        return Some(STREAMS - 1);
+    }
+    let shard = u8::from_str_radix(tag, 16).ok()?;
+    (tag == format!("{shard:02x}")).then_some(usize::from(shard))
 }
 
 /// A cursor for a place in each stream: moments count from the earliest, in numbers of few bytes.

@@ -15,7 +15,7 @@ use crate::store::StoreError;
 
 /// The arguments of a script.
 #[derive(Debug, Default)]
-pub(super) struct Args(Vec<Vec<u8>>);
+pub(super) struct Args(pub(super) Vec<Vec<u8>>);
 
 impl Args {
     pub(super) fn new() -> Self {
@@ -250,6 +250,7 @@ impl Inner {
             .maybe(self.test_moment().map(Timestamp::millis))
             .millis(self.settings.tombstone_retention)
             .millis(self.settings.event_retention)
+            .text(self.keys.channel())
             .all(args.0)
     }
 

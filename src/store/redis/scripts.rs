@@ -6,6 +6,7 @@ use std::sync::LazyLock;
 use super::link::Script;
 
 const CLOCK: &str = include_str!("scripts/clock.lua");
+const MESSAGE: &str = include_str!("scripts/message.lua");
 const SHARD: &str = include_str!("scripts/shard.lua");
 const SESSION: &str = include_str!("scripts/session.lua");
 const TARGET: &str = include_str!("scripts/target.lua");
@@ -22,19 +23,20 @@ macro_rules! scripts {
 }
 
 scripts! {
-    CREATE = "", [CLOCK, SHARD, SESSION], "scripts/create.lua";
-    CHANGE = "", [CLOCK, SHARD, SESSION, TARGET], "scripts/change.lua";
-    REFRESH = "", [CLOCK, SHARD, SESSION, TARGET], "scripts/refresh.lua";
-    HEARTBEAT = "", [CLOCK, SHARD, SESSION, TARGET], "scripts/heartbeat.lua";
-    MEET = "allow-oom", [CLOCK, SHARD, SESSION], "scripts/meet.lua";
-    USE = "allow-oom", [CLOCK, SHARD, SESSION], "scripts/use.lua";
-    END = "allow-oom", [CLOCK, SHARD, SESSION, TARGET], "scripts/end.lua";
-    END_MANY = "allow-oom", [CLOCK, SHARD, SESSION], "scripts/end_many.lua";
-    SWEEP = "allow-oom", [CLOCK, SHARD, SESSION], "scripts/sweep.lua";
-    DUE = "no-writes", [CLOCK, SHARD], "scripts/due.lua";
-    MEMBERS = "no-writes", [CLOCK, SHARD], "scripts/members.lua";
-    FEED = "no-writes", [CLOCK, SHARD], "scripts/feed.lua";
-    SERVICE = "", [CLOCK, SHARD], "scripts/service.lua";
+    CREATE = "", [CLOCK, MESSAGE, SHARD, SESSION], "scripts/create.lua";
+    CHANGE = "", [CLOCK, MESSAGE, SHARD, SESSION, TARGET], "scripts/change.lua";
+    REFRESH = "", [CLOCK, MESSAGE, SHARD, SESSION, TARGET], "scripts/refresh.lua";
+    HEARTBEAT = "", [CLOCK, MESSAGE, SHARD, SESSION, TARGET], "scripts/heartbeat.lua";
+    MEET = "allow-oom", [CLOCK, MESSAGE, SHARD, SESSION], "scripts/meet.lua";
+    USE = "allow-oom", [CLOCK, MESSAGE, SHARD, SESSION], "scripts/use.lua";
+    END = "allow-oom", [CLOCK, MESSAGE, SHARD, SESSION, TARGET], "scripts/end.lua";
+    END_MANY = "allow-oom", [CLOCK, MESSAGE, SHARD, SESSION], "scripts/end_many.lua";
+    SWEEP = "allow-oom", [CLOCK, MESSAGE, SHARD, SESSION], "scripts/sweep.lua";
+    DUE = "no-writes", [CLOCK, MESSAGE, SHARD], "scripts/due.lua";
+    MEMBERS = "no-writes", [CLOCK, MESSAGE, SHARD], "scripts/members.lua";
+    FEED = "no-writes", [CLOCK, MESSAGE, SHARD], "scripts/feed.lua";
+    SERVICE = "", [CLOCK, MESSAGE, SHARD], "scripts/service.lua";
+    BEAT = "allow-oom,allow-cross-slot-keys", [MESSAGE], "scripts/beat.lua";
     CLAIM = "", [CLOCK], "scripts/claim.lua";
     ANSWER = "", [CLOCK], "scripts/answer.lua";
     SWAP = "", [], "scripts/swap.lua";

@@ -53,3 +53,6 @@ pub(super) const LOOK_APART: Duration = Duration::from_millis(20);
 
 /// Before something is repeated that Redis refused for the moment.
 pub(super) const PAUSE: Duration = Duration::from_millis(5);
+
+/// For any sign of life of a connection that listens; after that it is made anew.
+pub(super) const SILENCE: Duration = Duration::from_millis(1_500);

@@ -51,7 +51,7 @@ pub(in crate::store::redis) use operation::Effect;
 pub(in crate::store::redis) use script::Script;
 pub(in crate::store::redis) use slot::Slot;
 pub(in crate::store::redis) use subscription::Signal;
-pub(in crate::store::redis) use topology::{Master, Topology};
+pub(in crate::store::redis) use topology::Topology;
 pub(in crate::store::redis) use url::Address;
 pub use url::{RedisUrl, UrlError};
 
@@ -145,6 +145,17 @@ impl Link {
         Ok(value)
     }
 
+    /// Runs a script at one master: what it says is about that one, so redirections are not followed.
+    pub(in crate::store::redis) async fn script_at(
+        &self,
+        master: &Address,
+        script: &Script,
+        keys: &[Vec<u8>],
+        args: &[Vec<u8>],
+    ) -> Result<Value, StoreError> {
+        Ok(operation::run_at(&self.inner.routes, master, script, keys, args).await?)
+    }
+
     /// The clock of the master of the slot. As long as that master has never answered, the error is beyond all bounds.
     pub(in crate::store::redis) fn clock(&self, slot: Slot) -> ServerClock {
         let routes = &self.inner.routes;
@@ -175,6 +186,7 @@ impl Link {
     }
 
     /// Whether Redis can be reached, and what an operator should know of it.
+    #[cfg_attr(not(test), expect(dead_code, reason = "readiness is to show it"))]
     pub(in crate::store::redis) fn health(&self) -> Health {
         Health::of(&self.inner.routes)
     }

@@ -36,6 +36,9 @@ pub enum OpenError {
     /// The trusted certificates cannot be used.
     #[error("the certificates to trust Redis by cannot be used")]
     Certificates(#[source] RedisError),
+    /// The system gives no random bytes.
+    #[error("the system gives no random bytes")]
+    Random(#[from] getrandom::Error),
     /// Neither Sentinels nor cluster nodes tell of any master.
     #[error("no Sentinel or cluster node that answers knows a master of Redis")]
     NoMaster,

@@ -205,6 +205,27 @@ fn visit(routes: &Routes, address: Address) -> Result<Arc<Node>, Failure> {
         .map_err(|cause| Failure::Lost { address, cause })
 }
 
+/// Runs a script at one master, wherever its keys may be served by now.
+pub(super) async fn run_at(
+    routes: &Routes,
+    master: &Address,
+    script: &Script,
+    keys: &[Vec<u8>],
+    args: &[Vec<u8>],
+) -> Result<Value, Failure> {
+    let node = visit(routes, master.clone())?;
+    let answer = node.send(Message::Plain(&script.by_hash(keys, args))).await;
+    match answer {
+        Err(Failure::Refused { cause, .. })
+            if Reaction::to(&cause, master) == Reaction::SendSource =>
+        {
+            node.send(Message::Plain(&script.by_source(keys, args)))
+                .await
+        }
+        answer => answer,
+    }
+}
+
 /// Waits until `wanted` replicas of the master that answered have all it acknowledged. A master that was replaced or
 /// restarted meanwhile proves nothing.
 pub(super) async fn wait_for_replicas(

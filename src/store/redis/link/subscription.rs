@@ -112,6 +112,9 @@ impl Ear {
         let on_push = move |push: PushInfo| forward(&sender, push);
         let mut connection = self.dialer.connect_to_receive(master, on_push).await?;
         connection.subscribe(&*self.channel).await?;
+        connection.set_response_timeout(deadline::SILENCE);
+        // Answered in turn: by then the channel is being heard.
+        redis::cmd("PING").exec_async(&mut connection).await?;
         Ok(connection)
     }
 
@@ -119,29 +122,39 @@ impl Ear {
     async fn relay(
         &self,
         master: &Address,
-        mut connection: MultiplexedConnection,
-        mut heard: mpsc::Receiver<Vec<u8>>,
+        connection: MultiplexedConnection,
+        heard: mpsc::Receiver<Vec<u8>>,
     ) {
-        let mut heartbeat = interval(deadline::HEARTBEAT);
-        loop {
-            tokio::select! {
-                payload = heard.recv() => {
-                    let Some(payload) = payload else { return };
-                    let master = master.clone();
-                    self.tell(Signal::Message { master, payload }).await;
-                }
-                _ = heartbeat.tick() => {
-                    if redis::cmd("PING").exec_async(&mut connection).await.is_err() {
-                        return;
-                    }
-                }
-            }
+        tokio::select! {
+            () = self.pass_on(master, heard) => {}
+            () = until_silent(connection) => {}
+        }
+    }
+
+    async fn pass_on(&self, master: &Address, mut heard: mpsc::Receiver<Vec<u8>>) {
+        while let Some(payload) = heard.recv().await {
+            let master = master.clone();
+            self.tell(Signal::Message { master, payload }).await;
         }
     }
 
     /// Waits for room; whoever listens no more ends the task by itself.
     async fn tell(&self, signal: Signal) {
         drop(self.signals.send(signal).await);
+    }
+}
+
+async fn until_silent(mut connection: MultiplexedConnection) {
+    let mut heartbeat = interval(deadline::HEARTBEAT);
+    loop {
+        heartbeat.tick().await;
+        if redis::cmd("PING")
+            .exec_async(&mut connection)
+            .await
+            .is_err()
+        {
+            return;
+        }
     }
 }
 

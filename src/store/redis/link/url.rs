@@ -24,6 +24,18 @@ pub struct RedisUrl {
     pub(super) database: u16,
 }
 
+impl RedisUrl {
+    /// The number of the database.
+    pub(in crate::store::redis) fn database(&self) -> u16 {
+        self.database
+    }
+
+    /// Whether slots can move from one master to another.
+    pub(in crate::store::redis) fn is_cluster(&self) -> bool {
+        matches!(self.place, Place::Cluster(_))
+    }
+}
+
 /// How masters are found.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Place {

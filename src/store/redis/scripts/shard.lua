@@ -1,13 +1,14 @@
 -- What all scripts on one hash tag share. Whatever can fail comes before the first write: an error rolls nothing back.
 -- KEYS: 1 ids, 2 expiries, 3 events; all other keys are made under the same tag.
--- ARGV: 1 see clock, 2 and 3 how long tombstones and events are kept, in ms; arg() reads the rest one by one.
+-- ARGV: 1 see clock, 2 and 3 how long tombstones and events are kept, in ms, 4 the channel of events; arg() reads the
+-- rest one by one.
 local FORMAT = '1'
 local MARK_KEPT = 24 * 60 * 60 * 1000
 local ids, expiries, events = KEYS[1], KEYS[2], KEYS[3]
 local tombstone_kept, events_kept = tonumber(ARGV[2]), tonumber(ARGV[3])
 local tag = string.sub(ids, 1, -2)
 
-local taken = 3
+local taken = 4
 local function arg()
   taken = taken + 1
   return ARGV[taken]
@@ -24,19 +25,24 @@ local function newest_over()
   return redis.call('XREVRANGE', events, math.max(0, now - events_kept), '-', 'COUNT', 1)[1]
 end
 
+local last_event = newest and newest[1] or ''
+
+-- Listeners are told what stood before the event, so that they notice if they missed it.
 local function emit(kind, at, r, more)
+  local fields = {'t', kind, 'a', at, 'o', r.o}
+  if r.id then
+    for _, part in ipairs({'s', r.id, 'l', r.l}) do fields[#fields + 1] = part end
+  end
+  for _, part in ipairs(more) do fields[#fields + 1] = part end
   local entry = {events}
   local over = newest_over()
   if over then
     for _, part in ipairs({'MINID', '~', over[1]}) do entry[#entry + 1] = part end
   end
-  for _, part in ipairs({string.format('%.0f-*', now), 't', kind, 'a', at, 'o', r.o}) do
-    entry[#entry + 1] = part
-  end
-  if r.id then
-    for _, part in ipairs({'s', r.id, 'l', r.l}) do entry[#entry + 1] = part end
-  end
-  for _, part in ipairs(more) do entry[#entry + 1] = part end
-  redis.call('XADD', unpack(entry))
+  entry[#entry + 1] = string.format('%.0f-*', now)
+  for _, part in ipairs(fields) do entry[#entry + 1] = part end
+  local id = redis.call('XADD', unpack(entry))
   redis.call('PEXPIRE', events, 2 * events_kept)
+  say(ARGV[4], {'event', string.match(tag, '{(%w+)}:$'), last_event, id}, fields)
+  last_event = id
 end

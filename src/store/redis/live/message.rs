@@ -1,0 +1,147 @@
+//! What comes over the channel: events as they happen, and the heartbeats of all nodes. Each message is a row of texts,
+//! each after its length in four bytes.
+
+use super::super::events;
+use super::super::places::{Place, stream_named};
+use crate::model::event::Fact;
+
+/// Who sends heartbeats: a random number, another one in each store that is opened.
+pub(super) type NodeId = u64;
+
+/// A message.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) enum Message {
+    Event { stream: usize, entry: Entry },
+    Beat(Beat),
+}
+
+/// An event at its place in its stream.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) struct Entry {
+    /// What stood last in the stream before; nothing if it was empty.
+    pub(super) previous: Option<Place>,
+    pub(super) place: Place,
+    /// Nothing if this version does not know its kind.
+    pub(super) fact: Option<Fact>,
+}
+
+/// A heartbeat as a master has taken it.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) struct Beat {
+    pub(super) sender: NodeId,
+    pub(super) number: u64,
+    /// Whether the master serves each key it was asked for.
+    pub(super) served: Vec<bool>,
+}
+
+/// Reads a message; `None` if it is none of ours.
+pub(super) fn decode(message: &[u8]) -> Option<Message> {
+    let texts = texts(message)?;
+    let (kind, rest) = texts.split_first()?;
+    match (*kind, rest) {
+        (b"event", [tag, previous, place, fields @ ..]) => {
+            let previous = match *previous {
+                b"" => None,
+                place => Some(text(place)?.parse().ok()?),
+            };
+            let (pairs, _) = fields.as_chunks::<2>();
+            let fields = pairs
+                .iter()
+                .map(|[name, value]| (name.to_vec(), value.to_vec()));
+            let entry = Entry {
+                previous,
+                place: text(place)?.parse().ok()?,
+                fact: events::decode(fields.collect()),
+            };
+            Some(Message::Event {
+                stream: stream_named(text(tag)?)?,
+                entry,
+            })
+        }
+        (b"beat", [sender, number, served]) => Some(Message::Beat(Beat {
+            sender: text(sender)?.parse().ok()?,
+            number: text(number)?.parse().ok()?,
+            served: served.iter().map(|served| *served == b'1').collect(),
+        })),
+        _ => None,
+    }
+}
+
+fn text(bytes: &[u8]) -> Option<&str> {
+    std::str::from_utf8(bytes).ok()
+}
+
+fn texts(message: &[u8]) -> Option<Vec<&[u8]>> {
+    let mut rest = message;
+    let mut texts = Vec::new();
+    while let Some((length, after)) = rest.split_first_chunk::<4>() {
+        let length = usize::try_from(u32::from_be_bytes(*length)).ok()?;
+        let (text, after) = after.split_at_checked(length)?;
+        texts.push(text);
+        rest = after;
+    }
+    rest.is_empty().then_some(texts)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn message(texts: &[&[u8]]) -> Vec<u8> {
+        let rows = texts.iter().map(|text| {
+            let length = u32::try_from(text.len()).unwrap().to_be_bytes();
+            [&length, *text].concat()
+        });
+        rows.collect::<Vec<_>>().concat()
+    }
+
+    #[test]
+    fn an_event_has_its_place_and_the_one_before() {
+        let bytes = message(&[b"event", b"7f", b"5-0", b"6-1", b"t", b"?"]);
+        let entry = Entry {
+            previous: Some(Place {
+                millis: 5,
+                number: 0,
+            }),
+            place: Place {
+                millis: 6,
+                number: 1,
+            },
+            fact: None,
+        };
+        assert_eq!(
+            decode(&bytes),
+            Some(Message::Event {
+                stream: 0x7f,
+                entry
+            })
+        );
+    }
+
+    #[test]
+    fn a_beat_tells_what_is_served() {
+        let bytes = message(&[b"beat", b"18", b"7", b"101"]);
+        let beat = Beat {
+            sender: 18,
+            number: 7,
+            served: vec![true, false, true],
+        };
+        assert_eq!(decode(&bytes), Some(Message::Beat(beat)));
+    }
+
+    #[test]
+    fn anything_else_is_nothing() {
+        let whole = message(&[b"event", b"7f", b"", b"6-1"]);
+        assert!(decode(&whole).is_some());
+        for wrong in [
+            &whole[..whole.len() - 1],
+            &message(&[b"event", b"7g", b"", b"6-1"]),
+            &message(&[b"beat", b"short", b"1", b""]),
+            &message(&[b"other"]),
+            b"",
+            b"\xff\xff\xff\xff1",
+        ] {
+            assert_eq!(decode(wrong), None, "{}", wrong.escape_ascii());
+        }
+    }
+}

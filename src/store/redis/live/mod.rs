@@ -1,0 +1,324 @@
+//! Events as they happen: one task listens at every master, tells the listeners, and knows until when it has heard all.
+//!
+//! Scripts publish each event in the same step that appends it. What a channel loses is read from the streams. Every
+//! 250 ms a heartbeat is written and published at each master; hearing one's own proves that master's channel up to the
+//! moment it was sent, for the parts that the master served when it took it. A master that cannot write, is frozen, or
+//! whose channel is dead proves nothing, and requests do not notice any of it.
+
+use std::collections::VecDeque;
+use std::sync::Arc;
+use std::time::Duration;
+
+use futures_util::StreamExt;
+use futures_util::future::BoxFuture;
+use futures_util::stream::FuturesUnordered;
+use tokio::time::{MissedTickBehavior, interval, sleep};
+use tokio_util::sync::CancellationToken;
+
+use super::feed::{SKEW, Source};
+use super::link::{Address, Signal, Topology};
+use super::places::{self, STREAMS};
+use super::reply::Args;
+use super::{ABREAST, Inner, scripts};
+use crate::model::event::Event;
+use crate::store::StoreError;
+
+mod channels;
+mod followed;
+mod heard;
+mod message;
+
+use channels::Channels;
+use followed::{After, Followed, Read, Told};
+pub(super) use heard::Heard;
+use message::{Beat, Entry, Message, NodeId};
+
+/// Between two heartbeats.
+const BEAT: Duration = Duration::from_millis(250);
+/// How long the trace of a heartbeat stays.
+const BEAT_KEPT: Duration = Duration::from_secs(10);
+/// Entries that one read takes.
+const READ: usize = 500;
+/// Before a read that failed is made again.
+const RETRY: Duration = Duration::from_millis(100);
+
+/// What runs beside the listening.
+enum Chore {
+    Read {
+        stream: usize,
+        read: Read,
+        source: Result<Source, StoreError>,
+    },
+    Beaten(Address),
+}
+
+/// A stream, who serves it, and whose history that is.
+#[derive(Debug, Default)]
+struct Part {
+    master: Option<Address>,
+    history: Option<Arc<str>>,
+    followed: Followed,
+}
+
+struct Follower {
+    inner: Arc<Inner>,
+    node: NodeId,
+    channels: Channels,
+    parts: Vec<Part>,
+    /// Streams of which something was missed.
+    behind: VecDeque<usize>,
+    reading: usize,
+    chores: FuturesUnordered<BoxFuture<'static, Chore>>,
+}
+
+/// Follows the feed until the store is closed.
+pub(super) async fn follow_until(inner: Arc<Inner>, node: NodeId, closed: CancellationToken) {
+    let mut signals = inner.link.subscribe(inner.keys.channel());
+    let mut topology = inner.link.topology();
+    let mut follower = Follower::new(inner, node);
+    topology.mark_changed();
+    let mut beats = interval(BEAT);
+    beats.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    loop {
+        tokio::select! {
+            () = closed.cancelled() => return,
+            Some(signal) = signals.recv() => follower.hear(signal),
+            Ok(()) = topology.changed() => {
+                let masters = topology.borrow_and_update().clone();
+                follower.look_at(&masters);
+            }
+            _ = beats.tick() => follower.beat(),
+            Some(chore) = follower.chores.next() => follower.done(chore),
+        }
+        follower.read_on();
+    }
+}
+
+impl Follower {
+    fn new(inner: Arc<Inner>, node: NodeId) -> Self {
+        Self {
+            inner,
+            node,
+            channels: Channels::default(),
+            parts: (0..STREAMS).map(|_| Part::default()).collect(),
+            behind: VecDeque::new(),
+            reading: 0,
+            chores: FuturesUnordered::new(),
+        }
+    }
+
+    fn hear(&mut self, signal: Signal) {
+        match signal {
+            Signal::Listening { master } => {
+                for stream in self.served_by(&master) {
+                    self.behind.push_back(stream);
+                }
+                self.channels.opened(master);
+            }
+            Signal::Lost { master } => {
+                for stream in self.served_by(&master) {
+                    self.lose(stream);
+                }
+                self.channels.lost(&master);
+            }
+            Signal::Message { master, payload } => match message::decode(&payload) {
+                Some(Message::Event { stream, entry }) => self.take(&master, stream, entry),
+                Some(Message::Beat(beat)) => self.prove(&master, &beat),
+                None => {}
+            },
+        }
+    }
+
+    fn served_by(&self, master: &Address) -> Vec<usize> {
+        let parts = self.parts.iter().enumerate();
+        let own = parts.filter(|(_, part)| part.master.as_ref() == Some(master));
+        own.map(|(stream, _)| stream).collect()
+    }
+
+    /// Nothing is sure of this stream any more.
+    fn lose(&mut self, stream: usize) {
+        if let Some(part) = self.parts.get_mut(stream) {
+            part.followed.deafen();
+        }
+        self.inner.heard.forget(stream);
+        self.inner.listeners.gap(places::part(stream));
+    }
+
+    /// On a cluster each master passes on what all others say; only what the own one says is complete.
+    fn take(&mut self, master: &Address, stream: usize, entry: Entry) {
+        let Some(part) = self.parts.get_mut(stream) else {
+            return;
+        };
+        if part.master.as_ref() != Some(master) {
+            return;
+        }
+        if let Ok(told) = part.followed.hear(entry) {
+            self.tell(stream, told);
+        } else {
+            self.lose(stream);
+            self.behind.push_back(stream);
+        }
+    }
+
+    fn tell(&self, stream: usize, told: Told) {
+        for (place, fact) in told {
+            if let Some(id) = places::event_id(stream, place) {
+                self.inner.listeners.event(&Event { id, fact });
+            }
+        }
+    }
+
+    fn prove(&mut self, master: &Address, beat: &Beat) {
+        if beat.sender != self.node {
+            return;
+        }
+        let Some(sent) = self.channels.heard(master, beat) else {
+            return;
+        };
+        for (at, stream) in sent.streams.iter().enumerate() {
+            // A master that was asked for nothing serves all.
+            let served = beat.served.get(at).is_none_or(|served| *served);
+            let part = self.parts.get(*stream);
+            let own = part.filter(|part| part.master.as_ref() == Some(master));
+            if served && own.is_some_and(|part| part.followed.is_whole()) {
+                self.inner.heard.prove(*stream, sent.at);
+            }
+        }
+    }
+
+    fn look_at(&mut self, topology: &Topology) {
+        for stream in 0..STREAMS {
+            let Some(now) = topology.master_of(places::slot(stream)) else {
+                continue;
+            };
+            let Some(part) = self.parts.get_mut(stream) else {
+                continue;
+            };
+            let moved = part.master.as_ref() != Some(&now.address);
+            let other = now
+                .replication_id
+                .as_ref()
+                .filter(|id| part.history.as_ref() != Some(*id));
+            let replaced = other.is_some() && part.history.is_some();
+            part.history = other.or(part.history.as_ref()).cloned();
+            if !moved && !replaced {
+                continue;
+            }
+            part.master = Some(now.address.clone());
+            if replaced {
+                part.followed.rewind(SKEW);
+            }
+            self.lose(stream);
+            if self.channels.is_heard(&now.address) {
+                self.behind.push_back(stream);
+            }
+        }
+    }
+
+    /// Begins the reads that wait for their turn.
+    fn read_on(&mut self) {
+        while self.reading < ABREAST
+            && let Some(stream) = self.behind.pop_front()
+        {
+            let Some(part) = self.parts.get_mut(stream) else {
+                continue;
+            };
+            let heard = part
+                .master
+                .as_ref()
+                .is_some_and(|master| self.channels.is_heard(master));
+            if !heard || part.followed.is_whole() {
+                continue;
+            }
+            let read = part.followed.read();
+            let inner = Arc::clone(&self.inner);
+            self.reading += 1;
+            self.chores.push(Box::pin(async move {
+                let most = if read.after.is_some() { READ } else { 0 };
+                let source = inner
+                    .read(stream, read.after.unwrap_or_default(), most)
+                    .await;
+                if source.is_err() {
+                    sleep(RETRY).await;
+                }
+                Chore::Read {
+                    stream,
+                    read,
+                    source,
+                }
+            }));
+        }
+    }
+
+    fn done(&mut self, chore: Chore) {
+        match chore {
+            Chore::Read {
+                stream,
+                read,
+                source,
+            } => {
+                self.reading -= 1;
+                self.caught_up(stream, read, source);
+            }
+            Chore::Beaten(master) => self.channels.beaten(&master),
+        }
+    }
+
+    fn caught_up(&mut self, stream: usize, read: Read, source: Result<Source, StoreError>) {
+        let Some(part) = self.parts.get_mut(stream) else {
+            return;
+        };
+        let Ok(source) = source else {
+            if part.followed.wants(read) {
+                self.behind.push_back(stream);
+            }
+            return;
+        };
+        let (told, after) = part.followed.catch_up(read, source, SKEW);
+        if read.after.is_none() && after != After::Nothing {
+            // What happened before the first look was never heard.
+            self.inner.listeners.gap(places::part(stream));
+        }
+        self.tell(stream, told);
+        if after == After::ReadOn {
+            self.behind.push_back(stream);
+        }
+    }
+
+    /// Sends a heartbeat to every master that is heard.
+    fn beat(&mut self) {
+        for master in self.channels.ready() {
+            let streams: Arc<[usize]> = self.served_by(&master).into();
+            let Some(first) = streams.first() else {
+                continue;
+            };
+            let keys = vec![self.inner.keys.beat(places::slot(*first))];
+            let number = self.channels.beat(&master, Arc::clone(&streams));
+            let args = self.beat_args(number, &streams);
+            let inner = Arc::clone(&self.inner);
+            self.chores.push(Box::pin(async move {
+                let taken = inner
+                    .link
+                    .script_at(&master, &scripts::BEAT, &keys, &args.0);
+                // It counts when it is heard; the answer tells nothing.
+                drop(taken.await);
+                Chore::Beaten(master)
+            }));
+        }
+    }
+
+    fn beat_args(&self, number: u64, streams: &[usize]) -> Args {
+        let args = Args::new()
+            .text(self.inner.keys.channel())
+            .millis(BEAT_KEPT)
+            .show(self.node)
+            .show(number);
+        if !self.inner.settings.url.is_cluster() {
+            return args;
+        }
+        let keys = streams
+            .iter()
+            .map(|stream| self.inner.keys.events(places::slot(*stream)));
+        args.all(keys)
+    }
+}
