@@ -1,7 +1,7 @@
 //! A TCP proxy that does harm: delays, silence, lost replies, resets, garbage.
 
 use std::net::SocketAddr;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -18,6 +18,10 @@ pub enum Mode {
     Pass,
     /// Each piece of a reply comes late.
     Late(Duration),
+    /// Each piece of a reply comes late, but for those who listen to a channel.
+    LateToAskers(Duration),
+    /// Those who listen to a channel hear nothing; their connections stay.
+    Deaf,
     /// Connections are accepted, and nothing comes out on either side.
     BlackHole,
     /// Requests are executed, replies are lost.
@@ -46,6 +50,26 @@ pub struct FaultProxy {
 struct Line {
     mode: watch::Receiver<Mode>,
     generation: watch::Receiver<u64>,
+}
+
+/// Whether the client of one connection listens to a channel.
+#[derive(Debug, Default)]
+struct Listens(AtomicBool);
+
+impl Listens {
+    fn note(&self, sent: &[u8]) {
+        let word = b"SUBSCRIBE";
+        if sent
+            .windows(word.len())
+            .any(|part| part.eq_ignore_ascii_case(word))
+        {
+            self.0.store(true, Ordering::SeqCst);
+        }
+    }
+
+    fn get(&self) -> bool {
+        self.0.load(Ordering::SeqCst)
+    }
 }
 
 impl FaultProxy {
@@ -116,9 +140,10 @@ impl Line {
         let mut cut = self.generation.clone();
         // Halves come together again for the reset.
         let back = Arc::new(Mutex::new(Some(to_client)));
+        let listens = Listens::default();
         tokio::select! {
-            () = self.up(&from_client, to_server) => {}
-            () = self.down(from_server, &back) => {}
+            () = self.up(&from_client, to_server, &listens) => {}
+            () = self.down(from_server, &back, &listens) => {}
             _ = cut.changed() => {}
         }
         let to_client = back.lock().unwrap().take();
@@ -127,7 +152,7 @@ impl Line {
         }
     }
 
-    async fn up(&self, from: &OwnedReadHalf, mut to: OwnedWriteHalf) {
+    async fn up(&self, from: &OwnedReadHalf, mut to: OwnedWriteHalf, listens: &Listens) {
         let mut bytes = vec![0; 65_536];
         loop {
             if from.readable().await.is_err() {
@@ -139,13 +164,19 @@ impl Line {
                 Err(error) if error.kind() == std::io::ErrorKind::WouldBlock => continue,
                 Err(_) => return,
             };
+            listens.note(&bytes[..read]);
             if self.now() != Mode::BlackHole && to.write_all(&bytes[..read]).await.is_err() {
                 return;
             }
         }
     }
 
-    async fn down(&self, mut from: OwnedReadHalf, to: &Mutex<Option<OwnedWriteHalf>>) {
+    async fn down(
+        &self,
+        mut from: OwnedReadHalf,
+        to: &Mutex<Option<OwnedWriteHalf>>,
+        listens: &Listens,
+    ) {
         let mut bytes = vec![0; 65_536];
         let mut sent = 0;
         while let Ok(read) = from.read(&mut bytes).await {
@@ -156,6 +187,9 @@ impl Line {
             match self.now() {
                 Mode::Pass => {}
                 Mode::Late(by) => tokio::time::sleep(by).await,
+                Mode::LateToAskers(by) if !listens.get() => tokio::time::sleep(by).await,
+                Mode::Deaf if listens.get() => continue,
+                Mode::LateToAskers(_) | Mode::Deaf => {}
                 Mode::BlackHole | Mode::HalfOpen => continue,
                 Mode::Reset => return,
                 Mode::CutAfter(most) => {
