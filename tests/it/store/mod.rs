@@ -30,6 +30,7 @@ mod ends;
 mod expiry;
 mod feed;
 mod limits;
+mod listeners;
 mod lists;
 mod races;
 mod repetitions;

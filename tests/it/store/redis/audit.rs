@@ -12,6 +12,9 @@ use super::RedisServer;
 type Bytes = Vec<u8>;
 type Fields = BTreeMap<String, Bytes>;
 
+/// The name of the key that heartbeats write; it says nothing of sessions.
+const HEARTBEAT: &[u8] = b"b";
+
 /// What lies under one hash tag.
 #[derive(Debug, Default)]
 struct Shard {
@@ -35,7 +38,9 @@ pub(crate) fn audit(server: &RedisServer) {
             "{} has no TTL",
             key.escape_ascii()
         );
-        if let Some((tag, name)) = in_shard(key) {
+        if let Some((tag, name)) = in_shard(key)
+            && name != HEARTBEAT
+        {
             read(&mut redis, key, name, shards.entry(tag).or_default());
         }
     }
