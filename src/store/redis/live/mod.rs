@@ -50,6 +50,7 @@ enum Chore {
         source: Result<Source, StoreError>,
     },
     Beaten(Address),
+    Remembered,
 }
 
 /// A stream, who serves it, and whose history that is.
@@ -160,8 +161,17 @@ impl Follower {
         }
     }
 
-    fn tell(&self, stream: usize, told: Told) {
+    fn tell(&mut self, stream: usize, told: Told) {
         for (place, fact) in told {
+            if let Some(written) = self.inner.remember(&fact) {
+                let inner = Arc::clone(&self.inner);
+                self.chores.push(Box::pin(async move {
+                    while inner.remember_service(&written).await.is_err() {
+                        sleep(RETRY).await;
+                    }
+                    Chore::Remembered
+                }));
+            }
             if let Some(id) = places::event_id(stream, place) {
                 self.inner.listeners.event(&Event { id, fact });
             }
@@ -261,6 +271,7 @@ impl Follower {
                 self.caught_up(stream, read, source);
             }
             Chore::Beaten(master) => self.channels.beaten(&master),
+            Chore::Remembered => {}
         }
     }
 
