@@ -5,28 +5,23 @@ use std::time::{Duration, Instant};
 use serde_json::json;
 use tokio::task::JoinSet;
 
-use crate::store::redis::RedisServer;
-use crate::support::{Client, Gateway, Launch, open};
+use crate::store::redis::Keyspace;
+use crate::support::{Client, Gateway, open};
 
 /// Generous: the machine may be busy.
 const DEADLINE: Duration = Duration::from_secs(20);
 
-async fn three_gateways(redis: &RedisServer) -> [Gateway; 3] {
-    let launch = || {
-        Launch::new()
-            .unset("SGW_STORE")
-            .set("SGW_STORE", &redis.url())
-    };
+async fn three_gateways(redis: &Keyspace) -> [Gateway; 3] {
     [
-        launch().start().await,
-        launch().start().await,
-        launch().start().await,
+        redis.launch().start().await,
+        redis.launch().start().await,
+        redis.launch().start().await,
     ]
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn what_one_gateway_does_every_gateway_knows() {
-    let redis = RedisServer::start();
+    let redis = Keyspace::own().await;
     let gateways = three_gateways(&redis).await;
     let [a, b, c] = gateways.each_ref().map(Gateway::admin);
     let session = open(&a, json!({"login_id": "u", "attributes": {"n": 0}})).await;
@@ -62,7 +57,7 @@ async fn what_one_gateway_does_every_gateway_knows() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn limits_and_writes_are_exact_over_gateways() {
-    let redis = RedisServer::start();
+    let redis = Keyspace::own().await;
     let gateways = three_gateways(&redis).await;
     let session = open(&gateways[0].admin(), json!({"login_id": "writer"})).await;
     let mut work = JoinSet::new();
@@ -90,7 +85,7 @@ async fn limits_and_writes_are_exact_over_gateways() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_repeated_request_has_one_effect_on_whatever_gateway() {
-    let redis = RedisServer::start();
+    let redis = Keyspace::own().await;
     let gateways = three_gateways(&redis).await;
     let mut work = JoinSet::new();
     for gateway in &gateways {
@@ -119,16 +114,12 @@ async fn wait_until_ready(client: &Client) {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_frozen_redis_is_neither_yes_nor_no_and_is_found_again() {
-    let redis = RedisServer::start();
-    let gateway = Launch::new()
-        .unset("SGW_STORE")
-        .set("SGW_STORE", &redis.url())
-        .start()
-        .await;
+    let redis = Keyspace::own().await;
+    let gateway = redis.launch().start().await;
     let admin = gateway.admin();
     let session = open(&admin, json!({"login_id": "u"})).await;
     let verify = json!({"token": session.token});
-    redis.freeze();
+    redis.server().freeze();
     for _ in 0..20 {
         let answer = admin.post("/v1/tokens/verify").json(&verify).await;
         answer.problem(503, "store_unavailable");
@@ -136,7 +127,7 @@ async fn a_frozen_redis_is_neither_yes_nor_no_and_is_found_again() {
     }
     admin.get("/readyz").await.expect(503);
     admin.get("/livez").await.expect(200);
-    redis.thaw();
+    redis.server().thaw();
     wait_until_ready(&admin).await;
     assert_eq!(
         admin

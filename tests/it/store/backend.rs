@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use super::audit;
-use super::redis::{self, RedisServer};
+use super::redis::{Keyspace, shared};
 use session_gateway::clock::SettableClock;
 use session_gateway::model::Timestamp;
 use session_gateway::model::attribute::{AttributeName, AttributeValue, Attributes};
@@ -46,20 +46,22 @@ pub(crate) const SETTINGS: EmbeddedSettings = EmbeddedSettings {
 pub(crate) struct Backend {
     pub(crate) stores: Stores,
     pub(crate) clock: Arc<SettableClock>,
-    dir: Option<TempDir>,
-    redis: Option<RedisServer>,
+    ground: Ground,
+}
+
+/// What the store stands on, as far as the test can look at it.
+#[derive(Debug)]
+enum Ground {
+    Hidden,
+    Dir(TempDir),
+    Redis(Keyspace),
 }
 
 impl Backend {
     pub(crate) fn in_memory() -> Self {
         let clock = Arc::new(SettableClock::at(START));
         let stores = EmbeddedStore::in_memory(SETTINGS, Arc::<SettableClock>::clone(&clock));
-        Self {
-            stores: stores.unwrap(),
-            clock,
-            dir: None,
-            redis: None,
-        }
+        Self::over(stores.unwrap(), clock)
     }
 
     pub(crate) fn embedded() -> Self {
@@ -68,28 +70,33 @@ impl Backend {
         Self {
             stores: open_dir(dir.path(), &clock),
             clock,
-            dir: Some(dir),
-            redis: None,
+            ground: Ground::Dir(dir),
         }
     }
 
     /// Over a server of its own.
-    pub(crate) fn redis() -> Self {
-        Self::on(RedisServer::start())
+    pub(crate) async fn redis() -> Self {
+        Self::on(Keyspace::own().await).await
     }
 
-    /// Over a cluster, which refuses what is not in one slot.
-    pub(crate) fn redis_cluster() -> Self {
-        Self::on(RedisServer::start_cluster())
+    pub(crate) async fn redis_standalone() -> Self {
+        Self::on(Keyspace::on(shared::standalone().await)).await
     }
 
-    fn on(server: RedisServer) -> Self {
+    pub(crate) async fn redis_sentinel() -> Self {
+        Self::on(Keyspace::on(shared::sentinel().await)).await
+    }
+
+    pub(crate) async fn redis_cluster() -> Self {
+        Self::on(Keyspace::on(shared::cluster().await)).await
+    }
+
+    async fn on(keyspace: Keyspace) -> Self {
         let clock = Arc::new(SettableClock::at(START));
         Self {
-            stores: server.open_at(&clock),
+            stores: keyspace.open_at(&clock).await,
             clock,
-            dir: None,
-            redis: Some(server),
+            ground: Ground::Redis(keyspace),
         }
     }
 
@@ -97,29 +104,33 @@ impl Backend {
         Self {
             stores,
             clock,
-            dir: None,
-            redis: None,
+            ground: Ground::Hidden,
         }
     }
 
-    pub(crate) fn redis_server(&self) -> &RedisServer {
-        self.redis.as_ref().unwrap()
+    /// The keys of the store in Redis.
+    pub(crate) fn keyspace(&self) -> &Keyspace {
+        match &self.ground {
+            Ground::Redis(keyspace) => keyspace,
+            Ground::Hidden | Ground::Dir(_) => panic!("no Redis"),
+        }
     }
 
-    /// A connection of the test's own to the server below.
+    /// A connection of the test's own to the server below, which is its own too.
     pub(crate) fn redis_connection(&self) -> deadpool_redis::redis::Connection {
-        self.redis_server().connection()
+        self.keyspace().server().blocking_connection()
     }
 
     /// Closes the store and checks what it leaves behind, where that can be seen.
-    pub(crate) fn close(self) {
+    pub(crate) async fn close(self) {
         drop(self.stores);
-        if let Some(dir) = self.dir {
-            let db = redb::Database::open(dir.path().join("sessions.redb")).unwrap();
-            audit::check(&db);
-        }
-        if let Some(server) = self.redis {
-            redis::audit(&server);
+        match self.ground {
+            Ground::Hidden => {}
+            Ground::Dir(dir) => {
+                let db = redb::Database::open(dir.path().join("sessions.redb")).unwrap();
+                audit::check(&db);
+            }
+            Ground::Redis(keyspace) => keyspace.close().await,
         }
     }
 

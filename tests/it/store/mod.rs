@@ -4,19 +4,21 @@
 /// Runs each case, an `async fn(&Backend)`, on every backend, and audits what it leaves behind.
 macro_rules! contract {
     ($($case:ident),+ $(,)?) => {
-        contract!(in_memory: $($case),+);
-        contract!(embedded: $($case),+);
-        contract!(redis: $($case),+);
-        contract!(redis_cluster: $($case),+);
+        contract!(in_memory = Backend::in_memory(); $($case),+);
+        contract!(embedded = Backend::embedded(); $($case),+);
+        contract!(redis_standalone = Backend::redis_standalone().await; $($case),+);
+        contract!(redis_sentinel = Backend::redis_sentinel().await; $($case),+);
+        contract!(redis_cluster = Backend::redis_cluster().await; $($case),+);
     };
-    ($backend:ident: $($case:ident),+) => {
-        mod $backend {
+    ($name:ident = $backend:expr; $($case:ident),+) => {
+        mod $name {
+            use crate::store::backend::Backend;
             $(
                 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
                 async fn $case() {
-                    let backend = crate::store::backend::Backend::$backend();
+                    let backend = $backend;
                     super::$case(&backend).await;
-                    backend.close();
+                    backend.close().await;
                 }
             )+
         }

@@ -25,8 +25,9 @@ use super::backend::{
 };
 use super::disk::Disk;
 use super::history::{Draft, LOGINS, NAMES, Step, histories};
-use super::redis::{self, RedisServer};
+use super::redis::{Keyspace, shared};
 use super::reference::{Known, No, Reference, Told, View};
+use crate::support::redis::Topology;
 
 /// As elsewhere, but the feed keeps whole histories.
 const SETTINGS: EmbeddedSettings = EmbeddedSettings {
@@ -56,18 +57,19 @@ fn run(histories_to_run: u32, new_place: impl Fn() -> Place) {
     }
 }
 
-#[test]
-fn a_thousand_random_histories_in_memory_go_as_the_reference_says() {
-    run(1_000, || Place::Memory(Disk::default()));
+fn run_on(histories_to_run: u32, topology: impl Future<Output = Arc<Topology>>) {
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build();
+    let topology = runtime.unwrap().block_on(topology);
+    run(histories_to_run, || {
+        Place::Redis(Keyspace::on(Arc::clone(&topology)))
+    });
 }
 
 #[test]
-fn random_histories_in_redis_go_as_the_reference_says() {
-    let server = Arc::new(RedisServer::start());
-    run(150, || {
-        server.empty();
-        Place::Redis(Arc::clone(&server))
-    });
+fn a_thousand_random_histories_in_memory_go_as_the_reference_says() {
+    run(1_000, || Place::Memory(Disk::default()));
 }
 
 #[test]
@@ -75,11 +77,26 @@ fn random_histories_in_a_file_go_as_the_reference_says() {
     run(40, || Place::File(tempfile::TempDir::new().unwrap()));
 }
 
+#[test]
+fn random_histories_in_redis_go_as_the_reference_says() {
+    run_on(150, shared::standalone());
+}
+
+#[test]
+fn random_histories_under_sentinel_go_as_the_reference_says() {
+    run_on(60, shared::sentinel());
+}
+
+#[test]
+fn random_histories_in_a_cluster_go_as_the_reference_says() {
+    run_on(60, shared::cluster());
+}
+
 /// Where the store of a history lives, through all its openings.
 enum Place {
     Memory(Disk),
     File(tempfile::TempDir),
-    Redis(Arc<RedisServer>),
+    Redis(Keyspace),
 }
 
 impl Place {
@@ -88,19 +105,19 @@ impl Place {
         let opened = match self {
             Self::Memory(disk) => EmbeddedStore::on_backend(disk.clone(), SETTINGS, clock),
             Self::File(dir) => EmbeddedStore::open(dir.path(), SETTINGS, clock),
-            Self::Redis(server) => {
-                return server.open(SETTINGS.event_retention, Some(clock)).await;
+            Self::Redis(keyspace) => {
+                return keyspace.open(SETTINGS.event_retention, Some(clock)).await;
             }
         };
         opened.unwrap()
     }
 
-    fn audit(&self) {
+    async fn audit(&self) {
         let builder = redb::Database::builder();
         let db = match self {
             Self::Memory(disk) => builder.create_with_backend(disk.clone()),
             Self::File(dir) => builder.open(dir.path().join("sessions.redb")),
-            Self::Redis(server) => return redis::audit(server),
+            Self::Redis(keyspace) => return keyspace.clone().close().await,
         };
         audit::check(&db.unwrap());
     }
@@ -136,7 +153,7 @@ impl Pair {
         }
         self.compare_stories().await;
         self.backend = None;
-        self.place.audit();
+        self.place.audit().await;
     }
 
     async fn take(&mut self, step: Step, now: Timestamp) {

@@ -7,8 +7,6 @@ use deadpool_redis::redis::streams::StreamRangeReply;
 use deadpool_redis::redis::{Commands, Connection, cmd, from_redis_value};
 use sha2::{Digest, Sha256};
 
-use super::RedisServer;
-
 type Bytes = Vec<u8>;
 type Fields = BTreeMap<String, Bytes>;
 
@@ -24,36 +22,36 @@ struct Shard {
     expiries: BTreeMap<Bytes, i64>,
 }
 
-/// Fails if anything in the server contradicts anything else.
-pub(crate) fn audit(server: &RedisServer) {
-    let mut redis = server.connection();
-    let keys: Vec<Bytes> = redis.keys("*").unwrap();
+/// Fails if anything in a master, of what lies under a prefix, contradicts anything else; gives all its keys.
+pub(crate) fn audit(redis: &mut Connection, prefix: &str) -> Vec<Bytes> {
+    let keys: Vec<Bytes> = redis.keys(format!("{prefix}:*")).unwrap();
+    let services = format!("{prefix}:{{services}}:r");
     let mut shards: BTreeMap<String, Shard> = BTreeMap::new();
     for key in &keys {
         let ttl: i64 = redis.pttl(key).unwrap();
-        let kept_for_good = key == b"sgw:{services}:r";
         // A key whose time is over meanwhile answers -2.
         assert!(
-            kept_for_good || ttl != -1,
+            key == services.as_bytes() || ttl != -1,
             "{} has no TTL",
             key.escape_ascii()
         );
-        if let Some((tag, name)) = in_shard(key)
+        if let Some((tag, name)) = in_shard(key, prefix)
             && name != HEARTBEAT
         {
-            read(&mut redis, key, name, shards.entry(tag).or_default());
+            read(redis, key, name, shards.entry(tag).or_default());
         }
     }
     for (tag, shard) in &shards {
         check(shard);
-        let stream = format!("sgw:{{{tag}}}:e");
-        check_feed(&mut redis, &stream, shard);
+        let stream = format!("{prefix}:{{{tag}}}:e");
+        check_feed(redis, &stream, shard);
     }
+    keys
 }
 
 /// The tag and the rest of a key that has the tag of a shard.
-fn in_shard(key: &[u8]) -> Option<(String, &[u8])> {
-    let rest = key.strip_prefix(b"sgw:{")?;
+fn in_shard<'a>(key: &'a [u8], prefix: &str) -> Option<(String, &'a [u8])> {
+    let rest = key.strip_prefix(prefix.as_bytes())?.strip_prefix(b":{")?;
     let (tag, rest) = rest.split_at_checked(2)?;
     let name = rest.strip_prefix(b"}:")?;
     Some((String::from_utf8(tag.to_vec()).ok()?, name))

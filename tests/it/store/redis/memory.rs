@@ -42,7 +42,7 @@ fn with_client(number: usize) -> NewSession {
 }
 
 async fn bytes_a_session(new: impl Fn(usize) -> NewSession) -> usize {
-    let b = Backend::redis();
+    let b = Backend::redis().await;
     let mut redis = b.redis_connection();
     b.open("somebody").await;
     let before = used(&mut redis);

@@ -16,20 +16,20 @@ use super::super::backend::{
     target, value,
 };
 
-fn nodes(b: &Backend) -> Vec<Stores> {
-    let another = || b.redis_server().open_at(&b.clock);
-    vec![b.stores.clone(), another(), another()]
+async fn nodes(b: &Backend) -> Vec<Stores> {
+    let another = || b.keyspace().open_at(&b.clock);
+    vec![b.stores.clone(), another().await, another().await]
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn nodes_that_sweep_at_once_tell_of_each_end_once() {
     const SESSIONS: usize = 1_000;
-    let b = Backend::redis();
+    let b = Backend::redis().await;
     b.create_all((0..SESSIONS).map(|number| draft(&format!("login {number}"))))
         .await;
     b.advance(20 * HOUR);
     let mut sweeps = JoinSet::new();
-    for node in nodes(&b) {
+    for node in nodes(&b).await {
         sweeps.spawn(async move { while node.sessions.sweep().await.unwrap() {} });
     }
     sweeps.join_all().await;
@@ -39,13 +39,13 @@ async fn nodes_that_sweep_at_once_tell_of_each_end_once() {
         .filter(|event| event.fact.change.event_type() == EventType::SessionEnded);
     assert_eq!(ended.count(), SESSIONS);
     assert_eq!(b.count().await, 0);
-    b.close();
+    b.close().await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn what_one_node_does_all_others_see() {
-    let b = Backend::redis();
-    let nodes = nodes(&b);
+    let b = Backend::redis().await;
+    let nodes = nodes(&b).await;
     let new = draft_with_token("alice", "a token that all nodes know");
     nodes[0].sessions.create(new.clone()).await.unwrap();
     let id = new.session_id;
@@ -74,19 +74,19 @@ async fn what_one_node_does_all_others_see() {
         let found = node.sessions.find(id, &Scope::All).await.unwrap();
         assert!(matches!(found, Lookup::Ended(_)));
     }
-    b.close();
+    b.close().await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn limits_are_exact_over_all_nodes() {
-    let b = Backend::redis();
+    let b = Backend::redis().await;
     for (round, overflow) in [Overflow::EvictOldest, Overflow::Refuse]
         .into_iter()
         .enumerate()
     {
         let login = format!("login {round}");
         let mut creates = JoinSet::new();
-        for node in nodes(&b) {
+        for node in nodes(&b).await {
             for _ in 0..30 {
                 let sessions: Arc<dyn SessionStore> = Arc::clone(&node.sessions);
                 let new = NewSession {
@@ -104,12 +104,12 @@ async fn limits_are_exact_over_all_nodes() {
         let live = b.stores.sessions.count(Some(&login_id(&login))).await;
         assert_eq!(live.unwrap(), 3);
     }
-    b.close();
+    b.close().await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_full_server_still_reads_and_ends() {
-    let b = Backend::redis();
+    let b = Backend::redis().await;
     let new = draft("alice");
     let sessions = &b.stores.sessions;
     for _ in 0..3 {
@@ -151,12 +151,12 @@ async fn a_full_server_still_reads_and_ends() {
         .arg("0")
         .exec(&mut redis)
         .unwrap();
-    b.close();
+    b.close().await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_forgotten_script_is_sent_again() {
-    let b = Backend::redis();
+    let b = Backend::redis().await;
     let id = b.open("alice").await.session_id;
     let mut redis = b.redis_connection();
     for number in 0..20 {
@@ -164,5 +164,5 @@ async fn a_forgotten_script_is_sent_again() {
         b.put(id, "a", &number.to_string()).await;
     }
     assert_eq!(b.live(id).await.version, 21);
-    b.close();
+    b.close().await;
 }

@@ -1,6 +1,5 @@
 //! Three masters with a replica each.
 
-use std::process::Command;
 use std::time::Duration;
 
 use deadpool_redis::redis::{self, Value};
@@ -18,9 +17,13 @@ pub struct RedisCluster {
 
 impl RedisCluster {
     pub async fn start() -> Self {
+        Self::start_with(&ServerOptions::default()).await
+    }
+
+    pub async fn start_with(options: &ServerOptions) -> Self {
         let mut servers = Vec::new();
         for _ in 0..6 {
-            servers.push(RedisServer::start_with(options()).await);
+            servers.push(RedisServer::start_with(clustered(options)).await);
         }
         let cluster = Self { servers };
         cluster.join();
@@ -33,7 +36,8 @@ impl RedisCluster {
             .servers
             .iter()
             .map(|each| format!("127.0.0.1:{}", each.port));
-        let made = Command::new("redis-cli")
+        let made = self.servers[0]
+            .cli()
             .args(["--cluster", "create"])
             .args(hosts)
             .args(["--cluster-replicas", "1", "--cluster-yes"])
@@ -57,6 +61,14 @@ impl RedisCluster {
                 joined && linked
             })
             .await;
+        }
+    }
+
+    /// No slowness of the machine makes a replica a master from now on.
+    pub async fn never_fail_over(&self) {
+        for server in &self.servers {
+            let set = "CONFIG SET cluster-node-timeout 600000 cluster-replica-no-failover yes";
+            server.ask::<()>(set).await;
         }
     }
 
@@ -92,7 +104,8 @@ impl RedisCluster {
     pub fn reshard(&self, from: usize, to: usize, slots: usize) -> std::process::Child {
         let id = |index: usize| {
             let port = self.servers[index].port.to_string();
-            let answer = Command::new("redis-cli")
+            let answer = self.servers[index]
+                .cli()
                 .args(["-p", &port, "cluster", "myid"])
                 .output();
             String::from_utf8(answer.unwrap().stdout)
@@ -100,7 +113,8 @@ impl RedisCluster {
                 .trim()
                 .to_owned()
         };
-        Command::new("redis-cli")
+        self.servers[0]
+            .cli()
             .args([
                 "--cluster",
                 "reshard",
@@ -134,14 +148,14 @@ async fn first_nodes(server: &RedisServer) -> redis::RedisResult<Vec<Range>> {
     ranges.collect()
 }
 
-fn options() -> ServerOptions {
-    ServerOptions {
-        lines: vec![
-            "cluster-enabled yes".to_owned(),
-            "cluster-node-timeout 1000".to_owned(),
-            "cluster-require-full-coverage no".to_owned(),
-            "repl-diskless-sync-delay 0".to_owned(),
-        ],
-        ..ServerOptions::default()
-    }
+fn clustered(options: &ServerOptions) -> ServerOptions {
+    let mut options = options.clone();
+    let lines = [
+        "cluster-enabled yes",
+        "cluster-node-timeout 1000",
+        "cluster-require-full-coverage no",
+        "repl-diskless-sync-delay 0",
+    ];
+    options.lines.extend(lines.map(str::to_owned));
+    options
 }

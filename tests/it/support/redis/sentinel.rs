@@ -19,15 +19,18 @@ pub struct RedisSentinels {
 impl RedisSentinels {
     /// Sentinels have a password of their own.
     pub async fn start(sentinel_password: &str) -> Self {
-        let master = RedisServer::start().await;
-        let replica = RedisServer::start_with(ServerOptions {
-            lines: vec![format!("replicaof 127.0.0.1 {}", master.port)],
-            ..ServerOptions::default()
-        })
-        .await;
+        Self::start_with(sentinel_password, &ServerOptions::default()).await
+    }
+
+    pub async fn start_with(sentinel_password: &str, options: &ServerOptions) -> Self {
+        let master = RedisServer::start_with(options.clone()).await;
+        let mut following = options.clone();
+        let follow = format!("replicaof 127.0.0.1 {}", master.port);
+        following.lines.push(follow);
+        let replica = RedisServer::start_with(following).await;
         let mut sentinels = Vec::new();
         for _ in 0..3 {
-            let options = sentinel_options(master.port, sentinel_password);
+            let options = watching(master.port, sentinel_password, options);
             sentinels.push(RedisServer::start_with(options).await);
         }
         let all = Self {
@@ -36,6 +39,14 @@ impl RedisSentinels {
         };
         all.wait_until_ready().await;
         all
+    }
+
+    /// No slowness of the machine makes the replica a master from now on.
+    pub async fn never_fail_over(&self) {
+        for sentinel in &self.sentinels {
+            let set = "SENTINEL SET main down-after-milliseconds 600000";
+            sentinel.ask::<()>(set).await;
+        }
     }
 
     /// Returns when the replica follows and all Sentinels know everybody.
@@ -89,17 +100,23 @@ impl RedisSentinels {
     }
 }
 
-fn sentinel_options(master_port: u16, password: &str) -> ServerOptions {
+fn watching(master_port: u16, password: &str, watched: &ServerOptions) -> ServerOptions {
     let down_after = DOWN_AFTER.as_millis();
+    let mut lines = vec![
+        format!("requirepass {password}"),
+        format!("sentinel sentinel-pass {password}"),
+        format!("sentinel monitor main 127.0.0.1 {master_port} 2"),
+        format!("sentinel down-after-milliseconds main {down_after}"),
+        "sentinel failover-timeout main 3000".to_owned(),
+    ];
+    if let Some((name, password)) = &watched.login {
+        lines.push(format!("sentinel auth-user main {name}"));
+        lines.push(format!("sentinel auth-pass main {password}"));
+    }
     ServerOptions {
         sentinel: true,
-        lines: vec![
-            format!("requirepass {password}"),
-            format!("sentinel sentinel-pass {password}"),
-            format!("sentinel monitor main 127.0.0.1 {master_port} 2"),
-            format!("sentinel down-after-milliseconds main {down_after}"),
-            "sentinel failover-timeout main 3000".to_owned(),
-        ],
+        lines,
+        tls_files: watched.tls_files.clone(),
         login: Some((String::new(), password.to_owned())),
         ..ServerOptions::default()
     }

@@ -1,15 +1,23 @@
 //! One `redis-server`.
 
 use std::io::Write;
-use std::net::{TcpListener, TcpStream};
-use std::path::PathBuf;
-use std::process::{Child, Command, Stdio};
+use std::net::TcpStream;
+use std::path::{Path, PathBuf};
+use std::process::Command;
 use std::time::{Duration, Instant};
 
-use deadpool_redis::redis::{self, Client, FromRedisValue, aio::MultiplexedConnection};
-use nix::sys::signal::{Signal, kill};
-use nix::unistd::Pid;
+use deadpool_redis::redis::{
+    self, Client, ConnectionAddr, FromRedisValue, IntoConnectionInfo, RedisConnectionInfo,
+    TlsCertificates, aio::MultiplexedConnection,
+};
+use nix::sys::signal::Signal;
 use tempfile::TempDir;
+
+use super::port::Port;
+use super::process::GuardedProcess;
+
+/// Generous: the machine may be busy.
+const STARTED_WITHIN: Duration = Duration::from_secs(20);
 
 /// How a server is started.
 #[derive(Debug, Clone, Default)]
@@ -34,7 +42,8 @@ pub struct RedisServer {
     pub port: u16,
     options: ServerOptions,
     dir: TempDir,
-    process: Option<Child>,
+    process: Option<GuardedProcess>,
+    _claim: Port,
 }
 
 impl RedisServer {
@@ -44,11 +53,13 @@ impl RedisServer {
     }
 
     pub async fn start_with(options: ServerOptions) -> Self {
+        let claim = options.port.map_or_else(Port::free, Port::chosen);
         let mut server = Self {
-            port: options.port.unwrap_or_else(free_port),
+            port: claim.number,
             options,
             dir: tempfile::tempdir().unwrap(),
             process: None,
+            _claim: claim,
         };
         server.write_files();
         server.run().await;
@@ -57,6 +68,11 @@ impl RedisServer {
 
     pub fn url(&self) -> String {
         format!("redis://127.0.0.1:{}", self.port)
+    }
+
+    /// Where its files are.
+    pub fn directory(&self) -> &Path {
+        self.dir.path()
     }
 
     fn write_files(&self) {
@@ -83,11 +99,15 @@ impl RedisServer {
         } else {
             format!(
                 "port 0\ntls-port {port}\ntls-auth-clients no\ntls-cert-file {dir}/server.pem\n\
-                 tls-key-file {dir}/server.key\ntls-ca-cert-file {dir}/ca.pem"
+                 tls-key-file {dir}/server.key\ntls-ca-cert-file {dir}/ca.pem\n\
+                 tls-replication yes\ntls-cluster yes"
             )
         });
         if !self.options.sentinel {
             lines.push("appendonly yes\nappendfsync no\nsave \"\"".to_owned());
+            if let Some((name, password)) = &self.options.login {
+                lines.push(format!("masteruser {name}\nmasterauth {password}"));
+            }
         }
         if self.options.users.is_some() {
             lines.push(format!("aclfile {dir}/users.acl"));
@@ -98,28 +118,20 @@ impl RedisServer {
 
     /// Starts the process and waits until it listens.
     pub async fn run(&mut self) {
-        let mut command = Command::new("redis-server");
-        command.arg(self.config_path());
-        if self.options.sentinel {
-            command.arg("--sentinel");
+        let config = self.config_path();
+        let mut words = vec!["redis-server", config.to_str().unwrap()];
+        words.extend(self.options.sentinel.then_some("--sentinel"));
+        self.process = Some(GuardedProcess::start(self.dir.path(), &words));
+        let start = Instant::now();
+        while TcpStream::connect(("127.0.0.1", self.port)).is_err() {
+            let log = || std::fs::read_to_string(self.dir.path().join("log"));
+            assert!(start.elapsed() < STARTED_WITHIN, "{:?}", log());
+            tokio::time::sleep(Duration::from_millis(5)).await;
         }
-        let log = std::fs::File::create(self.dir.path().join("log")).unwrap();
-        let process = command
-            .stdout(log)
-            .stderr(Stdio::null())
-            .spawn()
-            .expect("redis-server is installed");
-        self.process = Some(process);
-        eventually(Duration::from_secs(10), || async {
-            TcpStream::connect(("127.0.0.1", self.port)).is_ok()
-        })
-        .await;
     }
 
     fn signal(&self, signal: Signal) {
-        let process = self.process.as_ref().expect("it runs");
-        let id = Pid::from_raw(i32::try_from(process.id()).unwrap());
-        kill(id, signal).unwrap();
+        self.process.as_ref().expect("it runs").signal(signal);
     }
 
     /// It answers nothing until [`Self::thaw`].
@@ -133,9 +145,8 @@ impl RedisServer {
 
     /// `kill -9`; [`Self::run`] starts it again, with what it has on disk.
     pub fn kill(&mut self) {
-        if let Some(mut process) = self.process.take() {
-            process.kill().unwrap();
-            process.wait().unwrap();
+        if let Some(process) = self.process.take() {
+            process.kill();
         }
     }
 
@@ -149,14 +160,51 @@ impl RedisServer {
         self.try_connection().await.unwrap()
     }
 
+    /// The same, for what waits.
+    pub fn blocking_connection(&self) -> redis::Connection {
+        self.client().unwrap().get_connection().unwrap()
+    }
+
     async fn try_connection(&self) -> redis::RedisResult<MultiplexedConnection> {
-        let login = self.options.login.as_ref();
-        let login = login.map_or_else(String::new, |(name, password)| {
-            format!("{name}:{password}@")
-        });
-        Client::open(format!("redis://{login}127.0.0.1:{}", self.port))?
-            .get_multiplexed_async_connection()
-            .await
+        self.client()?.get_multiplexed_async_connection().await
+    }
+
+    fn client(&self) -> redis::RedisResult<Client> {
+        let mut login = RedisConnectionInfo::default();
+        if let Some((name, password)) = &self.options.login {
+            login = login.set_password(password);
+            if !name.is_empty() {
+                login = login.set_username(name);
+            }
+        }
+        let (host, port) = ("127.0.0.1".to_owned(), self.port);
+        let info = match self.ca() {
+            None => ConnectionAddr::Tcp(host, port).into_connection_info()?,
+            Some(ca) => tls(host, port, ca)?,
+        };
+        Client::open(info.set_redis_settings(login))
+    }
+
+    fn ca(&self) -> Option<&str> {
+        let mut files = self.options.tls_files.iter();
+        let ca = files.find(|(name, _)| *name == "ca.pem");
+        ca.map(|(_, pem)| pem.as_str())
+    }
+
+    /// `redis-cli` as the harness, to this server or another of the same kind.
+    pub(super) fn cli(&self) -> Command {
+        let mut command = Command::new("redis-cli");
+        if let Some((name, password)) = &self.options.login {
+            command.args(["--no-auth-warning", "--pass", password]);
+            if !name.is_empty() {
+                command.args(["--user", name]);
+            }
+        }
+        if self.ca().is_some() {
+            let ca = self.dir.path().join("ca.pem");
+            command.arg("--tls").arg("--cacert").arg(ca);
+        }
+        command
     }
 
     /// Sends one command, its words apart by blanks.
@@ -189,19 +237,21 @@ impl Drop for RedisServer {
     }
 }
 
-/// A port below those the kernel gives to outgoing connections, so that none of them takes it meanwhile.
-pub(super) fn free_port() -> u16 {
-    use std::sync::atomic::{AtomicU16, Ordering};
-    static NEXT: AtomicU16 = AtomicU16::new(0);
-    loop {
-        let step = NEXT.fetch_add(1, Ordering::Relaxed);
-        let start = u16::try_from(std::process::id() % 1_000).unwrap() * 10;
-        let port = 11_000 + (start + step * 7) % 11_000;
-        let bus_too = TcpListener::bind(("127.0.0.1", port + 10_000));
-        if TcpListener::bind(("127.0.0.1", port)).is_ok() && bus_too.is_ok() {
-            return port;
-        }
-    }
+fn tls(host: String, port: u16, ca: &str) -> redis::RedisResult<redis::ConnectionInfo> {
+    // Whoever chose a provider for this process before has chosen for the harness too.
+    drop(rustls::crypto::ring::default_provider().install_default());
+    let address = ConnectionAddr::TcpTls {
+        host,
+        port,
+        insecure: false,
+        tls_params: None,
+    };
+    let trusted = TlsCertificates {
+        client_tls: None,
+        root_cert: Some(ca.as_bytes().to_vec()),
+    };
+    let client = Client::build_with_tls(address, trusted)?;
+    Ok(client.get_connection_info().clone())
 }
 
 /// Waits for something that a server does in its own time.

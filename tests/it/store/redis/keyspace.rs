@@ -1,0 +1,115 @@
+//! The keys of one test, in a Redis of its own or in one that others use too.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use deadpool_redis::redis::{Connection, Value, cmd};
+use session_gateway::clock::{Clock, SettableClock};
+use session_gateway::store::Stores;
+use session_gateway::store::redis::{Deadlines, RedisSettings, RedisStore, RedisUrl};
+
+use super::super::backend::{HOUR, SETTINGS};
+use super::{audit, shared};
+use crate::support::Launch;
+use crate::support::redis::{RedisServer, SHIPPED_USER, ServerOptions, Topology};
+
+/// Tests ask for more at once than a gateway would, and on slow machines.
+const PATIENT: Deadlines = Deadlines {
+    wait: Duration::from_secs(10),
+    command: Duration::from_secs(10),
+    connect: Duration::from_secs(10),
+};
+
+/// What starts with one prefix.
+#[derive(Debug, Clone)]
+pub(crate) struct Keyspace {
+    topology: Arc<Topology>,
+    prefix: String,
+    url: String,
+}
+
+impl Keyspace {
+    /// All keys of a server of its own.
+    pub(crate) async fn own() -> Self {
+        let topology = Arc::new(Topology::standalone(&ServerOptions::default()).await);
+        Self {
+            url: topology.url("redis", ""),
+            prefix: "sgw".to_owned(),
+            topology,
+        }
+    }
+
+    /// Keys that no other test has, on servers that know the user that ships.
+    pub(crate) fn on(topology: Arc<Topology>) -> Self {
+        let random = getrandom::u64().unwrap();
+        Self {
+            url: topology.url("redis", SHIPPED_USER),
+            prefix: format!("{}{random:016x}", shared::PREFIX),
+            topology,
+        }
+    }
+
+    /// A gateway on it.
+    pub(crate) fn launch(&self) -> Launch {
+        Launch::new()
+            .unset("SGW_STORE")
+            .set("SGW_STORE", &self.url)
+            .set("SGW_REDIS_PREFIX", &self.prefix)
+    }
+
+    /// The only server.
+    pub(crate) fn server(&self) -> &RedisServer {
+        match self.topology.as_ref() {
+            Topology::Standalone(server) => server,
+            Topology::Sentinel(_) | Topology::Cluster(_) => panic!("there are several servers"),
+        }
+    }
+
+    /// The store under a clock that the test moves.
+    pub(crate) async fn open_at(&self, clock: &Arc<SettableClock>) -> Stores {
+        let clock: Arc<dyn Clock> = Arc::<SettableClock>::clone(clock);
+        self.open(SETTINGS.event_retention, Some(clock)).await
+    }
+
+    /// The store under a clock of the test's, or the server's own.
+    pub(crate) async fn open(
+        &self,
+        event_retention: Duration,
+        test_clock: Option<Arc<dyn Clock>>,
+    ) -> Stores {
+        let settings = RedisSettings {
+            url: RedisUrl::parse(&self.url).unwrap(),
+            ca_file: None,
+            deadlines: PATIENT,
+            wait_replicas: 0,
+            prefix: self.prefix.clone(),
+            idle_after: SETTINGS.idle_after,
+            tombstone_retention: SETTINGS.tombstone_retention,
+            event_retention,
+            touch_interval: SETTINGS.touch_interval,
+            sweep_grace: 24 * HOUR,
+            test_clock,
+        };
+        RedisStore::open(settings).await.unwrap()
+    }
+
+    /// Checks what the prefix has on every master, and that nothing was forbidden to the gateway; then removes it.
+    pub(crate) async fn close(self) {
+        let audit = tokio::task::spawn_blocking(move || {
+            for master in self.topology.first_masters() {
+                let mut redis = master.blocking_connection();
+                let keys = audit(&mut redis, &self.prefix);
+                let denied: Vec<Value> = cmd("ACL").arg("LOG").query(&mut redis).unwrap();
+                assert_eq!(denied, []);
+                remove(&mut redis, &keys);
+            }
+        });
+        audit.await.unwrap();
+    }
+}
+
+fn remove(redis: &mut Connection, keys: &[Vec<u8>]) {
+    for key in keys {
+        cmd("UNLINK").arg(key).exec(redis).unwrap();
+    }
+}
