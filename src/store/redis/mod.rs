@@ -28,6 +28,7 @@ mod keys;
 mod link;
 mod lists;
 mod live;
+mod merge;
 mod places;
 mod plan;
 mod record;

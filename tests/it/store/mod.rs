@@ -32,7 +32,7 @@ mod ends;
 mod expiry;
 mod feed;
 mod limits;
-mod listeners;
+pub(crate) mod listeners;
 mod lists;
 mod races;
 mod repetitions;

@@ -15,8 +15,9 @@ use futures_util::stream::FuturesUnordered;
 use tokio::time::{MissedTickBehavior, interval, sleep};
 use tokio_util::sync::CancellationToken;
 
-use super::feed::{SKEW, Source};
+use super::feed::SKEW;
 use super::link::{Address, Signal, Topology};
+use super::merge::Source;
 use super::places::{self, STREAMS};
 use super::reply::Args;
 use super::{ABREAST, Inner, scripts};
