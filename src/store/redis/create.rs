@@ -10,7 +10,7 @@ use super::reply::{Args, Reply, ids};
 use super::verify::{live, tombstone};
 use super::{Inner, scripts};
 use crate::model::id::SessionId;
-use crate::model::session::TokenOrigin;
+use crate::model::session::{EndReason, TokenOrigin};
 use crate::store::{
     Created, LimitPer, NewSession, OpError, Overflow, Refusal, SessionLimit, StoreError,
 };
@@ -48,6 +48,7 @@ impl Inner {
             "done" => {
                 let now = reply.moment()?;
                 let evicted = reply.packed_ids()?;
+                self.remember_ends(&evicted, EndReason::Replaced, now, &new.service_id);
                 let record = new.clone().open(now);
                 let session = self.shown(record, now);
                 Ok(Created { session, evicted })

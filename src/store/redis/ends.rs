@@ -1,6 +1,7 @@
 //! Endings that somebody asks for: of one session, of the one behind a token, of all of a login.
 
 use super::changes::{refused, scope};
+use super::failover::Deed;
 use super::fields::reason_text;
 use super::keys::{login_key, slot_of};
 use super::link::{Effect, Slot};
@@ -9,8 +10,8 @@ use super::reply::{Args, Reply};
 use super::verify::live;
 use super::{Inner, scripts};
 use crate::model::Timestamp;
-use crate::model::id::{LoginId, SessionId};
-use crate::model::session::{EndReason, Session, SessionState};
+use crate::model::id::{LoginId, ServiceId, SessionId};
+use crate::model::session::{EndReason, Ended, Session, SessionState};
 use crate::model::token::PresentedToken;
 use crate::store::{
     Access, EndAll, EndOutcome, OpError, Precondition, Refusal, StoreError, Target,
@@ -40,7 +41,12 @@ impl Inner {
             .run_replicated(slot, &scripts::END, args, Effect::Once)
             .await?;
         match reply.text()?.as_str() {
-            "done" => Ok(EndOutcome::Now(self.closed(target.session_id, &mut reply)?)),
+            "done" => {
+                let (now, session) = self.closed(target.session_id, &mut reply)?;
+                let by = &target.access.service_id;
+                self.remember_ends(&[target.session_id], reason, now, by);
+                Ok(EndOutcome::Now(session))
+            }
             word => {
                 let error = refused(&target, word, reply);
                 if let OpError::Refused(Refusal::SessionEnded(tombstone)) = error {
@@ -52,15 +58,37 @@ impl Inner {
         }
     }
 
-    fn closed(&self, session_id: SessionId, reply: &mut Reply) -> Result<Box<Session>, StoreError> {
-        let (_, mut record) = live(session_id, reply)?;
+    fn closed(
+        &self,
+        session_id: SessionId,
+        reply: &mut Reply,
+    ) -> Result<(Timestamp, Box<Session>), StoreError> {
+        let (now, mut record) = live(session_id, reply)?;
         self.touches.overlay(&mut record);
-        let session = record.session;
-        Ok(Box::new(Session {
+        let session = Session {
             state: SessionState::Closed,
-            version: session.version + 1,
-            ..session
-        }))
+            version: record.session.version + 1,
+            ..record.session
+        };
+        Ok((now, Box::new(session)))
+    }
+
+    /// Endings that are acknowledged must not be taken back, whether this node ever hears of them or not.
+    pub(super) fn remember_ends(
+        &self,
+        ids: &[SessionId],
+        reason: EndReason,
+        at: Timestamp,
+        by: &ServiceId,
+    ) {
+        for session_id in ids {
+            let ended = Ended {
+                reason,
+                at,
+                by: Some(by.clone()),
+            };
+            self.remembered.keep(Deed::Ended(*session_id, ended));
+        }
     }
 
     pub(super) async fn revoke(
@@ -147,8 +175,10 @@ impl Inner {
             .await?;
         match reply.text()?.as_str() {
             "done" => {
-                reply.moment()?;
-                reply.packed_ids()
+                let now = reply.moment()?;
+                let ended = reply.packed_ids()?;
+                self.remember_ends(&ended, which.reason, now, &access.service_id);
+                Ok(ended)
             }
             word => Err(reply.unexpected(SESSION, word)),
         }

@@ -9,11 +9,11 @@ use futures_util::{StreamExt, TryStreamExt, stream};
 use tokio::time::Instant;
 
 use super::link::Effect;
-use super::places::{self, Place, STREAMS};
+use super::merge::{Source, page, wanted};
+use super::places::{self, Bookmark, History, Place, STREAMS};
 use super::reply::{Args, Reply};
 use super::{ABREAST, Inner, RedisStore, events, scripts};
-use crate::model::Timestamp;
-use crate::model::event::{Event, EventType, Fact};
+use crate::model::event::{EventType, Fact};
 use crate::model::page::{PageLimit, RECORDS_PER_PAGE};
 use crate::store::{EventFeed, EventPage, FeedPlace, Listener, OpError, Part, Refusal, StoreError};
 
@@ -26,23 +26,7 @@ const MARGIN: Duration = Duration::from_secs(10);
 enum Origin {
     Start,
     After(usize, Place),
-    At(Vec<Place>),
-}
-
-/// A stream as far as it was read.
-#[derive(Debug)]
-pub(super) struct Source {
-    stream: usize,
-    /// Nothing at or before it is of interest.
-    place: Place,
-    /// What is none of ours has a place too.
-    pub(super) entries: Vec<(Place, Option<Fact>)>,
-    /// Whether more may follow the entries.
-    pub(super) open: bool,
-    now: Timestamp,
-    /// The newest event that is no longer told of.
-    over: Option<Place>,
-    pub(super) newest: Option<Place>,
+    At(Vec<Bookmark>),
 }
 
 #[async_trait]
@@ -63,8 +47,13 @@ impl EventFeed for RedisStore {
                 Origin::At(places::decode(cursor).ok_or(Refusal::CursorInvalid)?)
             }
         };
-        let sources = self.inner.open_feed(&origin, types, limit).await?;
-        Ok(page(sources, types, limit))
+        // Known before anything is read: a later history must not be taken for that of the places.
+        let histories = self.inner.histories();
+        let sources = self
+            .inner
+            .open_feed(&origin, &histories, types, limit)
+            .await?;
+        Ok(page(sources, &histories, types, limit))
     }
 
     fn listen(&self, listener: Arc<dyn Listener>) {
@@ -77,12 +66,21 @@ impl EventFeed for RedisStore {
 }
 
 impl Origin {
-    fn place(&self, stream: usize) -> Place {
+    /// Where to read a stream from. In another history than that of the place, events may stand before it that were
+    /// never told.
+    fn place(&self, stream: usize, history: Option<History>) -> Place {
         match self {
             Self::Start => Place::default(),
             Self::After(own, place) if *own == stream => *place,
             Self::After(_, place) => place.rewound(MARGIN),
-            Self::At(places) => places.get(stream).copied().unwrap_or_default(),
+            Self::At(marks) => {
+                let mark = marks.get(stream).copied().unwrap_or_default();
+                if mark.history.is_some() && mark.history == history {
+                    mark.place
+                } else {
+                    mark.place.rewound(SKEW)
+                }
+            }
         }
     }
 
@@ -103,11 +101,12 @@ impl Origin {
                 .over
                 .is_some_and(|over| (over, source.stream) > (*place, *own)),
             // A stream is dropped when it was quiet for twice as long as events are kept.
-            Self::At(_) if source.newest.is_none() => {
-                let dropped = source.now.minus(2 * kept);
-                source.place.millis < dropped.sort_key()
+            Self::At(marks) => {
+                let place = marks.get(source.stream).map(|mark| mark.place);
+                let place = place.unwrap_or_default();
+                let dropped = source.now.minus(2 * kept).sort_key();
+                gone(place) || source.newest.is_none() && place.millis < dropped
             }
-            Self::At(_) => gone(source.place),
         };
         if expired {
             Err(Refusal::CursorExpired)
@@ -118,15 +117,29 @@ impl Origin {
 }
 
 impl Inner {
+    /// Whose history each stream is at present, as far as this node knows.
+    fn histories(&self) -> Vec<Option<History>> {
+        let masters = self.link.masters();
+        let history = |stream| {
+            let master = masters.master_of(places::slot(stream))?;
+            Some(History::of(master.replication_id.as_ref()?))
+        };
+        (0..STREAMS).map(history).collect()
+    }
+
     /// Reads as many entries as a page needs and may look at.
     async fn open_feed(
         &self,
         origin: &Origin,
+        histories: &[Option<History>],
         types: &[EventType],
         limit: PageLimit,
     ) -> Result<Vec<Source>, OpError> {
         let each = RECORDS_PER_PAGE / STREAMS;
-        let reads = (0..STREAMS).map(|stream| self.read(stream, origin.place(stream), each));
+        let histories = histories.iter().copied().enumerate();
+        let reads = histories
+            .map(|(stream, history)| (stream, origin.place(stream, history)))
+            .map(|(stream, place)| self.read(stream, place, each));
         let sources: Vec<Source> = stream::iter(reads).buffered(ABREAST).try_collect().await?;
         let mut sources = sources;
         for source in &mut sources {
@@ -184,93 +197,4 @@ fn entries(mut list: Reply) -> Result<Vec<(Place, Option<Fact>)>, StoreError> {
         entries.push((place, events::decode(entry.fields()?)));
     }
     Ok(entries)
-}
-
-impl Source {
-    fn last(&self) -> Place {
-        self.entries.last().map_or(self.place, |(place, _)| *place)
-    }
-
-    fn forget_what_is_over(&mut self) {
-        if let Some(over) = self.over {
-            self.place = self.place.max(over);
-            self.entries.retain(|(place, _)| *place > over);
-        }
-    }
-
-    /// The place after everything was read to its end: time has passed in which nothing happened.
-    fn settle(&mut self) {
-        let quiet = self.now.minus(SKEW).sort_key();
-        let quiet = Place {
-            millis: quiet,
-            number: 0,
-        };
-        self.place = self.place.max(quiet);
-    }
-}
-
-fn is_wanted(fact: &Fact, types: &[EventType]) -> bool {
-    types.is_empty() || types.contains(&fact.change.event_type())
-}
-
-/// Up to where all streams are read: what comes later waits for the next page.
-fn horizon(sources: &[Source]) -> Option<(Place, usize)> {
-    let open = sources.iter().filter(|source| source.open);
-    open.map(|source| (source.last(), source.stream)).min()
-}
-
-fn within(horizon: Option<(Place, usize)>, key: (Place, usize)) -> bool {
-    horizon.is_none_or(|horizon| key <= horizon)
-}
-
-/// How many events the page has so far.
-fn wanted(sources: &[Source], types: &[EventType]) -> usize {
-    let horizon = horizon(sources);
-    let entries = sources.iter().flat_map(|source| {
-        source
-            .entries
-            .iter()
-            .map(move |(place, fact)| ((*place, source.stream), fact))
-    });
-    entries
-        .filter(|(key, _)| within(horizon, *key))
-        .filter(|(_, fact)| fact.as_ref().is_some_and(|fact| is_wanted(fact, types)))
-        .count()
-}
-
-fn page(mut sources: Vec<Source>, types: &[EventType], limit: PageLimit) -> EventPage {
-    let horizon = horizon(&sources);
-    let mut waiting: Vec<((Place, usize), Option<Fact>)> = Vec::new();
-    for source in &mut sources {
-        let entries = std::mem::take(&mut source.entries).into_iter();
-        waiting.extend(entries.map(|(place, fact)| ((place, source.stream), fact)));
-    }
-    waiting.sort_by_key(|(key, _)| *key);
-    let mut left = waiting.into_iter().peekable();
-    let mut events = Vec::new();
-    while events.len() < limit.get()
-        && let Some(((place, stream), fact)) = left.next_if(|(key, _)| within(horizon, *key))
-    {
-        if let Some(source) = sources.get_mut(stream) {
-            source.place = place;
-        }
-        if let Some(fact) = fact.filter(|fact| is_wanted(fact, types))
-            && let Some(id) = places::event_id(stream, place)
-        {
-            events.push(Event { id, fact });
-        }
-    }
-    let caught_up = left.peek().is_none() && horizon.is_none();
-    let unread: Vec<usize> = left.map(|((_, stream), _)| stream).collect();
-    for source in &mut sources {
-        if !source.open && !unread.contains(&source.stream) {
-            source.settle();
-        }
-    }
-    let places: Vec<Place> = sources.iter().map(|source| source.place).collect();
-    EventPage {
-        events,
-        next: places::encode(&places),
-        caught_up,
-    }
 }

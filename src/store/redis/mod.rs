@@ -21,12 +21,14 @@ mod claims;
 mod create;
 mod ends;
 mod events;
+mod failover;
 mod feed;
 mod fields;
 mod keys;
 mod link;
 mod lists;
 mod live;
+mod merge;
 mod places;
 mod plan;
 mod record;
@@ -39,6 +41,7 @@ mod tokens;
 mod uses;
 mod verify;
 
+use failover::Remembered;
 use keys::Keys;
 pub use link::{Deadlines, Health, MasterHealth, OpenError, RedisUrl, UrlError, Warning};
 use link::{Link, ServerClock, Slot};
@@ -89,6 +92,7 @@ struct Inner {
     touches: Touches,
     listeners: Listeners,
     heard: Heard,
+    remembered: Remembered,
     sweep_from: std::sync::atomic::AtomicU8,
 }
 
@@ -101,12 +105,15 @@ impl RedisStore {
             touches: Touches::new(settings.touch_interval),
             listeners: Listeners::default(),
             heard: Heard::new(),
+            remembered: Remembered::new(),
             settings,
             sweep_from: std::sync::atomic::AtomicU8::new(0),
         });
         let closed = CancellationToken::new();
         tokio::spawn(uses::write_until(Arc::clone(&inner), closed.clone()));
         let node = getrandom::u64()?;
+        tokio::spawn(failover::guard_until(Arc::clone(&inner), closed.clone()));
+        tokio::spawn(failover::recall_until(Arc::clone(&inner), closed.clone()));
         tokio::spawn(live::follow_until(Arc::clone(&inner), node, closed.clone()));
         let store = Arc::new(Self {
             inner,

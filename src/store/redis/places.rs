@@ -4,6 +4,8 @@ use std::fmt;
 use std::str::FromStr;
 use std::time::Duration;
 
+use sha2::{Digest, Sha256};
+
 use super::keys::SERVICES;
 use super::link::Slot;
 use crate::model::event::EventId;
@@ -101,35 +103,77 @@ pub(super) fn stream_named(tag: &str) -> Option<usize> {
     (tag == format!("{shard:02x}")).then_some(usize::from(shard))
 }
 
-/// A cursor for a place in each stream: moments count from the earliest, in numbers of few bytes.
-pub(super) fn encode(places: &[Place]) -> Cursor {
-    let moments = places.iter().map(|place| place.millis);
+/// Tells histories of masters apart, in four bytes: the first of a hash.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct History([u8; 4]);
+
+impl History {
+    /// Of the master with this replication id.
+    pub(super) fn of(replication_id: &str) -> Self {
+        let [a, b, c, d, ..] = Sha256::digest(replication_id).0;
+        Self([a, b, c, d])
+    }
+}
+
+/// A place in a stream, and whose history it is a place in, if that was known.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub(super) struct Bookmark {
+    pub(super) place: Place,
+    pub(super) history: Option<History>,
+}
+
+/// A cursor for a place in each stream: the histories there are; then for each stream the moment, counted from the
+/// earliest, the number, and which of the histories, in numbers of few bytes.
+pub(super) fn encode(marks: &[Bookmark]) -> Cursor {
+    let moments = marks.iter().map(|mark| mark.place.millis);
     let earliest = moments.filter(|millis| *millis > 0).min().unwrap_or(1);
+    let mut histories: Vec<History> = Vec::new();
+    for history in marks.iter().filter_map(|mark| mark.history) {
+        if !histories.contains(&history) {
+            histories.push(history);
+        }
+    }
     let mut bytes = vec![CURSOR];
     bytes.extend(earliest.to_be_bytes());
-    for place in places {
-        let since = (place.millis + 1).saturating_sub(earliest);
-        put(&mut bytes, since);
-        put(&mut bytes, place.number);
+    put(&mut bytes, u64::try_from(histories.len()).unwrap_or(0));
+    bytes.extend(histories.iter().flat_map(|history| history.0));
+    for mark in marks {
+        put(&mut bytes, (mark.place.millis + 1).saturating_sub(earliest));
+        put(&mut bytes, mark.place.number);
+        let which = histories
+            .iter()
+            .position(|known| Some(*known) == mark.history);
+        let which = which.and_then(|at| u64::try_from(at + 1).ok());
+        put(&mut bytes, which.unwrap_or(0));
     }
     Cursor::new(bytes)
 }
 
 /// The places of a cursor that [`encode`] made.
-pub(super) fn decode(cursor: &Cursor) -> Option<Vec<Place>> {
+pub(super) fn decode(cursor: &Cursor) -> Option<Vec<Bookmark>> {
     let rest = cursor.place().strip_prefix(&[CURSOR])?;
     let (earliest, mut rest) = rest.split_first_chunk::<8>()?;
     let earliest = u64::from_be_bytes(*earliest);
-    let mut places = Vec::with_capacity(STREAMS);
+    let count = usize::try_from(take(&mut rest)?).ok()?;
+    let (histories, mut rest) = rest.split_at_checked(count.checked_mul(4)?)?;
+    let (histories, _) = histories.as_chunks::<4>();
+    let mut marks = Vec::with_capacity(STREAMS);
     for _stream in 0..STREAMS {
         let (since, number) = (take(&mut rest)?, take(&mut rest)?);
         let millis = match since {
             0 => 0,
             since => earliest.checked_add(since)?.checked_sub(1)?,
         };
-        places.push(Place { millis, number });
+        let history = match take(&mut rest)? {
+            0 => None,
+            which => Some(History(*histories.get(usize::try_from(which - 1).ok()?)?)),
+        };
+        marks.push(Bookmark {
+            place: Place { millis, number },
+            history,
+        });
     }
-    rest.is_empty().then_some(places)
+    rest.is_empty().then_some(marks)
 }
 
 /// Seven bits a byte, the lowest first; the highest bit says that more follow.
@@ -164,22 +208,40 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_cursor_keeps_every_place() {
-        let mut places = vec![Place::default(); STREAMS];
-        places[3] = Place {
-            millis: 1_800_000_000_000,
-            number: 7,
+    fn a_cursor_keeps_every_place_and_its_history() {
+        let mut marks = vec![Bookmark::default(); STREAMS];
+        marks[3] = Bookmark {
+            place: Place {
+                millis: 1_800_000_000_000,
+                number: 7,
+            },
+            history: Some(History::of("first")),
         };
-        places[256] = Place {
-            millis: 1_800_604_800_000,
-            number: 300,
+        marks[256] = Bookmark {
+            place: Place {
+                millis: 1_800_604_800_000,
+                number: 300,
+            },
+            history: Some(History::of("second")),
         };
-        let cursor = encode(&places);
-        assert_eq!(decode(&cursor), Some(places));
-        assert!(cursor.encode().len() < 8_192);
+        let cursor = encode(&marks);
+        assert_eq!(decode(&cursor), Some(marks));
         assert_eq!(decode(&Cursor::new(b"e12345678".to_vec())), None);
-        let empty = vec![Place::default(); STREAMS];
+        let empty = vec![Bookmark::default(); STREAMS];
         assert_eq!(decode(&encode(&empty)), Some(empty));
+    }
+
+    #[test]
+    fn a_cursor_fits_whatever_the_places_are() {
+        let marks = (0..STREAMS as u64).map(|stream| Bookmark {
+            place: Place {
+                millis: 1_800_000_000_000 + (stream << 34),
+                number: u64::from(u32::MAX),
+            },
+            history: Some(History::of(&stream.to_string())),
+        });
+        let cursor = encode(&marks.collect::<Vec<_>>());
+        assert!(Cursor::parse(&cursor.encode()).is_some());
     }
 
     #[test]

@@ -5,6 +5,7 @@ use std::time::Duration;
 use async_trait::async_trait;
 use deadpool_redis::redis;
 
+use super::failover::{Deed, ServiceState};
 use super::keys::SERVICES;
 use super::link::Effect;
 use super::reply::{Args, Reply, newer, optional_bytes};
@@ -150,7 +151,10 @@ fn rotated(
 }
 
 impl Inner {
-    async fn held_service(&self, service_id: &ServiceId) -> Result<Option<Vec<u8>>, StoreError> {
+    pub(super) async fn held_service(
+        &self,
+        service_id: &ServiceId,
+    ) -> Result<Option<Vec<u8>>, StoreError> {
         let mut read = redis::cmd("HGET");
         read.arg(self.keys.services()).arg(service_id.as_str());
         optional_bytes(self.command(SERVICES, &read).await?)
@@ -169,29 +173,44 @@ impl Inner {
             let held = self.held_service(service_id).await?;
             let record = held.as_deref().map(decode).transpose()?;
             let now = self.clock(SERVICES).now;
-            let (service, new, change) = match write(record, now)? {
+            let (service, record, change) = match write(record, now)? {
                 Write::Not(service) => return Ok(service),
                 Write::Put(record, change) => {
                     let bytes = encode(&record)?;
-                    (record.service, bytes, change)
+                    (record.service, Some(bytes), change)
                 }
-                Write::Remove(service) => (service, Vec::new(), ServiceChange::Removed),
+                Write::Remove(service) => (service, None, ServiceChange::Removed),
             };
-            let args = Args::new()
-                .show(service_id)
-                .bytes(held.as_deref().unwrap_or_default())
-                .bytes(&new)
-                .text(service_change_text(change))
-                .show(by)
-                .show(now.millis());
-            if self.put_service(args).await? {
+            let left = ServiceState {
+                record,
+                at: now,
+                by: by.clone(),
+            };
+            let held = held.as_deref();
+            if self.put_service(service_id, held, &left, change).await? {
+                let service_id = service_id.clone();
+                self.remembered.keep(Deed::Service(service_id, left));
                 return Ok(service);
             }
         }
         Err(StoreError::Overloaded.into())
     }
 
-    async fn put_service(&self, args: Args) -> Result<bool, StoreError> {
+    /// Leaves a service like this, if it is still as it was held.
+    pub(super) async fn put_service(
+        &self,
+        service_id: &ServiceId,
+        held: Option<&[u8]>,
+        left: &ServiceState,
+        change: ServiceChange,
+    ) -> Result<bool, StoreError> {
+        let args = Args::new()
+            .show(service_id)
+            .bytes(held.unwrap_or_default())
+            .bytes(left.record.as_deref().unwrap_or_default())
+            .text(service_change_text(change))
+            .show(&left.by)
+            .show(left.at.millis());
         let mut keys = self.keys.indexes(SERVICES);
         keys.push(self.keys.services());
         let mut reply = self
@@ -255,7 +274,7 @@ fn encode(record: &ServiceRecord) -> Result<Vec<u8>, StoreError> {
     postcard::to_extend(record, vec![FORMAT]).map_err(corrupt)
 }
 
-fn decode(bytes: &[u8]) -> Result<ServiceRecord, StoreError> {
+pub(super) fn decode(bytes: &[u8]) -> Result<ServiceRecord, StoreError> {
     match bytes.split_first() {
         Some((&FORMAT, body)) => postcard::from_bytes(body).map_err(corrupt),
         Some((format, _)) => Err(newer(SERVICE, &format.to_string())),

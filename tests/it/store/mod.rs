@@ -32,6 +32,7 @@ mod ends;
 mod expiry;
 mod feed;
 mod limits;
+pub(crate) mod listeners;
 mod lists;
 mod races;
 mod repetitions;

@@ -180,6 +180,11 @@ impl Link {
         self.inner.topology.clone()
     }
 
+    /// Who the masters are, as this node knows it at this moment.
+    pub(in crate::store::redis) fn masters(&self) -> Topology {
+        self.inner.routes.topology()
+    }
+
     /// Messages on a channel, from every master.
     pub(in crate::store::redis) fn subscribe(&self, channel: &str) -> mpsc::Receiver<Signal> {
         subscription::start(self.inner.dialer.clone(), self.topology(), channel)

@@ -3,7 +3,7 @@
 
 use std::time::Duration;
 
-use super::super::feed::Source;
+use super::super::merge::Source;
 use super::super::places::Place;
 use super::message::Entry;
 use crate::model::event::Fact;

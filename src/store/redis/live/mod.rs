@@ -15,8 +15,9 @@ use futures_util::stream::FuturesUnordered;
 use tokio::time::{MissedTickBehavior, interval, sleep};
 use tokio_util::sync::CancellationToken;
 
-use super::feed::{SKEW, Source};
+use super::feed::SKEW;
 use super::link::{Address, Signal, Topology};
+use super::merge::Source;
 use super::places::{self, STREAMS};
 use super::reply::Args;
 use super::{ABREAST, Inner, scripts};
@@ -50,6 +51,7 @@ enum Chore {
         source: Result<Source, StoreError>,
     },
     Beaten(Address),
+    Remembered,
 }
 
 /// A stream, who serves it, and whose history that is.
@@ -160,8 +162,17 @@ impl Follower {
         }
     }
 
-    fn tell(&self, stream: usize, told: Told) {
+    fn tell(&mut self, stream: usize, told: Told) {
         for (place, fact) in told {
+            if let Some(written) = self.inner.remember(&fact) {
+                let inner = Arc::clone(&self.inner);
+                self.chores.push(Box::pin(async move {
+                    while inner.remember_service(&written).await.is_err() {
+                        sleep(RETRY).await;
+                    }
+                    Chore::Remembered
+                }));
+            }
             if let Some(id) = places::event_id(stream, place) {
                 self.inner.listeners.event(&Event { id, fact });
             }
@@ -261,6 +272,7 @@ impl Follower {
                 self.caught_up(stream, read, source);
             }
             Chore::Beaten(master) => self.channels.beaten(&master),
+            Chore::Remembered => {}
         }
     }
 

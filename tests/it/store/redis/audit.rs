@@ -10,6 +10,9 @@ use sha2::{Digest, Sha256};
 type Bytes = Vec<u8>;
 type Fields = BTreeMap<String, Bytes>;
 
+/// The name of the key that heartbeats write; it says nothing of sessions.
+const HEARTBEAT: &[u8] = b"b";
+
 /// What lies under one hash tag.
 #[derive(Debug, Default)]
 struct Shard {
@@ -32,7 +35,9 @@ pub(crate) fn audit(redis: &mut Connection, prefix: &str) -> Vec<Bytes> {
             "{} has no TTL",
             key.escape_ascii()
         );
-        if let Some((tag, name)) = in_shard(key, prefix) {
+        if let Some((tag, name)) = in_shard(key, prefix)
+            && name != HEARTBEAT
+        {
             read(redis, key, name, shards.entry(tag).or_default());
         }
     }

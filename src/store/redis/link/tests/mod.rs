@@ -11,6 +11,7 @@ use crate::store::StoreError;
 #[path = "../../../../../tests/it/support/redis/mod.rs"]
 #[expect(
     dead_code,
+    unused_imports,
     unreachable_pub,
     reason = "the harness is shared with the integration tests, which use the rest"
 )]

@@ -1,0 +1,162 @@
+//! What a failover cannot take back. Redis replicates late: a replica that takes over, or a server that starts from an
+//! old snapshot, may know nothing of endings that were acknowledged. So each node keeps those of the last 15 minutes, its
+//! own at once and others as it hears of them. When the history of a master is another than before, they are applied
+//! again: a session that lives again ends as it did, with its event; a service becomes as it was left.
+//!
+//! Several nodes may do this at once, and each goes on until it is done.
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+use std::time::Duration;
+
+use futures_util::{StreamExt, stream};
+use tokio::time::{Instant, interval, sleep};
+use tokio_util::sync::CancellationToken;
+
+use super::fields::reason_text;
+use super::link::{Effect, Slot, Topology};
+use super::places::{self, STREAMS};
+use super::reply::Args;
+use super::{ABREAST, Inner, scripts};
+use crate::model::id::SessionId;
+use crate::model::session::Ended;
+use crate::store::{Part, StoreError};
+
+mod recall;
+mod remembered;
+mod services;
+
+pub(super) use recall::recall_until;
+pub(super) use remembered::{Deed, Remembered, ServiceState};
+
+/// How long something is kept: longer than a replica that can take over lags behind.
+const KEPT: Duration = Duration::from_secs(15 * 60);
+/// How often what is older is dropped.
+const TIDY: Duration = Duration::from_secs(10);
+/// Endings that one step applies again.
+const STEP: usize = 200;
+/// Before what failed is tried again.
+const RETRY: Duration = Duration::from_millis(100);
+
+/// Streams whose history is another than before, and what was done about it so far.
+#[derive(Debug, Default)]
+struct Work {
+    due: BTreeSet<usize>,
+    noticed: Option<Instant>,
+    parts: usize,
+    sessions: u64,
+    services: u64,
+}
+
+/// Applies again what failovers take back, until the store is closed.
+pub(super) async fn guard_until(inner: Arc<Inner>, closed: CancellationToken) {
+    let mut topology = inner.link.topology();
+    let mut histories = vec![None; STREAMS];
+    let mut work = Work::default();
+    let mut tidy = interval(TIDY);
+    topology.mark_changed();
+    loop {
+        tokio::select! {
+            () = closed.cancelled() => return,
+            Ok(()) = topology.changed() => {
+                let replaced = replaced(&mut histories, &topology.borrow_and_update());
+                work.add(replaced);
+            }
+            _ = tidy.tick() => inner.remembered.forget_old(),
+            () = inner.apply_again(&mut work), if !work.due.is_empty() => {}
+        }
+    }
+}
+
+/// The streams whose master continues another history than before. The first that is seen is no change.
+fn replaced(histories: &mut [Option<Arc<str>>], topology: &Topology) -> Vec<usize> {
+    let mut replaced = Vec::new();
+    for (stream, history) in histories.iter_mut().enumerate() {
+        let master = topology.master_of(places::slot(stream));
+        let Some(now) = master.and_then(|master| master.replication_id.as_ref()) else {
+            continue;
+        };
+        if history.as_ref().is_some_and(|before| before != now) {
+            replaced.push(stream);
+        }
+        *history = Some(Arc::clone(now));
+    }
+    replaced
+}
+
+impl Work {
+    fn add(&mut self, replaced: Vec<usize>) {
+        if !replaced.is_empty() {
+            self.noticed = Some(Instant::now());
+            self.parts += replaced.len();
+            self.due.extend(replaced);
+        }
+    }
+}
+
+impl Inner {
+    /// Does what can be done now; pauses if that is not all.
+    async fn apply_again(&self, work: &mut Work) {
+        let noticed = work.noticed;
+        let streams: Vec<usize> = work.due.iter().copied().collect();
+        let parts = streams.into_iter().map(|stream| async move {
+            let applied = match places::part(stream) {
+                Part::Shard(shard) => self.end_again(shard).await.map(Some),
+                Part::Services => self.write_services_again(noticed).await,
+            };
+            (stream, applied)
+        });
+        let mut parts = stream::iter(parts).buffer_unordered(ABREAST);
+        while let Some((stream, applied)) = parts.next().await {
+            let Ok(Some(count)) = applied else {
+                continue;
+            };
+            work.due.remove(&stream);
+            match places::part(stream) {
+                Part::Shard(_) => work.sessions += count,
+                Part::Services => work.services += count,
+            }
+        }
+        if !work.due.is_empty() {
+            return sleep(RETRY).await;
+        }
+        let Work {
+            parts,
+            sessions,
+            services,
+            ..
+        } = std::mem::take(work);
+        tracing::info!(parts, sessions, services, "redis.failover: applied again");
+    }
+
+    /// How many sessions of a shard lived again.
+    async fn end_again(&self, shard: u8) -> Result<u64, StoreError> {
+        let mut count = 0;
+        for seen in (0..).step_by(STEP) {
+            let endings = self.remembered.endings(shard, seen, STEP);
+            if endings.is_empty() {
+                break;
+            }
+            count += self.end_these_again(Slot::Shard(shard), &endings).await?;
+        }
+        Ok(count)
+    }
+
+    async fn end_these_again(
+        &self,
+        slot: Slot,
+        endings: &[(SessionId, Ended)],
+    ) -> Result<u64, StoreError> {
+        let counted = Args::new().show(endings.len());
+        let args = endings.iter().fold(counted, |args, (session_id, ended)| {
+            args.bytes(session_id.as_bytes())
+                .text(reason_text(ended.reason))
+                .show(ended.at.millis())
+                .maybe(ended.by.as_ref())
+        });
+        let effect = Effect::Repeatable;
+        let mut reply = self.run(slot, &scripts::END_AGAIN, args, effect).await?;
+        reply.text()?;
+        Ok(reply.number()?.unsigned_abs())
+    }
+}

@@ -1,0 +1,67 @@
+//! Services as they were left: of two states the later one stays.
+
+use tokio::time::Instant;
+
+use super::super::places;
+use super::super::services::decode;
+use super::recall::WrittenService;
+use super::{Inner, ServiceState};
+use crate::model::event::ServiceChange;
+use crate::store::{Part, StoreError};
+
+impl Inner {
+    /// How many services were not as they were left. Nothing as long as it is not known what others did to them since
+    /// the failover.
+    pub(super) async fn write_services_again(
+        &self,
+        noticed: Option<Instant>,
+    ) -> Result<Option<u64>, StoreError> {
+        if self.heard.until(places::stream_of(Part::Services)) < noticed {
+            return Ok(None);
+        }
+        let mut count = 0;
+        for (service_id, left) in self.remembered.services() {
+            let held = self.held_service(&service_id).await?;
+            let held = held.as_deref();
+            let Some(change) = change_to(&left, held) else {
+                continue;
+            };
+            if !self.put_service(&service_id, held, &left, change).await? {
+                // Somebody else writes.
+                return Ok(None);
+            }
+            count += 1;
+        }
+        Ok(Some(count))
+    }
+
+    /// A service as it was left at a moment or later; nothing if what is there is older, or of a newer version of the
+    /// gateway.
+    pub(super) async fn service_since(
+        &self,
+        written: &WrittenService,
+    ) -> Result<Option<ServiceState>, StoreError> {
+        let held = self.held_service(&written.service_id).await?;
+        let left = held.and_then(|bytes| {
+            Some(ServiceState {
+                at: decode(&bytes).ok()?.service.updated_at,
+                by: written.by.clone(),
+                record: Some(bytes),
+            })
+        });
+        Ok(left.filter(|left| left.at >= written.at))
+    }
+}
+
+/// What makes a service as it was left out of the record that is held, if anything must. A record of a newer version of
+/// the gateway stays.
+fn change_to(left: &ServiceState, held: Option<&[u8]>) -> Option<ServiceChange> {
+    let Some(held) = held else {
+        return left.record.as_ref().map(|_| ServiceChange::Registered);
+    };
+    let held = decode(held).ok()?.service;
+    match &left.record {
+        Some(_) => (held.updated_at < left.at).then_some(ServiceChange::Updated),
+        None => (held.created_at <= left.at).then_some(ServiceChange::Removed),
+    }
+}

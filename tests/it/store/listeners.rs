@@ -1,0 +1,135 @@
+//! Listeners: told of every change soon after it happened, and of the moment up to which they know all.
+
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use session_gateway::model::event::Event;
+use session_gateway::model::permission::Permissions;
+use session_gateway::model::service::ServiceName;
+use session_gateway::model::token::CredentialHash;
+use session_gateway::store::{Listener, NewService, Part, Stores};
+use tokio::time::Instant;
+
+use super::backend::{Backend, HOUR, draft, login_id, service};
+
+contract! {
+    a_listener_is_told_of_every_change_in_order,
+    what_is_said_to_be_heard_was_told,
+    a_quiet_part_is_heard_as_well,
+}
+
+/// Within which anything is told; generous, as the machine may be busy.
+const DEADLINE: Duration = Duration::from_secs(30);
+
+/// Keeps all it is told.
+#[derive(Debug, Default)]
+pub(crate) struct Notebook {
+    events: Mutex<Vec<Event>>,
+    gaps: Mutex<Vec<Part>>,
+}
+
+impl Listener for Notebook {
+    fn event(&self, event: &Event) {
+        self.events.lock().unwrap().push(event.clone());
+    }
+
+    fn gap(&self, part: Part) {
+        self.gaps.lock().unwrap().push(part);
+    }
+}
+
+impl Notebook {
+    /// Listens to a store from when it hears everything.
+    pub(crate) async fn of(stores: &Stores) -> Arc<Self> {
+        let notebook = Arc::new(Self::default());
+        stores.events.listen(Arc::<Self>::clone(&notebook));
+        let moment = Instant::now();
+        for shard in 0..=u8::MAX {
+            heard(stores, Part::Shard(shard), moment).await;
+        }
+        heard(stores, Part::Services, moment).await;
+        notebook
+    }
+
+    /// The events of a part so far.
+    pub(crate) fn told(&self, part: Part) -> Vec<Event> {
+        let events = self.events.lock().unwrap();
+        let own = events.iter().filter(|event| part_of(event) == part);
+        own.cloned().collect()
+    }
+
+    pub(crate) fn gaps(&self) -> Vec<Part> {
+        self.gaps.lock().unwrap().clone()
+    }
+}
+
+fn part_of(event: &Event) -> Part {
+    let session_id = event.fact.session_id;
+    session_id.map_or(Part::Services, Part::of_session)
+}
+
+/// Waits until all that happened before this call is told.
+pub(crate) async fn heard_now(stores: &Stores, part: Part) {
+    heard(stores, part, Instant::now()).await;
+}
+
+async fn heard(stores: &Stores, part: Part, moment: Instant) {
+    while stores.events.heard_until(part) < Some(moment) {
+        assert!(moment.elapsed() < DEADLINE, "{part:?} is not heard");
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
+}
+
+async fn register(b: &Backend, id: &str) {
+    let new = NewService {
+        service_id: service(id),
+        service_name: ServiceName::parse(id).unwrap(),
+        permissions: Permissions::default(),
+        secret: CredentialHash::of(id.as_bytes()),
+        mark: None,
+    };
+    let admin = service("admin");
+    let registered = b.stores.services.register(new, &admin);
+    registered.await.unwrap();
+}
+
+async fn a_listener_is_told_of_every_change_in_order(b: &Backend) {
+    let notebook = Notebook::of(&b.stores).await;
+    for number in 0..20 {
+        let id = b.open("alice").await.session_id;
+        b.put(id, "number", &number.to_string()).await;
+        b.end(id).await;
+    }
+    register(b, "new").await;
+    let expired = b.open("bob").await.session_id;
+    b.advance(24 * HOUR);
+    b.sweep().await;
+    let parts = ["alice", "bob"].map(|login| Part::of_login(&login_id(login)));
+    let feed = b.feed().await;
+    assert_eq!(feed.len(), 63);
+    assert_eq!(b.types(expired).await.len(), 2);
+    for part in [parts[0], parts[1], Part::Services] {
+        heard_now(&b.stores, part).await;
+        let appended = feed.iter().filter(|event| part_of(event) == part);
+        assert_eq!(notebook.told(part), appended.cloned().collect::<Vec<_>>());
+    }
+}
+
+async fn what_is_said_to_be_heard_was_told(b: &Backend) {
+    let notebook = Notebook::of(&b.stores).await;
+    for number in 1..=8 {
+        let new = draft(&format!("login {number}"));
+        let part = Part::of_login(&new.login_id);
+        let session_id = b.create(new).await.session.session_id;
+        heard_now(&b.stores, part).await;
+        let told = notebook.told(part);
+        assert_eq!(told.last().unwrap().fact.session_id, Some(session_id));
+    }
+}
+
+async fn a_quiet_part_is_heard_as_well(b: &Backend) {
+    for part in [Part::Shard(0), Part::Shard(255), Part::Services] {
+        heard_now(&b.stores, part).await;
+        heard_now(&b.stores, part).await;
+    }
+}
