@@ -1,6 +1,7 @@
 //! What is told of the store in Redis alone, and what the contract stands on there.
 
 mod audit;
+mod feed;
 mod keyspace;
 mod memory;
 mod nodes;
