@@ -5,4 +5,3 @@ mod commands;
 mod crash;
 mod lifecycle;
 mod settings;
-mod several_nodes;
