@@ -29,5 +29,6 @@ mod kills;
 mod limits;
 mod logins;
 mod repetitions;
+mod secured;
 mod services;
 mod writes;
