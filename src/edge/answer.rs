@@ -2,7 +2,6 @@
 //! answer has, and logs the cause of what is our fault, once.
 
 use std::error::Error;
-use std::fmt::Write;
 use std::time::Instant;
 
 use axum::body::Body;
@@ -124,8 +123,11 @@ pub(crate) fn with_causes(error: &dyn Error) -> String {
     let mut text = error.to_string();
     let mut cause = error.source();
     while let Some(error) = cause {
-        if write!(text, ": {error}").is_err() {
-            break;
+        let said = error.to_string();
+        // Some drivers repeat a cause in their own text.
+        if !text.ends_with(&said) {
+            text.push_str(": ");
+            text.push_str(&said);
         }
         cause = error.source();
     }

@@ -15,6 +15,7 @@ mod auth;
 mod document;
 mod edge;
 mod idempotency;
+mod nodes;
 mod process;
 mod services;
 mod store;

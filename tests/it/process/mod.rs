@@ -6,4 +6,3 @@ mod commands;
 mod crash;
 mod lifecycle;
 mod settings;
-mod several_nodes;

@@ -41,7 +41,11 @@ pub enum OpenError {
     Random(#[from] getrandom::Error),
     /// Neither Sentinels nor cluster nodes tell of any master.
     #[error("no Sentinel or cluster node that answers knows a master of Redis")]
-    NoMaster,
+    NoMaster {
+        /// Why one of them did not answer.
+        #[source]
+        silence: Option<RedisError>,
+    },
     /// A master cannot be used.
     #[error("the Redis at {address} cannot be used")]
     Unusable {
@@ -73,7 +77,10 @@ pub(super) async fn reach_masters(watcher: &mut Watcher, routes: &Routes) -> Res
         match cannot {
             Some(_) if late && some_up => return Ok(()),
             Some(error) => return Err(error),
-            None if late => return Err(OpenError::NoMaster),
+            None if late => {
+                let silence = watcher.silence.take();
+                return Err(OpenError::NoMaster { silence });
+            }
             None => {}
         }
         sleep(deadline::LOOK_SOON).await;

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use deadpool_redis::redis::RedisResult;
+use deadpool_redis::redis::{RedisError, RedisResult};
 use tokio::sync::watch;
 use tokio::time::{sleep, timeout};
 
@@ -21,6 +21,8 @@ pub(super) struct Watcher {
     guide: Guide,
     routes: Arc<Routes>,
     topology: watch::Sender<Topology>,
+    /// Why the last look told nothing, if somebody who was asked did not answer.
+    pub(super) silence: Option<RedisError>,
 }
 
 /// Who can tell.
@@ -62,6 +64,7 @@ impl Watcher {
             guide,
             routes,
             topology,
+            silence: None,
         }
     }
 
@@ -84,8 +87,9 @@ impl Watcher {
 
     /// Looks once.
     pub(super) async fn look(&mut self) -> RedisResult<()> {
-        if let Some(view) = self.guide.view(&self.routes).await {
-            self.routes.follow(view)?;
+        match self.guide.view(&self.routes).await {
+            Ok(view) => self.routes.follow(view)?,
+            Err(silence) => self.silence = silence,
         }
         let now = self.routes.topology();
         self.topology.send_if_modified(|before| {
@@ -98,10 +102,10 @@ impl Watcher {
 }
 
 impl Guide {
-    /// What is told now; nothing if nobody answers, and then what was told before goes on.
-    async fn view(&mut self, routes: &Routes) -> Option<View> {
+    /// What is told now; an error if nobody tells anything, and then what was told before goes on.
+    async fn view(&mut self, routes: &Routes) -> Result<View, Option<RedisError>> {
         match self {
-            Self::Nobody(address) => Some(whole(address.clone())),
+            Self::Nobody(address) => Ok(whole(address.clone())),
             Self::Sentinels(sentinels) => sentinels.master().await.map(whole),
             Self::Cluster {
                 dialer,
@@ -110,7 +114,7 @@ impl Guide {
             } => {
                 *turn = turn.wrapping_add(1);
                 match ask_masters(&routes.masters(), *turn).await {
-                    Some(view) => Some(view),
+                    Some(view) => Ok(view),
                     None => ask_seeds(dialer, seeds).await,
                 }
             }
@@ -135,15 +139,18 @@ async fn ask_masters(masters: &[Arc<Node>], turn: usize) -> Option<View> {
     None
 }
 
-async fn ask_seeds(dialer: &Dialer, seeds: &[Address]) -> Option<View> {
+async fn ask_seeds(dialer: &Dialer, seeds: &[Address]) -> Result<View, Option<RedisError>> {
+    let mut silence = None;
     for seed in seeds {
-        let Ok(mut connection) = dialer.connect(seed).await else {
-            continue;
+        let answer = match dialer.connect(seed).await {
+            Ok(mut connection) => connection.send_packed_command(&cluster::question()).await,
+            Err(error) => Err(error),
         };
-        let answer = connection.send_packed_command(&cluster::question()).await;
-        if let Ok(Some(view)) = answer.map(|answer| cluster::view(&answer, seed)) {
-            return Some(view);
+        match answer.map(|answer| cluster::view(&answer, seed)) {
+            Ok(Some(view)) => return Ok(view),
+            Ok(None) => {}
+            Err(error) => silence = Some(error),
         }
     }
-    None
+    Err(silence)
 }

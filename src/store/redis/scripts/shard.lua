@@ -21,8 +21,12 @@ local newest = redis.call('XREVRANGE', events, '+', '-', 'COUNT', 1)[1]
 if newest then now = math.max(now, tonumber(string.match(newest[1], '^%d+'))) end
 
 -- The newest event that was kept long enough. Trimming stops before it: it tells what is gone.
+-- XREVRANGE from before the first event would walk through all of them.
 local function newest_over()
-  return redis.call('XREVRANGE', events, math.max(0, now - events_kept), '-', 'COUNT', 1)[1]
+  local kept_since = math.max(0, now - events_kept)
+  local oldest = redis.call('XRANGE', events, '-', '+', 'COUNT', 1)[1]
+  if not oldest or tonumber(string.match(oldest[1], '^%d+')) > kept_since then return end
+  return redis.call('XREVRANGE', events, kept_since, '-', 'COUNT', 1)[1]
 end
 
 local last_event = newest and newest[1] or ''

@@ -24,7 +24,9 @@ struct Shard {
 
 /// Fails if anything in a master, of what lies under a prefix, contradicts anything else; gives all its keys.
 pub(crate) fn audit(redis: &mut Connection, prefix: &str) -> Vec<Bytes> {
-    let keys: Vec<Bytes> = redis.keys(format!("{prefix}:*")).unwrap();
+    let mut keys: Vec<Bytes> = redis.keys(format!("{prefix}:*")).unwrap();
+    // Expiries before records: uses of sessions may still be written, and move only the records' forward.
+    keys.sort_unstable_by(|a, b| b.cmp(a));
     let services = format!("{prefix}:{{services}}:r");
     let mut shards: BTreeMap<String, Shard> = BTreeMap::new();
     for key in &keys {

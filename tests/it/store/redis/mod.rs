@@ -2,6 +2,7 @@
 
 mod audit;
 mod failover;
+mod feed;
 mod keyspace;
 mod memory;
 mod nodes;

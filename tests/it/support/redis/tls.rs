@@ -1,6 +1,6 @@
 //! Certificates for a server at 127.0.0.1.
 
-use rcgen::{BasicConstraints, CertificateParams, IsCa, Issuer, KeyPair};
+use rcgen::{BasicConstraints, CertificateParams, DnType, IsCa, Issuer, KeyPair};
 
 /// A new authority, and a server certificate it signed.
 #[derive(Debug)]
@@ -15,6 +15,9 @@ impl TestCertificates {
         let ca_key = KeyPair::generate().unwrap();
         let mut params = CertificateParams::new(Vec::new()).unwrap();
         params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
+        // OpenSSL takes what has the name of its issuer for self-signed.
+        let name = format!("authority {:x}", getrandom::u64().unwrap());
+        params.distinguished_name.push(DnType::CommonName, name);
         let ca = params.self_signed(&ca_key).unwrap();
         let issuer = Issuer::new(params, ca_key);
         let key = KeyPair::generate().unwrap();

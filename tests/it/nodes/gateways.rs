@@ -1,0 +1,130 @@
+//! Three gateways in this process, each with a store and a port of its own, on the same keys of the same Redis.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use serde_json::{Value, json};
+use session_gateway::app::app;
+use session_gateway::auth::AdminCredential;
+use session_gateway::config::Config;
+use session_gateway::model::token::CredentialHash;
+use session_gateway::server::{Deadlines, Drained, ServerSettings, serve};
+use session_gateway::state::AppState;
+use session_gateway::store::Stores;
+use tokio::net::TcpListener;
+use tokio::task::JoinHandle;
+use tokio_util::sync::CancellationToken;
+
+use crate::store::redis::Keyspace;
+use crate::support::redis::Topology;
+use crate::support::{ADMIN_SECRET, Client};
+
+const SETTINGS: ServerSettings = ServerSettings {
+    max_connections: 10_000,
+    drain_timeout: Duration::from_secs(20),
+    deadlines: Deadlines {
+        header: Duration::from_secs(60),
+        idle: Duration::from_secs(75),
+        write: Duration::from_secs(60),
+        linger: Duration::from_secs(1),
+    },
+};
+
+/// Everything an event must be within; the machine may be busy.
+const FEED_RETENTION: Duration = Duration::from_secs(3_600);
+
+pub(super) struct Nodes {
+    keyspace: Keyspace,
+    each: Vec<Node>,
+    stop: CancellationToken,
+}
+
+struct Node {
+    nobody: Client,
+    stores: Stores,
+    served: JoinHandle<Drained>,
+}
+
+impl Nodes {
+    pub(super) async fn start(topology: Arc<Topology>) -> Self {
+        let keyspace = Keyspace::on(topology);
+        let stop = CancellationToken::new();
+        let mut each = Vec::new();
+        for _ in 0..3 {
+            let stores = keyspace.open(FEED_RETENTION, None).await;
+            each.push(Node::start(stores, stop.clone()).await);
+        }
+        Self {
+            keyspace,
+            each,
+            stop,
+        }
+    }
+
+    /// Calls one of the nodes as the built-in service; which one is the turn's rest.
+    pub(super) fn admin(&self, turn: usize) -> Client {
+        self.nobody(turn).as_service("admin", ADMIN_SECRET)
+    }
+
+    pub(super) fn nobody(&self, turn: usize) -> Client {
+        self.each[turn % self.each.len()].nobody.clone()
+    }
+
+    /// Calls each of the nodes as the built-in service.
+    pub(super) fn admins(&self) -> Vec<Client> {
+        (0..self.each.len()).map(|turn| self.admin(turn)).collect()
+    }
+
+    /// The stores of the nodes.
+    pub(super) fn stores(&self) -> impl Iterator<Item = Stores> {
+        self.each.iter().map(|node| node.stores.clone())
+    }
+
+    /// The events of one type that the feed tells, all of them.
+    pub(super) async fn events(&self, event_type: &str) -> Vec<Value> {
+        let client = self.admin(0);
+        let mut events = Vec::new();
+        let mut after = String::new();
+        loop {
+            let path = format!("/v1/events?types={event_type}&limit=1000{after}");
+            let page = client.get(path).await.value(200);
+            events.extend(page["items"].as_array().unwrap().iter().cloned());
+            match page["next_cursor"].as_str() {
+                Some(cursor) => after = format!("&after={cursor}"),
+                None => return events,
+            }
+        }
+    }
+
+    /// Stops the nodes, and audits their keys.
+    pub(super) async fn close(self) {
+        self.stop.cancel();
+        for node in self.each {
+            assert_eq!(node.served.await.unwrap(), Drained::Whole);
+        }
+        self.keyspace.close().await;
+    }
+}
+
+impl Node {
+    async fn start(stores: Stores, stop: CancellationToken) -> Self {
+        let none: [(&str, &str); 0] = [];
+        let lifetimes = Config::from_variables(none).unwrap().lifetimes;
+        let admin = AdminCredential(Some(CredentialHash::of(ADMIN_SECRET.as_bytes())));
+        let state = AppState::new(stores.clone(), lifetimes, admin);
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let nobody = Client::tcp(listener.local_addr().unwrap());
+        let told = stop.cancelled_owned();
+        Self {
+            nobody,
+            stores,
+            served: tokio::spawn(serve(listener, app(state), SETTINGS, told)),
+        }
+    }
+}
+
+/// Whether a token is good, and if not, why.
+pub(super) async fn verify(client: &Client, token: &str) -> Value {
+    let request = client.post("/v1/tokens/verify");
+    request.json(&json!({"token": token})).await.value(200)
+}
