@@ -3,6 +3,8 @@
 //! An [`ApiError`] becomes an empty response that carries a [`Problem`]; the outermost layer writes the document,
 //! because only it knows the request id, and logs the cause of what is our fault, once.
 
+use std::error::Error;
+use std::fmt::Write;
 use std::sync::Arc;
 
 use axum::http::{HeaderValue, StatusCode, header};
@@ -251,6 +253,19 @@ pub fn problem_response(description: &str) -> DocumentedResponse {
         .description(description)
         .content("application/problem+json", content)
         .build()
+}
+
+/// An error and everything below it, in one line.
+pub(crate) fn with_causes(error: &dyn Error) -> String {
+    let mut text = error.to_string();
+    let mut cause = error.source();
+    while let Some(error) = cause {
+        if write!(text, ": {error}").is_err() {
+            break;
+        }
+        cause = error.source();
+    }
+    text
 }
 
 /// The words of a code: `session_not_found` is "Session not found".

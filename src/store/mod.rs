@@ -15,6 +15,7 @@ mod create;
 pub mod embedded;
 mod error;
 mod feed;
+mod health;
 pub mod redis;
 mod services;
 mod sessions;
@@ -24,6 +25,7 @@ pub use claims::{Claim, ClaimKey, ClaimStore};
 pub use create::{Created, LimitPer, NewSession, Overflow, SessionLimit};
 pub use error::{Cause, OpError, Refusal, StoreError};
 pub use feed::{EventFeed, EventPage, FeedPlace};
+pub use health::{Risk, StoreHealth, StoreWarning};
 pub use services::{NewService, ServiceStore};
 pub use sessions::{
     Changed, EndAll, EndOutcome, Lookup, SessionFilter, SessionStore, Target, Touch, Verified,

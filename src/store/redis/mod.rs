@@ -23,12 +23,10 @@ mod ends;
 mod events;
 mod feed;
 mod fields;
+mod health;
 mod keys;
-#[cfg_attr(
-    not(test),
-    expect(dead_code, reason = "live followers and readiness use the rest")
-)]
-#[expect(unused_imports, reason = "live followers and readiness use them")]
+#[cfg_attr(not(test), expect(dead_code, reason = "live followers use the rest"))]
+#[expect(unused_imports, reason = "live followers use them")]
 mod link;
 mod lists;
 mod places;
@@ -44,7 +42,7 @@ mod uses;
 mod verify;
 
 use keys::Keys;
-pub use link::{Deadlines, Health, MasterHealth, OpenError, RedisUrl, UrlError, Warning};
+pub use link::{Deadlines, OpenError, RedisUrl, UrlError};
 use link::{Link, ServerClock, Slot};
 
 /// Requests of one operation that are under way at a time.

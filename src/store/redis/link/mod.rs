@@ -42,10 +42,10 @@ mod topology;
 mod url;
 mod watcher;
 
-pub use checks::Warning;
+pub(in crate::store::redis) use checks::Warning;
 pub(in crate::store::redis) use clock::ServerClock;
 pub use deadline::Deadlines;
-pub use health::{Health, MasterHealth};
+pub(in crate::store::redis) use health::{Health, MasterHealth};
 pub use open::OpenError;
 pub(in crate::store::redis) use operation::Effect;
 pub(in crate::store::redis) use script::Script;

@@ -71,7 +71,7 @@ async fn a_master_that_needs_no_replicas_is_warned_of() {
     let sentinels = RedisSentinels::start("watch").await;
     let link = open_all(&sentinels).await;
     let warnings = link.health().masters[0].warnings.clone();
-    assert_eq!(warnings, [crate::store::redis::Warning::NoReplicasNeeded]);
+    assert_eq!(warnings, [super::super::Warning::NoReplicasNeeded]);
     for rest in [
         "main?sentinel_password=wrong",
         "other?sentinel_password=watch",
