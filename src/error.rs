@@ -4,7 +4,6 @@
 //! because only it knows the request id, and logs the cause of what is our fault, once.
 
 use std::error::Error;
-use std::fmt::Write;
 use std::sync::Arc;
 
 use axum::http::{HeaderValue, StatusCode, header};
@@ -255,13 +254,15 @@ pub fn problem_response(description: &str) -> DocumentedResponse {
         .build()
 }
 
-/// An error and everything below it, in one line.
+/// An error and everything below it, in one line. Some errors tell their cause themselves.
 pub(crate) fn with_causes(error: &dyn Error) -> String {
     let mut text = error.to_string();
     let mut cause = error.source();
     while let Some(error) = cause {
-        if write!(text, ": {error}").is_err() {
-            break;
+        let told = error.to_string();
+        if !text.ends_with(&told) {
+            text.push_str(": ");
+            text.push_str(&told);
         }
         cause = error.source();
     }

@@ -15,6 +15,7 @@ mod auth;
 mod document;
 mod edge;
 mod idempotency;
+mod outages;
 mod process;
 mod services;
 mod store;

@@ -48,13 +48,16 @@ impl Health {
     }
 }
 
-/// An error with its causes, on one line.
+/// An error with its causes, on one line. Some errors tell their cause themselves.
 fn chain(error: &dyn Error) -> String {
     let mut text = error.to_string();
     let mut cause = error.source();
     while let Some(error) = cause {
-        text.push_str(": ");
-        text.push_str(error.to_string().trim_end());
+        let told = error.to_string();
+        if !text.ends_with(&told) {
+            text.push_str(": ");
+            text.push_str(told.trim_end());
+        }
         cause = error.source();
     }
     text

@@ -6,10 +6,14 @@ use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
-use deadpool_redis::redis::{self, Client, FromRedisValue, aio::MultiplexedConnection};
+use deadpool_redis::redis::aio::MultiplexedConnection;
+use deadpool_redis::redis::{self, AsyncConnectionConfig, Client, FromRedisValue};
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 use tempfile::TempDir;
+
+/// How long the harness itself waits for a server that may be frozen, or slow on a busy machine.
+const PATIENCE: Duration = Duration::from_secs(2);
 
 /// How a server is started.
 #[derive(Debug, Clone, Default)]
@@ -154,8 +158,11 @@ impl RedisServer {
         let login = login.map_or_else(String::new, |(name, password)| {
             format!("{name}:{password}@")
         });
+        let patient = AsyncConnectionConfig::new()
+            .set_connection_timeout(Some(PATIENCE))
+            .set_response_timeout(Some(PATIENCE));
         Client::open(format!("redis://{login}127.0.0.1:{}", self.port))?
-            .get_multiplexed_async_connection()
+            .get_multiplexed_async_connection_with_config(&patient)
             .await
     }
 
