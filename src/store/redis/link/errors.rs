@@ -4,7 +4,8 @@
 //! | --- | --- | --- |
 //! | `MOVED`, `ASK` | nothing was done, another master serves the slot | sent there |
 //! | `NOSCRIPT` | nothing was done, this master has not seen the script | sent again with its source |
-//! | `TRYAGAIN`, `CLUSTERDOWN` | nothing was done, slots or masters are changing | again after a pause |
+//! | `ASK`, to a script on several keys | some have moved, perhaps not all | again after a pause |
+//! | `TRYAGAIN`, `CLUSTERDOWN`, `ERR … non local key …` | nothing was done, slots or masters are changing | again after a pause |
 //! | `READONLY`, `MASTERDOWN`, `LOADING` | nothing was done, no master (yet) | connection dropped, again after a pause |
 //! | `NOAUTH` | nothing was done, the login is no longer good | connection dropped, again after a pause |
 //! | `NOREPLICAS`, `MISCONF`, `OOM`, `BUSY`, `NOPERM` | nothing was done, and it will last | the caller learns nothing: 503 |
@@ -23,6 +24,10 @@ use thiserror::Error;
 use super::checks::{OLDEST_MAJOR, Version};
 use super::url::Address;
 use crate::store::StoreError;
+
+/// What a script is told that looks for a key which is not in a slot that is being moved; scripts do so before they
+/// write anything.
+const MOVING: &str = "access a non local key";
 
 /// Why an attempt gave no value.
 #[derive(Debug, Error)]
@@ -94,6 +99,7 @@ impl Reaction {
             "ASK" => redirect(error, answered_by, true),
             "NOSCRIPT" => Self::SendSource,
             "TRYAGAIN" | "CLUSTERDOWN" => Self::Pause,
+            "ERR" if error.detail().is_some_and(|text| text.contains(MOVING)) => Self::Pause,
             "READONLY" | "MASTERDOWN" | "LOADING" | "NOAUTH" => Self::Reconnect,
             _ => Self::GiveUp,
         }
@@ -222,7 +228,11 @@ mod tests {
             reaction("NOSCRIPT No matching script."),
             Reaction::SendSource
         );
-        for line in ["TRYAGAIN Multiple keys", "CLUSTERDOWN Hash slot not served"] {
+        for line in [
+            "TRYAGAIN Multiple keys",
+            "CLUSTERDOWN Hash slot not served",
+            "ERR Script attempted to access a non local key in a cluster node script: ab, on @user_script:9.",
+        ] {
             assert_eq!(reaction(line), Reaction::Pause, "{line}");
         }
         for line in [
