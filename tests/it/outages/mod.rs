@@ -8,6 +8,7 @@ mod errors;
 mod frozen;
 mod harm;
 mod latency;
+mod moving;
 mod readiness;
 mod sentinels;
 mod slow;
