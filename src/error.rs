@@ -256,13 +256,14 @@ pub fn problem_response(description: &str) -> DocumentedResponse {
 
 /// An error and everything below it, in one line. Some errors tell their cause themselves.
 pub(crate) fn with_causes(error: &dyn Error) -> String {
-    let mut text = error.to_string();
+    let mut text = error.to_string().trim_end().to_owned();
     let mut cause = error.source();
     while let Some(error) = cause {
         let told = error.to_string();
-        if !text.ends_with(&told) {
+        let told = told.trim_end();
+        if !text.ends_with(told) {
             text.push_str(": ");
-            text.push_str(&told);
+            text.push_str(told);
         }
         cause = error.source();
     }

@@ -1,12 +1,12 @@
-//! Readiness: the master that every request needs takes a write. One that is missing besides fails only the requests
+//! Readiness: the master that every request needs runs a script that writes. One that is missing besides fails only the requests
 //! for its own sessions, so it is a warning: all gateways would stop over it at the same moment.
 
-use deadpool_redis::redis;
 use thiserror::Error;
 
-use super::Inner;
 use super::keys::SERVICES;
-use super::link::{MasterHealth, Warning};
+use super::link::{Effect, MasterHealth, Warning};
+use super::reply::Args;
+use super::{Inner, scripts};
 use crate::store::{Risk, StoreError, StoreHealth, StoreWarning};
 
 /// How long the trace of a check stays.
@@ -18,13 +18,10 @@ struct Silent(String);
 
 impl Inner {
     pub(super) async fn check(&self) -> Result<StoreHealth, StoreError> {
-        let mut write = redis::cmd("SET");
-        write
-            .arg(self.keys.check())
-            .arg("")
-            .arg("PX")
-            .arg(CHECK_MILLIS);
-        match self.command(SERVICES, &write).await {
+        let (keys, args) = (vec![self.keys.check()], Args::new().show(CHECK_MILLIS));
+        let effect = Effect::Repeatable;
+        let written = self.run_bare(SERVICES, &scripts::CHECK, keys, args, effect);
+        match written.await {
             Ok(_) => {}
             Err(StoreError::TimedOut) => return Err(self.silent()),
             Err(error) => return Err(error),

@@ -72,7 +72,9 @@ pub(super) enum Trouble {
     #[error("the connection is being made")]
     Connecting,
     #[error("no connection can be made")]
-    Connect(#[source] PoolError),
+    Connect(#[source] RedisError),
+    #[error("no connection can be had")]
+    Pool(#[source] PoolError),
     #[error("it does not tell of itself")]
     Report(#[source] RedisError),
     #[error("it is not a master")]
@@ -167,22 +169,23 @@ impl Trouble {
     pub(super) fn lasts(&self) -> bool {
         match self {
             Self::TooOld(_) => true,
-            Self::Connect(error) => cause_of(error).is_some_and(denied),
-            Self::Report(error) => denied(error),
-            Self::Connecting | Self::NotMaster => false,
+            Self::Connect(error) | Self::Report(error) => denied(error),
+            Self::Connecting | Self::NotMaster | Self::Pool(_) => false,
         }
     }
 }
 
-fn cause_of(error: &PoolError) -> Option<&RedisError> {
-    match error {
-        PoolError::Backend(cause) | PoolError::PostCreateHook(HookError::Backend(cause)) => {
-            Some(cause)
+impl From<PoolError> for Trouble {
+    fn from(error: PoolError) -> Self {
+        match error {
+            PoolError::Backend(cause) | PoolError::PostCreateHook(HookError::Backend(cause)) => {
+                Self::Connect(cause)
+            }
+            PoolError::PostCreateHook(HookError::Message(_)) => Self::NotMaster,
+            PoolError::Timeout(_) | PoolError::Closed | PoolError::NoRuntimeSpecified => {
+                Self::Pool(error)
+            }
         }
-        PoolError::Timeout(_)
-        | PoolError::Closed
-        | PoolError::NoRuntimeSpecified
-        | PoolError::PostCreateHook(HookError::Message(_)) => None,
     }
 }
 

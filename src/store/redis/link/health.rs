@@ -50,13 +50,14 @@ impl Health {
 
 /// An error with its causes, on one line. Some errors tell their cause themselves.
 fn chain(error: &dyn Error) -> String {
-    let mut text = error.to_string();
+    let mut text = error.to_string().trim_end().to_owned();
     let mut cause = error.source();
     while let Some(error) = cause {
         let told = error.to_string();
-        if !text.ends_with(&told) {
+        let told = told.trim_end();
+        if !text.ends_with(told) {
             text.push_str(": ");
-            text.push_str(told.trim_end());
+            text.push_str(told);
         }
         cause = error.source();
     }

@@ -274,7 +274,7 @@ fn heartbeat() -> Interval {
 
 /// A connection to a master of a version that will do.
 async fn connect(pool: Pool) -> Result<(Connection, Beat), Trouble> {
-    let connection = pool.get().await.map_err(Trouble::Connect)?;
+    let connection = pool.get().await?;
     let checked = ask(MultiplexedConnection::clone(&connection)).await;
     let trouble = match checked {
         Ok(beat) if beat.report.role != Role::Master => Trouble::NotMaster,
