@@ -53,6 +53,22 @@ async fn a_missing_password_stops_the_start() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_cluster_or_sentinel_that_does_not_know_the_password_stops_the_start() {
+    let redis = RedisServer::start().await;
+    let (port, login) = (redis.port, "gate:s3cret");
+    for store in [
+        format!("redis+cluster://{login}@127.0.0.1:{port}"),
+        format!(
+            "redis+sentinel://127.0.0.1:{port}/main?sentinel_username=gate&sentinel_password=s3cret"
+        ),
+    ] {
+        let told = refusal(store).await;
+        assert!(told.contains(&format!("127.0.0.1:{port}")), "{told}");
+        assert!(told.contains("authentication failed"), "{told}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn an_old_redis_stops_the_start() {
     let redis = RedisServer::start().await;
     let version = redis.info("redis_version").await;

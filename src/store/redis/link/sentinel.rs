@@ -43,6 +43,12 @@ impl Sentinels {
         }
     }
 
+    /// Where they are, and the way there.
+    pub(super) fn seats(&self) -> (&Dialer, Vec<&Address>) {
+        let addresses = self.seats.iter().map(|seat| &seat.address);
+        (&self.dialer, addresses.collect())
+    }
+
     /// The master that the Sentinel with the latest configuration names; others may not have heard of a failover yet.
     pub(super) async fn master(&mut self) -> Option<Address> {
         let mut asked = JoinSet::new();

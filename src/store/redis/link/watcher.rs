@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use deadpool_redis::redis::RedisResult;
+use deadpool_redis::redis::{RedisError, RedisResult};
 use tokio::sync::watch;
 use tokio::time::{sleep, timeout};
 
@@ -80,6 +80,21 @@ impl Watcher {
             }
             sleep(deadline::LOOK_APART).await;
         }
+    }
+
+    /// Why somebody who could tell cannot be asked.
+    pub(super) async fn obstacle(&self) -> Option<(Address, RedisError)> {
+        let (dialer, addresses) = match &self.guide {
+            Guide::Nobody(_) => return None,
+            Guide::Sentinels(sentinels) => sentinels.seats(),
+            Guide::Cluster { dialer, seeds, .. } => (dialer, seeds.iter().collect()),
+        };
+        for address in addresses {
+            if let Err(cause) = dialer.ping(address).await {
+                return Some((address.clone(), cause));
+            }
+        }
+        None
     }
 
     /// Looks once.
