@@ -3,6 +3,7 @@
 //! An [`ApiError`] becomes an empty response that carries a [`Problem`]; the outermost layer writes the document,
 //! because only it knows the request id, and logs the cause of what is our fault, once.
 
+use std::error::Error;
 use std::sync::Arc;
 
 use axum::http::{HeaderValue, StatusCode, header};
@@ -251,6 +252,22 @@ pub fn problem_response(description: &str) -> DocumentedResponse {
         .description(description)
         .content("application/problem+json", content)
         .build()
+}
+
+/// An error and everything below it, in one line. Some errors tell their cause themselves.
+pub(crate) fn with_causes(error: &dyn Error) -> String {
+    let mut text = error.to_string().trim_end().to_owned();
+    let mut cause = error.source();
+    while let Some(error) = cause {
+        let told = error.to_string();
+        let told = told.trim_end();
+        if !text.ends_with(told) {
+            text.push_str(": ");
+            text.push_str(told);
+        }
+        cause = error.source();
+    }
+    text
 }
 
 /// The words of a code: `session_not_found` is "Session not found".

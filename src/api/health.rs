@@ -5,12 +5,16 @@ use std::time::Duration;
 use axum::extract::State;
 use axum::http::StatusCode;
 use serde::Serialize;
+use thiserror::Error;
+use tokio::time::timeout;
 use utoipa::ToSchema;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
+use crate::error::with_causes;
 use crate::extract::Json;
 use crate::state::AppState;
+use crate::store::{StoreError, StoreHealth, StoreWarning};
 
 /// How long the store may take to say that it works.
 const CHECK_DEADLINE: Duration = Duration::from_secs(1);
@@ -30,6 +34,10 @@ struct Health {
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(nullable = false, example = "draining")]
     reason: Option<String>,
+    /// What an operator should mend, although requests are served.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    #[schema(required = false)]
+    warnings: Vec<StoreWarning>,
 }
 
 #[derive(Debug, Clone, Copy, Serialize, ToSchema)]
@@ -55,15 +63,14 @@ enum HealthStatus {
     responses((status = 200, description = "The process lives", body = Health))
 )]
 async fn get_liveness() -> Json<Health> {
-    Json(Health {
-        status: HealthStatus::Alive,
-        reason: None,
-    })
+    Json(Health::of(HealthStatus::Alive))
 }
 
 /// Whether requests can be served
 ///
-/// Not ready while the store does not answer, and while the gateway shuts down.
+/// Not ready while the store does not answer, and while the gateway shuts down. `warnings` tell what in the store can
+/// do harm: it drops sessions when it is full, a crash or a failover can undo what it acknowledged, or a part of it does
+/// not answer. Requests for sessions in that part are refused, all others are served.
 #[utoipa::path(
     get,
     path = "/readyz",
@@ -76,34 +83,49 @@ async fn get_liveness() -> Json<Health> {
     )
 )]
 async fn get_readiness(State(state): State<AppState>) -> (StatusCode, Json<Health>) {
-    match obstacle(&state).await {
-        None => {
-            let status = HealthStatus::Ready;
-            (
-                StatusCode::OK,
-                Json(Health {
-                    status,
-                    reason: None,
-                }),
-            )
+    match store_health(&state).await {
+        Ok(StoreHealth { warnings }) => {
+            let health = Health::of(HealthStatus::Ready);
+            (StatusCode::OK, Json(Health { warnings, ..health }))
         }
-        Some(reason) => {
-            let health = Health {
-                status: HealthStatus::NotReady,
-                reason: Some(reason),
-            };
-            (StatusCode::SERVICE_UNAVAILABLE, Json(health))
+        Err(obstacle) => {
+            let health = Health::of(HealthStatus::NotReady);
+            let reason = Some(with_causes(&obstacle));
+            (
+                StatusCode::SERVICE_UNAVAILABLE,
+                Json(Health { reason, ..health }),
+            )
         }
     }
 }
 
-async fn obstacle(state: &AppState) -> Option<String> {
+/// Why requests would fail.
+#[derive(Debug, Error)]
+enum Obstacle {
+    #[error("draining")]
+    Draining,
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    #[error("the store did not answer in time")]
+    Silent,
+}
+
+async fn store_health(state: &AppState) -> Result<StoreHealth, Obstacle> {
     if state.draining.has_begun() {
-        return Some("draining".to_owned());
+        return Err(Obstacle::Draining);
     }
-    match tokio::time::timeout(CHECK_DEADLINE, state.stores.sessions.check()).await {
-        Ok(Ok(())) => None,
-        Ok(Err(error)) => Some(error.to_string()),
-        Err(_elapsed) => Some("the store did not answer in time".to_owned()),
+    match timeout(CHECK_DEADLINE, state.stores.sessions.check()).await {
+        Ok(checked) => Ok(checked?),
+        Err(_elapsed) => Err(Obstacle::Silent),
+    }
+}
+
+impl Health {
+    fn of(status: HealthStatus) -> Self {
+        Self {
+            status,
+            reason: None,
+            warnings: Vec::new(),
+        }
     }
 }

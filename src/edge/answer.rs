@@ -1,7 +1,6 @@
 //! The outermost layer: it names the request, turns errors into documents (RFC 9457), sets the headers that every
 //! answer has, and logs the cause of what is our fault, once.
 
-use std::error::Error;
 use std::time::Instant;
 
 use axum::body::Body;
@@ -11,7 +10,7 @@ use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 
 use super::request_id::{self, RequestId};
-use crate::error::{ApiError, Failure};
+use crate::error::{ApiError, Failure, with_causes};
 
 /// What the log says of a request. Paths hold ids, so only the route is told.
 struct Asked {
@@ -116,20 +115,4 @@ impl Asked {
             Some(_) | None => log!(debug, "answered"),
         }
     }
-}
-
-/// An error and everything below it, in one line.
-pub(crate) fn with_causes(error: &dyn Error) -> String {
-    let mut text = error.to_string();
-    let mut cause = error.source();
-    while let Some(error) = cause {
-        let said = error.to_string();
-        // Some drivers repeat a cause in their own text.
-        if !text.ends_with(&said) {
-            text.push_str(": ");
-            text.push_str(&said);
-        }
-        cause = error.source();
-    }
-    text
 }

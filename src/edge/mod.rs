@@ -6,7 +6,7 @@ mod limits;
 mod panic;
 mod request_id;
 
-pub(crate) use answer::{finish, with_causes};
+pub(crate) use answer::finish;
 pub use limits::{MAX_HEADER_BYTES, MAX_URI_BYTES};
 pub(crate) use limits::{limit_head, not_allowed, not_found};
 pub(crate) use panic::answer_panic;

@@ -17,6 +17,7 @@ mod create;
 pub mod embedded;
 mod error;
 mod feed;
+mod health;
 mod listeners;
 pub mod redis;
 mod services;
@@ -27,6 +28,7 @@ pub use claims::{Claim, ClaimKey, ClaimStore};
 pub use create::{Created, LimitPer, NewSession, Overflow, SessionLimit};
 pub use error::{Cause, OpError, Refusal, StoreError};
 pub use feed::{EventFeed, EventPage, FeedPlace, Listener, Part};
+pub use health::{Risk, StoreHealth, StoreWarning};
 use listeners::Listeners;
 pub use services::{NewService, ServiceStore};
 pub use sessions::{

@@ -6,7 +6,9 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 
-use super::{Access, Created, Mark, NewSession, OpError, Precondition, Refusal, StoreError};
+use super::{
+    Access, Created, Mark, NewSession, OpError, Precondition, Refusal, StoreError, StoreHealth,
+};
 use crate::model::Timestamp;
 use crate::model::id::{LoginId, ServiceId, SessionId};
 use crate::model::login::LoginSummary;
@@ -183,8 +185,8 @@ pub trait SessionStore: Debug + Send + Sync {
     /// The present moment by the store's clock, which judges every expiry.
     fn now(&self) -> Timestamp;
 
-    /// Whether the store can be read and written right now.
-    async fn check(&self) -> Result<(), StoreError>;
+    /// How the store is, if it can be read and written right now.
+    async fn check(&self) -> Result<StoreHealth, StoreError>;
 
     /// Opens a session if its id and token are unused and the limit allows it, ending others to make room if the
     /// limit says so. Under any number of parallel creates the limit is exact; expired sessions do not count.

@@ -16,6 +16,7 @@ mod document;
 mod edge;
 mod idempotency;
 mod nodes;
+mod outages;
 mod process;
 mod services;
 mod store;

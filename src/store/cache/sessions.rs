@@ -17,7 +17,7 @@ use crate::model::session::{ConnectionStats, EndReason, Session};
 use crate::model::token::PresentedToken;
 use crate::store::{
     Access, Changed, Created, EndAll, EndOutcome, Lookup, NewSession, OpError, Part, SessionFilter,
-    SessionStore, StoreError, Target, Touch, Verified,
+    SessionStore, StoreError, StoreHealth, Target, Touch, Verified,
 };
 
 /// Keeps copies of sessions that were found by their tokens.
@@ -155,7 +155,7 @@ impl SessionStore for CachedSessions {
         self.store.now()
     }
 
-    async fn check(&self) -> Result<(), StoreError> {
+    async fn check(&self) -> Result<StoreHealth, StoreError> {
         self.store.check().await
     }
 

@@ -15,7 +15,7 @@ use crate::model::session::{ConnectionStats, EndReason, Session};
 use crate::model::token::PresentedToken;
 use crate::store::{
     Access, Changed, Created, EndAll, EndOutcome, Lookup, NewSession, OpError, SessionFilter,
-    SessionStore, StoreError, Target, Touch, Verified,
+    SessionStore, StoreError, StoreHealth, Target, Touch, Verified,
 };
 
 #[async_trait]
@@ -24,9 +24,9 @@ impl SessionStore for EmbeddedStore {
         self.shared.now()
     }
 
-    async fn check(&self) -> Result<(), StoreError> {
+    async fn check(&self) -> Result<StoreHealth, StoreError> {
         self.shared.read()?;
-        self.writer.write(|_txn| Ok(())).await
+        self.writer.write(|_txn| Ok(StoreHealth::default())).await
     }
 
     async fn create(&self, new: NewSession) -> Result<Created, OpError> {

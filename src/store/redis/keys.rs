@@ -110,7 +110,7 @@ impl Keys {
 
     /// Where readiness writes.
     pub(super) fn check(&self) -> Vec<u8> {
-        self.hashed("check", &[])
+        self.tagged(SERVICES, "check")
     }
 
     fn hashed(&self, name: &str, hash: &[u8]) -> Vec<u8> {

@@ -24,6 +24,7 @@ mod events;
 mod failover;
 mod feed;
 mod fields;
+mod health;
 mod keys;
 mod link;
 mod lists;
@@ -43,7 +44,7 @@ mod verify;
 
 use failover::Remembered;
 use keys::Keys;
-pub use link::{Deadlines, Health, MasterHealth, OpenError, RedisUrl, UrlError, Warning};
+pub use link::{Deadlines, OpenError, RedisUrl, UrlError};
 use link::{Link, ServerClock, Slot};
 use live::Heard;
 

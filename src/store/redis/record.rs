@@ -61,10 +61,13 @@ pub(super) fn decode(session_id: SessionId, fields: Fields) -> Result<Stored, St
     } else {
         record.live(session_id)
     };
-    Ok(stored.unwrap_or_else(|| {
-        tracing::warn!(session.id = %session_id, "a stored session cannot be read and counts as unknown");
-        Stored::Nothing
-    }))
+    Ok(stored.unwrap_or_else(|| foreign(session_id)))
+}
+
+/// What stands there is not ours.
+pub(super) fn foreign(session_id: SessionId) -> Stored {
+    tracing::warn!(session.id = %session_id, "a stored session cannot be read and counts as unknown");
+    Stored::Nothing
 }
 
 /// A field that holds what this version would not have written.

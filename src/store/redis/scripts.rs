@@ -41,4 +41,5 @@ scripts! {
     CLAIM = "", [CLOCK], "scripts/claim.lua";
     ANSWER = "", [CLOCK], "scripts/answer.lua";
     SWAP = "", [], "scripts/swap.lua";
+    CHECK = "", [], "scripts/check.lua";
 }

@@ -3,7 +3,6 @@
 use std::time::Duration;
 
 use async_trait::async_trait;
-use deadpool_redis::redis;
 
 use super::RedisStore;
 use super::link::Slot;
@@ -17,11 +16,8 @@ use crate::model::session::{ConnectionStats, EndReason, Session};
 use crate::model::token::PresentedToken;
 use crate::store::{
     Access, Changed, Created, EndAll, EndOutcome, Lookup, NewSession, OpError, SessionFilter,
-    SessionStore, StoreError, Target, Touch, Verified,
+    SessionStore, StoreError, StoreHealth, Target, Touch, Verified,
 };
-
-/// How long the trace of a check stays.
-const CHECK_MILLIS: u64 = 60_000;
 
 #[async_trait]
 impl SessionStore for RedisStore {
@@ -29,15 +25,8 @@ impl SessionStore for RedisStore {
         self.inner.clock(Slot::Shard(0)).now
     }
 
-    async fn check(&self) -> Result<(), StoreError> {
-        let mut write = redis::cmd("SET");
-        write
-            .arg(self.inner.keys.check())
-            .arg("")
-            .arg("PX")
-            .arg(CHECK_MILLIS);
-        self.inner.command(Slot::Of("check"), &write).await?;
-        Ok(())
+    async fn check(&self) -> Result<StoreHealth, StoreError> {
+        self.inner.check().await
     }
 
     async fn create(&self, new: NewSession) -> Result<Created, OpError> {

@@ -25,28 +25,40 @@ pub(super) struct Due {
 }
 
 impl Inner {
-    /// One bounded step over all shards. Tells whether it had too little room.
+    /// One bounded step over all shards. Tells whether it had too little room. Where it fails, the other shards are
+    /// swept all the same.
     pub(super) async fn sweep(&self) -> Result<bool, StoreError> {
-        self.write_uses(self.clock(Slot::Shard(0)).now).await?;
+        let written = self.write_uses(self.clock(Slot::Shard(0)).now).await;
+        let mut outcome = written.map(|_| false);
         let first = self.sweep_from.fetch_add(1, Ordering::Relaxed);
         let shards = (0..=u8::MAX).map(|shard| first.wrapping_add(shard));
         let mut found = stream::iter(shards.map(|shard| self.due(shard, BATCH))).buffered(ABREAST);
         let mut room = STEP;
-        let mut more = false;
         while let Some(due) = found.next().await {
-            let mut due = due?;
-            due.ids.truncate(room);
-            if due.ids.is_empty() {
-                continue;
+            match self.sweep_shard(due, &mut room).await {
+                Ok(full) => outcome = outcome.map(|more| more || full),
+                Err(error) => outcome = Err(error),
             }
-            self.end_expired(due.slot, &[], &due.ids).await?;
-            more |= due.ids.len() == BATCH;
-            room -= due.ids.len();
             if room == 0 {
-                return Ok(true);
+                return outcome.map(|_| true);
             }
         }
-        Ok(more)
+        outcome
+    }
+
+    /// Tells whether the shard had more than one step takes.
+    async fn sweep_shard(
+        &self,
+        due: Result<Due, StoreError>,
+        room: &mut usize,
+    ) -> Result<bool, StoreError> {
+        let Due { slot, mut ids, .. } = due?;
+        ids.truncate(*room);
+        *room -= ids.len();
+        if !ids.is_empty() {
+            self.end_expired(slot, &[], &ids).await?;
+        }
+        Ok(ids.len() == BATCH)
     }
 
     /// Which sessions of a shard may be over, at most so many.

@@ -136,8 +136,11 @@ impl Inner {
         let slot = slot_of(session_id);
         let mut read = redis::cmd("HGETALL");
         read.arg(self.keys.record(session_id));
-        let stored = fields(self.command(slot, &read).await?)?;
-        let stored = record::decode(session_id, stored)?;
+        let stored = match self.command(slot, &read).await {
+            // A key of another type.
+            Err(StoreError::Corrupt { .. }) => record::foreign(session_id),
+            read => record::decode(session_id, fields(read?)?)?,
+        };
         match self.judge(stored, self.clock(slot)) {
             Some(answer) => Ok(answer),
             None => self.meet(session_id, None, Touch::No).await,

@@ -5,9 +5,8 @@ mod client;
 mod gateway;
 #[expect(
     dead_code,
-    unused_imports,
     unreachable_pub,
-    reason = "the harness is shared with the tests of the link, which use the rest"
+    reason = "the harness is shared with the tests of the link"
 )]
 pub(crate) mod redis;
 
@@ -42,6 +41,15 @@ pub(crate) struct Opened {
 }
 
 impl Opened {
+    /// By the answer to a create.
+    pub(crate) fn of(created: &Value) -> Self {
+        let text = |value: &Value| value.as_str().unwrap().to_owned();
+        Self {
+            id: text(&created["session"]["session_id"]),
+            token: text(&created["token"]),
+        }
+    }
+
     /// Where the session is.
     pub(crate) fn path(&self) -> String {
         self.at("")
@@ -56,9 +64,5 @@ impl Opened {
 /// Opens a session.
 pub(crate) async fn open(client: &Client, request: Value) -> Opened {
     let created = client.post("/v1/sessions").json(&request).await.value(201);
-    let text = |value: &Value| value.as_str().unwrap().to_owned();
-    Opened {
-        id: text(&created["session"]["session_id"]),
-        token: text(&created["token"]),
-    }
+    Opened::of(&created)
 }

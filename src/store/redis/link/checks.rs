@@ -36,7 +36,7 @@ pub(super) struct Version {
 
 /// Something in the configuration of a server that can lose sessions, or endings of sessions.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
-pub enum Warning {
+pub(in crate::store::redis) enum Warning {
     /// Keys are dropped when memory is short.
     #[error(
         "Redis drops keys when its memory is full (maxmemory-policy {policy}); sessions can vanish. Set noeviction"

@@ -128,6 +128,12 @@ impl Dialer {
             .await
     }
 
+    /// Whether there is an answer to us.
+    pub(super) async fn ping(&self, address: &Address) -> Result<(), RedisError> {
+        let mut connection = self.connect(address).await?;
+        redis::cmd("PING").exec_async(&mut connection).await
+    }
+
     /// One connection that also receives; `on_push` must not block.
     pub(super) async fn connect_to_receive(
         &self,

@@ -4,7 +4,8 @@
 //! | --- | --- | --- |
 //! | `MOVED`, `ASK` | nothing was done, another master serves the slot | sent there |
 //! | `NOSCRIPT` | nothing was done, this master has not seen the script | sent again with its source |
-//! | `TRYAGAIN`, `CLUSTERDOWN` | nothing was done, slots or masters are changing | again after a pause |
+//! | `ASK`, to a script on several keys | some have moved, perhaps not all | again after a pause |
+//! | `TRYAGAIN`, `CLUSTERDOWN`, `ERR … non local key …` | nothing was done, slots or masters are changing | again after a pause |
 //! | `READONLY`, `MASTERDOWN`, `LOADING` | nothing was done, no master (yet) | connection dropped, again after a pause |
 //! | `NOAUTH` | nothing was done, the login is no longer good | connection dropped, again after a pause |
 //! | `NOREPLICAS`, `MISCONF`, `OOM`, `BUSY`, `NOPERM` | nothing was done, and it will last | the caller learns nothing: 503 |
@@ -23,6 +24,10 @@ use thiserror::Error;
 use super::checks::{OLDEST_MAJOR, Version};
 use super::url::Address;
 use crate::store::StoreError;
+
+/// What a script is told that looks for a key which is not in a slot that is being moved; scripts do so before they
+/// write anything.
+const MOVING: &str = "access a non local key";
 
 /// Why an attempt gave no value.
 #[derive(Debug, Error)]
@@ -67,7 +72,9 @@ pub(super) enum Trouble {
     #[error("the connection is being made")]
     Connecting,
     #[error("no connection can be made")]
-    Connect(#[source] PoolError),
+    Connect(#[source] RedisError),
+    #[error("no connection can be had")]
+    Pool(#[source] PoolError),
     #[error("it does not tell of itself")]
     Report(#[source] RedisError),
     #[error("it is not a master")]
@@ -94,6 +101,7 @@ impl Reaction {
             "ASK" => redirect(error, answered_by, true),
             "NOSCRIPT" => Self::SendSource,
             "TRYAGAIN" | "CLUSTERDOWN" => Self::Pause,
+            "ERR" if error.detail().is_some_and(|text| text.contains(MOVING)) => Self::Pause,
             "READONLY" | "MASTERDOWN" | "LOADING" | "NOAUTH" => Self::Reconnect,
             _ => Self::GiveUp,
         }
@@ -161,22 +169,23 @@ impl Trouble {
     pub(super) fn lasts(&self) -> bool {
         match self {
             Self::TooOld(_) => true,
-            Self::Connect(error) => cause_of(error).is_some_and(denied),
-            Self::Report(error) => denied(error),
-            Self::Connecting | Self::NotMaster => false,
+            Self::Connect(error) | Self::Report(error) => denied(error),
+            Self::Connecting | Self::NotMaster | Self::Pool(_) => false,
         }
     }
 }
 
-fn cause_of(error: &PoolError) -> Option<&RedisError> {
-    match error {
-        PoolError::Backend(cause) | PoolError::PostCreateHook(HookError::Backend(cause)) => {
-            Some(cause)
+impl From<PoolError> for Trouble {
+    fn from(error: PoolError) -> Self {
+        match error {
+            PoolError::Backend(cause) | PoolError::PostCreateHook(HookError::Backend(cause)) => {
+                Self::Connect(cause)
+            }
+            PoolError::PostCreateHook(HookError::Message(_)) => Self::NotMaster,
+            PoolError::Timeout(_) | PoolError::Closed | PoolError::NoRuntimeSpecified => {
+                Self::Pool(error)
+            }
         }
-        PoolError::Timeout(_)
-        | PoolError::Closed
-        | PoolError::NoRuntimeSpecified
-        | PoolError::PostCreateHook(HookError::Message(_)) => None,
     }
 }
 
@@ -222,7 +231,11 @@ mod tests {
             reaction("NOSCRIPT No matching script."),
             Reaction::SendSource
         );
-        for line in ["TRYAGAIN Multiple keys", "CLUSTERDOWN Hash slot not served"] {
+        for line in [
+            "TRYAGAIN Multiple keys",
+            "CLUSTERDOWN Hash slot not served",
+            "ERR Script attempted to access a non local key in a cluster node script: ab, on @user_script:9.",
+        ] {
             assert_eq!(reaction(line), Reaction::Pause, "{line}");
         }
         for line in [

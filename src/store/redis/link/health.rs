@@ -8,20 +8,20 @@ use super::routes::Routes;
 
 /// How Redis is.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Health {
+pub(in crate::store::redis) struct Health {
     /// Every master that is known.
-    pub masters: Vec<MasterHealth>,
+    pub(in crate::store::redis) masters: Vec<MasterHealth>,
 }
 
 /// How one master is.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct MasterHealth {
+pub(in crate::store::redis) struct MasterHealth {
     /// Host and port.
-    pub address: String,
+    pub(in crate::store::redis) address: String,
     /// Why it cannot be used, if it cannot.
-    pub trouble: Option<String>,
+    pub(in crate::store::redis) trouble: Option<String>,
     /// What an operator should know.
-    pub warnings: Vec<Warning>,
+    pub(in crate::store::redis) warnings: Vec<Warning>,
 }
 
 impl Health {
@@ -42,19 +42,23 @@ impl Health {
     }
 
     /// Whether every master can be used.
-    #[must_use]
-    pub fn is_ready(&self) -> bool {
+    #[cfg(test)]
+    pub(super) fn is_ready(&self) -> bool {
         !self.masters.is_empty() && self.masters.iter().all(|master| master.trouble.is_none())
     }
 }
 
-/// An error with its causes, on one line.
+/// An error with its causes, on one line. Some errors tell their cause themselves.
 fn chain(error: &dyn Error) -> String {
-    let mut text = error.to_string();
+    let mut text = error.to_string().trim_end().to_owned();
     let mut cause = error.source();
     while let Some(error) = cause {
-        text.push_str(": ");
-        text.push_str(error.to_string().trim_end());
+        let told = error.to_string();
+        let told = told.trim_end();
+        if !text.ends_with(told) {
+            text.push_str(": ");
+            text.push_str(told);
+        }
         cause = error.source();
     }
     text

@@ -15,7 +15,7 @@ use tokio::task::JoinSet;
 use tokio::time::{Instant, Interval, MissedTickBehavior, interval_at, sleep};
 
 use super::backoff::{Backoff, jitter};
-use super::checks::{Report, Role};
+use super::checks::Role;
 use super::connect::LANES;
 use super::deadline;
 use super::errors::Trouble;
@@ -109,7 +109,7 @@ impl Keeper {
     /// Returns when no connection is left.
     async fn serve(&mut self, connection: Connection, beat: Beat) {
         let mut service = Service::new();
-        self.come_up(&beat.report);
+        tracing::info!(redis.address = %self.address, "redis.up");
         self.feel(beat);
         self.hold(&mut service, connection);
         self.changed.notify_one();
@@ -121,17 +121,6 @@ impl Keeper {
                 Some(Ok(chore)) = service.chores.join_next() => self.done(&mut service, chore),
                 _ = pulse.tick() => service.feel_next(),
             }
-        }
-    }
-
-    fn come_up(&self, report: &Report) {
-        tracing::info!(redis.address = %self.address, "redis.up");
-        let warnings = report.warnings(self.fails_over);
-        if warnings != self.pulse.warnings() {
-            for warning in &warnings {
-                tracing::warn!(redis.address = %self.address, %warning, "redis.configuration");
-            }
-            self.pulse.warn(warnings);
         }
     }
 
@@ -212,6 +201,12 @@ impl Keeper {
     }
 
     fn feel(&self, beat: Beat) {
+        let warnings = beat.report.warnings(self.fails_over);
+        if self.pulse.warn(&warnings) {
+            for warning in &warnings {
+                tracing::warn!(redis.address = %self.address, %warning, "redis.configuration");
+            }
+        }
         if self.pulse.beat(beat.sample, beat.report.replication_id) {
             self.changed.notify_one();
         }
@@ -253,7 +248,7 @@ impl Service {
                 let lane = held.lane();
                 self.chores.spawn(async move {
                     let asked_at = Instant::now();
-                    let beat = ask(lane.connection(), "replication").await;
+                    let beat = ask(lane.connection()).await;
                     Chore::Felt {
                         lane: lane.id,
                         asked_at,
@@ -279,8 +274,8 @@ fn heartbeat() -> Interval {
 
 /// A connection to a master of a version that will do.
 async fn connect(pool: Pool) -> Result<(Connection, Beat), Trouble> {
-    let connection = pool.get().await.map_err(Trouble::Connect)?;
-    let checked = ask(MultiplexedConnection::clone(&connection), "everything").await;
+    let connection = pool.get().await?;
+    let checked = ask(MultiplexedConnection::clone(&connection)).await;
     let trouble = match checked {
         Ok(beat) if beat.report.role != Role::Master => Trouble::NotMaster,
         Ok(beat) if beat.report.is_too_old() => Trouble::TooOld(beat.report.version),

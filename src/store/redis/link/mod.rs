@@ -42,10 +42,10 @@ mod topology;
 mod url;
 mod watcher;
 
-pub use checks::Warning;
+pub(in crate::store::redis) use checks::Warning;
 pub(in crate::store::redis) use clock::ServerClock;
 pub use deadline::Deadlines;
-pub use health::{Health, MasterHealth};
+pub(in crate::store::redis) use health::{Health, MasterHealth};
 pub use open::OpenError;
 pub(in crate::store::redis) use operation::Effect;
 pub(in crate::store::redis) use script::Script;
@@ -191,7 +191,6 @@ impl Link {
     }
 
     /// Whether Redis can be reached, and what an operator should know of it.
-    #[cfg_attr(not(test), expect(dead_code, reason = "readiness is to show it"))]
     pub(in crate::store::redis) fn health(&self) -> Health {
         Health::of(&self.inner.routes)
     }

@@ -203,10 +203,11 @@ impl Node {
 
     /// Waits until `wanted` replicas have every write that was acknowledged before.
     pub(super) async fn wait_for_replicas(&self, wanted: usize) -> Result<(), Failure> {
-        let connection = self.pool.get().await.map_err(|error| {
-            let trouble = Arc::new(Trouble::Connect(error));
-            self.down(trouble)
-        })?;
+        let connection = self
+            .pool
+            .get()
+            .await
+            .map_err(|error| self.down(Arc::new(error.into())))?;
         let mut alone = MultiplexedConnection::clone(&connection);
         alone.set_response_timeout(deadline::REPLICAS + self.deadlines.command);
         let mut command = redis::cmd("WAIT");

@@ -41,10 +41,15 @@ pub enum OpenError {
     Random(#[from] getrandom::Error),
     /// Neither Sentinels nor cluster nodes tell of any master.
     #[error("no Sentinel or cluster node that answers knows a master of Redis")]
-    NoMaster {
-        /// Why one of them did not answer.
+    NoMaster,
+    /// Who should tell of the masters cannot be asked.
+    #[error("{address} cannot be asked who the masters of Redis are")]
+    Silent {
+        /// A Sentinel or a cluster node.
+        address: String,
+        /// Why not.
         #[source]
-        silence: Option<RedisError>,
+        cause: RedisError,
     },
     /// A master cannot be used.
     #[error("the Redis at {address} cannot be used")]
@@ -77,13 +82,20 @@ pub(super) async fn reach_masters(watcher: &mut Watcher, routes: &Routes) -> Res
         match cannot {
             Some(_) if late && some_up => return Ok(()),
             Some(error) => return Err(error),
-            None if late => {
-                let silence = watcher.silence.take();
-                return Err(OpenError::NoMaster { silence });
-            }
+            None if late => return Err(nobody_tells(watcher).await),
             None => {}
         }
         sleep(deadline::LOOK_SOON).await;
+    }
+}
+
+async fn nobody_tells(watcher: &Watcher) -> OpenError {
+    match watcher.obstacle().await {
+        Some((address, cause)) => OpenError::Silent {
+            address: address.to_string(),
+            cause,
+        },
+        None => OpenError::NoMaster,
     }
 }
 

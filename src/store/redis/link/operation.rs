@@ -105,6 +105,14 @@ impl Operation<'_> {
         }
     }
 
+    /// Whether the master that is taking a slot over knows enough for it: of several keys it may have only some.
+    fn is_on_one_key(&self) -> bool {
+        match self {
+            Self::Command(_) => true,
+            Self::Script { keys, .. } => keys.len() == 1,
+        }
+    }
+
     fn command(&self) -> Cmd {
         match self {
             Self::Command(command) => (*command).clone(),
@@ -176,6 +184,9 @@ impl Attempt {
         routes: &Routes,
     ) -> bool {
         match Reaction::to(error, answered_by) {
+            Reaction::Follow { asking: true, .. } if !operation.is_on_one_key() => {
+                pause(routes).await
+            }
             Reaction::Follow { address, asking } => {
                 if !asking {
                     routes.changed.notify_one();

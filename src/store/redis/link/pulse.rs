@@ -50,8 +50,13 @@ impl Pulse {
         })
     }
 
-    pub(super) fn warn(&self, warnings: Vec<Warning>) {
-        self.signs(|signs| signs.warnings = warnings);
+    /// Tells whether these are other warnings than before.
+    pub(super) fn warn(&self, warnings: &[Warning]) -> bool {
+        self.signs(|signs| {
+            let changed = signs.warnings != warnings;
+            warnings.clone_into(&mut signs.warnings);
+            changed
+        })
     }
 
     pub(super) fn warnings(&self) -> Vec<Warning> {
@@ -67,13 +72,13 @@ impl Pulse {
     }
 }
 
-/// A heartbeat: tells the time, and what `INFO` says in a section.
-pub(super) async fn ask(
-    mut connection: MultiplexedConnection,
-    section: &str,
-) -> Result<Beat, RedisError> {
+/// The sections of `INFO` that matter.
+const SECTIONS: [&str; 4] = ["server", "memory", "persistence", "replication"];
+
+/// A heartbeat: tells the time, and what `INFO` says.
+pub(super) async fn ask(mut connection: MultiplexedConnection) -> Result<Beat, RedisError> {
     let mut pipeline = redis::pipe();
-    pipeline.cmd("TIME").cmd("INFO").arg(section);
+    pipeline.cmd("TIME").cmd("INFO").arg(&SECTIONS);
     let sent_at = Instant::now();
     let answers = connection.send_packed_commands(&pipeline, 0, 2).await?;
     let received_at = Instant::now();

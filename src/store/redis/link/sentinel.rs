@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 
 use deadpool_redis::redis::aio::MultiplexedConnection;
-use deadpool_redis::redis::{self, RedisError, RedisResult, Value};
+use deadpool_redis::redis::{self, RedisResult, Value};
 use tokio::task::JoinSet;
 
 use super::connect::Dialer;
@@ -43,49 +43,48 @@ impl Sentinels {
         }
     }
 
+    /// Where they are, and the way there.
+    pub(super) fn seats(&self) -> (&Dialer, Vec<&Address>) {
+        let addresses = self.seats.iter().map(|seat| &seat.address);
+        (&self.dialer, addresses.collect())
+    }
+
     /// The master that the Sentinel with the latest configuration names; others may not have heard of a failover yet.
-    /// If none names any, the error of one that did not answer.
-    pub(super) async fn master(&mut self) -> Result<Address, Option<RedisError>> {
+    pub(super) async fn master(&mut self) -> Option<Address> {
         let mut asked = JoinSet::new();
         for seat in self.seats.drain(..) {
             asked.spawn(seat.ask(self.dialer.clone(), self.master.clone()));
         }
         let mut latest: Option<Named> = None;
-        let mut silence = None;
         while let Some(answer) = asked.join_next().await {
-            let Ok((seat, answer)) = answer else { continue };
+            let Ok((seat, named)) = answer else { continue };
             self.seats.push(seat);
-            match answer {
-                Ok(named) if epoch(named.as_ref()) > epoch(latest.as_ref()) => latest = named,
-                Ok(_) => {}
-                Err(error) => silence = Some(error),
+            if named.as_ref().map(|it| it.epoch) > latest.as_ref().map(|it| it.epoch) {
+                latest = named;
             }
         }
-        latest.map(|named| named.address).ok_or(silence)
+        latest.map(|named| named.address)
     }
 }
 
 impl Seat {
     /// A connection that gave no answer is not used again.
-    async fn ask(mut self, dialer: Dialer, master: String) -> (Self, RedisResult<Option<Named>>) {
+    async fn ask(mut self, dialer: Dialer, master: String) -> (Self, Option<Named>) {
         let connection = match self.connection.take() {
             Some(connection) => Ok(connection),
             None => dialer.connect(&self.address).await,
         };
-        let mut connection = match connection {
-            Ok(connection) => connection,
-            Err(error) => return (self, Err(error)),
+        let Ok(mut connection) = connection else {
+            return (self, None);
         };
-        let named = named_by(&mut connection, &master).await;
-        if named.is_ok() {
-            self.connection = Some(connection);
+        match named_by(&mut connection, &master).await {
+            Ok(named) => {
+                self.connection = Some(connection);
+                (self, named)
+            }
+            Err(_) => (self, None),
         }
-        (self, named)
     }
-}
-
-fn epoch(named: Option<&Named>) -> Option<u64> {
-    named.map(|it| it.epoch)
 }
 
 /// `SENTINEL MASTER` goes on naming the old master until every replica follows the new one.

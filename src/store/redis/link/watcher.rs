@@ -21,8 +21,6 @@ pub(super) struct Watcher {
     guide: Guide,
     routes: Arc<Routes>,
     topology: watch::Sender<Topology>,
-    /// Why the last look told nothing, if somebody who was asked did not answer.
-    pub(super) silence: Option<RedisError>,
 }
 
 /// Who can tell.
@@ -64,7 +62,6 @@ impl Watcher {
             guide,
             routes,
             topology,
-            silence: None,
         }
     }
 
@@ -85,11 +82,25 @@ impl Watcher {
         }
     }
 
+    /// Why somebody who could tell cannot be asked.
+    pub(super) async fn obstacle(&self) -> Option<(Address, RedisError)> {
+        let (dialer, addresses) = match &self.guide {
+            Guide::Nobody(_) => return None,
+            Guide::Sentinels(sentinels) => sentinels.seats(),
+            Guide::Cluster { dialer, seeds, .. } => (dialer, seeds.iter().collect()),
+        };
+        for address in addresses {
+            if let Err(cause) = dialer.ping(address).await {
+                return Some((address.clone(), cause));
+            }
+        }
+        None
+    }
+
     /// Looks once.
     pub(super) async fn look(&mut self) -> RedisResult<()> {
-        match self.guide.view(&self.routes).await {
-            Ok(view) => self.routes.follow(view)?,
-            Err(silence) => self.silence = silence,
+        if let Some(view) = self.guide.view(&self.routes).await {
+            self.routes.follow(view)?;
         }
         let now = self.routes.topology();
         self.topology.send_if_modified(|before| {
@@ -102,10 +113,10 @@ impl Watcher {
 }
 
 impl Guide {
-    /// What is told now; an error if nobody tells anything, and then what was told before goes on.
-    async fn view(&mut self, routes: &Routes) -> Result<View, Option<RedisError>> {
+    /// What is told now; nothing if nobody answers, and then what was told before goes on.
+    async fn view(&mut self, routes: &Routes) -> Option<View> {
         match self {
-            Self::Nobody(address) => Ok(whole(address.clone())),
+            Self::Nobody(address) => Some(whole(address.clone())),
             Self::Sentinels(sentinels) => sentinels.master().await.map(whole),
             Self::Cluster {
                 dialer,
@@ -114,7 +125,7 @@ impl Guide {
             } => {
                 *turn = turn.wrapping_add(1);
                 match ask_masters(&routes.masters(), *turn).await {
-                    Some(view) => Ok(view),
+                    Some(view) => Some(view),
                     None => ask_seeds(dialer, seeds).await,
                 }
             }
@@ -139,18 +150,15 @@ async fn ask_masters(masters: &[Arc<Node>], turn: usize) -> Option<View> {
     None
 }
 
-async fn ask_seeds(dialer: &Dialer, seeds: &[Address]) -> Result<View, Option<RedisError>> {
-    let mut silence = None;
+async fn ask_seeds(dialer: &Dialer, seeds: &[Address]) -> Option<View> {
     for seed in seeds {
-        let answer = match dialer.connect(seed).await {
-            Ok(mut connection) => connection.send_packed_command(&cluster::question()).await,
-            Err(error) => Err(error),
+        let Ok(mut connection) = dialer.connect(seed).await else {
+            continue;
         };
-        match answer.map(|answer| cluster::view(&answer, seed)) {
-            Ok(Some(view)) => return Ok(view),
-            Ok(None) => {}
-            Err(error) => silence = Some(error),
+        let answer = connection.send_packed_command(&cluster::question()).await;
+        if let Ok(Some(view)) = answer.map(|answer| cluster::view(&answer, seed)) {
+            return Some(view);
         }
     }
-    Err(silence)
+    None
 }

@@ -14,6 +14,9 @@ local function arg()
   return ARGV[taken]
 end
 
+-- A key that is never there: while a slot is moved to another master, Redis refuses to look for what is not (any more)
+-- in it. So no script takes a session that has moved for one that is gone, or stops between two writes.
+redis.call('EXISTS', tag .. '-')
 redis.call('ZCARD', ids)
 redis.call('ZCARD', expiries)
 -- Time never goes back behind the last event, so that its successor can always be appended.

@@ -104,6 +104,29 @@ async fn a_half_written_record_is_no_session() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_key_of_another_type_in_the_place_of_a_record_is_no_session_and_harms_no_other() {
+    let b = Backend::redis().await;
+    let mut redis = b.redis_connection();
+    let (new, session) = with_attributes(&b).await;
+    let other = b.open("alice").await;
+    let id = session.session_id;
+    redis.del::<_, ()>(record_key(id)).unwrap();
+    redis.set::<_, _, ()>(record_key(id), "odd").unwrap();
+    assert_eq!(b.find(id).await, Lookup::Unknown);
+    assert_eq!(b.verify(&presented(&new)).await, Lookup::Unknown);
+    let sessions = &b.stores.sessions;
+    let changed = sessions.change(target(id), merge(&[("a", "1")])).await;
+    assert_eq!(refusal(changed), Refusal::SessionUnknown);
+    let ended = sessions.end(target(id), EndReason::Logout).await;
+    assert_eq!(refusal(ended), Refusal::SessionUnknown);
+    let login = sessions.login(&login_id("alice")).await.unwrap();
+    assert_eq!(login.session_count, 1);
+    let filter = SessionFilter::default();
+    let listed = sessions.list(&filter, &Scope::All, limit(9), None).await;
+    assert_eq!(listed.unwrap().items, [other]);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_record_under_another_id_is_never_shown() {
     let b = Backend::redis().await;
     let mut redis = b.redis_connection();

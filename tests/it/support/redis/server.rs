@@ -7,8 +7,8 @@ use std::process::Command;
 use std::time::{Duration, Instant};
 
 use deadpool_redis::redis::{
-    self, Client, ConnectionAddr, FromRedisValue, IntoConnectionInfo, RedisConnectionInfo,
-    TlsCertificates, aio::MultiplexedConnection,
+    self, AsyncConnectionConfig, Client, ConnectionAddr, FromRedisValue, IntoConnectionInfo,
+    RedisConnectionInfo, TlsCertificates, aio::MultiplexedConnection,
 };
 use nix::sys::signal::Signal;
 use tempfile::TempDir;
@@ -18,6 +18,9 @@ use super::process::GuardedProcess;
 
 /// Generous: the machine may be busy.
 const STARTED_WITHIN: Duration = Duration::from_secs(20);
+
+/// How long the harness itself waits for a server that may be frozen, or slow on a busy machine.
+const PATIENCE: Duration = Duration::from_secs(2);
 
 /// How a server is started.
 #[derive(Debug, Clone, Default)]
@@ -166,7 +169,12 @@ impl RedisServer {
     }
 
     async fn try_connection(&self) -> redis::RedisResult<MultiplexedConnection> {
-        self.client()?.get_multiplexed_async_connection().await
+        let patient = AsyncConnectionConfig::new()
+            .set_connection_timeout(Some(PATIENCE))
+            .set_response_timeout(Some(PATIENCE));
+        self.client()?
+            .get_multiplexed_async_connection_with_config(&patient)
+            .await
     }
 
     fn client(&self) -> redis::RedisResult<Client> {

@@ -71,16 +71,13 @@ async fn a_master_that_needs_no_replicas_is_warned_of() {
     let sentinels = RedisSentinels::start("watch").await;
     let link = open_all(&sentinels).await;
     let warnings = link.health().masters[0].warnings.clone();
-    assert_eq!(warnings, [crate::store::redis::Warning::NoReplicasNeeded]);
-    for rest in [
-        "main?sentinel_password=wrong",
-        "other?sentinel_password=watch",
-    ] {
+    assert_eq!(warnings, [super::super::Warning::NoReplicasNeeded]);
+    let open = async |rest: &str| {
         let url = format!("redis+sentinel://{}/{rest}", sentinels.hosts());
-        let opened = Link::open(&settings(&url)).await;
-        assert!(
-            matches!(opened, Err(OpenError::NoMaster { .. })),
-            "{opened:?}"
-        );
-    }
+        Link::open(&settings(&url)).await.unwrap_err()
+    };
+    let wrong = open("main?sentinel_password=wrong").await;
+    assert!(matches!(wrong, OpenError::Silent { .. }), "{wrong:?}");
+    let other = open("other?sentinel_password=watch").await;
+    assert!(matches!(other, OpenError::NoMaster), "{other:?}");
 }

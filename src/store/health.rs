@@ -1,0 +1,37 @@
+//! How a store that works is: what an operator should mend before it does harm.
+
+use serde::Serialize;
+use utoipa::ToSchema;
+
+/// How a store is that can be read and written.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct StoreHealth {
+    /// What an operator should mend.
+    pub warnings: Vec<StoreWarning>,
+}
+
+/// Something that an operator should mend, although requests are served.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, ToSchema)]
+pub struct StoreWarning {
+    /// What can happen, for programs; stable.
+    pub code: Risk,
+    /// Where, why, and what helps.
+    #[schema(
+        example = "redis.internal:6379: Redis keeps no append-only file; after a crash, ended sessions can be back. Set appendonly yes"
+    )]
+    pub detail: String,
+}
+
+/// What can happen.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, ToSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum Risk {
+    /// Sessions can vanish before they are over.
+    SessionsCanVanish,
+    /// After a crash, ended sessions can be back, and new ones gone.
+    CrashesCanUndo,
+    /// A failover can undo what was acknowledged.
+    FailoversCanUndo,
+    /// A part of the store does not answer; requests for sessions in it are refused with 503.
+    PartlyUnavailable,
+}

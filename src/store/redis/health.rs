@@ -1,0 +1,62 @@
+//! Readiness: the master that every request needs runs a script that writes. One that is missing besides fails only the requests
+//! for its own sessions, so it is a warning: all gateways would stop over it at the same moment.
+
+use thiserror::Error;
+
+use super::keys::SERVICES;
+use super::link::{Effect, MasterHealth, Warning};
+use super::reply::Args;
+use super::{Inner, scripts};
+use crate::store::{Risk, StoreError, StoreHealth, StoreWarning};
+
+/// How long the trace of a check stays.
+const CHECK_MILLIS: u64 = 60_000;
+
+#[derive(Debug, Error)]
+#[error("the master {0} did not answer in time")]
+struct Silent(String);
+
+impl Inner {
+    pub(super) async fn check(&self) -> Result<StoreHealth, StoreError> {
+        let (keys, args) = (vec![self.keys.check()], Args::new().show(CHECK_MILLIS));
+        let effect = Effect::Repeatable;
+        let written = self.run_bare(SERVICES, &scripts::CHECK, keys, args, effect);
+        match written.await {
+            Ok(_) => {}
+            Err(StoreError::TimedOut) => return Err(self.silent()),
+            Err(error) => return Err(error),
+        }
+        let masters = self.link.health().masters;
+        Ok(StoreHealth {
+            warnings: masters.iter().flat_map(warnings).collect(),
+        })
+    }
+
+    fn silent(&self) -> StoreError {
+        match self.link.topology().borrow().master_of(SERVICES) {
+            Some(master) => StoreError::Unavailable(Box::new(Silent(master.address.to_string()))),
+            None => StoreError::TimedOut,
+        }
+    }
+}
+
+fn warnings(master: &MasterHealth) -> impl Iterator<Item = StoreWarning> {
+    let address = &master.address;
+    let missing = master.trouble.iter().map(move |trouble| StoreWarning {
+        code: Risk::PartlyUnavailable,
+        detail: format!("{address}: {trouble}"),
+    });
+    let configured = master.warnings.iter().map(move |warning| StoreWarning {
+        code: risk(warning),
+        detail: format!("{address}: {warning}"),
+    });
+    missing.chain(configured)
+}
+
+fn risk(warning: &Warning) -> Risk {
+    match warning {
+        Warning::Eviction { .. } => Risk::SessionsCanVanish,
+        Warning::NoAppendOnlyFile => Risk::CrashesCanUndo,
+        Warning::NoReplicasNeeded => Risk::FailoversCanUndo,
+    }
+}

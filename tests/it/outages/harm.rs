@@ -1,0 +1,163 @@
+//! Redis dies, refuses, talks nonsense or falls silent: nothing is claimed that cannot be known, and all is well again
+//! without a restart.
+
+use std::time::{Duration, Instant};
+
+use serde_json::json;
+use tokio::task::JoinSet;
+use tokio::time::sleep;
+
+use super::traffic::{Load, Log, Outcome, Traffic};
+use super::{RECOVERY, gateway_on};
+use crate::support::redis::{FaultProxy, Mode, RedisServer, eventually};
+
+const LOAD: Load = Load {
+    users: 16,
+    per_second: 300,
+};
+
+/// How long each harm lasts.
+const HARM: Duration = Duration::from_millis(700);
+
+/// What was asked for a while after the harm began cannot be known.
+#[track_caller]
+fn assert_unknown_meanwhile(log: &Log, from: Instant, until: Instant) {
+    let meanwhile = log.within(from + HARM / 2, until);
+    assert!(meanwhile.clone().count() > 0);
+    for sample in meanwhile {
+        assert_eq!(sample.outcome, Outcome::Unknown, "{sample:?}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn harm_on_the_way_to_redis_is_unknown_and_passes() {
+    let redis = RedisServer::start().await;
+    let proxy = FaultProxy::before(redis.port).await;
+    let gateway = gateway_on(&format!("redis://127.0.0.1:{}", proxy.port)).await;
+    let traffic = Traffic::start(&gateway, LOAD).await;
+    let mut whole = Vec::new();
+    for mode in [
+        Mode::BlackHole,
+        Mode::HalfOpen,
+        Mode::Garbage,
+        Mode::Reset,
+        Mode::CutAfter(50),
+        Mode::CutAfter(1_000),
+        Mode::Late(Duration::from_millis(400)),
+    ] {
+        let begun = Instant::now();
+        proxy.set(mode);
+        if mode == Mode::Reset {
+            proxy.cut_all();
+        }
+        sleep(HARM).await;
+        let over = Instant::now();
+        proxy.set(Mode::Pass);
+        traffic.well().await;
+        // A connection that breaks after some replies lets these through.
+        if mode != Mode::CutAfter(1_000) {
+            whole.push((begun, over));
+        }
+    }
+    let log = traffic.end().await;
+    log.assert_never_wrong();
+    for (begun, over) in whole {
+        assert_unknown_meanwhile(&log, begun, over);
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_redis_that_was_killed_is_found_again_and_no_session_is_lost() {
+    let mut redis = RedisServer::start().await;
+    let gateway = gateway_on(&redis.url()).await;
+    let traffic = Traffic::start(&gateway, LOAD).await;
+    let killed = Instant::now();
+    redis.kill();
+    sleep(HARM).await;
+    let back = Instant::now();
+    redis.run().await;
+    traffic.well().await;
+    let log = traffic.end().await;
+    log.assert_never_wrong();
+    assert_unknown_meanwhile(&log, killed, back);
+    assert!(log.unwell_after(back) < RECOVERY);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_password_that_is_changed_makes_all_unknown_until_it_is_back() {
+    let redis = RedisServer::start().await;
+    redis
+        .ask::<()>("ACL SETUSER gate on >first ~* &* +@all")
+        .await;
+    let gateway = gateway_on(&format!("redis://gate:first@127.0.0.1:{}", redis.port)).await;
+    let traffic = Traffic::start(&gateway, LOAD).await;
+    redis.ask::<()>("ACL SETUSER gate resetpass >second").await;
+    redis.ask::<i64>("CLIENT KILL USER gate").await;
+    let changed = Instant::now();
+    sleep(HARM).await;
+    let readiness = gateway.nobody().get("/readyz").await.value(503);
+    let back = Instant::now();
+    redis.ask::<()>("ACL SETUSER gate >first").await;
+    traffic.well().await;
+    let log = traffic.end().await;
+    log.assert_never_wrong();
+    assert_unknown_meanwhile(&log, changed, back);
+    let reason = readiness["reason"].as_str().unwrap();
+    assert!(
+        reason.contains("Password authentication failed"),
+        "{reason}"
+    );
+    assert!(!reason.contains("first") && !reason.contains("second"));
+    assert!(!gateway.stderr().contains("gate:first"));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_request_whose_reply_was_lost_has_one_effect_however_often_it_is_repeated() {
+    let redis = RedisServer::start().await;
+    let proxy = FaultProxy::before(redis.port).await;
+    let gateway = gateway_on(&format!("redis://127.0.0.1:{}", proxy.port)).await;
+    let admin = gateway.admin();
+    let mut work = JoinSet::new();
+    for number in 0..40 {
+        let admin = admin.clone();
+        work.spawn(async move {
+            let login = format!("u{number}");
+            let create = || {
+                let call = admin.post("/v1/sessions").header("Idempotency-Key", &login);
+                call.json(&json!({"login_id": login, "attributes": {"n": 0}}))
+            };
+            let mut failures = 0;
+            let start = Instant::now();
+            let created = loop {
+                let answer = create().await;
+                if answer.status == 201 {
+                    break answer.json();
+                }
+                assert_eq!(answer.status, 503, "{}", answer.text());
+                assert!(start.elapsed() < 2 * RECOVERY, "never created");
+                failures += 1;
+                sleep(Duration::from_millis(100)).await;
+            };
+            (login, created, failures)
+        });
+    }
+    for _ in 0..10 {
+        sleep(Duration::from_millis(3)).await;
+        proxy.set(Mode::HalfOpen);
+        sleep(Duration::from_millis(150)).await;
+        proxy.set(Mode::Pass);
+        eventually(RECOVERY, || async {
+            admin.get("/readyz").await.status == 200
+        })
+        .await;
+    }
+    let mut lost = 0;
+    for (login, created, failures) in work.join_all().await {
+        let listed = admin.get(format!("/v1/logins/{login}/sessions")).await;
+        let items = listed.value(200)["items"].clone();
+        assert_eq!(items.as_array().unwrap().len(), 1, "{login}: {items}");
+        assert_eq!(items[0]["session_id"], created["session"]["session_id"]);
+        lost += failures;
+    }
+    assert!(lost > 0, "no reply was lost");
+}

@@ -1,0 +1,48 @@
+//! Redis frozen, killed, replaced, moved, slow and wrong, seen through the real program over HTTP.
+//!
+//! With `OUTAGES=long` in the environment outages are longer, load is higher, and what was measured is printed.
+
+mod clusters;
+mod dropped;
+mod errors;
+mod frozen;
+mod harm;
+mod latency;
+mod moving;
+mod readiness;
+mod sentinels;
+mod slow;
+mod start;
+mod traffic;
+
+use std::time::Duration;
+
+use crate::support::{Gateway, Launch};
+
+/// Within which the gateway must be well again: generous, as the machine may be busy.
+const RECOVERY: Duration = Duration::from_secs(30);
+
+fn launch(store: &str) -> Launch {
+    Launch::new().unset("SGW_STORE").set("SGW_STORE", store)
+}
+
+async fn gateway_on(store: &str) -> Gateway {
+    launch(store).start().await
+}
+
+/// Whether the long form was asked for.
+#[expect(
+    clippy::disallowed_methods,
+    reason = "the environment of the tests is not that of the gateway"
+)]
+fn long() -> bool {
+    std::env::var("OUTAGES").is_ok_and(|form| form == "long")
+}
+
+/// Tells a figure to who asked for the long form.
+#[expect(clippy::print_stdout, reason = "figures are read by people")]
+fn tell(figure: impl std::fmt::Display) {
+    if long() {
+        println!("{figure}");
+    }
+}

@@ -1,0 +1,117 @@
+//! Failovers under Sentinel while requests come in.
+
+use std::time::{Duration, Instant};
+
+use super::traffic::{Act, Load, Log, Outcome, Traffic};
+use super::{RECOVERY, gateway_on, tell};
+use crate::support::Gateway;
+use crate::support::redis::{RedisSentinels, eventually};
+
+const LOAD: Load = Load {
+    users: 16,
+    per_second: 200,
+};
+
+/// How long the Sentinels of the harness miss a master before they replace it.
+const DOWN_AFTER: Duration = Duration::from_secs(1);
+
+async fn start() -> (RedisSentinels, Gateway, Traffic) {
+    let sentinels = RedisSentinels::start("watch").await;
+    let hosts = sentinels.hosts();
+    let url = format!("redis+sentinel://{hosts}/main/1?sentinel_password=watch");
+    let gateway = gateway_on(&url).await;
+    let traffic = Traffic::start(&gateway, LOAD).await;
+    (sentinels, gateway, traffic)
+}
+
+/// Returns when the server at an index is the master and everything goes on there.
+async fn taken_over_by(index: usize, sentinels: &RedisSentinels, traffic: &Traffic) {
+    eventually(RECOVERY, || async {
+        sentinels.servers[index].info("role").await == "master"
+    })
+    .await;
+    traffic.well().await;
+}
+
+/// A master that is gone takes along what its replica had not yet; the log of such a failover may miss sessions that
+/// were opened at the last moment, and nothing else.
+#[track_caller]
+fn assert_only_the_newest_may_be_lost(log: &mut Log) {
+    log.samples.retain(|sample| {
+        let lost = matches!(&sample.outcome, Outcome::Wrong(text) if text.starts_with("404"));
+        !(sample.act == Act::Delete && lost)
+    });
+    log.assert_never_wrong();
+}
+
+#[track_caller]
+fn assert_ends(kind: &str, log: &Log, from: Instant) {
+    let unwell = log.unwell_after(from);
+    tell(format_args!(
+        "{kind}: {} of {} answers are 503, the last after {unwell:?}; masters are missed for {DOWN_AFTER:?}",
+        log.unknown().count(),
+        log.samples.len(),
+    ));
+    assert!(unwell < DOWN_AFTER + RECOVERY, "{unwell:?}");
+}
+
+/// Nothing fails any more, also when the old master is back as a replica.
+async fn assert_stays_well(sentinels: &RedisSentinels, traffic: &Traffic) -> Instant {
+    sentinels.wait_until_ready().await;
+    let settled = Instant::now();
+    traffic.more(300).await;
+    settled
+}
+
+#[track_caller]
+fn assert_well_since(log: &Log, settled: Instant) {
+    let later = log.within(settled, Instant::now());
+    for sample in later {
+        assert_eq!(sample.outcome, Outcome::Done, "{sample:?}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_failover_by_command_is_followed() {
+    let (sentinels, gateway, traffic) = start().await;
+    let warnings = gateway.nobody().get("/readyz").await.value(200)["warnings"].clone();
+    assert_eq!(warnings[0]["code"], "failovers_can_undo", "{warnings}");
+    let told = Instant::now();
+    sentinels.fail_over().await;
+    taken_over_by(1, &sentinels, &traffic).await;
+    let settled = assert_stays_well(&sentinels, &traffic).await;
+    let mut log = traffic.end().await;
+    assert_only_the_newest_may_be_lost(&mut log);
+    assert_ends("failover by command", &log, told);
+    assert_well_since(&log, settled);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_killed_master_is_replaced_and_comes_back_as_a_replica() {
+    let (mut sentinels, _gateway, traffic) = start().await;
+    let killed = Instant::now();
+    sentinels.servers[0].kill();
+    taken_over_by(1, &sentinels, &traffic).await;
+    sentinels.servers[0].run().await;
+    let settled = assert_stays_well(&sentinels, &traffic).await;
+    let mut log = traffic.end().await;
+    assert_only_the_newest_may_be_lost(&mut log);
+    assert_ends("failover by kill", &log, killed);
+    assert_well_since(&log, settled);
+    assert!(sentinels.servers[0].info("role").await == "slave");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_frozen_master_is_replaced_and_is_not_believed_when_it_wakes() {
+    let (sentinels, _gateway, traffic) = start().await;
+    let frozen = Instant::now();
+    sentinels.servers[0].freeze();
+    taken_over_by(1, &sentinels, &traffic).await;
+    let taken_over = Instant::now();
+    sentinels.servers[0].thaw();
+    let settled = assert_stays_well(&sentinels, &traffic).await;
+    let mut log = traffic.end().await;
+    assert_only_the_newest_may_be_lost(&mut log);
+    assert_ends("failover by freeze", &log, frozen);
+    assert_well_since(&log, settled.min(taken_over));
+}
