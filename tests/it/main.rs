@@ -14,6 +14,7 @@ mod api;
 mod auth;
 mod document;
 mod edge;
+mod endurance;
 mod idempotency;
 mod process;
 mod services;

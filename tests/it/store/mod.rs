@@ -23,7 +23,7 @@ macro_rules! contract {
     };
 }
 
-mod backend;
+pub(crate) mod backend;
 
 mod claims;
 mod ends;

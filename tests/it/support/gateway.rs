@@ -175,6 +175,18 @@ impl Gateway {
         super::register(&self.admin(), &self.nobody(), service_id, permissions).await
     }
 
+    /// How much memory it has at the moment.
+    pub(crate) fn resident_kib(&self) -> u64 {
+        let status = std::fs::read_to_string(format!("/proc/{}/status", self.child.id())).unwrap();
+        let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"));
+        line.unwrap()
+            .split_whitespace()
+            .next()
+            .unwrap()
+            .parse()
+            .unwrap()
+    }
+
     /// Where its store is.
     pub(crate) fn data(&self) -> PathBuf {
         self.launch.directory().join("data")

@@ -3,6 +3,13 @@
 mod app;
 mod client;
 mod gateway;
+#[expect(
+    dead_code,
+    unused_imports,
+    unreachable_pub,
+    reason = "the harness is shared with the tests of the link, which use the rest"
+)]
+pub(crate) mod redis;
 
 pub(crate) use app::TestApp;
 pub(crate) use client::{Answer, Call, Client};

@@ -23,7 +23,11 @@ struct Shard {
 
 /// Fails if anything in the server contradicts anything else.
 pub(crate) fn audit(server: &RedisServer) {
-    let mut redis = server.connection();
+    audit_master(&mut server.connection());
+}
+
+/// Fails if anything in this master contradicts anything else.
+pub(crate) fn audit_master(redis: &mut Connection) {
     let keys: Vec<Bytes> = redis.keys("*").unwrap();
     let mut shards: BTreeMap<String, Shard> = BTreeMap::new();
     for key in &keys {
@@ -36,13 +40,13 @@ pub(crate) fn audit(server: &RedisServer) {
             key.escape_ascii()
         );
         if let Some((tag, name)) = in_shard(key) {
-            read(&mut redis, key, name, shards.entry(tag).or_default());
+            read(redis, key, name, shards.entry(tag).or_default());
         }
     }
     for (tag, shard) in &shards {
         check(shard);
         let stream = format!("sgw:{{{tag}}}:e");
-        check_feed(&mut redis, &stream, shard);
+        check_feed(redis, &stream, shard);
     }
 }
 

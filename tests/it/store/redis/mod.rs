@@ -19,7 +19,7 @@ mod memory;
 mod nodes;
 mod records;
 
-pub(crate) use audit::audit;
+pub(crate) use audit::{audit, audit_master};
 
 /// How long a server may take to start.
 const STARTED_WITHIN: Duration = Duration::from_secs(20);
