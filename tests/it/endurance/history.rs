@@ -3,7 +3,7 @@
 //! `SGW_TEST_OPERATIONS` sets how many there are on one server; a cluster gets a quarter of them.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use fastrand::Rng;
@@ -88,7 +88,12 @@ impl Worker {
             new["device"] = json!(self.rng.choice(["web", "ios"]));
         }
         match self.rng.u8(0..6) {
-            0 => new["token"] = json!(format!("a token that somebody brings {}", self.rng.u16(..))),
+            0 => {
+                new["token"] = json!(format!(
+                    "a-token-that-somebody-brings-along-{}",
+                    self.rng.u16(..)
+                ))
+            }
             1 => {
                 let overflow = ["evict_oldest", "evict_least_active", "refuse"];
                 let per = self.rng.choice(["login", "device"]);
@@ -138,7 +143,7 @@ impl Worker {
     fn some_session(&mut self) -> Opened {
         let unknown = Opened {
             id: "01a1fe40-5a72-73e3-88b1-047b343d4e24".to_owned(),
-            token: "nobody has ever seen this token anywhere".to_owned(),
+            token: "nobody-has-ever-seen-this-token-anywhere".to_owned(),
         };
         self.rng.choice(&self.sessions).cloned().unwrap_or(unknown)
     }
@@ -233,16 +238,10 @@ async fn live_through(
         };
         workers.spawn(worker.run(Arc::clone(&left)));
     }
-    let over = Arc::new(AtomicBool::new(false));
-    let waiter = Arc::clone(&over);
-    let told = tokio::spawn(async move {
-        let told = workers.join_all().await;
-        waiter.store(true, Ordering::Relaxed);
-        told
-    });
+    let told = tokio::spawn(workers.join_all());
     let mut rng = Rng::with_seed(42);
     let mut broken = 0;
-    while !over.load(Ordering::Relaxed) {
+    while !told.is_finished() {
         tokio::time::sleep(Duration::from_millis(rng.u64(200..900))).await;
         if rng.bool() {
             fleet.kill_and_restart(rng.usize(..fleet.len())).await;
