@@ -6,6 +6,7 @@ use std::time::Instant;
 use futures_util::{StreamExt, stream};
 use serde_json::{Value, json};
 
+use super::persistently;
 use super::stored::{DEADLINE, Stored};
 use crate::support::redis::eventually;
 use crate::support::{Client, Gateway, Launch};
@@ -39,7 +40,9 @@ async fn open(client: &Client, n: usize) -> (String, (String, String)) {
         "idle_timeout_seconds": idle_timeout,
         "max_age_seconds": max_age,
     });
-    let created = client.post("/v1/sessions").json(&new).await.value(201);
+    let key = format!("session-{n}");
+    let post = || client.post("/v1/sessions").header("Idempotency-Key", &key);
+    let created = persistently(|| post().json(&new)).await.value(201);
     let text = |name: &str| created["session"][name].as_str().unwrap().to_owned();
     (text("session_id"), (reason.to_owned(), text("expires_at")))
 }
@@ -48,7 +51,7 @@ async fn ended_events(client: &Client) -> Vec<Value> {
     let mut events = Vec::new();
     let mut path = "/v1/events?limit=1000&types=session.ended".to_owned();
     loop {
-        let page = client.get(&path).await.value(200);
+        let page = persistently(|| client.get(&path)).await.value(200);
         events.extend_from_slice(page["items"].as_array().unwrap());
         let Some(next) = page["next_cursor"].as_str() else {
             return events;

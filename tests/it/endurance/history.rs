@@ -11,8 +11,8 @@ use serde_json::{Value, json};
 use tokio::task::JoinSet;
 
 use super::fleet::{Clients, Fleet};
-use super::size;
 use super::stored::{DEADLINE, Stored};
+use super::{persistently, size};
 use crate::support::redis::{FaultProxy, Mode};
 use crate::support::{Answer, Call, Opened};
 
@@ -263,13 +263,14 @@ async fn assert_in_order(
 ) {
     let sum = |part: fn(&Told) -> usize| -> usize { told.iter().map(part).sum() };
     let (answered, good) = (sum(|told| told.answered), sum(|told| told.good));
-    eprintln!("{operations} operations, {answered} answered, {good} done, {broken} times broken");
+    eprintln!("{operations} operations: {answered} answers, {good} done; broken {broken} times");
     assert!(good > operations / 4, "{good} of {operations} were done");
     assert!(broken >= 3, "nothing was broken");
     let client = fleet.clients().get(0);
     for id in told.iter().flat_map(|told| &told.ended) {
-        let answer = client.get(format!("/v1/sessions/{id}")).await;
-        assert!([404, 410].contains(&answer.status.as_u16()), "{id} lives");
+        let answer = persistently(|| client.get(format!("/v1/sessions/{id}"))).await;
+        let status = answer.status.as_u16();
+        assert!([404, 410].contains(&status), "{status}: {}", answer.text());
     }
     drop(fleet);
     stored.audit();

@@ -10,6 +10,7 @@ use serde_json::json;
 use sha2::{Digest, Sha256};
 use tokio::task::JoinSet;
 
+use super::persistently;
 use super::stored::{DEADLINE, SERVICES, Stored, now, serves};
 use crate::support::Client;
 use crate::support::redis::eventually;
@@ -66,7 +67,8 @@ async fn open_all(client: &Client) {
                 .fetch_update(Ordering::Relaxed, Ordering::Relaxed, take)
                 .is_ok()
             {
-                client.post("/v1/sessions").json(&short).await.expect(201);
+                let opened = persistently(|| client.post("/v1/sessions").json(&short));
+                opened.await.expect(201);
             }
         });
     }

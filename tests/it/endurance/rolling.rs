@@ -14,7 +14,8 @@ use crate::support::{Answer, Call, Client};
 
 const CALLERS: usize = 16;
 
-/// Calls one gateway until it is gone, then the next one; what broke is sent again, under the same key.
+/// Calls one gateway until it is gone, then the next one; what broke, or was not known in time, is sent again under
+/// the same key.
 struct Caller {
     name: usize,
     clients: Clients,
@@ -30,7 +31,9 @@ impl Caller {
         while Instant::now() < deadline {
             let call = request(&self.clients.get(self.at));
             let call = call.header("Idempotency-Key", &key);
-            if let Some(answer) = call.attempt().await {
+            if let Some(answer) = call.attempt().await
+                && answer.status != 503
+            {
                 return answer.expect(status);
             }
             self.repeated.fetch_add(1, Ordering::Relaxed);

@@ -17,7 +17,7 @@ pub(super) const SERVICES: &[u8] = b"sgw:{services}:r";
 /// One server or a cluster.
 pub(super) struct Stored {
     pub(super) servers: Vec<RedisServer>,
-    pub(super) url: String,
+    url: String,
 }
 
 impl Stored {

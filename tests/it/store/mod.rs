@@ -23,7 +23,7 @@ macro_rules! contract {
     };
 }
 
-pub(crate) mod backend;
+mod backend;
 
 mod claims;
 mod ends;
