@@ -12,6 +12,7 @@
 
 mod api;
 mod auth;
+mod deploy;
 mod document;
 mod edge;
 mod endurance;

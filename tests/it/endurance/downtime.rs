@@ -6,10 +6,9 @@ use std::time::Instant;
 use futures_util::{StreamExt, stream};
 use serde_json::{Value, json};
 
-use super::persistently;
 use super::stored::{DEADLINE, Stored};
 use crate::support::redis::eventually;
-use crate::support::{Client, Gateway, Launch};
+use crate::support::{Client, Gateway, Launch, persistently};
 
 /// How and when each session has to end.
 type Ends = HashMap<String, (String, String)>;

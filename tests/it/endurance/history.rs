@@ -11,15 +11,17 @@ use serde_json::{Value, json};
 use tokio::task::JoinSet;
 
 use super::fleet::{Clients, Fleet};
+use super::size;
 use super::stored::{DEADLINE, Stored};
-use super::{persistently, size};
 use crate::support::redis::{FaultProxy, Mode};
-use crate::support::{Answer, Call, Opened};
+use crate::support::{Answer, Call, Opened, persistently};
 
 /// Clients that call at the same time.
 const WORKERS: usize = 24;
 /// Few, so that they meet.
 const LOGINS: usize = 40;
+/// After an answer that nothing can be known now; else most operations would be spent on what is down.
+const PAUSE: Duration = Duration::from_millis(20);
 /// What a worker remembers of what it opened.
 const REMEMBERED: usize = 40;
 /// All that an operation may be answered by while things break.
@@ -69,7 +71,11 @@ impl Worker {
 
     async fn send(&mut self, call: Call) -> Option<Answer> {
         let attempt = tokio::time::timeout(DEADLINE, call.attempt());
-        let answer = attempt.await.expect("an answer or a broken connection")?;
+        let answer = attempt.await.expect("an answer or a broken connection");
+        if answer.as_ref().is_none_or(|answer| answer.status == 503) {
+            tokio::time::sleep(PAUSE).await;
+        }
+        let answer = answer?;
         let status = answer.status.as_u16();
         assert!(ANSWERS.contains(&status), "{status}: {}", answer.text());
         self.told.answered += 1;
@@ -264,7 +270,7 @@ async fn assert_in_order(
     let sum = |part: fn(&Told) -> usize| -> usize { told.iter().map(part).sum() };
     let (answered, good) = (sum(|told| told.answered), sum(|told| told.good));
     eprintln!("{operations} operations: {answered} answers, {good} done; broken {broken} times");
-    assert!(good > operations / 4, "{good} of {operations} were done");
+    assert!(good > operations / 5, "{good} of {operations} were done");
     assert!(broken >= 3, "nothing was broken");
     let client = fleet.clients().get(0);
     for id in told.iter().flat_map(|told| &told.ended) {

@@ -3,11 +3,6 @@
 //! Sizes are what a test has time for. The environment asks for more; CONTRIBUTING.md names the variables.
 
 use std::str::FromStr;
-use std::time::Instant;
-
-use stored::DEADLINE;
-
-use crate::support::{Answer, Call};
 
 mod downtime;
 mod fleet;
@@ -27,15 +22,4 @@ fn size<T: FromStr>(name: &str, usual: T) -> T {
         Ok(size) => size,
         Err(_) => panic!("{name} is no number"),
     })
-}
-
-/// Sends a request until it is answered by anything but 503: a busy machine does not keep the deadlines of the store.
-async fn persistently(request: impl Fn() -> Call) -> Answer {
-    let deadline = Instant::now() + DEADLINE;
-    loop {
-        let answer = request().await;
-        if answer.status != 503 || Instant::now() > deadline {
-            return answer;
-        }
-    }
 }

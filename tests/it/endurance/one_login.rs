@@ -10,10 +10,9 @@ use serde_json::json;
 use sha2::{Digest, Sha256};
 use tokio::task::JoinSet;
 
-use super::persistently;
 use super::stored::{DEADLINE, SERVICES, Stored, now, serves};
-use crate::support::Client;
 use crate::support::redis::eventually;
+use crate::support::{Client, persistently};
 
 const SESSIONS: usize = 10_000;
 const CLIENTS: usize = 16;

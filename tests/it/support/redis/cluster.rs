@@ -18,9 +18,14 @@ pub struct RedisCluster {
 
 impl RedisCluster {
     pub async fn start() -> Self {
+        Self::start_with(options()).await
+    }
+
+    /// Of servers that are all started like this.
+    pub async fn start_with(options: ServerOptions) -> Self {
         let mut servers = Vec::new();
         for _ in 0..6 {
-            servers.push(RedisServer::start_with(options()).await);
+            servers.push(RedisServer::start_with(options.clone()).await);
         }
         let cluster = Self { servers };
         cluster.join();
