@@ -73,18 +73,12 @@ fn main() {
         "| ready, empty store | {} ms | aim ≤ 100 ms |",
         ready_empty.as_millis()
     );
-    println!(
-        "| resident memory, idle | {:.1} MiB | aim ≤ 30 MB |",
-        idle_rss
-    );
+    println!("| resident memory, idle | {idle_rss:.1} MiB | aim ≤ 30 MB |");
     println!(
         "| ready, {wanted} sessions | {} ms | aim ≤ 500 ms |",
         ready_full.as_millis()
     );
-    println!(
-        "| resident memory, idle, {wanted} sessions | {:.1} MiB | |",
-        full_rss
-    );
+    println!("| resident memory, idle, {wanted} sessions | {full_rss:.1} MiB | |");
 }
 
 fn start(dir: &Path) -> Gateway {

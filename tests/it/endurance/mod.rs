@@ -11,6 +11,7 @@ mod one_login;
 mod rolling;
 mod size;
 mod stored;
+mod worker;
 
 /// A size that the environment may raise.
 #[expect(
