@@ -86,78 +86,112 @@ pub(crate) async fn callers(address: SocketAddr, secret: &str) -> Vec<Caller> {
     callers
 }
 
-/// All clients at once, for the span or until there is nothing left to do.
-pub(crate) async fn run(
-    callers: Vec<Caller>,
-    operation: Operation,
-) -> (Vec<Caller>, f64, Vec<Duration>) {
+/// What came of one operation in one round.
+pub(crate) struct Run {
+    pub(crate) rate: f64,
+    pub(crate) latencies: Vec<Duration>,
+    pub(crate) unavailable: usize,
+}
+
+/// What came of one request.
+enum Outcome {
+    Done,
+    Unavailable,
+    NothingLeft,
+}
+
+/// For the span, or until there is nothing left to do.
+pub(crate) async fn all_at_once(callers: Vec<Caller>, operation: Operation) -> (Vec<Caller>, Run) {
     let started = Instant::now();
     let tasks: Vec<_> = callers
         .into_iter()
         .map(|caller| tokio::spawn(caller.repeat(operation, started + SPAN)))
         .collect();
     let mut callers = Vec::new();
-    let mut latencies = Vec::new();
+    let (mut latencies, mut unavailable) = (Vec::new(), 0);
     for task in tasks {
-        let (caller, its) = task.await.unwrap();
+        let (caller, its, without) = task.await.unwrap();
         callers.push(caller);
         latencies.extend(its);
+        unavailable += without;
     }
-    let rate = latencies.len() as f64 / started.elapsed().as_secs_f64();
-    (callers, rate, latencies)
+    let run = Run {
+        rate: latencies.len() as f64 / started.elapsed().as_secs_f64(),
+        latencies,
+        unavailable,
+    };
+    (callers, run)
 }
 
 impl Caller {
-    async fn repeat(mut self, operation: Operation, until: Instant) -> (Self, Vec<Duration>) {
-        let mut latencies = Vec::new();
+    async fn repeat(
+        mut self,
+        operation: Operation,
+        until: Instant,
+    ) -> (Self, Vec<Duration>, usize) {
+        let (mut latencies, mut unavailable) = (Vec::new(), 0);
         loop {
             let sent = Instant::now();
-            if sent >= until || !self.once(operation, latencies.len()).await {
-                return (self, latencies);
+            if sent >= until {
+                return (self, latencies, unavailable);
             }
-            latencies.push(sent.elapsed());
+            match self.once(operation, latencies.len()).await {
+                Outcome::Done => latencies.push(sent.elapsed()),
+                Outcome::Unavailable => unavailable += 1,
+                Outcome::NothingLeft => return (self, latencies, unavailable),
+            }
         }
     }
 
-    /// Tells whether there was something to do.
-    async fn once(&mut self, operation: Operation, turn: usize) -> bool {
+    async fn once(&mut self, operation: Operation, turn: usize) -> Outcome {
         let connection = &mut self.connection;
         if operation == Operation::Open {
-            let new = format!(
-                r#"{{"login_id":"user-{}-{turn}","attributes":{{"role":"admin","locale":"en-GB","plan":{{"tier":"pro"}}}}}}"#,
-                self.name
-            );
-            let body = connection.call("POST", "/v1/sessions", &new, 201).await;
-            let opened: Opened = serde_json::from_slice(body).unwrap();
-            self.sessions.push(OpenedSession {
-                path: format!("/v1/sessions/{}", opened.session.session_id),
-                token: opened.token,
-            });
-            return true;
+            return self.open(turn).await;
         }
         if operation == Operation::Delete {
             let Some(session) = self.sessions.pop() else {
-                return false;
+                return Outcome::NothingLeft;
             };
-            connection.call("DELETE", &session.path, "", 204).await;
-            return true;
+            return outcome(connection.call("DELETE", &session.path, "", 204).await);
         }
-        let session = &self.sessions[turn % self.sessions.len()];
-        match operation {
+        let Some(session) = self.sessions.get(turn % self.sessions.len().max(1)) else {
+            return Outcome::NothingLeft;
+        };
+        outcome(match operation {
             Operation::Verify => {
                 let token = format!(r#"{{"token":"{}"}}"#, session.token);
                 connection
                     .call("POST", "/v1/tokens/verify", &token, 200)
-                    .await;
+                    .await
             }
             Operation::SetAttribute => {
                 let path = format!("{}/attributes/locale", session.path);
-                connection.call("PUT", &path, "\"de-DE\"", 200).await;
+                connection.call("PUT", &path, "\"de-DE\"", 200).await
             }
             Operation::Find | Operation::Open | Operation::Delete => {
-                connection.call("GET", &session.path, "", 200).await;
+                connection.call("GET", &session.path, "", 200).await
             }
-        }
-        true
+        })
     }
+
+    async fn open(&mut self, turn: usize) -> Outcome {
+        let new = format!(
+            r#"{{"login_id":"user-{}-{turn}","attributes":{{"role":"admin","locale":"en-GB","plan":{{"tier":"pro"}}}}}}"#,
+            self.name
+        );
+        let call = self.connection.call("POST", "/v1/sessions", &new, 201);
+        let Some(body) = call.await else {
+            return Outcome::Unavailable;
+        };
+        let opened: Opened = serde_json::from_slice(body).unwrap();
+        self.sessions.push(OpenedSession {
+            path: format!("/v1/sessions/{}", opened.session.session_id),
+            token: opened.token,
+        });
+        Outcome::Done
+    }
+}
+
+fn outcome(answer: Option<&[u8]>) -> Outcome {
+    answer.map_or(Outcome::Unavailable, |_body| Outcome::Done)
 }

@@ -212,7 +212,8 @@ async fn http_creates(address: SocketAddr) -> f64 {
                 let new = format!(
                     r#"{{"login_id":"user-{login}","attributes":{{"role":"admin","locale":"en-GB","plan":{{"tier":"pro"}}}}}}"#
                 );
-                connection.call("POST", "/v1/sessions", &new, 201).await;
+                let answer = connection.call("POST", "/v1/sessions", &new, 201).await;
+assert!(answer.is_some(), "the store failed");
                 count.fetch_add(1, Ordering::Relaxed);
             }
         }

@@ -20,6 +20,7 @@ impl Gateway {
         let address = free_address();
         let started = Instant::now();
         let process = Command::new(env!("CARGO_BIN_EXE_session-gateway"))
+            .env_clear()
             .env("SGW_LISTEN", address.to_string())
             .env("SGW_STORE", store)
             .env("SGW_ADMIN_SECRET", SECRET)

@@ -26,14 +26,14 @@ impl Connection {
         }
     }
 
-    /// Sends a request and returns the body of its answer, which must have this status.
+    /// Sends a request and returns the body of its answer, which must have this status; `None` if it is 503.
     pub(crate) async fn call(
         &mut self,
         method: &str,
         path: &str,
         json: &str,
         status: u16,
-    ) -> &[u8] {
+    ) -> Option<&[u8]> {
         let request = format!(
             "{method} {path} HTTP/1.1\r\nhost: bench\r\n{}\r\ncontent-type: application/json\r\n\
              content-length: {}\r\n\r\n{json}",
@@ -42,26 +42,30 @@ impl Connection {
         );
         self.stream.write_all(request.as_bytes()).await.unwrap();
         let mut filled = 0;
-        loop {
+        let (answered, body) = loop {
             let read = self.stream.read(&mut self.buffer[filled..]).await.unwrap();
             assert!(read > 0, "the server hung up");
             filled += read;
-            if let Some(body) = whole_body(&self.buffer[..filled], status) {
-                return &self.buffer[body..filled];
+            if let Some(whole) = whole_answer(&self.buffer[..filled]) {
+                break whole;
             }
+        };
+        if answered == 503 {
+            return None;
         }
+        let text = || String::from_utf8_lossy(&self.buffer[..filled]);
+        assert_eq!(answered, status, "{}", text());
+        Some(&self.buffer[body..filled])
     }
 }
 
-/// Where the body begins, once all of it is there.
-fn whole_body(answer: &[u8], status: u16) -> Option<usize> {
+/// The status and where the body begins, once all of it is there.
+fn whole_answer(answer: &[u8]) -> Option<(u16, usize)> {
     let mut headers = [httparse::EMPTY_HEADER; 16];
     let mut head = httparse::Response::new(&mut headers);
     let httparse::Status::Complete(body) = head.parse(answer).unwrap() else {
         return None;
     };
-    let text = || String::from_utf8_lossy(answer);
-    assert_eq!(head.code, Some(status), "{}", text());
     let length = head
         .headers
         .iter()
@@ -69,5 +73,5 @@ fn whole_body(answer: &[u8], status: u16) -> Option<usize> {
         .map_or(0, |header| {
             std::str::from_utf8(header.value).unwrap().parse().unwrap()
         });
-    (answer.len() == body + length).then_some(body)
+    (answer.len() == body + length).then_some((head.code.unwrap(), body))
 }

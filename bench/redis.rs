@@ -3,7 +3,7 @@
 //! One run starts a server with an append-only file (`everysec`) and one gateway before it. Each round asks the bare
 //! server (`redis-benchmark`, SET and GET of 300 bytes) and then the gateway over HTTP, as a registered service, by as
 //! many clients without pipelining. `SGW_BENCH_ROUNDS` sets how many rounds there are (default 5); the table has their
-//! medians. CPU times are of one process and one request, load generator not included.
+//! medians, and how many answers were 503 in all. CPU times are of one process and one request, load generator not included.
 
 #![expect(
     clippy::unwrap_used,
@@ -26,7 +26,7 @@ mod gateway;
 mod http;
 
 use bare_redis::{BareRedis, cpu_time};
-use callers::{OPERATIONS, Operation, callers, run};
+use callers::{OPERATIONS, Operation, Run, all_at_once, callers};
 use gateway::{Gateway, SECRET};
 use http::Connection;
 
@@ -49,11 +49,12 @@ fn main() {
         for operation in OPERATIONS {
             let cpu = || [cpu_time(&gateway.process), cpu_time(&redis.process)];
             let before = cpu();
-            let (rate, latencies);
-            (callers, rate, latencies) = runtime.block_on(run(callers, operation));
+            let run;
+            (callers, run) = runtime.block_on(all_at_once(callers, operation));
             let after = cpu();
-            let cost = [0, 1].map(|which| (after[which] - before[which]) / latencies.len() as f64);
-            let round = Measured::new(rate, latencies, cost);
+            let cost =
+                [0, 1].map(|which| (after[which] - before[which]) / run.latencies.len() as f64);
+            let round = Measured::new(run, cost);
             measured.entry(operation).or_default().push(round);
         }
     }
@@ -83,17 +84,20 @@ struct Measured {
     p99: Duration,
     gateway_cpu: f64,
     redis_cpu: f64,
+    unavailable: usize,
 }
 
 impl Measured {
-    fn new(rate: f64, mut latencies: Vec<Duration>, [gateway_cpu, redis_cpu]: [f64; 2]) -> Self {
+    fn new(run: Run, [gateway_cpu, redis_cpu]: [f64; 2]) -> Self {
+        let mut latencies = run.latencies;
         latencies.sort_unstable();
         Self {
-            rate,
+            rate: run.rate,
             p50: latencies[latencies.len() / 2],
             p99: latencies[latencies.len() * 99 / 100],
             gateway_cpu,
             redis_cpu,
+            unavailable: run.unavailable,
         }
     }
 }
@@ -106,12 +110,12 @@ fn median(values: impl IntoIterator<Item = f64>) -> f64 {
 
 fn report(bare: &BTreeMap<&str, Vec<f64>>, measured: &BTreeMap<Operation, Vec<Measured>>) {
     println!(
-        "| measured | requests/s | of the bare server | p50 | p99 | CPU, gateway | CPU, Redis |"
+        "| measured | requests/s | of the bare server | p50 | p99 | CPU, gateway | CPU, Redis | 503 |"
     );
-    println!("| --- | --- | --- | --- | --- | --- | --- |");
+    println!("| --- | --- | --- | --- | --- | --- | --- | --- |");
     for (command, rates) in bare {
         let rate = median(rates.iter().copied());
-        println!("| redis-benchmark {command}, 300 bytes | {rate:.0} | | | | | |");
+        println!("| redis-benchmark {command}, 300 bytes | {rate:.0} | | | | | | |");
     }
     for (operation, rounds) in measured {
         let of = |part: fn(&Measured) -> f64| median(rounds.iter().map(part));
@@ -121,7 +125,7 @@ fn report(bare: &BTreeMap<&str, Vec<f64>>, measured: &BTreeMap<Operation, Vec<Me
             .zip(beside)
             .map(|(round, bare)| round.rate / bare);
         println!(
-            "| {} | {:.0} | {:.2} × {} | {:.2} ms | {:.2} ms | {:.0} µs | {:.0} µs |",
+            "| {} | {:.0} | {:.2} × {} | {:.2} ms | {:.2} ms | {:.0} µs | {:.0} µs | {} |",
             operation.name(),
             of(|round| round.rate),
             median(ratios),
@@ -130,6 +134,7 @@ fn report(bare: &BTreeMap<&str, Vec<f64>>, measured: &BTreeMap<Operation, Vec<Me
             of(|round| round.p99.as_secs_f64() * 1e3),
             of(|round| round.gateway_cpu * 1e6),
             of(|round| round.redis_cpu * 1e6),
+            rounds.iter().map(|round| round.unavailable).sum::<usize>(),
         );
     }
 }
@@ -142,6 +147,9 @@ async fn register(address: SocketAddr) -> String {
     }
     let mut admin = Connection::open(address, "admin", SECRET).await;
     let service = r#"{"service_id":"bench","service_name":"Benchmark","permissions":["*"]}"#;
-    let body = admin.call("POST", "/v1/services", service, 201).await;
+    let body = admin
+        .call("POST", "/v1/services", service, 201)
+        .await
+        .unwrap();
     serde_json::from_slice::<Registered>(body).unwrap().secret
 }

@@ -2,8 +2,6 @@
 //!
 //! Sizes are what a test has time for. The environment asks for more; CONTRIBUTING.md names the variables.
 
-use std::str::FromStr;
-
 mod downtime;
 mod fleet;
 mod history;
@@ -18,9 +16,6 @@ mod worker;
     clippy::disallowed_methods,
     reason = "a longer run is asked for by the environment"
 )]
-fn size<T: FromStr>(name: &str, usual: T) -> T {
-    std::env::var(name).map_or(usual, |text| match text.parse() {
-        Ok(size) => size,
-        Err(_) => panic!("{name} is no number"),
-    })
+fn size(name: &str, usual: usize) -> usize {
+    std::env::var(name).map_or(usual, |text| text.parse().expect(name))
 }

@@ -97,10 +97,8 @@ impl Worker {
         }
         match self.rng.u8(0..6) {
             0 => {
-                new["token"] = json!(format!(
-                    "a-token-that-somebody-brings-along-{}",
-                    self.rng.u16(..)
-                ))
+                let token = format!("a-token-that-somebody-brings-along-{}", self.rng.u16(..));
+                new["token"] = json!(token);
             }
             1 => {
                 let overflow = ["evict_oldest", "evict_least_active", "refuse"];
