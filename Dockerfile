@@ -5,7 +5,7 @@ WORKDIR /src
 # The dependencies are a layer of their own: it is built again only when the manifest or the lock file changes.
 COPY Cargo.toml Cargo.lock ./
 RUN mkdir src bench \
-    && touch src/lib.rs bench/embedded.rs \
+    && touch src/lib.rs bench/embedded.rs bench/redis.rs \
     && echo 'fn main() {}' > src/main.rs \
     && cargo build --release --locked
 
@@ -19,8 +19,9 @@ FROM debian:bookworm-slim
 RUN install --directory --owner=65532 --group=65532 --mode=0700 /data
 COPY --from=build /src/target/release/session-gateway /usr/local/bin/session-gateway
 
-ENV SGW_LISTEN=0.0.0.0:8080 \
-    SGW_STORE=embedded:/data
+# The store is in ./data, unless something else is set.
+WORKDIR /
+ENV SGW_LISTEN=0.0.0.0:8080
 USER 65532:65532
 VOLUME /data
 EXPOSE 8080

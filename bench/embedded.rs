@@ -14,10 +14,9 @@
 )]
 
 use std::fs::File;
-use std::io::{Read, Write};
-use std::net::{SocketAddr, TcpListener};
+use std::io::Write;
+use std::net::SocketAddr;
 use std::path::Path;
-use std::process::{Child, Command, Stdio};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
@@ -29,8 +28,12 @@ use session_gateway::model::session::{SessionState, StoredToken, TokenOrigin};
 use session_gateway::model::token::Token;
 use session_gateway::store::embedded::{EmbeddedSettings, EmbeddedStore};
 use session_gateway::store::{NewSession, Stores};
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::net::TcpStream;
+
+mod gateway;
+mod http;
+
+use gateway::{Gateway, SECRET};
+use http::Connection;
 
 /// Clients that create at the same time.
 const CLIENTS: usize = 64;
@@ -38,24 +41,21 @@ const CLIENTS: usize = 64;
 /// How long each rate is measured.
 const SPAN: Duration = Duration::from_secs(10);
 
-/// Secret of the built-in service during the run.
-const SECRET: &str = "benchmark-secret-of-more-than-32-bytes";
-
 fn main() {
     let runtime = tokio::runtime::Runtime::new().unwrap();
     let dir = tempfile::tempdir().unwrap();
     let fsync = fsyncs_per_second(dir.path());
     let bare = runtime.block_on(bare_creates(&dir.path().join("bare")));
-    let gateway = Gateway::start(&dir.path().join("http"));
-    let (ready_empty, idle_rss) = (gateway.ready_after, gateway.resident_kib());
+    let gateway = start(&dir.path().join("http"));
+    let (ready_empty, idle_rss) = (gateway.ready_after, gateway.resident_mib());
     let http = runtime.block_on(http_creates(gateway.address));
     drop(gateway);
 
     let wanted = sessions_wanted();
     let full = dir.path().join("full");
     runtime.block_on(fill(&full, wanted));
-    let gateway = Gateway::start(&full);
-    let (ready_full, full_rss) = (gateway.ready_after, gateway.resident_kib());
+    let gateway = start(&full);
+    let (ready_full, full_rss) = (gateway.ready_after, gateway.resident_mib());
     drop(gateway);
 
     println!("| measured | value | beside it |");
@@ -73,18 +73,16 @@ fn main() {
         "| ready, empty store | {} ms | aim ≤ 100 ms |",
         ready_empty.as_millis()
     );
-    println!(
-        "| resident memory, idle | {:.1} MiB | aim ≤ 30 MB |",
-        idle_rss as f64 / 1024.0
-    );
+    println!("| resident memory, idle | {idle_rss:.1} MiB | aim ≤ 30 MB |");
     println!(
         "| ready, {wanted} sessions | {} ms | aim ≤ 500 ms |",
         ready_full.as_millis()
     );
-    println!(
-        "| resident memory, idle, {wanted} sessions | {:.1} MiB | |",
-        full_rss as f64 / 1024.0
-    );
+    println!("| resident memory, idle, {wanted} sessions | {full_rss:.1} MiB | |");
+}
+
+fn start(dir: &Path) -> Gateway {
+    Gateway::start(&format!("embedded:{}", dir.display()))
 }
 
 #[expect(
@@ -208,107 +206,17 @@ async fn http_creates(address: SocketAddr) -> f64 {
     rate(CLIENTS, |count, until| {
         let logins = Arc::clone(&logins);
         async move {
-            let mut stream = TcpStream::connect(address).await.unwrap();
-            stream.set_nodelay(true).unwrap();
-            let mut buffer = vec![0; 16 * 1024];
+            let mut connection = Connection::open(address, "admin", SECRET).await;
             while Instant::now() < until {
                 let login = logins.fetch_add(1, Ordering::Relaxed);
-                post_session(&mut stream, login, &mut buffer).await;
+                let new = format!(
+                    r#"{{"login_id":"user-{login}","attributes":{{"role":"admin","locale":"en-GB","plan":{{"tier":"pro"}}}}}}"#
+                );
+                let answer = connection.call("POST", "/v1/sessions", &new, 201).await;
+assert!(answer.is_some(), "the store failed");
                 count.fetch_add(1, Ordering::Relaxed);
             }
         }
     })
     .await
-}
-
-async fn post_session(stream: &mut TcpStream, login: u64, buffer: &mut [u8]) {
-    let body = format!(
-        r#"{{"login_id":"user-{login}","attributes":{{"role":"admin","locale":"en-GB","plan":{{"tier":"pro"}}}}}}"#
-    );
-    let request = format!(
-        "POST /v1/sessions HTTP/1.1\r\nhost: bench\r\nx-service-id: admin\r\nx-service-secret: {SECRET}\r\n\
-         content-type: application/json\r\ncontent-length: {}\r\n\r\n{body}",
-        body.len()
-    );
-    stream.write_all(request.as_bytes()).await.unwrap();
-    let mut filled = 0;
-    loop {
-        filled += stream.read(&mut buffer[filled..]).await.unwrap();
-        let text = std::str::from_utf8(&buffer[..filled]).unwrap();
-        let Some((head, body)) = text.split_once("\r\n\r\n") else {
-            continue;
-        };
-        assert!(head.starts_with("HTTP/1.1 201"), "{text}");
-        let length = head
-            .lines()
-            .find_map(|line| line.strip_prefix("content-length: "))
-            .unwrap();
-        if body.len() == length.parse::<usize>().unwrap() {
-            break;
-        }
-    }
-}
-
-/// The server as its users run it.
-struct Gateway {
-    process: Child,
-    address: SocketAddr,
-    ready_after: Duration,
-}
-
-impl Gateway {
-    fn start(dir: &Path) -> Self {
-        let address = TcpListener::bind("127.0.0.1:0")
-            .unwrap()
-            .local_addr()
-            .unwrap();
-        let started = Instant::now();
-        let process = Command::new(env!("CARGO_BIN_EXE_session-gateway"))
-            .env("SGW_LISTEN", address.to_string())
-            .env("SGW_STORE", format!("embedded:{}", dir.display()))
-            .env("SGW_ADMIN_SECRET", SECRET)
-            .stderr(Stdio::null())
-            .spawn()
-            .expect("the server starts");
-        while !is_ready(address) {
-            assert!(
-                started.elapsed() < Duration::from_secs(60),
-                "the server is not ready after a minute"
-            );
-            std::thread::sleep(Duration::from_millis(1));
-        }
-        Self {
-            process,
-            address,
-            ready_after: started.elapsed(),
-        }
-    }
-
-    fn resident_kib(&self) -> u64 {
-        let status =
-            std::fs::read_to_string(format!("/proc/{}/status", self.process.id())).unwrap();
-        let line = status
-            .lines()
-            .find_map(|line| line.strip_prefix("VmRSS:"))
-            .unwrap();
-        line.split_whitespace().next().unwrap().parse().unwrap()
-    }
-}
-
-impl Drop for Gateway {
-    fn drop(&mut self) {
-        self.process.kill().unwrap();
-        self.process.wait().unwrap();
-    }
-}
-
-fn is_ready(address: SocketAddr) -> bool {
-    let Ok(mut stream) = std::net::TcpStream::connect(address) else {
-        return false;
-    };
-    stream
-        .write_all(b"GET /readyz HTTP/1.1\r\nhost: bench\r\nconnection: close\r\n\r\n")
-        .unwrap();
-    let mut answer = String::new();
-    stream.read_to_string(&mut answer).is_ok() && answer.starts_with("HTTP/1.1 200")
 }

@@ -61,6 +61,7 @@ lint)
     lint_tools
     ;;
 test)
+    need nginx-light nginx -v
     need redis-server redis-server --version
     need redis-sentinel redis-sentinel --version
     need redis-tools redis-cli --version

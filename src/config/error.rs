@@ -34,7 +34,7 @@ pub enum ConfigError {
         /// What the system said.
         source: io::Error,
     },
-    /// A secret is given twice.
+    /// What may hold a secret is given twice.
     #[error("{0} and {0}_FILE are both set; which one counts is not guessed")]
     Twice(&'static str),
     /// A default is above what may be asked for.

@@ -155,7 +155,7 @@ impl Config {
                 drain_timeout: source.get(&var::DRAIN_TIMEOUT, value::duration)?,
             },
             store: StoreSettings {
-                location: source.get(&var::STORE, value::store)?,
+                location: source.get_or_read(&var::STORE, &var::STORE_FILE, value::store)?,
                 redis: RedisOptions {
                     prefix: source.get(&var::REDIS_PREFIX, value::key_prefix)?,
                     ca_file: source.get(&var::REDIS_CA_FILE, value::optional_file)?,

@@ -60,22 +60,51 @@ impl Source {
         parse(text.or(variable.default).unwrap_or_default()).map_err(invalid)
     }
 
+    /// The value of a variable that may hold a secret, from itself or from a file; or its default.
+    pub(super) fn get_or_read<T>(
+        &self,
+        variable: &'static Variable,
+        file: &'static Variable,
+        parse: impl FnOnce(&str) -> Result<T, InvalidValue>,
+    ) -> Result<T, ConfigError> {
+        match self.given_or_read(variable, file)? {
+            None => self.get(variable, parse),
+            Some((name, text)) => {
+                parse(&text).map_err(|source| ConfigError::Invalid { name, source })
+            }
+        }
+    }
+
     /// A secret, given itself or as the name of a file that holds it.
     pub(super) fn secret(
         &self,
         variable: &'static Variable,
         file: &'static Variable,
     ) -> Result<Option<ServiceSecret>, ConfigError> {
-        let (name, text) = match (self.0.get(variable.name), self.0.get(file.name)) {
-            (None, None) => return Ok(None),
-            (Some(_), Some(_)) => return Err(ConfigError::Twice(variable.name)),
-            (Some(text), None) => (variable.name, Zeroizing::new(text.clone())),
-            (None, Some(path)) => (file.name, first_line(file.name, Path::new(path))?),
+        let Some((name, text)) = self.given_or_read(variable, file)? else {
+            return Ok(None);
         };
         let secret = value::secret(&text);
         secret
             .map(Some)
             .map_err(|source| ConfigError::Invalid { name, source })
+    }
+
+    /// What is set, and the variable that sets it.
+    fn given_or_read(
+        &self,
+        variable: &'static Variable,
+        file: &'static Variable,
+    ) -> Result<Option<(&'static str, Zeroizing<String>)>, ConfigError> {
+        match (self.0.get(variable.name), self.0.get(file.name)) {
+            (None, None) => Ok(None),
+            (Some(_), Some(_)) => Err(ConfigError::Twice(variable.name)),
+            (Some(text), None) => Ok(Some((variable.name, Zeroizing::new(text.clone())))),
+            (None, Some(path)) => {
+                let text = first_line(file.name, Path::new(path))?;
+                Ok(Some((file.name, text)))
+            }
+        }
     }
 }
 

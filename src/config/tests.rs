@@ -175,6 +175,23 @@ fn the_admin_secret_may_come_from_a_file_without_its_line_end() {
 }
 
 #[test]
+fn the_store_may_come_from_a_file_because_of_its_password() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("store");
+    std::fs::write(&path, "redis://user:hunter2@host:6379/0\n").unwrap();
+    let file = ("SGW_STORE_FILE", path.to_str().unwrap());
+    let StoreLocation::Redis(url) = with(&[file]).unwrap().store.location else {
+        panic!("it is a Redis");
+    };
+    assert!(!url.to_string().contains("hunter2"), "{url}");
+    let twice = with(&[file, ("SGW_STORE", "memory:")]);
+    assert!(matches!(twice, Err(ConfigError::Twice("SGW_STORE"))));
+    std::fs::write(&path, "postgres://:hunter2@localhost").unwrap();
+    let line = with(&[file]).unwrap_err().to_string();
+    assert!(line.starts_with("SGW_STORE_FILE") && !line.contains("hunter2"));
+}
+
+#[test]
 fn a_default_may_not_be_above_its_limit() {
     let idle = with(&[("SGW_IDLE_TIMEOUT", "2h"), ("SGW_IDLE_TIMEOUT_LIMIT", "1h")]);
     let line = idle.unwrap_err().to_string();

@@ -37,6 +37,8 @@ variables! {
         "How long requests under way may take after SIGTERM.";
     STORE = "SGW_STORE", Some("embedded:./data"), "",
         "Where sessions are kept: embedded:DIR (files, needs nothing else), memory: (gone at exit), redis://HOST, redis+sentinel://HOST,HOST/MASTER or redis+cluster://HOST,HOST; rediss for TLS.";
+    STORE_FILE = "SGW_STORE_FILE", None, "/run/secrets/sgw-store",
+        "A file that holds it, instead, as it may have a password in it.";
     REDIS_PREFIX = "SGW_REDIS_PREFIX", Some("sgw"), "",
         "Starts every key in Redis, so that several installations can share one.";
     REDIS_CA_FILE = "SGW_REDIS_CA_FILE", None, "/etc/ssl/redis-ca.pem",

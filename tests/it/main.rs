@@ -12,8 +12,10 @@
 
 mod api;
 mod auth;
+mod deploy;
 mod document;
 mod edge;
+mod endurance;
 mod idempotency;
 mod nodes;
 mod outages;

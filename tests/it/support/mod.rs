@@ -14,7 +14,12 @@ pub(crate) use app::TestApp;
 pub(crate) use client::{Answer, Call, Client};
 pub(crate) use gateway::{ADMIN_SECRET, Gateway, Launch};
 
+use std::time::{Duration, Instant};
+
 use serde_json::{Value, json};
+
+/// How long a request is sent again.
+const PATIENCE: Duration = Duration::from_secs(60);
 
 /// Registers a service by one client, and returns another that calls as it.
 async fn register(
@@ -65,4 +70,15 @@ impl Opened {
 pub(crate) async fn open(client: &Client, request: Value) -> Opened {
     let created = client.post("/v1/sessions").json(&request).await.value(201);
     Opened::of(&created)
+}
+
+/// Sends a request until it is answered by anything but 503: a busy machine does not keep the deadlines of the store.
+pub(crate) async fn persistently(request: impl Fn() -> Call) -> Answer {
+    let deadline = Instant::now() + PATIENCE;
+    loop {
+        let answer = request().await;
+        if answer.status != 503 || Instant::now() > deadline {
+            return answer;
+        }
+    }
 }
