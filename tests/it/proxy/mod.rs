@@ -5,6 +5,8 @@ mod explain;
 mod identity;
 mod login;
 mod outage;
+mod real;
+mod samples;
 
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -28,7 +30,7 @@ fn gateway() -> TestApp {
 
 /// Settings for proxies alone, as [`gateway`] has them.
 const SETTINGS: [(&str, &str); 4] = [
-    ("SGW_TRUSTED_PROXIES", "10.0.0.0/8"),
+    ("SGW_TRUSTED_PROXIES", "10.0.0.0/8,127.0.0.1"),
     ("SGW_TOKEN_COOKIE", "sid"),
     ("SGW_EXPORT_ATTRIBUTES", "role,plan,home.town"),
     ("SGW_LOGIN_URL_ALLOW", "https://login.example.com"),

@@ -1,0 +1,286 @@
+//! Real proxies with the shipped samples: only addresses differ from what an operator gets.
+
+use std::net::SocketAddr;
+use std::path::Path;
+use std::process::{Child, Command, Stdio};
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use axum::Router;
+use axum::extract::Request;
+use axum::routing::any;
+use http_body_util::BodyExt;
+use serde_json::{Value, json};
+use session_gateway::server::{Deadlines, ServerSettings, serve};
+use session_gateway::state::AppState;
+use tempfile::TempDir;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::{TcpListener, TcpStream};
+
+use super::outage::Losable;
+use super::over_losable;
+use crate::support::{Client, TestApp};
+
+/// Generous: the machine may be busy.
+const DEADLINE: Duration = Duration::from_secs(20);
+
+/// The kinds of proxies that are installed for tests.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Kind {
+    Nginx,
+    Caddy,
+    Haproxy,
+}
+
+impl Kind {
+    /// The shipped file, and where it asks the gateway.
+    fn sample(self) -> (&'static str, &'static str) {
+        match self {
+            Self::Nginx => (
+                include_str!("../../../deploy/nginx/session-gateway.conf"),
+                "/auth/nginx",
+            ),
+            Self::Caddy => (
+                include_str!("../../../deploy/caddy/Caddyfile"),
+                "/auth/forward?",
+            ),
+            Self::Haproxy => (
+                include_str!("../../../deploy/haproxy/haproxy.cfg"),
+                "/auth/forward",
+            ),
+        }
+    }
+
+    /// The line by which the sample listens, and the same for a test.
+    fn listens(self, address: SocketAddr) -> (&'static str, String) {
+        match self {
+            Self::Nginx => ("listen 80;", format!("listen {address};")),
+            Self::Caddy => (
+                "http://app.example.com {",
+                format!("http://:{} {{\n\tbind {}", address.port(), address.ip()),
+            ),
+            Self::Haproxy => ("bind :80", format!("bind {address}")),
+        }
+    }
+
+    /// Writes what the sample is included in, and tells how to start it.
+    fn command(self, directory: &Path, sample: &str) -> Command {
+        let write = |name: &str, text: &str| std::fs::write(directory.join(name), text).unwrap();
+        let mut command = match self {
+            Self::Nginx => {
+                write("sample.conf", sample);
+                write("nginx.conf", NGINX);
+                let mut command = Command::new("nginx");
+                command.args(["-p", ".", "-e", "error.log", "-c", "nginx.conf"]);
+                command
+            }
+            Self::Caddy => {
+                write("Caddyfile", &format!("{{\n\tadmin off\n}}\n{sample}"));
+                let mut command = Command::new("caddy");
+                command.args(["run", "--config", "Caddyfile", "--adapter", "caddyfile"]);
+                command.env("HOME", directory);
+                command
+            }
+            Self::Haproxy => {
+                let script = include_str!("../../../deploy/haproxy/session-gateway.lua");
+                write("session-gateway.lua", script);
+                write("haproxy.cfg", sample);
+                let mut command = Command::new("haproxy");
+                command.args(["-db", "-f", "haproxy.cfg"]);
+                command
+            }
+        };
+        let log = std::fs::File::create(directory.join("stderr.log")).unwrap();
+        command
+            .current_dir(directory)
+            .stdin(Stdio::null())
+            .stdout(Stdio::null())
+            .stderr(log);
+        command
+    }
+}
+
+/// A main configuration that needs no rights and leaves nothing behind.
+const NGINX: &str = "
+daemon off;
+pid nginx.pid;
+worker_processes 1;
+events { worker_connections 256; }
+http {
+    access_log off;
+    client_body_temp_path body;
+    proxy_temp_path proxy;
+    fastcgi_temp_path fastcgi;
+    uwsgi_temp_path uwsgi;
+    scgi_temp_path scgi;
+    include sample.conf;
+}
+";
+
+/// A proxy in front of an app, and the gateway it asks.
+pub(super) struct Site {
+    pub(super) gateway: TestApp,
+    pub(super) store: Arc<Losable>,
+    pub(super) address: SocketAddr,
+    process: Child,
+    directory: TempDir,
+    gateway_task: tokio::task::JoinHandle<()>,
+}
+
+impl Site {
+    /// With the sample as it is.
+    pub(super) async fn start(kind: Kind) -> Self {
+        Self::with_conditions(kind, "").await
+    }
+
+    /// With conditions in the query with which the sample asks.
+    pub(super) async fn with_conditions(kind: Kind, conditions: &str) -> Self {
+        let gateway = TestApp::new();
+        let (state, store) = over_losable(&gateway);
+        let (gateway_address, gateway_task) = listen(state).await;
+        let app = upstream().await;
+        let address = free_address().await;
+        let directory = tempfile::tempdir().unwrap();
+        let (sample, asks_at) = kind.sample();
+        let (listens, listens_here) = kind.listens(address);
+        let sample = replaced(sample, listens, &listens_here);
+        let sample = replaced(
+            &sample,
+            "gateway.internal:8080",
+            &gateway_address.to_string(),
+        );
+        let sample = replaced(&sample, "app.internal:8081", &app.to_string());
+        let sample = sample.replace("/etc/haproxy/", "");
+        let separator = if conditions.is_empty() || asks_at.ends_with('?') {
+            ""
+        } else {
+            "?"
+        };
+        let asks_so = format!("{asks_at}{separator}{conditions}");
+        let sample = replaced(&sample, asks_at, &asks_so);
+        let mut command = kind.command(directory.path(), &sample);
+        let process = command.spawn();
+        let process = process.unwrap_or_else(|error| panic!("{kind:?} does not start: {error}"));
+        let mut site = Self {
+            gateway,
+            store,
+            address,
+            process,
+            directory,
+            gateway_task,
+        };
+        site.wait_until_it_listens().await;
+        site
+    }
+
+    async fn wait_until_it_listens(&mut self) {
+        let deadline = Instant::now() + DEADLINE;
+        while TcpStream::connect(self.address).await.is_err() {
+            let ended = self.process.try_wait().unwrap().is_some();
+            let hopeless = ended || Instant::now() > deadline;
+            assert!(!hopeless, "never listens: {}", self.log());
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+    }
+
+    /// What the proxy has to say.
+    pub(super) fn log(&self) -> String {
+        let read = |name: &str| std::fs::read_to_string(self.directory.path().join(name));
+        ["stderr.log", "error.log"]
+            .into_iter()
+            .filter_map(|name| read(name).ok())
+            .collect()
+    }
+
+    /// Calls through the proxy.
+    pub(super) fn client(&self) -> Client {
+        Client::tcp(self.address)
+    }
+
+    /// Sends bytes through the proxy and reads until it closes.
+    pub(super) async fn raw(&self, request: &str) -> String {
+        let mut stream = TcpStream::connect(self.address).await.unwrap();
+        stream.write_all(request.as_bytes()).await.unwrap();
+        let mut answer = Vec::new();
+        let read = tokio::time::timeout(DEADLINE, stream.read_to_end(&mut answer));
+        read.await.expect("an end of the answer").unwrap();
+        String::from_utf8_lossy(&answer).into_owned()
+    }
+
+    /// Ends the gateway, so that nobody answers the proxy.
+    pub(super) fn end_gateway(&self) {
+        self.gateway_task.abort();
+    }
+}
+
+impl Drop for Site {
+    fn drop(&mut self) {
+        drop(self.process.kill());
+        drop(self.process.wait());
+    }
+}
+
+/// A sample without the text would not be tested.
+#[track_caller]
+fn replaced(text: &str, old: &str, new: &str) -> String {
+    assert!(text.contains(old), "no {old} in the sample");
+    text.replace(old, new)
+}
+
+async fn listen(state: AppState) -> (SocketAddr, tokio::task::JoinHandle<()>) {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = listener.local_addr().unwrap();
+    let settings = ServerSettings {
+        max_connections: 100,
+        drain_timeout: Duration::ZERO,
+        deadlines: Deadlines::default(),
+    };
+    let routes = session_gateway::app::app(state);
+    let task = tokio::spawn(async move {
+        serve(listener, routes, settings, std::future::pending()).await;
+    });
+    (address, task)
+}
+
+async fn free_address() -> SocketAddr {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    listener.local_addr().unwrap()
+}
+
+/// An app that tells what it has seen.
+async fn upstream() -> SocketAddr {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = listener.local_addr().unwrap();
+    let routes = Router::new().fallback(any(tell));
+    tokio::spawn(async move { axum::serve(listener, routes).await.unwrap() });
+    address
+}
+
+async fn tell(request: Request) -> axum::response::Response {
+    let (head, body) = request.into_parts();
+    let body = body.collect().await.unwrap().to_bytes();
+    let headers = head.headers.iter().map(|(name, value)| {
+        let value = String::from_utf8_lossy(value.as_bytes());
+        json!([name.as_str(), value])
+    });
+    let seen = json!({
+        "method": head.method.as_str(),
+        "path": head.uri.to_string(),
+        "headers": headers.collect::<Vec<_>>(),
+        "body_bytes": body.len(),
+    });
+    axum::response::IntoResponse::into_response(seen.to_string())
+}
+
+/// The values that an app has seen under a name, in whatever spelling a framework would take for it.
+pub(super) fn seen(app_saw: &Value, name: &str) -> Vec<String> {
+    let lines = app_saw["headers"].as_array().unwrap();
+    let same = |line: &&Value| {
+        let spelling = line[0].as_str().unwrap().to_lowercase().replace('_', "-");
+        spelling == name
+    };
+    let values = lines.iter().filter(same);
+    values
+        .map(|line| line[1].as_str().unwrap().to_owned())
+        .collect()
+}
