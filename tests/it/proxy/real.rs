@@ -24,43 +24,115 @@ use crate::support::{Client, TestApp};
 /// Generous: the machine may be busy.
 const DEADLINE: Duration = Duration::from_secs(20);
 
+/// Where everybody is.
+struct Addresses {
+    listen: SocketAddr,
+    gateway: SocketAddr,
+    app: SocketAddr,
+}
+
+/// What an operator asks of a session.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Conditions {
+    /// An attribute and its value.
+    pub(super) require: &'static str,
+    pub(super) device: &'static str,
+}
+
+/// Conditions where the query is the operator's.
+fn query(conditions: Option<Conditions>) -> String {
+    let query = |Conditions { require, device }| format!("?require={require}&device={device}");
+    conditions.map_or(String::new(), query)
+}
+
+/// Conditions where the proxy sets headers.
+fn headers(conditions: Option<Conditions>) -> String {
+    let headers = |Conditions { require, device }| {
+        let require = format!("{{key: x-auth-require, value: \"{require}\"}}");
+        let device = format!("{{key: x-auth-require-device, value: \"{device}\"}}");
+        format!("{{headers_to_add: [{require}, {device}]}}")
+    };
+    conditions.map_or(String::new(), headers)
+}
+
 /// The kinds of proxies that are installed for tests.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Kind {
     Nginx,
     Caddy,
     Haproxy,
+    Envoy,
 }
 
 impl Kind {
-    /// The shipped file, and where it asks the gateway.
-    fn sample(self) -> (&'static str, &'static str) {
-        match self {
+    /// The shipped file as a test needs it: other addresses, and conditions if there are any.
+    fn sample(self, at: &Addresses, conditions: Option<Conditions>) -> String {
+        let [listen, gateway, app] =
+            [at.listen, at.gateway, at.app].map(|address| address.to_string());
+        let port = at.listen.port();
+        let socket = |at: SocketAddr| format!("address: {}, port_value: {}", at.ip(), at.port());
+        let (text, changes) = match self {
             Self::Nginx => (
                 include_str!("../../../deploy/nginx/session-gateway.conf"),
-                "/auth/nginx",
+                vec![
+                    ("listen 80;", format!("listen {listen};")),
+                    ("gateway.internal:8080", gateway),
+                    ("app.internal:8081", app),
+                    ("/auth/nginx;", format!("/auth/nginx{};", query(conditions))),
+                ],
             ),
             Self::Caddy => (
                 include_str!("../../../deploy/caddy/Caddyfile"),
-                "/auth/forward?",
+                vec![
+                    (
+                        "http://app.example.com {",
+                        format!("http://:{port} {{\n\tbind 127.0.0.1"),
+                    ),
+                    ("gateway.internal:8080", gateway),
+                    ("app.internal:8081", app),
+                    (
+                        "/auth/forward?",
+                        format!(
+                            "/auth/forward?{}",
+                            query(conditions).trim_start_matches('?')
+                        ),
+                    ),
+                ],
             ),
             Self::Haproxy => (
                 include_str!("../../../deploy/haproxy/haproxy.cfg"),
-                "/auth/forward",
+                vec![
+                    ("/etc/haproxy/", String::new()),
+                    ("bind :80", format!("bind {listen}")),
+                    ("gateway.internal:8080", gateway),
+                    ("app.internal:8081", app),
+                    (
+                        "/auth/forward",
+                        format!("/auth/forward{}", query(conditions)),
+                    ),
+                ],
             ),
-        }
-    }
-
-    /// The line by which the sample listens, and the same for a test.
-    fn listens(self, address: SocketAddr) -> (&'static str, String) {
-        match self {
-            Self::Nginx => ("listen 80;", format!("listen {address};")),
-            Self::Caddy => (
-                "http://app.example.com {",
-                format!("http://:{} {{\n\tbind {}", address.port(), address.ip()),
+            Self::Envoy => (
+                include_str!("../../../deploy/envoy/envoy.yaml"),
+                vec![
+                    ("address: 0.0.0.0, port_value: 80 ", socket(at.listen) + " "),
+                    (
+                        "address: gateway.internal, port_value: 8080",
+                        socket(at.gateway),
+                    ),
+                    ("address: app.internal, port_value: 8081", socket(at.app)),
+                    (
+                        "authorization_request:",
+                        format!("authorization_request: {}", headers(conditions)),
+                    ),
+                ],
             ),
-            Self::Haproxy => ("bind :80", format!("bind {address}")),
-        }
+        };
+        let change = |text: String, (old, new): (&str, String)| {
+            assert!(text.contains(old), "no {old} in the sample of {self:?}");
+            text.replace(old, &new)
+        };
+        changes.into_iter().fold(text.to_owned(), change)
     }
 
     /// Writes what the sample is included in, and tells how to start it.
@@ -87,6 +159,20 @@ impl Kind {
                 write("haproxy.cfg", sample);
                 let mut command = Command::new("haproxy");
                 command.args(["-db", "-f", "haproxy.cfg"]);
+                command
+            }
+            Self::Envoy => {
+                write("envoy.yaml", sample);
+                let built = Path::new(env!("CARGO_BIN_EXE_session-gateway"));
+                let target = built.ancestors().nth(2).unwrap();
+                let mut command = Command::new(target.join("sdk/venv/bin/envoy"));
+                command.args([
+                    "-c",
+                    "envoy.yaml",
+                    "--concurrency",
+                    "1",
+                    "--disable-hot-restart",
+                ]);
                 command
             }
         };
@@ -130,41 +216,27 @@ pub(super) struct Site {
 impl Site {
     /// With the sample as it is.
     pub(super) async fn start(kind: Kind) -> Self {
-        Self::with_conditions(kind, "").await
+        Self::with_conditions(kind, None).await
     }
 
-    /// With conditions in the query with which the sample asks.
-    pub(super) async fn with_conditions(kind: Kind, conditions: &str) -> Self {
+    pub(super) async fn with_conditions(kind: Kind, conditions: Option<Conditions>) -> Self {
         let gateway = TestApp::new();
         let (state, store) = over_losable(&gateway);
         let (gateway_address, gateway_task) = listen(state).await;
-        let app = upstream().await;
-        let address = free_address().await;
-        let directory = tempfile::tempdir().unwrap();
-        let (sample, asks_at) = kind.sample();
-        let (listens, listens_here) = kind.listens(address);
-        let sample = replaced(sample, listens, &listens_here);
-        let sample = replaced(
-            &sample,
-            "gateway.internal:8080",
-            &gateway_address.to_string(),
-        );
-        let sample = replaced(&sample, "app.internal:8081", &app.to_string());
-        let sample = sample.replace("/etc/haproxy/", "");
-        let separator = if conditions.is_empty() || asks_at.ends_with('?') {
-            ""
-        } else {
-            "?"
+        let addresses = Addresses {
+            listen: free_address().await,
+            gateway: gateway_address,
+            app: upstream().await,
         };
-        let asks_so = format!("{asks_at}{separator}{conditions}");
-        let sample = replaced(&sample, asks_at, &asks_so);
+        let directory = tempfile::tempdir().unwrap();
+        let sample = kind.sample(&addresses, conditions);
         let mut command = kind.command(directory.path(), &sample);
         let process = command.spawn();
         let process = process.unwrap_or_else(|error| panic!("{kind:?} does not start: {error}"));
         let mut site = Self {
             gateway,
             store,
-            address,
+            address: addresses.listen,
             process,
             directory,
             gateway_task,
@@ -218,13 +290,6 @@ impl Drop for Site {
         drop(self.process.kill());
         drop(self.process.wait());
     }
-}
-
-/// A sample without the text would not be tested.
-#[track_caller]
-fn replaced(text: &str, old: &str, new: &str) -> String {
-    assert!(text.contains(old), "no {old} in the sample");
-    text.replace(old, new)
 }
 
 async fn listen(state: AppState) -> (SocketAddr, tokio::task::JoinHandle<()>) {
