@@ -319,7 +319,7 @@ async fn a_yes_is_use_of_the_session_and_no_cache_directive_changes_it() {
 async fn unknown_is_503_and_asks_for_patience() {
     let app = gateway();
     let session = open(&app.admin(), json!({"login_id": "ana"})).await;
-    let (state, store) = over_losable(&app);
+    let (state, store) = over_losable(&app, "10.0.0.0/8");
     let client = from(&state, "10.1.2.3");
     store.lose(true);
     for path in PATHS {
@@ -338,7 +338,7 @@ async fn unknown_is_503_and_asks_for_patience() {
 async fn unknown_is_told_before_envoy_stops_to_wait() {
     let app = gateway();
     let session = open(&app.admin(), json!({"login_id": "ana"})).await;
-    let (state, store) = over_losable(&app);
+    let (state, store) = over_losable(&app, "10.0.0.0/8");
     let client = from(&state, "10.1.2.3");
     store.lose(true);
     tokio::time::pause();

@@ -155,7 +155,7 @@ async fn explaining_is_no_use_of_the_session() {
 async fn unknown_is_explained_as_unknown() {
     let app = gateway();
     let session = open(&app.admin(), json!({"login_id": "ana"})).await;
-    let (state, store) = over_losable(&app);
+    let (state, store) = over_losable(&app, "10.0.0.0/8");
     store.lose(true);
     let admin = from(&state, "192.0.2.1").as_service("admin", ADMIN_SECRET);
     let request = json!({"token": session.token, "proxy": "nginx"});

@@ -120,7 +120,7 @@ async fn the_way_back_is_believed_only_from_a_proxy_of_ours() {
 async fn unknown_is_503_for_a_browser_too() {
     let app = gateway();
     let session = open(&app.admin(), json!({"login_id": "ana"})).await;
-    let (state, store) = over_losable(&app);
+    let (state, store) = over_losable(&app, "10.0.0.0/8");
     store.lose(true);
     let path = format!("/auth/forward?{PAGE}");
     let client = from(&state, "10.1.2.3");

@@ -6,6 +6,7 @@ mod identity;
 mod login;
 mod outage;
 mod real;
+mod sample;
 mod samples;
 
 use std::net::SocketAddr;
@@ -23,18 +24,20 @@ use outage::Losable;
 /// Where every question may be asked.
 const PATHS: [&str; 3] = ["/auth/nginx", "/auth/forward", "/auth/envoy"];
 
-/// A gateway that trusts 10.0.0.0/8, reads the cookie `sid`, and tells role, plan and `home.town`.
-fn gateway() -> TestApp {
-    TestApp::with(&SETTINGS)
+/// The cookie `sid` is read; role, plan and `home.town` are told.
+fn settings(trusted: &'static str) -> [(&'static str, &'static str); 4] {
+    [
+        ("SGW_TRUSTED_PROXIES", trusted),
+        ("SGW_TOKEN_COOKIE", "sid"),
+        ("SGW_EXPORT_ATTRIBUTES", "role,plan,home.town"),
+        ("SGW_LOGIN_URL_ALLOW", "https://login.example.com"),
+    ]
 }
 
-/// Settings for proxies alone, as [`gateway`] has them.
-const SETTINGS: [(&str, &str); 4] = [
-    ("SGW_TRUSTED_PROXIES", "10.0.0.0/8,127.0.0.1"),
-    ("SGW_TOKEN_COOKIE", "sid"),
-    ("SGW_EXPORT_ATTRIBUTES", "role,plan,home.town"),
-    ("SGW_LOGIN_URL_ALLOW", "https://login.example.com"),
-];
+/// A gateway that trusts 10.0.0.0/8.
+fn gateway() -> TestApp {
+    TestApp::with(&settings("10.0.0.0/8"))
+}
 
 /// Calls from an address.
 fn from(state: &AppState, address: &str) -> Client {
@@ -49,13 +52,13 @@ fn proxy(app: &TestApp) -> Client {
 }
 
 /// The same gateway over a store that can be lost.
-fn over_losable(app: &TestApp) -> (AppState, Arc<Losable>) {
+fn over_losable(app: &TestApp, trusted: &'static str) -> (AppState, Arc<Losable>) {
     let losable = Losable::over(&app.state.stores);
     let stores = Stores {
         sessions: Arc::<Losable>::clone(&losable),
         ..app.state.stores.clone()
     };
-    let config = Config::from_variables(SETTINGS).unwrap();
+    let config = Config::from_variables(settings(trusted)).unwrap();
     let state = AppState::new(stores, app.state.lifetimes, app.state.authenticator.admin);
     (state.with_proxies(config.proxies), losable)
 }

@@ -1,8 +1,7 @@
 //! Real proxies with the shipped samples: only addresses differ from what an operator gets.
 
 use std::net::SocketAddr;
-use std::path::Path;
-use std::process::{Child, Command, Stdio};
+use std::process::Child;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -19,189 +18,11 @@ use tokio::net::{TcpListener, TcpStream};
 
 use super::outage::Losable;
 use super::over_losable;
+use super::sample::{Addresses, Kind, Wish};
 use crate::support::{Client, TestApp};
 
 /// Generous: the machine may be busy.
 const DEADLINE: Duration = Duration::from_secs(20);
-
-/// Where everybody is.
-struct Addresses {
-    listen: SocketAddr,
-    gateway: SocketAddr,
-    app: SocketAddr,
-}
-
-/// What an operator asks of a session.
-#[derive(Debug, Clone, Copy)]
-pub(super) struct Conditions {
-    /// An attribute and its value.
-    pub(super) require: &'static str,
-    pub(super) device: &'static str,
-}
-
-/// Conditions where the query is the operator's.
-fn query(conditions: Option<Conditions>) -> String {
-    let query = |Conditions { require, device }| format!("?require={require}&device={device}");
-    conditions.map_or(String::new(), query)
-}
-
-/// Conditions where the proxy sets headers.
-fn headers(conditions: Option<Conditions>) -> String {
-    let headers = |Conditions { require, device }| {
-        let require = format!("{{key: x-auth-require, value: \"{require}\"}}");
-        let device = format!("{{key: x-auth-require-device, value: \"{device}\"}}");
-        format!("{{headers_to_add: [{require}, {device}]}}")
-    };
-    conditions.map_or(String::new(), headers)
-}
-
-/// The kinds of proxies that are installed for tests.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Kind {
-    Nginx,
-    Caddy,
-    Haproxy,
-    Envoy,
-}
-
-impl Kind {
-    /// The shipped file as a test needs it: other addresses, and conditions if there are any.
-    fn sample(self, at: &Addresses, conditions: Option<Conditions>) -> String {
-        let [listen, gateway, app] =
-            [at.listen, at.gateway, at.app].map(|address| address.to_string());
-        let port = at.listen.port();
-        let socket = |at: SocketAddr| format!("address: {}, port_value: {}", at.ip(), at.port());
-        let (text, changes) = match self {
-            Self::Nginx => (
-                include_str!("../../../deploy/nginx/session-gateway.conf"),
-                vec![
-                    ("listen 80;", format!("listen {listen};")),
-                    ("gateway.internal:8080", gateway),
-                    ("app.internal:8081", app),
-                    ("/auth/nginx;", format!("/auth/nginx{};", query(conditions))),
-                ],
-            ),
-            Self::Caddy => (
-                include_str!("../../../deploy/caddy/Caddyfile"),
-                vec![
-                    (
-                        "http://app.example.com {",
-                        format!("http://:{port} {{\n\tbind 127.0.0.1"),
-                    ),
-                    ("gateway.internal:8080", gateway),
-                    ("app.internal:8081", app),
-                    (
-                        "/auth/forward?",
-                        format!(
-                            "/auth/forward?{}",
-                            query(conditions).trim_start_matches('?')
-                        ),
-                    ),
-                ],
-            ),
-            Self::Haproxy => (
-                include_str!("../../../deploy/haproxy/haproxy.cfg"),
-                vec![
-                    ("/etc/haproxy/", String::new()),
-                    ("bind :80", format!("bind {listen}")),
-                    ("gateway.internal:8080", gateway),
-                    ("app.internal:8081", app),
-                    (
-                        "/auth/forward",
-                        format!("/auth/forward{}", query(conditions)),
-                    ),
-                ],
-            ),
-            Self::Envoy => (
-                include_str!("../../../deploy/envoy/envoy.yaml"),
-                vec![
-                    ("address: 0.0.0.0, port_value: 80 ", socket(at.listen) + " "),
-                    (
-                        "address: gateway.internal, port_value: 8080",
-                        socket(at.gateway),
-                    ),
-                    ("address: app.internal, port_value: 8081", socket(at.app)),
-                    (
-                        "authorization_request:",
-                        format!("authorization_request: {}", headers(conditions)),
-                    ),
-                ],
-            ),
-        };
-        let change = |text: String, (old, new): (&str, String)| {
-            assert!(text.contains(old), "no {old} in the sample of {self:?}");
-            text.replace(old, &new)
-        };
-        changes.into_iter().fold(text.to_owned(), change)
-    }
-
-    /// Writes what the sample is included in, and tells how to start it.
-    fn command(self, directory: &Path, sample: &str) -> Command {
-        let write = |name: &str, text: &str| std::fs::write(directory.join(name), text).unwrap();
-        let mut command = match self {
-            Self::Nginx => {
-                write("sample.conf", sample);
-                write("nginx.conf", NGINX);
-                let mut command = Command::new("nginx");
-                command.args(["-p", ".", "-e", "error.log", "-c", "nginx.conf"]);
-                command
-            }
-            Self::Caddy => {
-                write("Caddyfile", &format!("{{\n\tadmin off\n}}\n{sample}"));
-                let mut command = Command::new("caddy");
-                command.args(["run", "--config", "Caddyfile", "--adapter", "caddyfile"]);
-                command.env("HOME", directory);
-                command
-            }
-            Self::Haproxy => {
-                let script = include_str!("../../../deploy/haproxy/session-gateway.lua");
-                write("session-gateway.lua", script);
-                write("haproxy.cfg", sample);
-                let mut command = Command::new("haproxy");
-                command.args(["-db", "-f", "haproxy.cfg"]);
-                command
-            }
-            Self::Envoy => {
-                write("envoy.yaml", sample);
-                let built = Path::new(env!("CARGO_BIN_EXE_session-gateway"));
-                let target = built.ancestors().nth(2).unwrap();
-                let mut command = Command::new(target.join("sdk/venv/bin/envoy"));
-                command.args([
-                    "-c",
-                    "envoy.yaml",
-                    "--concurrency",
-                    "1",
-                    "--disable-hot-restart",
-                ]);
-                command
-            }
-        };
-        let log = std::fs::File::create(directory.join("stderr.log")).unwrap();
-        command
-            .current_dir(directory)
-            .stdin(Stdio::null())
-            .stdout(Stdio::null())
-            .stderr(log);
-        command
-    }
-}
-
-/// A main configuration that needs no rights and leaves nothing behind.
-const NGINX: &str = "
-daemon off;
-pid nginx.pid;
-worker_processes 1;
-events { worker_connections 256; }
-http {
-    access_log off;
-    client_body_temp_path body;
-    proxy_temp_path proxy;
-    fastcgi_temp_path fastcgi;
-    uwsgi_temp_path uwsgi;
-    scgi_temp_path scgi;
-    include sample.conf;
-}
-";
 
 /// A proxy in front of an app, and the gateway it asks.
 pub(super) struct Site {
@@ -216,12 +37,17 @@ pub(super) struct Site {
 impl Site {
     /// With the sample as it is.
     pub(super) async fn start(kind: Kind) -> Self {
-        Self::with_conditions(kind, None).await
+        Self::with(kind, Wish::Nothing).await
     }
 
-    pub(super) async fn with_conditions(kind: Kind, conditions: Option<Conditions>) -> Self {
+    pub(super) async fn with(kind: Kind, wish: Wish) -> Self {
         let gateway = TestApp::new();
-        let (state, store) = over_losable(&gateway);
+        let trusted = if matches!(wish, Wish::Service(..)) {
+            ""
+        } else {
+            "127.0.0.1"
+        };
+        let (state, store) = over_losable(&gateway, trusted);
         let (gateway_address, gateway_task) = listen(state).await;
         let addresses = Addresses {
             listen: free_address().await,
@@ -229,8 +55,7 @@ impl Site {
             app: upstream().await,
         };
         let directory = tempfile::tempdir().unwrap();
-        let sample = kind.sample(&addresses, conditions);
-        let mut command = kind.command(directory.path(), &sample);
+        let mut command = kind.command(directory.path(), &addresses, wish);
         let process = command.spawn();
         let process = process.unwrap_or_else(|error| panic!("{kind:?} does not start: {error}"));
         let mut site = Self {
@@ -292,7 +117,7 @@ impl Drop for Site {
     }
 }
 
-async fn listen(state: AppState) -> (SocketAddr, tokio::task::JoinHandle<()>) {
+pub(super) async fn listen(state: AppState) -> (SocketAddr, tokio::task::JoinHandle<()>) {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap();
     let settings = ServerSettings {

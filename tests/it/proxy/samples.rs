@@ -6,7 +6,8 @@ use axum::http::Method;
 use percent_encoding::percent_decode_str;
 use serde_json::{Value, json};
 
-use super::real::{Conditions, Kind, Site, seen};
+use super::real::{Site, seen};
+use super::sample::{Kind, Wish};
 use crate::support::{ADMIN_SECRET, Answer, Call, Opened, open};
 
 const UNKNOWN: &str = "foreign-token-0123456789abcdef0123456789abcdef";
@@ -27,6 +28,7 @@ macro_rules! through {
                 nobody_but_the_gateway_says_who_the_user_is
                 odd_values_arrive_as_they_are
                 a_logout_is_seen_by_the_next_request
+                a_proxy_without_a_trusted_address_proves_itself
             }
         }
     )+};
@@ -125,7 +127,11 @@ async fn every_method_and_body_passes(kind: Kind) {
     assert!(answer.contains("\"body_bytes\":3"), "{answer}");
     let old = site.raw(&format!("GET / HTTP/1.0\r\n{head}\r\n")).await;
     // Envoy takes no HTTP/1.0.
-    let wanted = if kind == Kind::Envoy { " 426 " } else { " 200 " };
+    let wanted = if kind == Kind::Envoy {
+        " 426 "
+    } else {
+        " 200 "
+    };
     assert!(old.contains(wanted), "{old}");
 }
 
@@ -194,11 +200,7 @@ async fn a_bad_token_never_reaches_the_app(kind: Kind) {
 }
 
 async fn who_may_not_pass_is_told_403(kind: Kind) {
-    let conditions = Conditions {
-        require: "role:admin",
-        device: "web",
-    };
-    let site = Site::with_conditions(kind, Some(conditions)).await;
+    let site = Site::with(kind, Wish::Conditions("role:admin", "web")).await;
     let admin = log_in(&site, json!({"role": "admin"})).await;
     let user = log_in(&site, json!({"role": "user"})).await;
     let on_phone = json!({"login_id": "ana", "device": "ios", "attributes": {"role": "admin"}});
@@ -207,11 +209,7 @@ async fn who_may_not_pass_is_told_403(kind: Kind) {
     passed(&site, &ask(&admin.token).await);
     assert_refused(&site, &ask(&user.token).await, 403, "requirement_not_met");
     assert_refused(&site, &ask(&on_phone.token).await, 403, "device_mismatch");
-    let without_value = Conditions {
-        require: "role",
-        ..conditions
-    };
-    let misspelt = Site::with_conditions(kind, Some(without_value)).await;
+    let misspelt = Site::with(kind, Wish::Conditions("role", "web")).await;
     let admin = log_in(&misspelt, json!({"role": "admin"})).await;
     let answer = with_token(misspelt.client().get("/"), &admin.token).await;
     assert_refused(&misspelt, &answer, 403, "misconfigured");
@@ -365,8 +363,15 @@ async fn a_logout_is_seen_by_the_next_request(kind: Kind) {
 #[tokio::test]
 async fn a_browser_is_sent_to_log_in_through_those_that_hand_a_refusal_on() {
     for kind in [Kind::Caddy, Kind::Haproxy] {
-        let site = Site::with_login_page(kind, "https://login.example.com/in").await;
-        let call = site.client().get("/cart?id=1").header("accept", "text/html");
+        let site = Site::with(
+            kind,
+            Wish::LoginPage("https%3A%2F%2Flogin.example.com%2Fin"),
+        )
+        .await;
+        let call = site
+            .client()
+            .get("/cart?id=1")
+            .header("accept", "text/html");
         let spoofed = call
             .header("x-forwarded-host", "evil.example.com")
             .header("x-forwarded-proto", "gopher")
@@ -374,18 +379,25 @@ async fn a_browser_is_sent_to_log_in_through_those_that_hand_a_refusal_on() {
             .header("x-forwarded-method", "POST");
         let answer = spoofed.await;
         assert_eq!(answer.status, 302, "{kind:?}: {answer:?} {}", site.log());
-        let back = format!("http%3A%2F%2F127.0.0.1%3A{}%2Fcart%3Fid%3D1", site.address.port());
+        let back = format!(
+            "http%3A%2F%2F127.0.0.1%3A{}%2Fcart%3Fid%3D1",
+            site.address.port()
+        );
         let page = format!("https://login.example.com/in?return_to={back}");
         assert_eq!(answer.header("location"), page, "{kind:?}");
-        let posted = site.client().post("/cart").header("accept", "text/html").await;
+        let posted = site
+            .client()
+            .post("/cart")
+            .header("accept", "text/html")
+            .await;
         assert_refused(&site, &posted, 401, "token_missing");
     }
 }
 
-#[tokio::test]
-async fn a_proxy_that_is_not_trusted_proves_itself_with_the_secret_of_a_service() {
+/// What a proxy adds to prove itself replaces what its client sends.
+async fn a_proxy_without_a_trusted_address_proves_itself(kind: Kind) {
     for (secret, status) in [(ADMIN_SECRET, 200), ("not-the-secret", 403)] {
-        let site = Site::as_service(Kind::Nginx, "admin", secret).await;
+        let site = Site::with(kind, Wish::Service("admin", secret)).await;
         let token = log_in(&site, json!({})).await.token;
         let call = with_token(site.client().get("/"), &token);
         let spoofed = call
