@@ -3,11 +3,13 @@
 mod decisions;
 mod explain;
 mod identity;
+mod log;
 mod login;
 mod outage;
 mod real;
 mod sample;
 mod samples;
+mod wire;
 
 use std::net::SocketAddr;
 use std::sync::Arc;
