@@ -58,11 +58,11 @@ impl Gate {
         if question.dialect != Dialect::Forward || fault != Fault::NotLoggedIn {
             return None;
         }
-        let page = login::page(question.query)?;
-        if !self.settings.login_origins.include(&page) {
-            self.complaints.login_page_not_allowed(&page);
+        let page = login::page(question.query)?.ok();
+        let Some(page) = page.filter(|page| self.settings.login_origins.include(page)) else {
+            self.complaints.login_page_not_allowed();
             return None;
-        }
+        };
         let is_proxy = self.is_proxy_in_time(question).await;
         let original = is_proxy.then(|| Original::forwarded(question.headers));
         let original = original.unwrap_or_default();

@@ -5,7 +5,6 @@ use std::error::Error;
 use std::num::NonZeroU32;
 
 use governor::{DefaultKeyedRateLimiter, Quota, RateLimiter};
-use url::Url;
 
 use super::decision::{Asker, NotAllowed, Question, Refusal};
 use crate::model::session::Session;
@@ -72,14 +71,10 @@ impl Complaints {
         }
     }
 
-    /// Hears of a login page that is not used. Only its origin is told.
-    pub(super) fn login_page_not_allowed(&self, page: &Url) {
+    /// Hears that a login page is not used.
+    pub(super) fn login_page_not_allowed(&self) {
         if self.may(Kind::LoginPage) {
-            let origin = page.origin().ascii_serialization();
-            tracing::warn!(
-                origin,
-                "login_url is not in SGW_LOGIN_URL_ALLOW; users get 401"
-            );
+            tracing::warn!("login_url is not in SGW_LOGIN_URL_ALLOW; users get 401");
         }
     }
 }

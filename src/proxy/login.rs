@@ -1,7 +1,7 @@
 //! Where a browser is sent to log in, and whether it is one that can be sent.
 
 use axum::http::{HeaderMap, HeaderName, Method, header};
-use url::{Url, form_urlencoded};
+use url::{ParseError, Url, form_urlencoded};
 
 use super::condition::LOGIN_URL;
 
@@ -70,11 +70,11 @@ pub(super) fn is_navigation(method: &Method, headers: &HeaderMap) -> bool {
     *method == Method::GET && navigates && !headers.contains_key(REQUESTED_WITH)
 }
 
-/// The login page that the query names.
-pub(super) fn page(query: &str) -> Option<Url> {
+/// The login page that the query names, if it names one.
+pub(super) fn page(query: &str) -> Option<Result<Url, ParseError>> {
     let mut pairs = form_urlencoded::parse(query.as_bytes());
     let (_, page) = pairs.find(|(name, _)| name == LOGIN_URL)?;
-    Url::parse(&page).ok()
+    Some(Url::parse(&page))
 }
 
 /// The page with the place to return to.
@@ -158,7 +158,7 @@ mod tests {
         let page = page("require=a:b&login_url=https%3A%2F%2Flogin.example.com%2Fin%3Fx%3D1%23top");
         let original = Url::parse("https://app/?a=b&c=d").unwrap();
         assert_eq!(
-            with_return(page.unwrap(), Some(&original)).as_str(),
+            with_return(page.unwrap().unwrap(), Some(&original)).as_str(),
             "https://login.example.com/in?x=1&return_to=https%3A%2F%2Fapp%2F%3Fa%3Db%26c%3Dd#top"
         );
     }

@@ -76,7 +76,7 @@ async fn only_what_is_wrong_with_a_proxy_is_logged_and_not_for_every_request() {
     for wanted in [
         "a proxy was refused client.address=192.0.2.1",
         "a proxy is misconfigured client.address=10.0.0.1 reason=the query has an unknown parameter",
-        "login_url is not in SGW_LOGIN_URL_ALLOW; users get 401 origin=\"https://evil.example.com\"",
+        "login_url is not in SGW_LOGIN_URL_ALLOW; users get 401",
         "the store did not answer in time",
     ] {
         assert!(text.contains(wanted), "{wanted} in {text}");

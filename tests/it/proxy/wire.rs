@@ -186,9 +186,8 @@ async fn a_head_up_to_the_limits_is_a_question_like_any_other() {
     let mut connection = Connection::to(address).await;
     let path = format!("/{}", "a".repeat(8 * 1024 - "/auth/envoy/".len()));
     connection.ask(envoy(&token, "GET", &path), 200).await;
-    let cookies: String = (0..7)
-        .map(|number| format!("cookie: c{number}={}\r\n", "x".repeat(2_000)))
-        .collect();
+    let cookies =
+        "cookie: other=x\r\n".repeat(100) + &format!("cookie: c={}\r\n", "x".repeat(14_000));
     let question =
         format!("GET /auth/nginx HTTP/1.1\r\nhost: a\r\n{cookies}cookie: sid={token}\r\n\r\n");
     connection.ask(question, 200).await;
