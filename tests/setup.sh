@@ -65,6 +65,9 @@ test)
     need redis-server redis-server --version
     need redis-sentinel redis-sentinel --version
     need redis-tools redis-cli --version
+    need nginx-light nginx -v
+    need haproxy haproxy -v
+    need caddy caddy version
     need python3-venv python3 -c 'import ensurepip, venv'
     need nodejs node --version
     need npm npm --version

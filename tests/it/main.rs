@@ -20,6 +20,7 @@ mod idempotency;
 mod nodes;
 mod outages;
 mod process;
+mod proxy;
 mod services;
 mod store;
 mod support;

@@ -1,0 +1,176 @@
+//! Real proxies with the shipped samples: only addresses differ from what an operator gets.
+
+use std::net::SocketAddr;
+use std::process::Child;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use axum::Router;
+use axum::extract::Request;
+use axum::routing::any;
+use http_body_util::BodyExt;
+use serde_json::{Value, json};
+use session_gateway::server::{Deadlines, ServerSettings, serve};
+use session_gateway::state::AppState;
+use tempfile::TempDir;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::{TcpListener, TcpStream};
+
+use super::outage::Losable;
+use super::over_losable;
+use super::sample::{Addresses, Kind, Wish};
+use crate::support::{Client, TestApp};
+
+/// Generous: the machine may be busy.
+const DEADLINE: Duration = Duration::from_secs(20);
+
+/// A proxy in front of an app, and the gateway it asks.
+pub(super) struct Site {
+    pub(super) gateway: TestApp,
+    pub(super) store: Arc<Losable>,
+    pub(super) address: SocketAddr,
+    process: Child,
+    directory: TempDir,
+    gateway_task: tokio::task::JoinHandle<()>,
+}
+
+impl Site {
+    /// With the sample as it is.
+    pub(super) async fn start(kind: Kind) -> Self {
+        Self::with(kind, Wish::Nothing).await
+    }
+
+    pub(super) async fn with(kind: Kind, wish: Wish) -> Self {
+        let gateway = TestApp::new();
+        let trusted = if matches!(wish, Wish::Service(..)) {
+            ""
+        } else {
+            "127.0.0.1"
+        };
+        let (state, store) = over_losable(&gateway, trusted);
+        let (gateway_address, gateway_task) = listen(state).await;
+        let addresses = Addresses {
+            listen: free_address().await,
+            gateway: gateway_address,
+            app: upstream().await,
+        };
+        let directory = tempfile::tempdir().unwrap();
+        let mut command = kind.command(directory.path(), &addresses, wish);
+        let process = command.spawn();
+        let process = process.unwrap_or_else(|error| panic!("{kind:?} does not start: {error}"));
+        let mut site = Self {
+            gateway,
+            store,
+            address: addresses.listen,
+            process,
+            directory,
+            gateway_task,
+        };
+        site.wait_until_it_listens().await;
+        site
+    }
+
+    async fn wait_until_it_listens(&mut self) {
+        let deadline = Instant::now() + DEADLINE;
+        while TcpStream::connect(self.address).await.is_err() {
+            let ended = self.process.try_wait().unwrap().is_some();
+            let hopeless = ended || Instant::now() > deadline;
+            assert!(!hopeless, "never listens: {}", self.log());
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+    }
+
+    /// What the proxy has to say.
+    pub(super) fn log(&self) -> String {
+        let read = |name: &str| std::fs::read_to_string(self.directory.path().join(name));
+        ["stderr.log", "error.log"]
+            .into_iter()
+            .filter_map(|name| read(name).ok())
+            .collect()
+    }
+
+    /// Calls through the proxy.
+    pub(super) fn client(&self) -> Client {
+        Client::tcp(self.address)
+    }
+
+    /// Sends bytes through the proxy and reads until it closes.
+    pub(super) async fn raw(&self, request: &str) -> String {
+        let mut stream = TcpStream::connect(self.address).await.unwrap();
+        stream.write_all(request.as_bytes()).await.unwrap();
+        let mut answer = Vec::new();
+        let read = tokio::time::timeout(DEADLINE, stream.read_to_end(&mut answer));
+        read.await.expect("an end of the answer").unwrap();
+        String::from_utf8_lossy(&answer).into_owned()
+    }
+
+    /// Ends the gateway, so that nobody answers the proxy.
+    pub(super) fn end_gateway(&self) {
+        self.gateway_task.abort();
+    }
+}
+
+impl Drop for Site {
+    fn drop(&mut self) {
+        drop(self.process.kill());
+        drop(self.process.wait());
+    }
+}
+
+pub(super) async fn listen(state: AppState) -> (SocketAddr, tokio::task::JoinHandle<()>) {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = listener.local_addr().unwrap();
+    let settings = ServerSettings {
+        max_connections: 100,
+        drain_timeout: Duration::ZERO,
+        deadlines: Deadlines::default(),
+    };
+    let routes = session_gateway::app::app(state);
+    let task = tokio::spawn(async move {
+        serve(listener, routes, settings, std::future::pending()).await;
+    });
+    (address, task)
+}
+
+async fn free_address() -> SocketAddr {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    listener.local_addr().unwrap()
+}
+
+/// An app that tells what it has seen.
+async fn upstream() -> SocketAddr {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = listener.local_addr().unwrap();
+    let routes = Router::new().fallback(any(tell));
+    tokio::spawn(async move { axum::serve(listener, routes).await.unwrap() });
+    address
+}
+
+async fn tell(request: Request) -> axum::response::Response {
+    let (head, body) = request.into_parts();
+    let body = body.collect().await.unwrap().to_bytes();
+    let headers = head.headers.iter().map(|(name, value)| {
+        let value = String::from_utf8_lossy(value.as_bytes());
+        json!([name.as_str(), value])
+    });
+    let seen = json!({
+        "method": head.method.as_str(),
+        "path": head.uri.to_string(),
+        "headers": headers.collect::<Vec<_>>(),
+        "body_bytes": body.len(),
+    });
+    axum::response::IntoResponse::into_response(seen.to_string())
+}
+
+/// The values that an app has seen under a name, in whatever spelling a framework would take for it.
+pub(super) fn seen(app_saw: &Value, name: &str) -> Vec<String> {
+    let lines = app_saw["headers"].as_array().unwrap();
+    let same = |line: &&Value| {
+        let spelling = line[0].as_str().unwrap().to_lowercase().replace('_', "-");
+        spelling == name
+    };
+    let values = lines.iter().filter(same);
+    values
+        .map(|line| line[1].as_str().unwrap().to_owned())
+        .collect()
+}
