@@ -15,12 +15,13 @@ use crate::api;
 use crate::auth::authenticate;
 use crate::edge::{answer_panic, finish, limit_head, not_allowed, not_found};
 use crate::openapi;
+use crate::proxy;
 use crate::state::AppState;
 
 /// The whole application.
 pub fn app(state: AppState) -> Router {
     let authenticated = from_fn_with_state(Arc::clone(&state.authenticator), authenticate);
-    let documented = documented(api::routes().route_layer(authenticated));
+    let documented = documented(services_api().route_layer(authenticated));
     let (routes, document) = documented.split_for_parts();
     with_edge(routes.merge(openapi::routes(&document)).with_state(state))
 }
@@ -28,12 +29,18 @@ pub fn app(state: AppState) -> Router {
 /// The document of the API, made from the routes as they are built.
 #[must_use]
 pub fn openapi_document() -> OpenApi {
-    documented(api::routes()).into_openapi()
+    documented(services_api()).into_openapi()
+}
+
+/// All of `/v1`.
+fn services_api() -> OpenApiRouter<AppState> {
+    api::routes().merge(proxy::explain_routes())
 }
 
 fn documented(services_api: OpenApiRouter<AppState>) -> OpenApiRouter<AppState> {
     OpenApiRouter::with_openapi(openapi::description())
         .merge(services_api)
+        .merge(proxy::routes())
         .merge(api::health::routes())
 }
 

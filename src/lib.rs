@@ -13,6 +13,7 @@ pub mod extract;
 pub mod idempotency;
 pub mod model;
 pub mod openapi;
+pub mod proxy;
 pub mod server;
 pub mod state;
 pub mod store;

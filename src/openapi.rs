@@ -35,6 +35,7 @@ const DOCUMENT_PATH: &str = "/openapi.json";
         (name = "logins", description = "All sessions of a login id"),
         (name = "tokens", description = "The credentials of sessions"),
         (name = "services", description = "The callers of the gateway and their permissions"),
+        (name = "proxies", description = "Reverse proxies ask whether a request may pass"),
         (name = "events", description = "The feed of every change"),
         (name = "health", description = "Whether the process lives and is ready")
     ),

@@ -4,7 +4,10 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
+use axum::extract::FromRef;
+
 use crate::auth::{AdminCredential, Authenticator, Throttle};
+use crate::proxy::{Gate, ProxySettings};
 use crate::store::Stores;
 
 /// Shared by all requests; cloning is shallow.
@@ -16,25 +19,43 @@ pub struct AppState {
     pub lifetimes: Lifetimes,
     /// Finds out who calls.
     pub authenticator: Arc<Authenticator>,
+    /// Decides for reverse proxies.
+    pub gate: Arc<Gate>,
     /// Set while the server drains.
     pub draining: Draining,
 }
 
 impl AppState {
-    /// The state of a gateway on this store.
+    /// The state of a gateway on this store, with no settings for reverse proxies.
     #[must_use]
     pub fn new(stores: Stores, lifetimes: Lifetimes, admin: AdminCredential) -> Self {
-        let authenticator = Authenticator {
+        let authenticator = Arc::new(Authenticator {
             stores: stores.clone(),
             admin,
             throttle: Throttle::default(),
-        };
+        });
+        let gate = Gate::new(Arc::clone(&authenticator), ProxySettings::default());
         Self {
             stores,
             lifetimes,
-            authenticator: Arc::new(authenticator),
+            authenticator,
+            gate: Arc::new(gate),
             draining: Draining::default(),
         }
+    }
+
+    /// The same with these settings for reverse proxies.
+    #[must_use]
+    pub fn with_proxies(mut self, settings: ProxySettings) -> Self {
+        let authenticator = Arc::clone(&self.authenticator);
+        self.gate = Arc::new(Gate::new(authenticator, settings));
+        self
+    }
+}
+
+impl FromRef<AppState> for Arc<Gate> {
+    fn from_ref(state: &AppState) -> Self {
+        Self::clone(&state.gate)
     }
 }
 

@@ -39,9 +39,31 @@ pub async fn authenticate(
     Ok(next.run(request).await)
 }
 
-fn peer(extensions: &Extensions) -> Option<IpAddr> {
+/// The address at the other end of the connection.
+#[must_use]
+pub fn peer(extensions: &Extensions) -> Option<IpAddr> {
     let ConnectInfo(address) = extensions.get::<ConnectInfo<SocketAddr>>()?;
     Some(address.ip())
+}
+
+impl Authenticator {
+    /// The service behind `X-Service-Id` and `X-Service-Secret`, if they are good. `Authorization` is not looked at: it
+    /// is the end user's. Failures count against the address, but are never told to wait.
+    pub async fn service_of_pair(
+        &self,
+        headers: &HeaderMap,
+        address: Option<IpAddr>,
+    ) -> Result<Option<Service>, ApiError> {
+        let found = match Credentials::read_pair(headers) {
+            Ok(None) => return Ok(None),
+            Ok(Some(credentials)) => admit(self, &credentials).await?,
+            Err(_malformed) => None,
+        };
+        if found.is_none() {
+            drop(self.throttle.refuse(address));
+        }
+        Ok(found)
+    }
 }
 
 /// A request without any credentials is no failure of anybody, and does not count.

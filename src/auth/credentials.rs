@@ -38,6 +38,11 @@ impl Credentials {
         }
     }
 
+    /// Reads `X-Service-Id` and `X-Service-Secret` alone, where `Authorization` is somebody else's.
+    pub(super) fn read_pair(headers: &HeaderMap) -> Result<Option<Self>, Malformed> {
+        service_headers(headers)
+    }
+
     fn new(service_id: &[u8], secret: &[u8]) -> Result<Self, Malformed> {
         let service_id = std::str::from_utf8(service_id)
             .ok()

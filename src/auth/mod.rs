@@ -23,7 +23,7 @@ mod guard;
 mod rules;
 mod throttle;
 
-pub use authenticate::authenticate;
+pub use authenticate::{authenticate, peer};
 pub use built_in::ensure_admin;
 pub use guard::{guarded, open_to_any};
 pub use throttle::Throttle;

@@ -108,7 +108,7 @@ async fn run_until_told(config: &Config) -> Result<(), ServeError> {
     let made = ensure_admin(&stores, &admin).await;
     let made = made.map_err(ServeError::Admin)?;
     banner::show(config, address, made.as_ref());
-    let state = AppState::new(stores, config.lifetimes, admin);
+    let state = AppState::new(stores, config.lifetimes, admin).with_proxies(config.proxies.clone());
     let stop = Stop::watch(signals, state.draining.clone());
     let served = serve_and_sweep(listener, state, config, stop.first);
     tokio::select! {

@@ -8,6 +8,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use crate::model::token::ServiceSecret;
+use crate::proxy::{Exports, LoginOrigins, ProxySettings, TokenCookie, TrustedProxies};
 use crate::state::Lifetimes;
 use crate::store::cache::CacheSettings;
 use crate::store::embedded::EmbeddedSettings;
@@ -37,6 +38,8 @@ pub struct Config {
     pub admin_secret: Option<ServiceSecret>,
     /// How long sessions live.
     pub lifetimes: Lifetimes,
+    /// What reverse proxies may do, and what they are told.
+    pub proxies: ProxySettings,
     /// The log.
     pub log: LogSettings,
 }
@@ -176,6 +179,7 @@ impl Config {
                 idle_timeout_limit: source.get(&var::IDLE_TIMEOUT_LIMIT, value::lifetime)?,
                 max_age_limit: source.get(&var::MAX_AGE_LIMIT, value::lifetime)?,
             },
+            proxies: proxies(source)?,
             log: LogSettings {
                 filter: source.get(&var::LOG, value::filter)?,
                 format: source.get(&var::LOG_FORMAT, value::format)?,
@@ -219,6 +223,19 @@ fn cache(source: &Source) -> Result<Option<CacheSettings>, ConfigError> {
         max_bytes: source.get(&var::CACHE_MAX_BYTES, value::bytes)?,
     };
     Ok((!settings.max_staleness.is_zero()).then_some(settings))
+}
+
+fn proxies(source: &Source) -> Result<ProxySettings, ConfigError> {
+    let cookie = |text: &str| Ok(TokenCookie::parse(text)?);
+    let trusted = |text: &str| Ok(TrustedProxies::parse(text)?);
+    let exports = |text: &str| Ok(Exports::parse(text)?);
+    let origins = |text: &str| Ok(LoginOrigins::parse(text)?);
+    Ok(ProxySettings {
+        token_cookie: source.get(&var::TOKEN_COOKIE, cookie)?,
+        trusted: source.get(&var::TRUSTED_PROXIES, trusted)?,
+        exports: source.get(&var::EXPORT_ATTRIBUTES, exports)?,
+        login_origins: source.get(&var::LOGIN_URL_ALLOW, origins)?,
+    })
 }
 
 #[cfg(test)]

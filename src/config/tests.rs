@@ -194,3 +194,29 @@ fn a_filter_that_cannot_be_read_is_refused() {
     refusal("SGW_LOG", "nonsense");
     refusal("SGW_LOG_FORMAT", "xml");
 }
+
+#[test]
+fn what_reverse_proxies_may_do_is_nothing_unless_it_is_set() {
+    assert_eq!(with(&[]).unwrap().proxies, ProxySettings::default());
+    for (name, bad) in [
+        ("SGW_TOKEN_COOKIE", "a cookie"),
+        ("SGW_TRUSTED_PROXIES", "proxy.example.com"),
+        ("SGW_TRUSTED_PROXIES", "10.0.0.0/8,"),
+        ("SGW_EXPORT_ATTRIBUTES", "r\u{f4}le"),
+        ("SGW_EXPORT_ATTRIBUTES", "role,"),
+        ("SGW_LOGIN_URL_ALLOW", "https://login.example.com/in"),
+    ] {
+        refusal(name, bad);
+    }
+}
+
+#[test]
+fn two_attributes_never_share_a_header() {
+    for names in ["home_town,home.town", "role,Role", "role,role"] {
+        assert!(refusal("SGW_EXPORT_ATTRIBUTES", names).contains("same header"));
+    }
+    let many: Vec<String> = (0..100)
+        .map(|number| format!("attribute{number}"))
+        .collect();
+    assert!(refusal("SGW_EXPORT_ATTRIBUTES", &many.join(",")).contains("so many"));
+}

@@ -9,6 +9,7 @@ use tracing::level_filters::LevelFilter;
 use tracing_subscriber::EnvFilter;
 
 use crate::model::token::ServiceSecret;
+use crate::proxy::InvalidProxySetting;
 use crate::store::redis::{RedisUrl, UrlError};
 
 /// Longer times are typing mistakes.
@@ -63,6 +64,9 @@ pub enum InvalidValue {
     /// Not a secret.
     #[error("must be 32 to 512 visible ASCII characters; `openssl rand -hex 32` makes a good one")]
     Secret,
+    /// Not what reverse proxies need.
+    #[error(transparent)]
+    Proxy(#[from] InvalidProxySetting),
     /// Not a filter.
     #[error("must be levels of the log, like info or info,session_gateway=debug")]
     Filter,

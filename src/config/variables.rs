@@ -71,6 +71,14 @@ variables! {
         "The longest idle timeout a create may ask for.";
     MAX_AGE_LIMIT = "SGW_MAX_AGE_LIMIT", Some("30d"), "",
         "The greatest age a create may ask for.";
+    TOKEN_COOKIE = "SGW_TOKEN_COOKIE", None, "session_token",
+        "The cookie from which reverse proxies take the token of a user. Without it, no cookie is read.";
+    TRUSTED_PROXIES = "SGW_TRUSTED_PROXIES", None, "127.0.0.1,10.0.0.0/8",
+        "Addresses and networks of reverse proxies that ask at /auth/ without credentials. Nobody else may be able to connect from there.";
+    EXPORT_ATTRIBUTES = "SGW_EXPORT_ATTRIBUTES", None, "role,plan",
+        "Attributes that reverse proxies are told, each in a header X-Auth-Attr-NAME.";
+    LOGIN_URL_ALLOW = "SGW_LOGIN_URL_ALLOW", None, "https://login.example.com",
+        "Origins of login pages to which /auth/forward may send a browser.";
     LOG = "SGW_LOG", Some("info"), "",
         "What is logged on stderr: error, warn, info, debug, trace, also by part: info,session_gateway=debug.";
     LOG_FORMAT = "SGW_LOG_FORMAT", Some("text"), "",

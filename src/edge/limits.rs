@@ -1,6 +1,7 @@
 //! Limits of a request's head, and what is told where no route is.
 
 use axum::extract::Request;
+use axum::http::uri::PathAndQuery;
 use axum::middleware::Next;
 use axum::response::Response;
 use percent_encoding::percent_decode_str;
@@ -21,7 +22,10 @@ pub(crate) async fn limit_head(request: Request, next: Next) -> Result<Response,
             limit: MAX_URI_BYTES,
         });
     }
-    if target.is_some_and(|target| !is_well_encoded(target.as_str())) {
+    let is_refused = |target: &PathAndQuery| {
+        !is_question_of_proxy(target.path()) && !is_well_encoded(target.as_str())
+    };
+    if target.is_some_and(is_refused) {
         let rule = "the URI is not percent-encoded UTF-8";
         return Err(ApiError::InvalidRequest(rule.to_owned()));
     }
@@ -35,6 +39,11 @@ pub(crate) async fn limit_head(request: Request, next: Next) -> Result<Response,
         });
     }
     Ok(next.run(request).await)
+}
+
+/// What a proxy asks with may hold the path of its client, and has no 400 for an answer.
+fn is_question_of_proxy(path: &str) -> bool {
+    path.starts_with("/auth/")
 }
 
 /// Whether each `%` stands before two hex digits, and the decoded bytes are UTF-8.

@@ -76,6 +76,12 @@ impl AttributeValue {
         &self.0
     }
 
+    /// A string by its text, any other value as compact JSON.
+    #[must_use]
+    pub fn to_text(&self) -> Cow<'_, str> {
+        json::text(&self.0).unwrap_or(Cow::Borrowed(&self.0))
+    }
+
     /// The value as a 64-bit integer, if it is written as one.
     #[must_use]
     pub fn as_i64(&self) -> Option<i64> {

@@ -131,6 +131,13 @@ pub(super) fn members(object: &str) -> Result<Vec<(Cow<'_, str>, &RawValue)>, In
     parse::<Members<'_>>(object).map(|members| members.0)
 }
 
+/// What a JSON string says; `None` for any other value.
+pub(super) fn text(value: &str) -> Option<Cow<'_, str>> {
+    let is_string = value.starts_with('"');
+    let text = is_string.then(|| parse::<Text<'_>>(value).ok())?;
+    text.map(|text| text.0)
+}
+
 fn parse<'a, T: Deserialize<'a>>(text: &'a str) -> Result<T, InvalidJson> {
     serde_json::from_str(text).map_err(|_syntax| JsonFault::Syntax.here())
 }

@@ -16,6 +16,7 @@ mod document;
 mod edge;
 mod idempotency;
 mod process;
+mod proxy;
 mod services;
 mod store;
 mod support;

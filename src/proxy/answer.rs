@@ -1,0 +1,108 @@
+//! Puts a decision into the words of a proxy: status and headers, never a body.
+
+use axum::body::Body;
+use axum::http::{HeaderName, HeaderValue, StatusCode, header};
+use axum::response::Response;
+use url::Url;
+
+use super::Gate;
+use super::decision::{Dialect, Fault, NotAllowed, Question, Refusal};
+use super::login::{self, Original};
+use crate::model::session::Session;
+
+const REASON: HeaderName = HeaderName::from_static("x-auth-reason");
+
+/// Seconds after which a proxy may ask again when the store did not answer.
+const RETRY_SECONDS: HeaderValue = HeaderValue::from_static("1");
+
+/// RFC 6750, section 3: without a token there is nothing to find fault with.
+const CHALLENGE: HeaderValue = HeaderValue::from_static("Bearer realm=\"session-gateway\"");
+const CHALLENGE_INVALID: HeaderValue =
+    HeaderValue::from_static("Bearer realm=\"session-gateway\", error=\"invalid_token\"");
+
+impl Gate {
+    /// The whole answer to a decision.
+    pub(super) async fn answer(
+        &self,
+        question: &Question<'_>,
+        decision: &Result<Session, NotAllowed>,
+    ) -> Response {
+        let mut response = match decision {
+            Ok(session) => self.allowed(session),
+            Err(NotAllowed::Refused(refusal)) => match self.login_page(question, refusal).await {
+                Some(page) => redirected(&page),
+                None => refused(refusal),
+            },
+            Err(NotAllowed::Unknown(_)) => {
+                let mut response = empty(StatusCode::SERVICE_UNAVAILABLE);
+                let headers = response.headers_mut();
+                headers.insert(header::RETRY_AFTER, RETRY_SECONDS);
+                response
+            }
+        };
+        let no_store = HeaderValue::from_static("no-store");
+        let headers = response.headers_mut();
+        headers.insert(header::CACHE_CONTROL, no_store);
+        response
+    }
+
+    fn allowed(&self, session: &Session) -> Response {
+        let mut response = Response::new(Body::empty());
+        *response.headers_mut() = self.settings.exports.headers(session);
+        response
+    }
+
+    /// Where to send a person who is not logged in. The way back is told only if a proxy of ours told it.
+    async fn login_page(&self, question: &Question<'_>, refusal: &Refusal) -> Option<Url> {
+        let (_, _, fault) = refusal.facts();
+        if question.dialect != Dialect::Forward || fault != Fault::NotLoggedIn {
+            return None;
+        }
+        let page = login::page(question.query)?;
+        if !self.settings.login_origins.include(&page) {
+            self.complaints.login_page_not_allowed(&page);
+            return None;
+        }
+        let is_proxy = self.is_proxy_in_time(question).await;
+        let original = is_proxy.then(|| Original::forwarded(question.headers));
+        let original = original.unwrap_or_default();
+        let method = original.method.as_ref().unwrap_or(question.method);
+        login::is_navigation(method, question.headers)
+            .then(|| login::with_return(page, original.url.as_ref()))
+    }
+}
+
+fn empty(status: StatusCode) -> Response {
+    let mut response = Response::new(Body::empty());
+    *response.status_mut() = status;
+    response
+}
+
+fn refused(refusal: &Refusal) -> Response {
+    let (reason, _, fault) = refusal.facts();
+    let mut response = empty(match fault {
+        Fault::NotLoggedIn => StatusCode::UNAUTHORIZED,
+        Fault::NotAllowed => StatusCode::FORBIDDEN,
+    });
+    let headers = response.headers_mut();
+    headers.insert(REASON, HeaderValue::from_static(reason));
+    if fault == Fault::NotLoggedIn {
+        let nothing_sent = *refusal == Refusal::TokenMissing;
+        let challenge = if nothing_sent {
+            CHALLENGE
+        } else {
+            CHALLENGE_INVALID
+        };
+        headers.insert(header::WWW_AUTHENTICATE, challenge);
+    }
+    response
+}
+
+fn redirected(page: &Url) -> Response {
+    let mut response = empty(StatusCode::FOUND);
+    // A URL prints as visible ASCII.
+    if let Ok(location) = HeaderValue::from_str(page.as_str()) {
+        response.headers_mut().insert(header::LOCATION, location);
+    }
+    response
+}

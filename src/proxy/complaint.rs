@@ -1,0 +1,85 @@
+//! What an operator must hear of: proxies that ask in a wrong way, and a store that does not answer. Proxies ask on
+//! every request of every client, so that each kind of complaint has a bound.
+
+use std::error::Error;
+use std::num::NonZeroU32;
+
+use governor::{DefaultKeyedRateLimiter, Quota, RateLimiter};
+use url::Url;
+
+use super::decision::{Asker, NotAllowed, Question, Refusal};
+use crate::model::session::Session;
+
+/// Lines of a kind a minute, and at once.
+const LINES_PER_MINUTE: NonZeroU32 = NonZeroU32::MIN.saturating_add(5);
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+enum Kind {
+    Proxy,
+    Condition,
+    LoginPage,
+    Store,
+}
+
+/// Writes to the log, seldom.
+#[derive(Debug)]
+pub(super) struct Complaints(DefaultKeyedRateLimiter<Kind>);
+
+impl Default for Complaints {
+    fn default() -> Self {
+        Self(RateLimiter::keyed(Quota::per_minute(LINES_PER_MINUTE)))
+    }
+}
+
+impl Complaints {
+    fn may(&self, kind: Kind) -> bool {
+        self.0.check_key(&kind).is_ok()
+    }
+
+    /// Hears of a decision. What is the client's fault is not worth a line.
+    pub(super) fn hear(&self, question: &Question<'_>, decision: &Result<Session, NotAllowed>) {
+        let address = match question.asker {
+            Asker::Peer(address) => address.map(tracing::field::display),
+            Asker::Service => None,
+        };
+        match decision {
+            Err(NotAllowed::Refused(refusal @ Refusal::ProxyUnauthenticated)) => {
+                if self.may(Kind::Proxy) {
+                    tracing::warn!(client.address = address, reason = %refusal, "a proxy was refused");
+                }
+            }
+            Err(NotAllowed::Refused(Refusal::Misconfigured(condition))) => {
+                if self.may(Kind::Condition) {
+                    tracing::warn!(client.address = address, reason = %condition, "a proxy is misconfigured");
+                }
+            }
+            Err(NotAllowed::Unknown(error)) => {
+                if self.may(Kind::Store) {
+                    let error: &(dyn Error + 'static) = error;
+                    tracing::warn!(error, "proxies get no answer");
+                }
+            }
+            Ok(_)
+            | Err(NotAllowed::Refused(
+                Refusal::TokenMissing
+                | Refusal::TokenAmbiguous
+                | Refusal::TokenMalformed
+                | Refusal::TokenUnknown
+                | Refusal::Ended(_)
+                | Refusal::RequirementNotMet
+                | Refusal::DeviceMismatch,
+            )) => {}
+        }
+    }
+
+    /// Hears of a login page that is not used. Only its origin is told.
+    pub(super) fn login_page_not_allowed(&self, page: &Url) {
+        if self.may(Kind::LoginPage) {
+            let origin = page.origin().ascii_serialization();
+            tracing::warn!(
+                origin,
+                "login_url is not in SGW_LOGIN_URL_ALLOW; users get 401"
+            );
+        }
+    }
+}

@@ -1,0 +1,219 @@
+//! What an operator sets for reverse proxies. Everything is read and checked at the start, so that a request only
+//! compares.
+
+use std::net::IpAddr;
+
+use ipnet::IpNet;
+use thiserror::Error;
+use url::{Origin, Url};
+
+use super::identity::Exports;
+
+/// What reverse proxies may do, and what they are told.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct ProxySettings {
+    /// The cookie that carries the user's token (`SGW_TOKEN_COOKIE`).
+    pub token_cookie: Option<TokenCookie>,
+    /// Who needs no credentials to ask (`SGW_TRUSTED_PROXIES`).
+    pub trusted: TrustedProxies,
+    /// The attributes that are told (`SGW_EXPORT_ATTRIBUTES`).
+    pub exports: Exports,
+    /// Where users may be sent to log in (`SGW_LOGIN_URL_ALLOW`).
+    pub login_origins: LoginOrigins,
+}
+
+/// The rule that a setting breaks.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
+pub enum InvalidProxySetting {
+    /// No cookie can have this name.
+    #[error("must be the name of a cookie: letters, digits and any of !#$%&'*+-.^_`|~")]
+    Cookie,
+    /// Neither address nor network.
+    #[error("must be IP addresses and networks like 10.0.0.0/8, separated by commas")]
+    Network,
+    /// More than scheme, host and port, or less.
+    #[error("must be origins like https://login.example.com, separated by commas")]
+    Origin,
+    /// No header can be named after it.
+    #[error("must be names of letters, digits, `_`, `.` and `-`, separated by commas")]
+    AttributeName,
+    /// Two names would be one header.
+    #[error(
+        "has two names that make the same header: `_`, `.` and `-` are one there, as are large and small letters"
+    )]
+    Collision,
+    /// The names alone would fill what a proxy reads.
+    #[error(
+        "has so many or so long names that their headers would not fit into the buffers of proxies"
+    )]
+    TooManyNames,
+}
+
+/// The parts of a list that is separated by commas.
+pub(super) fn parts(text: &str) -> impl Iterator<Item = &str> {
+    let list = (!text.is_empty()).then(|| text.split(','));
+    list.into_iter().flatten().map(str::trim)
+}
+
+/// The name of a cookie (RFC 6265, section 4.1.1).
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct TokenCookie(Box<[u8]>);
+
+impl TokenCookie {
+    /// Reads a name; nothing is no cookie.
+    pub fn parse(text: &str) -> Result<Option<Self>, InvalidProxySetting> {
+        let allowed = |byte: u8| byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&byte);
+        if !text.bytes().all(allowed) {
+            return Err(InvalidProxySetting::Cookie);
+        }
+        Ok((!text.is_empty()).then(|| Self(text.as_bytes().into())))
+    }
+
+    /// The values that a `Cookie` header gives it.
+    pub(super) fn values<'a>(&'a self, header: &'a [u8]) -> impl Iterator<Item = &'a [u8]> {
+        header.split(|byte| *byte == b';').filter_map(|pair| {
+            let mut halves = pair.splitn(2, |byte| *byte == b'=');
+            let name = halves.next()?.trim_ascii();
+            halves.next().filter(|_value| name == &*self.0)
+        })
+    }
+}
+
+/// Addresses from which anybody is taken for a proxy of ours.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct TrustedProxies(Vec<IpNet>);
+
+impl TrustedProxies {
+    /// Reads addresses and networks.
+    pub fn parse(text: &str) -> Result<Self, InvalidProxySetting> {
+        let network = |part: &str| {
+            let address = part.parse::<IpAddr>().map(IpNet::from);
+            address.or_else(|_no_address| part.parse::<IpNet>())
+        };
+        let networks: Result<_, _> = parts(text).map(network).collect();
+        networks
+            .map(Self)
+            .map_err(|_parse| InvalidProxySetting::Network)
+    }
+
+    /// Whether this address is one of them.
+    pub(super) fn include(&self, address: IpAddr) -> bool {
+        let address = address.to_canonical();
+        self.0.iter().any(|network| network.contains(&address))
+    }
+}
+
+/// Origins (RFC 6454) of login pages.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct LoginOrigins(Vec<Origin>);
+
+impl LoginOrigins {
+    /// Reads origins.
+    pub fn parse(text: &str) -> Result<Self, InvalidProxySetting> {
+        let origins: Option<_> = parts(text).map(bare_origin).collect();
+        origins.map(Self).ok_or(InvalidProxySetting::Origin)
+    }
+
+    /// Whether a user may be sent there.
+    pub(super) fn include(&self, url: &Url) -> bool {
+        self.0.contains(&url.origin())
+    }
+}
+
+fn bare_origin(text: &str) -> Option<Origin> {
+    let url = Url::parse(text).ok()?;
+    let origin = url.origin();
+    let written = text.strip_suffix('/').unwrap_or(text);
+    let is_web = matches!(url.scheme(), "http" | "https");
+    // What is more than an origin does not print as one; a default port may be written.
+    let bare = url.path() == "/"
+        && url.query().is_none()
+        && url.fragment().is_none()
+        && url.username().is_empty()
+        && url.password().is_none();
+    (is_web && bare && !written.ends_with('/')).then_some(origin)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_cookie_is_found_by_its_whole_name() {
+        let cookie = TokenCookie::parse("sid").unwrap().unwrap();
+        let values = |header: &'static str| -> Vec<_> {
+            let values = cookie.values(header.as_bytes());
+            values.map(|value| str::from_utf8(value).unwrap()).collect()
+        };
+        assert_eq!(
+            values("a=1; sid=x=y;sid= z ;SID=no; xsid=no"),
+            ["x=y", " z "]
+        );
+        assert_eq!(values("sid; =sid;"), [""; 0]);
+        assert_eq!(TokenCookie::parse(""), Ok(None));
+        for bad in ["a b", "a=b", "a;b", "ä"] {
+            assert_eq!(TokenCookie::parse(bad), Err(InvalidProxySetting::Cookie));
+        }
+    }
+
+    #[test]
+    fn addresses_and_networks_are_trusted_and_no_others() {
+        let trusted = TrustedProxies::parse("127.0.0.1, 10.0.0.0/8,fd00::/8").unwrap();
+        for (address, is_one) in [
+            ("127.0.0.1", true),
+            ("::ffff:127.0.0.1", true),
+            ("127.0.0.2", false),
+            ("10.255.0.1", true),
+            ("11.0.0.1", false),
+            ("fd00::7", true),
+            ("fe80::7", false),
+        ] {
+            assert_eq!(
+                trusted.include(address.parse().unwrap()),
+                is_one,
+                "{address}"
+            );
+        }
+        let nobody = TrustedProxies::parse("").unwrap();
+        assert!(!nobody.include(IpAddr::from([127, 0, 0, 1])));
+        for bad in ["localhost", "10.0.0.0/33", "10.0.0.1,", "10.0.0.1 10.0.0.2"] {
+            assert_eq!(
+                TrustedProxies::parse(bad),
+                Err(InvalidProxySetting::Network)
+            );
+        }
+    }
+
+    #[test]
+    fn an_origin_is_scheme_host_and_port() {
+        let origins =
+            LoginOrigins::parse("https://login.example.com,http://localhost:3000/").unwrap();
+        for (url, is_one) in [
+            ("https://login.example.com/in?x=1", true),
+            ("https://LOGIN.example.com:443/", true),
+            ("https://login.example.com.evil.net/", false),
+            ("https://login.example.com@evil.net/", false),
+            ("http://login.example.com/", false),
+            ("https://login.example.com:8443/", false),
+            ("http://localhost:3000/", true),
+            ("javascript:alert(1)", false),
+        ] {
+            assert_eq!(origins.include(&Url::parse(url).unwrap()), is_one, "{url}");
+        }
+        for bad in [
+            "login.example.com",
+            "https://a/b",
+            "https://a?b",
+            "https://u@a",
+            "ftp://a",
+            "https://a,",
+            "*",
+        ] {
+            assert_eq!(
+                LoginOrigins::parse(bad),
+                Err(InvalidProxySetting::Origin),
+                "{bad}"
+            );
+        }
+    }
+}

@@ -1,0 +1,101 @@
+//! Reverse proxies: what `/auth/*` decides, how it is told, and that the shipped samples do with it what they promise.
+
+mod decisions;
+mod explain;
+mod identity;
+mod login;
+mod outage;
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+
+use axum::Extension;
+use axum::extract::ConnectInfo;
+use session_gateway::config::Config;
+use session_gateway::state::AppState;
+use session_gateway::store::Stores;
+
+use crate::support::{Answer, Client, TestApp};
+use outage::Losable;
+
+/// Where every question may be asked.
+const PATHS: [&str; 3] = ["/auth/nginx", "/auth/forward", "/auth/envoy"];
+
+/// A gateway that trusts 10.0.0.0/8, reads the cookie `sid`, and tells role, plan and `home.town`.
+fn gateway() -> TestApp {
+    TestApp::with(&SETTINGS)
+}
+
+/// Settings for proxies alone, as [`gateway`] has them.
+const SETTINGS: [(&str, &str); 4] = [
+    ("SGW_TRUSTED_PROXIES", "10.0.0.0/8"),
+    ("SGW_TOKEN_COOKIE", "sid"),
+    ("SGW_EXPORT_ATTRIBUTES", "role,plan,home.town"),
+    ("SGW_LOGIN_URL_ALLOW", "https://login.example.com"),
+];
+
+/// Calls from an address.
+fn from(state: &AppState, address: &str) -> Client {
+    let peer = SocketAddr::new(address.parse().unwrap(), 54_321);
+    let router = session_gateway::app::app(state.clone());
+    Client::in_process(router.layer(Extension(ConnectInfo(peer))))
+}
+
+/// Calls from a trusted address.
+fn proxy(app: &TestApp) -> Client {
+    from(&app.state, "10.1.2.3")
+}
+
+/// The same gateway over a store that can be lost.
+fn over_losable(app: &TestApp) -> (AppState, Arc<Losable>) {
+    let losable = Losable::over(&app.state.stores);
+    let stores = Stores {
+        sessions: Arc::<Losable>::clone(&losable),
+        ..app.state.stores.clone()
+    };
+    let config = Config::from_variables(SETTINGS).unwrap();
+    let state = AppState::new(stores, app.state.lifetimes, app.state.authenticator.admin);
+    (state.with_proxies(config.proxies), losable)
+}
+
+/// Asserts a refusal: status, reason, nothing in the body, nothing to be kept.
+#[track_caller]
+fn assert_refused(answer: &Answer, status: u16, reason: &str) {
+    assert_eq!(answer.status, status, "{answer:?}");
+    assert_eq!(answer.header("x-auth-reason"), reason);
+    assert_eq!(answer.header("cache-control"), "no-store");
+    assert!(answer.body.is_empty(), "{answer:?}");
+    let challenge = answer.headers.get("www-authenticate");
+    let challenge = challenge.map(|value| value.to_str().unwrap());
+    let wanted = match (status, reason) {
+        (401, "token_missing") => Some("Bearer realm=\"session-gateway\""),
+        (401, _) => Some("Bearer realm=\"session-gateway\", error=\"invalid_token\""),
+        _ => None,
+    };
+    assert_eq!(challenge, wanted);
+    assert!(
+        !answer.headers.contains_key("x-auth-login-id"),
+        "{answer:?}"
+    );
+}
+
+/// Asserts a yes for this login.
+#[track_caller]
+fn assert_allowed(answer: &Answer, login_id: &str) {
+    assert_eq!(answer.status, 200, "{answer:?}");
+    assert_eq!(answer.header("x-auth-login-id"), login_id);
+    assert_eq!(answer.header("cache-control"), "no-store");
+    assert!(answer.body.is_empty(), "{answer:?}");
+    for name in [
+        "x-auth-session-id",
+        "x-auth-device",
+        "x-auth-expires-at",
+        "x-auth-omitted",
+        "x-auth-attr-role",
+        "x-auth-attr-plan",
+        "x-auth-attr-home-town",
+    ] {
+        let lines = answer.headers.get_all(name).iter().count();
+        assert_eq!(lines, 1, "{name}: {answer:?}");
+    }
+}

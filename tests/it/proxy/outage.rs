@@ -1,0 +1,120 @@
+//! A store that can be lost: while it is, whoever asks for a token waits for ever.
+
+use std::future::pending;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+use async_trait::async_trait;
+use session_gateway::model::Timestamp;
+use session_gateway::model::id::{LoginId, SessionId};
+use session_gateway::model::login::LoginSummary;
+use session_gateway::model::page::{Cursor, Page, PageLimit};
+use session_gateway::model::permission::Scope;
+use session_gateway::model::record::SessionChange;
+use session_gateway::model::session::{ConnectionStats, EndReason, Session};
+use session_gateway::model::token::PresentedToken;
+use session_gateway::store::{
+    Access, Changed, Created, EndAll, EndOutcome, Lookup, NewSession, OpError, SessionFilter,
+    SessionStore, StoreError, Stores, Target, Touch, Verified,
+};
+
+/// The sessions of another store, until they are lost.
+#[derive(Debug)]
+pub(super) struct Losable {
+    sessions: Arc<dyn SessionStore>,
+    lost: AtomicBool,
+}
+
+impl Losable {
+    pub(super) fn over(stores: &Stores) -> Arc<Self> {
+        Arc::new(Self {
+            sessions: Arc::clone(&stores.sessions),
+            lost: AtomicBool::new(false),
+        })
+    }
+
+    pub(super) fn lose(&self, lost: bool) {
+        self.lost.store(lost, Ordering::SeqCst);
+    }
+}
+
+#[async_trait]
+impl SessionStore for Losable {
+    fn now(&self) -> Timestamp {
+        self.sessions.now()
+    }
+
+    async fn check(&self) -> Result<(), StoreError> {
+        self.sessions.check().await
+    }
+
+    async fn create(&self, new: NewSession) -> Result<Created, OpError> {
+        self.sessions.create(new).await
+    }
+
+    async fn find(&self, id: SessionId, scope: &Scope) -> Result<Lookup<Session>, StoreError> {
+        self.sessions.find(id, scope).await
+    }
+
+    async fn find_by_token(
+        &self,
+        token: &PresentedToken,
+        touch: Touch,
+    ) -> Result<Lookup<Verified>, StoreError> {
+        if self.lost.load(Ordering::SeqCst) {
+            pending::<()>().await;
+        }
+        self.sessions.find_by_token(token, touch).await
+    }
+
+    async fn change(&self, target: Target, change: SessionChange) -> Result<Changed, OpError> {
+        self.sessions.change(target, change).await
+    }
+
+    async fn refresh(&self, target: Target, ttl: Option<Duration>) -> Result<Session, OpError> {
+        self.sessions.refresh(target, ttl).await
+    }
+
+    async fn heartbeat(
+        &self,
+        target: Target,
+        stats: Option<ConnectionStats>,
+    ) -> Result<Session, OpError> {
+        self.sessions.heartbeat(target, stats).await
+    }
+
+    async fn end(&self, target: Target, reason: EndReason) -> Result<EndOutcome, OpError> {
+        self.sessions.end(target, reason).await
+    }
+
+    async fn revoke(&self, token: &PresentedToken, access: &Access) -> Result<(), StoreError> {
+        self.sessions.revoke(token, access).await
+    }
+
+    async fn end_all(&self, which: EndAll, access: &Access) -> Result<Vec<SessionId>, StoreError> {
+        self.sessions.end_all(which, access).await
+    }
+
+    async fn list(
+        &self,
+        filter: &SessionFilter,
+        scope: &Scope,
+        limit: PageLimit,
+        cursor: Option<&Cursor>,
+    ) -> Result<Page<Session>, OpError> {
+        self.sessions.list(filter, scope, limit, cursor).await
+    }
+
+    async fn count(&self, login_id: Option<&LoginId>) -> Result<u64, StoreError> {
+        self.sessions.count(login_id).await
+    }
+
+    async fn login(&self, login_id: &LoginId) -> Result<LoginSummary, StoreError> {
+        self.sessions.login(login_id).await
+    }
+
+    async fn sweep(&self) -> Result<bool, StoreError> {
+        self.sessions.sweep().await
+    }
+}
