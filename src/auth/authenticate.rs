@@ -56,7 +56,7 @@ impl Authenticator {
     ) -> Result<Option<Service>, ApiError> {
         let found = match Credentials::read_pair(headers) {
             Ok(None) => return Ok(None),
-            Ok(Some(credentials)) => admit(self, &credentials).await?,
+            Ok(Some(credentials)) => admit(self, &credentials, Freshness::Bounded).await?,
             Err(_malformed) => None,
         };
         if found.is_none() {
