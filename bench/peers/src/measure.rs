@@ -27,6 +27,8 @@ pub(crate) struct Sample {
     /// Of Redis alone.
     pub(crate) redis_cpu: f64,
     pub(crate) redis_calls: f64,
+    /// Of all requests, the share that was answered 503.
+    pub(crate) refused: f64,
 }
 
 /// What the serving processes have used so far.
@@ -74,6 +76,7 @@ fn sample_of(outcome: &Outcome) -> Sample {
         cpu: 0.0,
         redis_cpu: 0.0,
         redis_calls: 0.0,
+        refused: outcome.refused as f64 / (outcome.refused + outcome.answered) as f64,
     }
 }
 
@@ -131,5 +134,6 @@ fn redis_benchmark(redis: &Redis, keys: usize, bytes: usize, requests: u64) -> S
         cpu: 0.0,
         redis_cpu: 0.0,
         redis_calls: 0.0,
+        refused: 0.0,
     }
 }

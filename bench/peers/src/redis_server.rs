@@ -63,7 +63,7 @@ impl Redis {
     pub(crate) fn record_bytes(&self) -> usize {
         let mut connection = self.connect();
         let mut keys = connection
-            .scan_match::<_, String>("sgw:{*}:s:*")
+            .scan_match::<_, Vec<u8>>("sgw:{*}:s:*")
             .unwrap()
             .map(Result::unwrap);
         let key = keys.next().unwrap();

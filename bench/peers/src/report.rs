@@ -175,7 +175,19 @@ fn steady(text: &mut String, rounds: &Rounds) -> std::fmt::Result {
         let cpu = spread(samples, |sample| sample.cpu);
         writeln!(text, "| {} | {p50:.3} | {p99:.3} | {cpu:.1} |", who.name())?;
     }
-    writeln!(text)
+    writeln!(text)?;
+    let all = rounds.samples.iter().chain(&rounds.steady);
+    for (who, samples) in all {
+        let refused = spread(samples, |sample| sample.refused * 100.0);
+        if refused.greatest > 0.0 {
+            writeln!(
+                text,
+                "{}: {refused:.2} % of a measurement was answered 503.\n",
+                who.name()
+            )?;
+        }
+    }
+    Ok(())
 }
 
 fn sizes(text: &mut String, growth: &[Size]) -> std::fmt::Result {

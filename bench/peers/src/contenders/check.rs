@@ -15,7 +15,7 @@ pub(super) fn check(contender: &HttpContender) {
         contender.bad.check(response)
     });
     // Also warms the cache, where there is one.
-    each(address, &contender.requests, |_, response| {
+    each(address, &contender.requests, |response| {
         contender.good.check(response)
     });
     let count = REQUESTS.min(contender.requests.len());
@@ -26,7 +26,7 @@ pub(super) fn check(contender: &HttpContender) {
         return;
     };
     let before = redis.served().reads;
-    each(address, &some, |_, response| contender.good.check(response));
+    each(address, &some, |response| contender.good.check(response));
     let reads = redis.served().reads - before;
     match contender.look_up {
         LookUp::EachTime => assert!(reads >= count as u64, "{reads} reads for {count} requests"),

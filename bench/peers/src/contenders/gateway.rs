@@ -112,7 +112,7 @@ fn open_sessions(gateway: &Process, users: std::ops::Range<usize>) -> Vec<String
             post_as_admin("/v1/sessions", &body)
         };
         let requests: Requests = (start..users.end.min(start + PART)).map(open).collect();
-        each(gateway.address, &requests, |_, response| {
+        each(gateway.address, &requests, |response| {
             Answer::status(201).check(response);
             tokens.push(field(response, "token"));
         });

@@ -126,7 +126,7 @@ fn logged_in(
     };
     let mut credentials = Vec::with_capacity(sessions);
     let log_ins: Requests = (0..sessions).map(log_in).collect();
-    each(server.address, &log_ins, |_, response| {
+    each(server.address, &log_ins, |response| {
         Answer::OK.check(response);
         credentials.push(credential(response));
     });

@@ -40,12 +40,12 @@ fn one_thread(site: Site<'_>, connections: usize, seed: usize, span: Duration) -
         assert!(!events.is_empty(), "no answer for {PATIENCE:?}");
         for event in &events {
             let connection = &mut connections[event.token().0];
+            let since = connection.since;
             let Some(response) = connection.receive() else {
                 continue;
             };
-            site.good.check(&response);
             let now = Instant::now();
-            outcome.note(now - connection.since);
+            outcome.note(&response, site.good, now - since);
             if now < started + span {
                 let request = draw.below(site.requests.len());
                 connection.send(request, site.requests.get(request), now);

@@ -54,11 +54,13 @@ impl Answer {
         }
     }
 
+    fn is(&self, response: &Response<'_>) -> bool {
+        response.status == self.status && response.body.starts_with(self.body_starts.as_bytes())
+    }
+
     #[track_caller]
     pub(crate) fn check(&self, response: &Response<'_>) {
-        let is_it = response.status == self.status
-            && response.body.starts_with(self.body_starts.as_bytes());
-        assert!(is_it, "{self:?} was expected, not {response}");
+        assert!(self.is(response), "{self:?} was expected, not {response}");
     }
 }
 
@@ -66,6 +68,8 @@ impl Answer {
 #[derive(Debug)]
 pub(crate) struct Outcome {
     pub(crate) answered: u64,
+    /// Answers that said the server is too busy (503). They count nowhere else.
+    pub(crate) refused: u64,
     pub(crate) elapsed: Duration,
     nanoseconds: Histogram<u64>,
 }
@@ -74,12 +78,19 @@ impl Outcome {
     fn new() -> Self {
         Self {
             answered: 0,
+            refused: 0,
             elapsed: Duration::ZERO,
             nanoseconds: Histogram::new(3).unwrap(),
         }
     }
 
-    fn note(&mut self, latency: Duration) {
+    #[track_caller]
+    fn note(&mut self, response: &Response<'_>, good: Answer, latency: Duration) {
+        if response.status == 503 {
+            self.refused += 1;
+            return;
+        }
+        good.check(response);
         self.answered += 1;
         let nanoseconds = u64::try_from(latency.as_nanos()).unwrap();
         self.nanoseconds.record(nanoseconds).unwrap();
@@ -87,6 +98,7 @@ impl Outcome {
 
     fn add(&mut self, other: &Self) {
         self.answered += other.answered;
+        self.refused += other.refused;
         self.elapsed = self.elapsed.max(other.elapsed);
         self.nanoseconds.add(&other.nanoseconds).unwrap();
     }

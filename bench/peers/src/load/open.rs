@@ -35,9 +35,9 @@ pub(crate) fn at_rate(site: Site<'_>, per_second: u32, span: Duration) -> Outcom
                 continue;
             }
             let connection = &mut connections[event.token().0];
+            let since = connection.since;
             if let Some(response) = connection.receive() {
-                site.good.check(&response);
-                outcome.note(connection.since.elapsed());
+                outcome.note(&response, site.good, since.elapsed());
                 free.push_back(event.token().0);
             }
         }
