@@ -1,6 +1,6 @@
 export CARGO_TARGET_DIR ?= target
 
-.PHONY: run test lint openapi
+.PHONY: run test lint openapi bench
 
 run:
 	cargo run --locked --release -- serve
@@ -22,3 +22,14 @@ lint:
 openapi:
 	cargo run --locked -- openapi > $(CARGO_TARGET_DIR)/openapi.json
 	cp $(CARGO_TARGET_DIR)/openapi.json openapi/openapi.json
+
+# Symbols and frame pointers, only to see with PROFILE where time goes.
+ifneq ($(PROFILE),)
+bench: export RUSTFLAGS := -Cforce-frame-pointers=yes
+bench: export CARGO_TARGET_DIR := $(CARGO_TARGET_DIR)/profile
+endif
+bench:
+	bench/peers/setup.sh $(CARGO_TARGET_DIR)/peers/release
+	cargo build --locked --release
+	cargo build --locked --release --manifest-path bench/peers/Cargo.toml --target-dir $(CARGO_TARGET_DIR)/peers
+	BENCH_GATEWAY=$(abspath $(CARGO_TARGET_DIR))/release/session-gateway $(CARGO_TARGET_DIR)/peers/release/peers
