@@ -15,7 +15,7 @@ use session_gateway::model::session::{ConnectionStats, EndReason, Session};
 use session_gateway::model::token::PresentedToken;
 use session_gateway::store::{
     Access, Changed, Created, EndAll, EndOutcome, Lookup, NewSession, OpError, SessionFilter,
-    SessionStore, StoreError, Stores, Target, Touch, Verified,
+    SessionStore, StoreError, StoreHealth, Stores, Target, Touch, Verified,
 };
 
 /// Far longer than anybody waits.
@@ -47,7 +47,11 @@ impl SessionStore for Losable {
         self.sessions.now()
     }
 
-    async fn check(&self) -> Result<(), StoreError> {
+    fn find_again(&self, found: &Verified, touch: Touch) -> Option<Verified> {
+        self.sessions.find_again(found, touch)
+    }
+
+    async fn check(&self) -> Result<StoreHealth, StoreError> {
         self.sessions.check().await
     }
 
