@@ -43,11 +43,7 @@ impl Notebook {
     pub(crate) async fn of(stores: &Stores) -> Arc<Self> {
         let notebook = Arc::new(Self::default());
         stores.events.listen(Arc::<Self>::clone(&notebook));
-        let moment = Instant::now();
-        for shard in 0..=u8::MAX {
-            heard(stores, Part::Shard(shard), moment).await;
-        }
-        heard(stores, Part::Services, moment).await;
+        all_heard_now(stores).await;
         notebook
     }
 
@@ -71,6 +67,15 @@ fn part_of(event: &Event) -> Part {
 /// Waits until all that happened before this call is told.
 pub(crate) async fn heard_now(stores: &Stores, part: Part) {
     heard(stores, part, Instant::now()).await;
+}
+
+/// The same for all parts.
+pub(crate) async fn all_heard_now(stores: &Stores) {
+    let moment = Instant::now();
+    for shard in 0..=u8::MAX {
+        heard(stores, Part::Shard(shard), moment).await;
+    }
+    heard(stores, Part::Services, moment).await;
 }
 
 async fn heard(stores: &Stores, part: Part, moment: Instant) {

@@ -5,7 +5,6 @@ mod client;
 mod gateway;
 #[expect(
     dead_code,
-    unused_imports,
     unreachable_pub,
     reason = "the harness is shared with the tests of the link, which use the rest"
 )]

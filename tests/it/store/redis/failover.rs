@@ -506,3 +506,42 @@ async fn a_channel_that_is_closed_again_and_again_loses_nothing() {
     assert_eq!(told, feed);
     assert!(notebook.gaps().contains(&part));
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn slots_that_move_take_nothing_with_them() {
+    let cluster = RedisCluster::start().await;
+    let url = format!("redis+cluster://{}", cluster.hosts());
+    let (listening, writing) = (open(&url).await, open(&url).await);
+    let notebook = Notebook::of(&listening).await;
+    let (from, to) = (cluster.master_of(0).await, cluster.master_of(16_383).await);
+    let mut moving = cluster.reshard(from, to, 1_000);
+    let mut opened = BTreeSet::new();
+    let mut rounds = 0;
+    while moving.try_wait().unwrap().is_none() || rounds < 2 {
+        for number in 0..256 {
+            let new = draft(&format!("login {number}"));
+            let part = Part::of_login(&new.login_id);
+            // What is refused while a slot moves may have been done all the same.
+            if writing.sessions.create(new.clone()).await.is_ok() {
+                opened.insert((part, new.session_id));
+            }
+        }
+        rounds += 1;
+    }
+    assert!(moving.wait().unwrap().success());
+    for part in opened
+        .iter()
+        .map(|(part, _)| *part)
+        .collect::<BTreeSet<_>>()
+    {
+        heard_now(&listening, part).await;
+    }
+    let told = |part: Part, session_id| {
+        let told = notebook.told(part);
+        told.iter()
+            .any(|event| event.fact.session_id == Some(session_id))
+    };
+    for (part, session_id) in opened {
+        assert!(told(part, session_id), "{part:?}");
+    }
+}
