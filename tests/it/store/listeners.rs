@@ -1,9 +1,11 @@
 //! Listeners: told of every change soon after it happened, and of the moment up to which they know all.
 
+use std::collections::BTreeSet;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use session_gateway::model::event::Event;
+use session_gateway::model::id::SessionId;
 use session_gateway::model::permission::Permissions;
 use session_gateway::model::service::ServiceName;
 use session_gateway::model::token::CredentialHash;
@@ -43,11 +45,7 @@ impl Notebook {
     pub(crate) async fn of(stores: &Stores) -> Arc<Self> {
         let notebook = Arc::new(Self::default());
         stores.events.listen(Arc::<Self>::clone(&notebook));
-        let moment = Instant::now();
-        for shard in 0..=u8::MAX {
-            heard(stores, Part::Shard(shard), moment).await;
-        }
-        heard(stores, Part::Services, moment).await;
+        all_heard_now(stores).await;
         notebook
     }
 
@@ -56,6 +54,13 @@ impl Notebook {
         let events = self.events.lock().unwrap();
         let own = events.iter().filter(|event| part_of(event) == part);
         own.cloned().collect()
+    }
+
+    /// The sessions that were told of.
+    pub(crate) fn sessions(&self) -> BTreeSet<SessionId> {
+        let events = self.events.lock().unwrap();
+        let sessions = events.iter().filter_map(|event| event.fact.session_id);
+        sessions.collect()
     }
 
     pub(crate) fn gaps(&self) -> Vec<Part> {
@@ -73,6 +78,15 @@ pub(crate) async fn heard_now(stores: &Stores, part: Part) {
     heard(stores, part, Instant::now()).await;
 }
 
+/// The same for all parts.
+pub(crate) async fn all_heard_now(stores: &Stores) {
+    let moment = Instant::now();
+    for shard in 0..=u8::MAX {
+        heard(stores, Part::Shard(shard), moment).await;
+    }
+    heard(stores, Part::Services, moment).await;
+}
+
 async fn heard(stores: &Stores, part: Part, moment: Instant) {
     while stores.events.heard_until(part) < Some(moment) {
         assert!(moment.elapsed() < DEADLINE, "{part:?} is not heard");
@@ -80,7 +94,8 @@ async fn heard(stores: &Stores, part: Part, moment: Instant) {
     }
 }
 
-async fn register(b: &Backend, id: &str) {
+/// Registers a service that may do nothing.
+pub(crate) async fn register(stores: &Stores, id: &str) {
     let new = NewService {
         service_id: service(id),
         service_name: ServiceName::parse(id).unwrap(),
@@ -89,8 +104,7 @@ async fn register(b: &Backend, id: &str) {
         mark: None,
     };
     let admin = service("admin");
-    let registered = b.stores.services.register(new, &admin);
-    registered.await.unwrap();
+    stores.services.register(new, &admin).await.unwrap();
 }
 
 async fn a_listener_is_told_of_every_change_in_order(b: &Backend) {
@@ -100,7 +114,7 @@ async fn a_listener_is_told_of_every_change_in_order(b: &Backend) {
         b.put(id, "number", &number.to_string()).await;
         b.end(id).await;
     }
-    register(b, "new").await;
+    register(&b.stores, "new").await;
     let expired = b.open("bob").await.session_id;
     b.advance(24 * HOUR);
     b.sweep().await;

@@ -17,7 +17,7 @@ use super::fields::reason_text;
 use super::link::{Effect, Slot, Topology};
 use super::places::{self, STREAMS};
 use super::reply::Args;
-use super::{ABREAST, Inner, scripts};
+use super::{Inner, scripts};
 use crate::model::id::SessionId;
 use crate::model::session::Ended;
 use crate::store::{Part, StoreError};
@@ -35,6 +35,8 @@ const KEPT: Duration = Duration::from_secs(15 * 60);
 const TIDY: Duration = Duration::from_secs(10);
 /// Endings that one step applies again.
 const STEP: usize = 200;
+/// Streams that are worked on at a time, so that requests find their turn between the steps.
+const STREAMS_AT_A_TIME: usize = 8;
 /// Before what failed is tried again.
 const RETRY: Duration = Duration::from_millis(100);
 
@@ -106,7 +108,7 @@ impl Inner {
             };
             (stream, applied)
         });
-        let mut parts = stream::iter(parts).buffer_unordered(ABREAST);
+        let mut parts = stream::iter(parts).buffer_unordered(STREAMS_AT_A_TIME);
         while let Some((stream, applied)) = parts.next().await {
             let Ok(Some(count)) = applied else {
                 continue;
@@ -120,13 +122,16 @@ impl Inner {
         if !work.due.is_empty() {
             return sleep(RETRY).await;
         }
-        let Work {
-            parts,
-            sessions,
-            services,
-            ..
-        } = std::mem::take(work);
-        tracing::info!(parts, sessions, services, "redis.failover: applied again");
+        let done = std::mem::take(work);
+        tracing::info!(
+            parts = done.parts,
+            sessions = done.sessions,
+            services = done.services,
+            took_ms = done
+                .noticed
+                .map_or(0, |noticed| noticed.elapsed().as_millis()),
+            "redis.failover: what it took back was applied again"
+        );
     }
 
     /// How many sessions of a shard lived again.

@@ -1,6 +1,7 @@
 //! What a node learns of the last 15 minutes: from each event as it is heard, and from the streams when it starts.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use futures_util::{StreamExt, stream};
 use tokio::time::sleep;
@@ -15,9 +16,11 @@ use crate::model::session::Ended;
 use crate::store::StoreError;
 
 /// Events that one read takes.
-const READ: usize = 500;
-/// Streams that are read at a time: requests come first.
-const READS: usize = 4;
+const READ: usize = 200;
+/// Streams that are read at a time.
+const READS: usize = 2;
+/// Between two reads of a stream: requests come first.
+const PAUSE: Duration = Duration::from_millis(5);
 
 /// A service was written; what was written must be read.
 #[derive(Debug, Clone)]
@@ -103,7 +106,10 @@ impl Inner {
         };
         loop {
             match self.recall_page(stream, place).await {
-                Ok(Some(next)) => place = next,
+                Ok(Some(next)) => {
+                    place = next;
+                    sleep(PAUSE).await;
+                }
                 Ok(None) => return,
                 Err(_passes) => sleep(RETRY).await,
             }

@@ -163,3 +163,161 @@ impl Followed {
             .all(|entry| self.append(entry, told).is_ok())
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::model::Timestamp;
+    use crate::model::event::{Change, ServiceChange};
+    use crate::model::id::ServiceId;
+
+    const REWIND: Duration = Duration::from_millis(10);
+
+    fn at(millis: u64) -> Place {
+        Place { millis, number: 0 }
+    }
+
+    fn fact(millis: u64) -> Fact {
+        Fact {
+            at: Timestamp::from_millis(i64::try_from(millis).unwrap()),
+            session_id: None,
+            login_id: None,
+            service_id: ServiceId::admin(),
+            change: Change::ServiceChanged {
+                change: ServiceChange::Updated,
+                by: ServiceId::admin(),
+            },
+        }
+    }
+
+    fn entry(previous: u64, millis: u64) -> Entry {
+        Entry {
+            previous: (previous > 0).then_some(at(previous)),
+            place: at(millis),
+            fact: Some(fact(millis)),
+        }
+    }
+
+    fn source(entries: &[u64], newest: u64, open: bool) -> Source {
+        Source {
+            stream: 0,
+            place: Place::default(),
+            entries: entries
+                .iter()
+                .map(|millis| (at(*millis), Some(fact(*millis))))
+                .collect(),
+            open,
+            now: Timestamp::from_millis(0),
+            over: None,
+            newest: (newest > 0).then_some(at(newest)),
+        }
+    }
+
+    fn places(told: &Told) -> Vec<u64> {
+        told.iter().map(|(place, _)| place.millis).collect()
+    }
+
+    /// Has heard everything up to a place.
+    fn whole(millis: u64) -> Followed {
+        let mut followed = Followed::default();
+        let read = followed.read();
+        assert_eq!(read.after, None);
+        let (told, after) = followed.catch_up(read, source(&[], millis, true), REWIND);
+        assert_eq!((told, after), (Told::new(), After::Whole));
+        followed
+    }
+
+    #[test]
+    fn events_are_told_in_order_and_once() {
+        let mut followed = whole(5);
+        assert_eq!(places(&followed.hear(entry(5, 6)).unwrap()), [6]);
+        assert_eq!(followed.hear(entry(5, 6)), Ok(Told::new()));
+        assert_eq!(places(&followed.hear(entry(6, 9)).unwrap()), [9]);
+        assert!(followed.is_whole());
+    }
+
+    #[test]
+    fn a_missing_event_is_noticed() {
+        let mut followed = whole(5);
+        assert_eq!(followed.hear(entry(7, 8)), Err(Missed));
+    }
+
+    #[test]
+    fn a_stream_that_begins_anew_is_heard() {
+        let mut followed = whole(5);
+        assert_eq!(places(&followed.hear(entry(0, 3)).unwrap()), [3]);
+    }
+
+    #[test]
+    fn what_comes_during_a_read_is_told_after_it() {
+        let mut followed = whole(5);
+        followed.deafen();
+        assert_eq!(followed.hear(entry(5, 6)), Ok(Told::new()));
+        let read = followed.read();
+        assert_eq!(read.after, Some(at(5)));
+        for (previous, millis) in [(6, 7), (7, 8)] {
+            assert_eq!(followed.hear(entry(previous, millis)), Ok(Told::new()));
+        }
+        assert!(!followed.is_whole());
+        let (told, after) = followed.catch_up(read, source(&[6, 7], 7, false), REWIND);
+        assert_eq!((places(&told), after), (vec![6, 7, 8], After::Whole));
+    }
+
+    #[test]
+    fn a_read_is_followed_by_others_until_all_is_there() {
+        let mut followed = whole(5);
+        followed.deafen();
+        let read = followed.read();
+        let (told, after) = followed.catch_up(read, source(&[6], 9, true), REWIND);
+        assert_eq!((places(&told), after), (vec![6], After::ReadOn));
+        let read = followed.read();
+        assert_eq!(followed.hear(entry(9, 10)), Ok(Told::new()));
+        let (told, after) = followed.catch_up(read, source(&[7], 7, false), REWIND);
+        assert_eq!((places(&told), after), (vec![7], After::ReadOn));
+    }
+
+    #[test]
+    fn more_than_can_wait_is_read() {
+        let mut followed = whole(1_000);
+        followed.deafen();
+        let read = followed.read();
+        for millis in 1_001..=1_000 + WAITING as u64 + 1 {
+            assert_eq!(followed.hear(entry(millis - 1, millis)), Ok(Told::new()));
+        }
+        let (_, after) = followed.catch_up(read, source(&[], 1_000, false), REWIND);
+        assert_eq!(after, After::ReadOn);
+    }
+
+    #[test]
+    fn a_read_that_was_given_up_tells_nothing() {
+        let mut followed = whole(5);
+        followed.deafen();
+        let old = followed.read();
+        let new = followed.read();
+        assert!(!followed.wants(old));
+        let (told, after) = followed.catch_up(old, source(&[6], 6, false), REWIND);
+        assert_eq!((told, after), (Told::new(), After::Nothing));
+        let (told, after) = followed.catch_up(new, source(&[6], 6, false), REWIND);
+        assert_eq!((places(&told), after), (vec![6], After::Whole));
+    }
+
+    #[test]
+    fn a_stream_that_lost_its_end_is_read_again_from_before_it() {
+        let mut followed = whole(50);
+        followed.deafen();
+        let read = followed.read();
+        let (told, after) = followed.catch_up(read, source(&[], 40, false), REWIND);
+        assert_eq!((told, after), (Told::new(), After::ReadOn));
+        assert_eq!(followed.read().after, Some(at(30)));
+    }
+
+    #[test]
+    fn a_stream_that_is_gone_begins_anew() {
+        let mut followed = whole(50);
+        followed.deafen();
+        let read = followed.read();
+        let (_, after) = followed.catch_up(read, source(&[], 0, false), REWIND);
+        assert_eq!(after, After::Whole);
+        assert_eq!(places(&followed.hear(entry(0, 3)).unwrap()), [3]);
+    }
+}

@@ -60,6 +60,7 @@ struct Part {
     master: Option<Address>,
     history: Option<Arc<str>>,
     followed: Followed,
+    queued: bool,
 }
 
 struct Follower {
@@ -67,7 +68,7 @@ struct Follower {
     node: NodeId,
     channels: Channels,
     parts: Vec<Part>,
-    /// Streams of which something was missed.
+    /// Streams of which something was missed, each once.
     behind: VecDeque<usize>,
     reading: usize,
     chores: FuturesUnordered<BoxFuture<'static, Chore>>,
@@ -113,7 +114,7 @@ impl Follower {
         match signal {
             Signal::Listening { master } => {
                 for stream in self.served_by(&master) {
-                    self.behind.push_back(stream);
+                    self.fall_behind(stream);
                 }
                 self.channels.opened(master);
             }
@@ -146,6 +147,15 @@ impl Follower {
         self.inner.listeners.gap(places::part(stream));
     }
 
+    /// What was missed is read when it is the stream's turn.
+    fn fall_behind(&mut self, stream: usize) {
+        if let Some(part) = self.parts.get_mut(stream)
+            && !std::mem::replace(&mut part.queued, true)
+        {
+            self.behind.push_back(stream);
+        }
+    }
+
     /// On a cluster each master passes on what all others say; only what the own one says is complete.
     fn take(&mut self, master: &Address, stream: usize, entry: Entry) {
         let Some(part) = self.parts.get_mut(stream) else {
@@ -158,7 +168,7 @@ impl Follower {
             self.tell(stream, told);
         } else {
             self.lose(stream);
-            self.behind.push_back(stream);
+            self.fall_behind(stream);
         }
     }
 
@@ -221,7 +231,7 @@ impl Follower {
             }
             self.lose(stream);
             if self.channels.is_heard(&now.address) {
-                self.behind.push_back(stream);
+                self.fall_behind(stream);
             }
         }
     }
@@ -234,6 +244,7 @@ impl Follower {
             let Some(part) = self.parts.get_mut(stream) else {
                 continue;
             };
+            part.queued = false;
             let heard = part
                 .master
                 .as_ref()
@@ -282,7 +293,7 @@ impl Follower {
         };
         let Ok(source) = source else {
             if part.followed.wants(read) {
-                self.behind.push_back(stream);
+                self.fall_behind(stream);
             }
             return;
         };
@@ -293,7 +304,7 @@ impl Follower {
         }
         self.tell(stream, told);
         if after == After::ReadOn {
-            self.behind.push_back(stream);
+            self.fall_behind(stream);
         }
     }
 
