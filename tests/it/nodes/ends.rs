@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
 use tokio::sync::Mutex;
@@ -23,6 +23,10 @@ on_three_nodes!(busy_cluster = shared::cluster(); a_logout_on_one_node_is_refuse
 
 /// Generous: the machine may be busy.
 const DEADLINE: Duration = Duration::from_secs(60);
+
+/// How long the sessions live that everybody comes to.
+const LIFE: Duration = Duration::from_secs(1);
+const PAUSE: Duration = Duration::from_millis(10);
 
 async fn a_logout_on_one_node_is_refused_by_all_at_once(nodes: &Nodes) {
     const WORKERS: usize = 10;
@@ -124,8 +128,7 @@ async fn nothing_that_was_opened_before_the_end_of_all_survives_it(nodes: &Nodes
     assert_eq!(ended.len(), opened.lock().await.len());
 }
 
-/// Sessions of one second. Around that second they are ended, one by one and by login, swept, and read, all on several
-/// nodes at once.
+/// About the time when they expire, sessions are ended one by one and by login, swept, and read, on all nodes at once.
 async fn each_end_is_told_of_once_whoever_comes_to_it(nodes: &Nodes) {
     const LOGINS: usize = 30;
     const EACH: usize = 10;
@@ -170,7 +173,7 @@ async fn open_short(nodes: &Nodes, logins: usize, each: usize) -> Vec<(String, O
         let client = nodes.admin(number);
         let login = format!("u{}", number % logins);
         opens.spawn(async move {
-            let request = json!({"login_id": login, "max_age_seconds": 1});
+            let request = json!({"login_id": login, "max_age_seconds": LIFE.as_secs()});
             let session = open(&client, request).await;
             (login, session)
         });
@@ -178,27 +181,33 @@ async fn open_short(nodes: &Nodes, logins: usize, each: usize) -> Vec<(String, O
     opens.join_all().await
 }
 
-/// Comes to a session until it is over: with its own end, the end of its login, a read, or only the sweeps.
+/// Comes to a session until it is over: with its own end, early or late, the end of its login, a verification, or
+/// only reads beside the sweeps.
 async fn meet(client: Client, login: String, session: Opened, number: usize) {
+    let start = Instant::now();
     loop {
         let read = client.get(session.path()).await;
         if read.status == 410 {
             return;
         }
-        let body = read.value(200);
-        match number % 4 {
-            0 if number.is_multiple_of(3) => {
+        assert_eq!(read.value(200)["login_id"], login);
+        let late = start.elapsed() > LIFE - 3 * PAUSE;
+        match number % 5 {
+            0 => {
                 client.delete(session.path()).await.expect(204);
             }
-            1 if number.is_multiple_of(5) => {
-                let path = format!("/v1/logins/{login}/sessions?except={}", session.id);
+            1 if late => {
+                client.delete(session.path()).await.expect(204);
+            }
+            2 if late => {
+                let path = format!("/v1/logins/{login}/sessions");
                 client.delete(path).await.expect(200);
             }
-            2 => {
+            3 => {
                 verify(&client, &session.token).await;
             }
-            _ => assert_eq!(body["login_id"], login),
+            _ => {}
         }
-        tokio::time::sleep(Duration::from_millis(10)).await;
+        tokio::time::sleep(PAUSE).await;
     }
 }

@@ -30,7 +30,7 @@ const SETTINGS: ServerSettings = ServerSettings {
     },
 };
 
-/// Everything an event must be within; the machine may be busy.
+/// Longer than any test.
 const FEED_RETENTION: Duration = Duration::from_secs(3_600);
 
 pub(super) struct Nodes {
@@ -47,7 +47,10 @@ struct Node {
 
 impl Nodes {
     pub(super) async fn start(topology: Arc<Topology>) -> Self {
-        let keyspace = Keyspace::on(topology);
+        Self::start_on(Keyspace::on(topology)).await
+    }
+
+    pub(super) async fn start_on(keyspace: Keyspace) -> Self {
         let stop = CancellationToken::new();
         let mut each = Vec::new();
         for _ in 0..3 {

@@ -23,7 +23,9 @@ macro_rules! on_three_nodes {
 }
 
 mod gateways;
+mod job;
 
+mod commands;
 mod ends;
 mod kills;
 mod limits;

@@ -1,13 +1,16 @@
 //! TLS and the user that ships, in every topology: the whole job is done with no more rights than that user has, and
 //! with nobody whose certificate is not trusted.
 
-use std::path::PathBuf;
+use std::io::Write;
+use std::sync::Arc;
 
-use deadpool_redis::redis::Value as Reply;
-use serde_json::json;
+use tempfile::NamedTempFile;
 
-use crate::support::redis::{SHIPPED_USER, ServerOptions, TestCertificates, Topology};
-use crate::support::{Gateway, Launch, open};
+use super::gateways::Nodes;
+use super::job::do_everything;
+use crate::store::redis::Keyspace;
+use crate::support::Launch;
+use crate::support::redis::{ServerOptions, TestCertificates, Topology};
 
 macro_rules! in_every_topology {
     ($($case:ident),+ $(,)?) => {
@@ -39,15 +42,12 @@ in_every_topology! {
     a_plain_port_stops_the_start,
 }
 
-/// A launch over TLS that trusts one authority.
-fn launch(topology: &Topology, ca: &str) -> Launch {
-    let launch = Launch::new();
-    let file: PathBuf = launch.directory().join("ca.pem");
-    std::fs::write(&file, ca).unwrap();
-    launch
-        .unset("SGW_STORE")
-        .set("SGW_STORE", &topology.url("rediss", SHIPPED_USER))
-        .set("SGW_REDIS_CA_FILE", file.to_str().unwrap())
+/// A gateway's way to it, over TLS, with one authority that is trusted.
+fn trusting(topology: Topology, ca: &str) -> (Keyspace, NamedTempFile) {
+    let mut file = NamedTempFile::new().unwrap();
+    file.write_all(ca.as_bytes()).unwrap();
+    let path = file.path().to_owned();
+    (Keyspace::secured(Arc::new(topology), path), file)
 }
 
 fn secured(certificates: &TestCertificates) -> ServerOptions {
@@ -55,6 +55,7 @@ fn secured(certificates: &TestCertificates) -> ServerOptions {
     options.with_tls(certificates)
 }
 
+/// The program starts; the job is done in this process, where slow machines are waited for.
 async fn the_job_is_done_with_the_trusted_authority<S>(start: impl Fn(ServerOptions) -> S)
 where
     S: Future<Output = Topology>,
@@ -62,47 +63,11 @@ where
     let certificates = TestCertificates::new();
     let topology = start(secured(&certificates)).await;
     topology.never_fail_over().await;
-    let gateway = launch(&topology, &certificates.ca).start().await;
-    do_the_job(&gateway).await;
-    for server in topology.servers() {
-        let denied: Vec<Reply> = server.ask("ACL LOG").await;
-        assert_eq!(denied, []);
-    }
-}
-
-async fn do_the_job(gateway: &Gateway) {
-    let shop = gateway.service("shop", &["*"]).await;
-    for login in ["u", "v", "w"] {
-        let limited = json!({"login_id": login, "limit": {"max": 2}});
-        open(&shop, limited.clone()).await;
-        let session = open(&shop, limited.clone()).await;
-        open(&shop, limited).await;
-        let color = session.at("/attributes/color");
-        shop.put(&color).json(&json!("red")).await.expect(201);
-        let n = session.at("/attributes/n/increment");
-        shop.post(n).json(&json!({"by": 2})).await.expect(200);
-        let refresh = shop.post(session.at("/refresh")).json(&json!({}));
-        refresh.await.expect(200);
-        shop.post(session.at("/heartbeat")).await.expect(200);
-        let verify = || {
-            let token = json!({"token": session.token});
-            shop.post("/v1/tokens/verify").json(&token)
-        };
-        let verified = verify().await.value(200);
-        let attributes = &verified["session"]["attributes"];
-        assert_eq!(*attributes, json!({"color": "red", "n": 2}));
-        let sessions = format!("/v1/logins/{login}/sessions");
-        let listed = shop.get(&sessions).await.value(200);
-        assert_eq!(listed["items"].as_array().unwrap().len(), 2);
-        let ended = shop.delete(&sessions).await.value(200);
-        assert_eq!(ended["count"], 2);
-        assert_eq!(verify().await.value(200)["reason"], "logout");
-    }
-    let total = shop.get("/v1/sessions?total=true").await.value(200);
-    assert_eq!(total["total"], 0);
-    let events = shop.get("/v1/events?types=session.ended").await.value(200);
-    assert_eq!(events["items"].as_array().unwrap().len(), 9);
-    gateway.nobody().get("/readyz").await.expect(200);
+    let (keyspace, _file) = trusting(topology, &certificates.ca);
+    drop(keyspace.launch().start().await);
+    let nodes = Nodes::start_on(keyspace).await;
+    do_everything(&nodes.admin(0), &nodes.nobody(1)).await;
+    nodes.close().await;
 }
 
 async fn another_authority_stops_the_start<S>(start: impl Fn(ServerOptions) -> S)
@@ -111,8 +76,10 @@ where
 {
     let topology = start(secured(&TestCertificates::new())).await;
     let other = TestCertificates::new();
-    let line = last_line(&launch(&topology, &other.ca));
+    let (keyspace, _file) = trusting(topology, &other.ca);
+    let line = last_line(&keyspace.launch());
     assert!(line.ends_with("invalid peer certificate: UnknownIssuer"));
+    assert_eq!(line.matches("UnknownIssuer").count(), 1, "{line}");
 }
 
 async fn a_plain_port_stops_the_start<S>(start: impl Fn(ServerOptions) -> S)
@@ -120,9 +87,10 @@ where
     S: Future<Output = Topology>,
 {
     let topology = start(ServerOptions::default().with_shipped_user()).await;
-    let line = last_line(&launch(&topology, &TestCertificates::new().ca));
+    let (keyspace, _file) = trusting(topology, &TestCertificates::new().ca);
+    let line = last_line(&keyspace.launch());
     assert!(line.ends_with("timed out"), "{line}");
-    for server in topology.servers() {
+    for server in keyspace.servers() {
         assert_eq!(server.ask::<i64>("DBSIZE").await, 0);
     }
 }

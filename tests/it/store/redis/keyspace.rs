@@ -1,5 +1,6 @@
 //! The keys of one test, in a Redis of its own or in one that others use too.
 
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -26,6 +27,7 @@ pub(crate) struct Keyspace {
     topology: Arc<Topology>,
     prefix: String,
     url: String,
+    ca_file: Option<PathBuf>,
 }
 
 impl Keyspace {
@@ -36,6 +38,17 @@ impl Keyspace {
             url: topology.url("redis", ""),
             prefix: "sgw".to_owned(),
             topology,
+            ca_file: None,
+        }
+    }
+
+    /// All keys of servers of its own, over TLS, as the user that ships.
+    pub(crate) fn secured(topology: Arc<Topology>, ca_file: PathBuf) -> Self {
+        Self {
+            url: topology.url("rediss", SHIPPED_USER),
+            prefix: "sgw".to_owned(),
+            topology,
+            ca_file: Some(ca_file),
         }
     }
 
@@ -46,15 +59,20 @@ impl Keyspace {
             url: topology.url("redis", SHIPPED_USER),
             prefix: format!("{}{random:016x}", shared::PREFIX),
             topology,
+            ca_file: None,
         }
     }
 
     /// A gateway on it.
     pub(crate) fn launch(&self) -> Launch {
-        Launch::new()
+        let launch = Launch::new()
             .unset("SGW_STORE")
             .set("SGW_STORE", &self.url)
-            .set("SGW_REDIS_PREFIX", &self.prefix)
+            .set("SGW_REDIS_PREFIX", &self.prefix);
+        match &self.ca_file {
+            Some(file) => launch.set("SGW_REDIS_CA_FILE", file.to_str().unwrap()),
+            None => launch,
+        }
     }
 
     /// The only server.
@@ -63,6 +81,11 @@ impl Keyspace {
             Topology::Standalone(server) => server,
             Topology::Sentinel(_) | Topology::Cluster(_) => panic!("there are several servers"),
         }
+    }
+
+    /// All servers that hold data.
+    pub(crate) fn servers(&self) -> &[RedisServer] {
+        self.topology.servers()
     }
 
     /// The store under a clock that the test moves.
@@ -79,7 +102,7 @@ impl Keyspace {
     ) -> Stores {
         let settings = RedisSettings {
             url: RedisUrl::parse(&self.url).unwrap(),
-            ca_file: None,
+            ca_file: self.ca_file.clone(),
             deadlines: PATIENT,
             wait_replicas: 0,
             prefix: self.prefix.clone(),

@@ -12,7 +12,8 @@ use crate::support::redis::{ServerOptions, Topology};
 /// Starts the prefix of every case.
 pub(crate) const PREFIX: &str = "sgw-test-";
 
-fn options() -> ServerOptions {
+/// Servers that know the user that ships, with the keys of tests.
+pub(crate) fn options() -> ServerOptions {
     let mut options = ServerOptions::default().with_shipped_user();
     options.users = options.users.map(|users| users.replace("sgw:", PREFIX));
     options
