@@ -64,6 +64,7 @@ test)
     need redis-server redis-server --version
     need redis-sentinel redis-sentinel --version
     need redis-tools redis-cli --version
+    need libfaketime compgen -G '/usr/lib/*/faketime/libfaketime.so.1'
     need python3-venv python3 -c 'import ensurepip, venv'
     need nodejs node --version
     need npm npm --version
