@@ -2,9 +2,9 @@
 
 use serde_json::{Value, json};
 
-use super::{RECOVERY, gateway_on, launch};
+use super::{RECOVERY, gateway_on, launch, open};
+use crate::support::Gateway;
 use crate::support::redis::{RedisServer, ServerOptions, eventually};
-use crate::support::{Gateway, open};
 
 fn codes(readiness: &Value) -> Vec<&str> {
     let warnings = readiness["warnings"].as_array();
