@@ -4,9 +4,9 @@
 use deadpool_redis::redis::cmd;
 use serde_json::json;
 
-use super::{RECOVERY, gateway_on, launch};
+use super::{RECOVERY, gateway_on, launch, open, patiently};
 use crate::support::redis::{RedisCluster, RedisServer, ServerOptions, eventually};
-use crate::support::{Answer, Client, Gateway, Opened, open};
+use crate::support::{Answer, Call, Client, Gateway, Opened};
 
 /// One Redis, a gateway on it, and a session.
 struct Site {
@@ -45,9 +45,23 @@ impl Site {
         self.redis.ask::<()>(command).await;
     }
 
-    async fn verify(&self) -> Answer {
+    fn verification(&self) -> Call {
         let asked = json!({"token": self.session.token, "touch": false});
-        self.admin.post("/v1/tokens/verify").json(&asked).await
+        self.admin.post("/v1/tokens/verify").json(&asked)
+    }
+
+    async fn assert_active(&self) {
+        let verified = patiently(|| self.verification()).await;
+        assert_eq!(verified.value(200)["active"], true);
+    }
+
+    async fn assert_logged_out(&self) {
+        let verified = patiently(|| self.verification()).await;
+        assert_eq!(verified.value(200)["reason"], "logout");
+    }
+
+    async fn verify(&self) -> Answer {
+        self.verification().await
     }
 
     async fn end(&self) -> Answer {
@@ -81,12 +95,13 @@ impl Site {
 
     /// The session is as it was, as soon as Redis is.
     async fn assert_unharmed(&self) {
-        eventually(RECOVERY, || async { self.verify().await.status == 200 }).await;
-        let verified = self.verify().await.value(200);
+        let verified = patiently(|| self.verification()).await.value(200);
         assert_eq!(verified["active"], true, "{verified}");
         assert_eq!(verified["session"]["version"], 1);
-        eventually(RECOVERY, || async { self.end().await.status == 204 }).await;
-        assert_eq!(self.verify().await.value(200)["reason"], "logout");
+        patiently(|| self.admin.delete(self.session.path()))
+            .await
+            .expect(204);
+        self.assert_logged_out().await;
     }
 }
 
@@ -115,7 +130,7 @@ async fn without_enough_replicas_nothing_is_written_and_tokens_are_verified() {
     let site = Site::start().await;
     site.tell("CONFIG SET min-replicas-to-write 3").await;
     site.assert_no_writes().await;
-    assert_eq!(site.verify().await.value(200)["active"], true);
+    site.assert_active().await;
     let readiness = site.gateway.nobody().get("/readyz").await.value(503);
     let reason = readiness["reason"].as_str().unwrap();
     assert!(reason.contains(&site.redis.port.to_string()), "{reason}");
@@ -141,7 +156,7 @@ async fn when_no_snapshot_can_be_saved_nothing_is_written_and_tokens_are_verifie
     })
     .await;
     site.assert_no_writes().await;
-    assert_eq!(site.verify().await.value(200)["active"], true);
+    site.assert_active().await;
     site.tell("CONFIG SET stop-writes-on-bgsave-error no").await;
     site.assert_unharmed().await;
 }
@@ -154,7 +169,7 @@ async fn when_memory_is_full_sessions_can_be_verified_and_ended_but_not_opened()
     site.create().await.problem(503, "store_unavailable");
     let put = site.admin.put(site.session.at("/attributes/a"));
     put.json(&json!(1)).await.problem(503, "store_unavailable");
-    assert_eq!(site.verify().await.value(200)["active"], true);
+    site.assert_active().await;
     site.end().await.expect(204);
     assert_eq!(site.verify().await.value(200)["reason"], "logout");
     let ended = site
@@ -164,7 +179,7 @@ async fn when_memory_is_full_sessions_can_be_verified_and_ended_but_not_opened()
         .value(200);
     assert_eq!(ended["session_ids"], json!([other.id]));
     site.tell("CONFIG SET maxmemory 0").await;
-    site.create().await.expect(201);
+    open(&site.admin, json!({"login_id": "bob"})).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -194,7 +209,7 @@ async fn without_the_right_to_run_scripts_nothing_is_written() {
     let site = Site::start().await;
     site.tell("ACL SETUSER default -evalsha -eval").await;
     site.assert_no_writes().await;
-    assert_eq!(site.verify().await.value(200)["active"], true);
+    site.assert_active().await;
     site.tell("ACL SETUSER default +@all").await;
     site.assert_unharmed().await;
 }
@@ -227,7 +242,7 @@ async fn a_redis_that_loads_its_data_is_waited_for() {
 async fn a_script_that_is_forgotten_is_sent_again() {
     let site = Site::start().await;
     site.tell("SCRIPT FLUSH").await;
-    site.create().await.expect(201);
+    open(&site.admin, json!({"login_id": "bob"})).await;
     site.tell("SCRIPT FLUSH").await;
     site.assert_unharmed().await;
 }
@@ -243,8 +258,8 @@ async fn an_index_of_another_type_concerns_one_login_only() {
     let wanted = json!({"login_id": "ana"});
     let create = site.admin.post("/v1/sessions").json(&wanted).await;
     create.problem(500, "internal");
-    assert_eq!(site.verify().await.value(200)["active"], true);
-    site.create().await.expect(201);
+    site.assert_active().await;
+    open(&site.admin, json!({"login_id": "bob"})).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -7,8 +7,7 @@ use tokio::task::JoinSet;
 use tokio::time::sleep;
 
 use super::traffic::{Load, Outcome, Traffic, p99};
-use super::{RECOVERY, gateway_on, long, tell};
-use crate::support::open;
+use super::{RECOVERY, gateway_on, long, open, tell};
 use crate::support::redis::{RedisServer, eventually};
 
 /// What the gateway may take more of memory than before; what it takes at most is bounded by what it has under way.

@@ -15,9 +15,12 @@ mod slow;
 mod start;
 mod traffic;
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
-use crate::support::{Gateway, Launch};
+use serde_json::Value;
+use tokio::time::sleep;
+
+use crate::support::{Answer, Call, Client, Gateway, Launch, Opened};
 
 /// Within which the gateway must be well again: generous, as the machine may be busy.
 const RECOVERY: Duration = Duration::from_secs(30);
@@ -28,6 +31,23 @@ fn launch(store: &str) -> Launch {
 
 async fn gateway_on(store: &str) -> Gateway {
     launch(store).start().await
+}
+
+/// Asks again while the store is unknown: on a busy machine a healthy Redis can be late.
+async fn patiently(call: impl Fn() -> Call) -> Answer {
+    let start = Instant::now();
+    loop {
+        let answer = call().await;
+        if answer.status != 503 || start.elapsed() > RECOVERY {
+            return answer;
+        }
+        sleep(Duration::from_millis(20)).await;
+    }
+}
+
+async fn open(client: &Client, wanted: Value) -> Opened {
+    let created = patiently(|| client.post("/v1/sessions").json(&wanted)).await;
+    Opened::of(&created.value(201))
 }
 
 /// Whether the long form was asked for.

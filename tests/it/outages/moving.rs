@@ -4,9 +4,9 @@
 use deadpool_redis::redis::{Value, cmd};
 use serde_json::json;
 
-use super::{RECOVERY, gateway_on};
+use super::{RECOVERY, gateway_on, open};
 use crate::support::redis::{RedisCluster, eventually};
-use crate::support::{Client, Opened, open};
+use crate::support::{Client, Opened};
 
 /// A slot on its way.
 struct Move<'a> {

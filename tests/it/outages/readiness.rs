@@ -2,9 +2,9 @@
 
 use serde_json::{Value, json};
 
-use super::{RECOVERY, gateway_on};
+use super::{RECOVERY, gateway_on, launch, open};
+use crate::support::Gateway;
 use crate::support::redis::{RedisServer, ServerOptions, eventually};
-use crate::support::{Gateway, open};
 
 fn codes(readiness: &Value) -> Vec<&str> {
     let warnings = readiness["warnings"].as_array();
@@ -82,6 +82,58 @@ async fn a_redis_that_is_away_makes_the_gateway_unready_with_its_address_and_no_
     })
     .await;
     gateway.nobody().get("/livez").await.expect(200);
+}
+
+/// The library that shifts the clock of a process.
+fn faketime() -> String {
+    let mut folders = std::fs::read_dir("/usr/lib").unwrap().map(|entry| {
+        let folder = entry.unwrap().path();
+        folder.join("faketime/libfaketime.so.1")
+    });
+    let library = folders.find(|library| library.exists());
+    library
+        .expect("libfaketime is installed")
+        .display()
+        .to_string()
+}
+
+/// Opens a session, and tells its token and when it was opened.
+async fn open_on(gateway: &Gateway) -> (Value, String) {
+    let wanted = json!({"login_id": "u", "idle_timeout_seconds": 60});
+    let call = gateway.admin().post("/v1/sessions").json(&wanted);
+    let opened = call.await.value(201);
+    let created_at = opened["session"]["created_at"].as_str().unwrap();
+    (json!({"token": opened["token"]}), created_at.to_owned())
+}
+
+async fn assert_live(gateway: &Gateway, token: &Value) {
+    let verified = gateway.admin().post("/v1/tokens/verify").json(token).await;
+    assert_eq!(verified.value(200)["active"], true);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_clock_of_a_gateway_makes_no_difference() {
+    let redis = RedisServer::start().await;
+    let right = gateway_on(&redis.url()).await;
+    for shift in ["-2d", "+2d"] {
+        let wrong = launch(&redis.url())
+            .set("LD_PRELOAD", &faketime())
+            .set("FAKETIME", shift)
+            .set("DONT_FAKE_MONOTONIC", "1")
+            .start()
+            .await;
+        let (first, before) = open_on(&right).await;
+        let (second, between) = open_on(&wrong).await;
+        let (_, after) = open_on(&right).await;
+        assert!(
+            before <= between && between <= after,
+            "{before} {between} {after}"
+        );
+        assert_live(&wrong, &first).await;
+        assert_live(&right, &second).await;
+        let (day, log) = (&before[..10], wrong.stderr());
+        assert!(log.contains("redis.up") && !log.contains(day), "{log}");
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]

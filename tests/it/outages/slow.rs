@@ -6,7 +6,7 @@ use tokio::time::sleep;
 
 use super::latency::LongWay;
 use super::traffic::{Load, Log, Outcome, Traffic};
-use super::{gateway_on, long, tell};
+use super::{gateway_on, launch, long, tell};
 use crate::support::redis::RedisServer;
 
 /// Everybody sends the next request as soon as there is an answer.
@@ -26,7 +26,10 @@ const COMMANDS_PER_REQUEST: f64 = 12.0;
 async fn a_slow_redis_slows_requests_no_more_than_its_round_trips_do_and_is_asked_no_more() {
     let redis = RedisServer::start().await;
     let way = LongWay::to(redis.port).await;
-    let gateway = gateway_on(&way.url()).await;
+    let gateway = launch(&way.url())
+        .set("SGW_SWEEP_INTERVAL", "1h")
+        .start()
+        .await;
     let traffic = Traffic::start(&gateway, EAGER).await;
     let mut spans = Vec::new();
     for latency in [0, 5, 20, 50].map(Duration::from_millis) {
@@ -42,8 +45,8 @@ async fn a_slow_redis_slows_requests_no_more_than_its_round_trips_do_and_is_aske
         tell(format_args!("{latency:?} away: {far:?}; near: {near:?}"));
         let trips = ROUND_TRIPS * latency.mul_f64(1.1);
         let implied = f64::from(u32::try_from(EAGER.users).unwrap()) / trips.as_secs_f64();
-        // A third, as the machine may be busy.
-        let least = implied.min(near.per_second) / 3.0;
+        // A fifth, as the machine may be busy.
+        let least = implied.min(near.per_second) / 5.0;
         assert!(far.per_second >= least, "{far:?}, near {near:?}");
         assert!(far.commands <= near.commands * 1.5, "{far:?}, {near:?}");
     }

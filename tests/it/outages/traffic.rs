@@ -9,13 +9,17 @@ use tokio::task::JoinSet;
 use tokio::time::{MissedTickBehavior, interval, sleep, timeout};
 use tokio_util::sync::CancellationToken;
 
-use crate::support::{Answer, Call, Client, Gateway, Opened, open};
+use super::{open, patiently};
+use crate::support::{Answer, Call, Client, Gateway, Opened};
 
 /// No answer may take longer, whatever Redis does and however busy the machine is.
 const BOUND: Duration = Duration::from_secs(10);
 
 /// How long a test waits for answers that it expects.
 const PATIENCE: Duration = Duration::from_secs(60);
+
+/// Of the service that the traffic comes from.
+const SECRET: &str = "test-shop-secret-0123456789abcdef";
 
 /// What each user does, over and over.
 const ROUND: [Act; 10] = [
@@ -83,12 +87,7 @@ pub(super) struct Traffic {
 
 impl Traffic {
     pub(super) async fn start(gateway: &Gateway, load: Load) -> Self {
-        let service = gateway
-            .service(
-                "shop",
-                &["session.*", "attribute.*", "login.*", "token.verify"],
-            )
-            .await;
+        let service = register(gateway).await;
         let pause = Duration::from_secs(1) * u32::try_from(load.users).unwrap() / load.per_second;
         let log = Arc::<Mutex<Vec<Sample>>>::default();
         let stop = CancellationToken::new();
@@ -215,6 +214,24 @@ pub(super) fn p99<'a>(samples: impl Iterator<Item = &'a Sample>) -> Duration {
     took.sort();
     let place = (took.len() * 99).div_ceil(100).saturating_sub(1);
     took.get(place).copied().unwrap_or_default()
+}
+
+/// The secret is given, so that a registration whose answer was late can be repeated.
+async fn register(gateway: &Gateway) -> Client {
+    let shop = json!({
+        "service_id": "shop",
+        "service_name": "Shop",
+        "permissions": ["session.*", "attribute.*", "login.*", "token.verify"],
+        "secret": SECRET,
+    });
+    let admin = gateway.admin();
+    let registered = patiently(|| admin.post("/v1/services").json(&shop)).await;
+    assert!(
+        matches!(registered.status.as_u16(), 201 | 409),
+        "{}",
+        registered.text()
+    );
+    gateway.nobody().as_service("shop", SECRET)
 }
 
 struct User {
