@@ -12,6 +12,8 @@ pub(super) struct Fleet {
     launch: Launch,
     gateways: Vec<Gateway>,
     clients: Clients,
+    /// What those that are gone have written.
+    written: String,
 }
 
 /// The built-in service as a client of whatever runs at the moment.
@@ -29,6 +31,7 @@ impl Fleet {
             launch,
             gateways,
             clients: Clients(Arc::new(RwLock::new(clients))),
+            written: String::new(),
         }
     }
 
@@ -42,7 +45,9 @@ impl Fleet {
 
     /// `kill -9`, and another in its place.
     pub(super) async fn kill_and_restart(&mut self, which: usize) {
-        drop(self.gateways.remove(which));
+        let killed = self.gateways.remove(which);
+        self.written += &killed.stderr();
+        drop(killed);
         self.put(which).await;
     }
 
@@ -53,6 +58,14 @@ impl Fleet {
         let status = leaving.ended().await;
         assert_eq!(status.code(), Some(0), "{}", leaving.stderr());
         self.put(which).await;
+    }
+
+    /// What was written of errors, by those that are gone too.
+    pub(super) fn errors(&self) -> Vec<String> {
+        let written = self.gateways.iter().map(Gateway::stderr);
+        let written = written.chain([self.written.clone()]).collect::<String>();
+        let errors = written.lines().filter(|line| line.contains("ERROR"));
+        errors.map(str::to_owned).collect()
     }
 
     async fn put(&mut self, which: usize) {

@@ -45,7 +45,10 @@ async fn live_through(
         broken += 1;
     }
     stored.well().await;
-    assert_in_order(&stored, fleet, &told.await.unwrap(), operations, broken).await;
+    let told = told
+        .await
+        .unwrap_or_else(|error| panic!("{error}: {:#?}", fleet.errors()));
+    assert_in_order(&stored, fleet, &told, operations, broken).await;
 }
 
 async fn assert_in_order(

@@ -15,7 +15,7 @@ use crate::support::redis::eventually;
 use crate::support::{Client, persistently};
 
 const SESSIONS: usize = 10_000;
-const CLIENTS: usize = 16;
+const CLIENTS: usize = 8;
 const LOGIN: &str = "one";
 
 /// What the index of the login may hold beside live sessions: what is over and not swept yet. Generous, as sweeping
