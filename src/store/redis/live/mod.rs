@@ -20,7 +20,7 @@ use super::link::{Address, Signal, Topology};
 use super::merge::Source;
 use super::places::{self, STREAMS};
 use super::reply::Args;
-use super::{ABREAST, Inner, scripts};
+use super::{Inner, scripts};
 use crate::model::event::Event;
 use crate::store::StoreError;
 
@@ -40,6 +40,8 @@ const BEAT: Duration = Duration::from_millis(250);
 const BEAT_KEPT: Duration = Duration::from_secs(10);
 /// Entries that one read takes.
 const READ: usize = 500;
+/// Streams that are read at a time, so that requests find their turn between the reads.
+const READS: usize = 16;
 /// Before a read that failed is made again.
 const RETRY: Duration = Duration::from_millis(100);
 
@@ -238,7 +240,7 @@ impl Follower {
 
     /// Begins the reads that wait for their turn.
     fn read_on(&mut self) {
-        while self.reading < ABREAST
+        while self.reading < READS
             && let Some(stream) = self.behind.pop_front()
         {
             let Some(part) = self.parts.get_mut(stream) else {

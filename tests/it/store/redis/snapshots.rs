@@ -1,5 +1,6 @@
 //! A server that starts again from an old snapshot: nodes apply again what was acknowledged.
 
+use serde_json::json;
 use session_gateway::model::id::SessionId;
 use session_gateway::model::service::ServiceUpdate;
 use session_gateway::model::session::{EndReason, Ended};
@@ -11,6 +12,7 @@ use super::super::backend::{Backend, MINUTE, access, draft, login_id, presented,
 use super::super::listeners::register;
 use super::node::{DEADLINE, clock, ended, feed, is_live, node, settled};
 use crate::support::redis::{RedisServer, ServerOptions, eventually};
+use crate::support::{Launch, open};
 
 /// Whether a service is enabled, if it is there; nothing while that cannot be told.
 async fn enabled(stores: &Stores, id: &str) -> Option<Option<bool>> {
@@ -249,4 +251,30 @@ async fn a_place_from_before_a_failover_misses_nothing_after_it() {
     let missed: Vec<_> = all.iter().filter(|event| !events.contains(event)).collect();
     assert_eq!(missed.len(), 1);
     assert!(missed.iter().all(|event| after.contains(event)));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_log_tells_what_was_applied_again() {
+    let mut server = forgetful(None).await;
+    let launch = Launch::new()
+        .unset("SGW_STORE")
+        .set("SGW_STORE", &server.url());
+    let gateway = launch.start().await;
+    let admin = gateway.admin();
+    let opened = open(&admin, json!({"login_id": "alice"})).await;
+    server.ask::<()>("SAVE").await;
+    // On a busy machine a deadline may pass.
+    eventually(DEADLINE, || async {
+        admin.delete(opened.path()).await.status != 503
+    })
+    .await;
+    restart_from_snapshot(&mut server).await;
+    let line = gateway.wait_for_stderr("what it took back").await;
+    assert!(line.contains("sessions=1"), "{line}");
+    eventually(DEADLINE, || async {
+        let verify = admin.post("/v1/tokens/verify");
+        let answer = verify.json(&json!({"token": opened.token})).await;
+        answer.status == 200 && answer.json()["active"] == json!(false)
+    })
+    .await;
 }
