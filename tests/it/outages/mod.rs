@@ -15,6 +15,7 @@ mod slow;
 mod start;
 mod traffic;
 
+use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
 use serde_json::Value;
@@ -50,6 +51,18 @@ async fn open(client: &Client, wanted: Value) -> Opened {
     Opened::of(&created.value(201))
 }
 
+/// Why requests were answered by 503, as the log of a gateway tells, and how often.
+fn causes(gateway: &Gateway) -> BTreeMap<String, usize> {
+    let mut causes = BTreeMap::new();
+    for line in gateway.stderr().lines() {
+        if let Some((_, cause)) = line.split_once("the outcome: ") {
+            let cause = cause.replace(|c: char| c.is_ascii_digit(), "");
+            *causes.entry(cause).or_default() += 1;
+        }
+    }
+    causes
+}
+
 /// Whether the long form was asked for.
 #[expect(
     clippy::disallowed_methods,
@@ -57,6 +70,11 @@ async fn open(client: &Client, wanted: Value) -> Opened {
 )]
 fn long() -> bool {
     std::env::var("OUTAGES").is_ok_and(|form| form == "long")
+}
+
+/// Whether a few failed of many: asked in the long form only, as on a busy machine a healthy Redis is late often.
+fn seldom(failed: usize, all: usize) -> bool {
+    !long() || failed * 100 <= all
 }
 
 /// Tells a figure to who asked for the long form.

@@ -4,7 +4,7 @@
 use deadpool_redis::redis::{Value, cmd};
 use serde_json::json;
 
-use super::{RECOVERY, gateway_on, open};
+use super::{RECOVERY, gateway_on, open, patiently};
 use crate::support::redis::{RedisCluster, eventually};
 use crate::support::{Client, Opened};
 
@@ -100,12 +100,16 @@ async fn assert_whole(admin: &Client, login: &str, session: &Opened) {
         patch.json(&json!({"seen": true})).await.status == 200
     };
     eventually(RECOVERY, patched).await;
-    let limited = json!({"login_id": login, "limit": {"max": 1}});
-    let created = admin.post("/v1/sessions").json(&limited).await.value(201);
+    let replace = || {
+        let call = admin.post("/v1/sessions").header("Idempotency-Key", login);
+        call.json(&json!({"login_id": login, "limit": {"max": 1}}))
+    };
+    let created = patiently(replace).await.value(201);
     assert_eq!(created["evicted"], json!([session.id]));
-    let verify = json!({"token": session.token});
-    let verified = admin.post("/v1/tokens/verify").json(&verify).await;
-    assert_eq!(verified.value(200)["reason"], "replaced");
+    let token = json!({"token": session.token});
+    let verify = || admin.post("/v1/tokens/verify").json(&token);
+    let verified = patiently(verify).await.value(200);
+    assert_eq!(verified["reason"], "replaced");
 }
 
 #[tokio::test(flavor = "multi_thread")]

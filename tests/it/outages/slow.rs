@@ -45,9 +45,8 @@ async fn a_slow_redis_slows_requests_no_more_than_its_round_trips_do_and_is_aske
         tell(format_args!("{latency:?} away: {far:?}; near: {near:?}"));
         let trips = ROUND_TRIPS * latency.mul_f64(1.1);
         let implied = f64::from(u32::try_from(EAGER.users).unwrap()) / trips.as_secs_f64();
-        // A fifth, as the machine may be busy.
-        let least = implied.min(near.per_second) / 5.0;
-        assert!(far.per_second >= least, "{far:?}, near {near:?}");
+        let least = implied.min(near.per_second) / 2.0;
+        assert!(!long() || far.per_second >= least, "{far:?}, {near:?}");
         assert!(far.commands <= near.commands * 1.5, "{far:?}, {near:?}");
     }
     assert!(near.commands <= COMMANDS_PER_REQUEST, "{near:?}");
