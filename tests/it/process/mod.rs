@@ -6,3 +6,4 @@ mod crash;
 mod lifecycle;
 mod settings;
 mod several_nodes;
+mod slow_start;
