@@ -99,7 +99,7 @@ async fn what_expires_while_no_gateway_runs_ends_once_however_many_sweep_then() 
 #[tokio::test(flavor = "multi_thread")]
 async fn what_a_killed_gateway_had_not_swept_yet_others_sweep() {
     let stored = Stored::on_one_server().await;
-    let ends = expired(&stored, 4_000).await;
+    let ends = expired(&stored, 2_000).await;
     let before = stored.filed();
     let first = sweeping(&stored, "100ms").start().await;
     eventually(DEADLINE, || async { stored.filed() < before }).await;

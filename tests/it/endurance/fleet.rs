@@ -4,9 +4,6 @@ use std::sync::{Arc, RwLock};
 
 use crate::support::{Client, Gateway, Launch};
 
-/// How often a gateway may fail to start.
-const STARTS: usize = 5;
-
 /// Running gateways.
 pub(super) struct Fleet {
     launch: Launch,
@@ -24,7 +21,7 @@ impl Fleet {
     pub(super) async fn start(launch: Launch, count: usize) -> Self {
         let mut gateways = Vec::new();
         for _ in 0..count {
-            gateways.push(started(&launch).await);
+            gateways.push(launch.clone().start().await);
         }
         let clients = gateways.iter().map(Gateway::admin).collect();
         Self {
@@ -69,7 +66,7 @@ impl Fleet {
     }
 
     async fn put(&mut self, which: usize) {
-        let gateway = started(&self.launch).await;
+        let gateway = self.launch.clone().start().await;
         self.clients.0.write().unwrap()[which] = gateway.admin();
         self.gateways.insert(which, gateway);
     }
@@ -80,14 +77,4 @@ impl Clients {
         let clients = self.0.read().unwrap();
         clients[which % clients.len()].clone()
     }
-}
-
-/// A gateway does not start while its store does not answer in time, as on a busy machine.
-async fn started(launch: &Launch) -> Gateway {
-    for _ in 0..STARTS {
-        if let Ok(gateway) = tokio::spawn(launch.clone().start()).await {
-            return gateway;
-        }
-    }
-    panic!("it does not start");
 }

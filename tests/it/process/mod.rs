@@ -6,3 +6,4 @@ mod commands;
 mod crash;
 mod lifecycle;
 mod settings;
+mod slow_start;
