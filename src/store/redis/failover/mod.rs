@@ -26,7 +26,7 @@ mod recall;
 mod remembered;
 mod services;
 
-pub(super) use recall::recall_until;
+pub(super) use recall::{WrittenService, recall_until};
 pub(super) use remembered::{Deed, Remembered, ServiceState};
 
 /// How long something is kept: longer than a replica that can take over lags behind.

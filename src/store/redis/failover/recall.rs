@@ -7,7 +7,7 @@ use futures_util::{StreamExt, stream};
 use tokio::time::sleep;
 use tokio_util::sync::CancellationToken;
 
-use super::super::places::{self, Place, STREAMS};
+use super::super::places::{Place, STREAMS};
 use super::{Deed, Inner, KEPT, RETRY, ServiceState};
 use crate::model::Timestamp;
 use crate::model::event::{Change, Fact, ServiceChange};
@@ -99,15 +99,11 @@ impl Inner {
     }
 
     async fn recall(&self, stream: usize) {
-        let since = self.clock(places::slot(stream)).now.minus(KEPT);
-        let mut place = Place {
-            millis: since.sort_key(),
-            number: 0,
-        };
+        let mut place = None;
         loop {
             match self.recall_page(stream, place).await {
                 Ok(Some(next)) => {
-                    place = next;
+                    place = Some(next);
                     sleep(PAUSE).await;
                 }
                 Ok(None) => return,
@@ -117,7 +113,15 @@ impl Inner {
     }
 
     /// Where the next page begins, if there is one.
-    async fn recall_page(&self, stream: usize, place: Place) -> Result<Option<Place>, StoreError> {
+    async fn recall_page(
+        &self,
+        stream: usize,
+        place: Option<Place>,
+    ) -> Result<Option<Place>, StoreError> {
+        let place = match place {
+            Some(place) => place,
+            None => self.place_of_first(stream).await?,
+        };
         let source = self.read(stream, place, READ).await?;
         let mut last = place;
         for (place, fact) in source.entries {
@@ -127,5 +131,14 @@ impl Inner {
             }
         }
         Ok(source.open.then_some(last))
+    }
+
+    /// Where what must be remembered begins, by the clock of the master.
+    async fn place_of_first(&self, stream: usize) -> Result<Place, StoreError> {
+        let now = self.read(stream, Place::default(), 0).await?.now;
+        Ok(Place {
+            millis: now.minus(KEPT).sort_key(),
+            number: 0,
+        })
     }
 }

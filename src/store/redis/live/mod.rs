@@ -12,50 +12,29 @@ use std::time::Duration;
 use futures_util::StreamExt;
 use futures_util::future::BoxFuture;
 use futures_util::stream::FuturesUnordered;
-use tokio::time::{MissedTickBehavior, interval, sleep};
+use tokio::time::{MissedTickBehavior, interval};
 use tokio_util::sync::CancellationToken;
 
+use super::Inner;
 use super::feed::SKEW;
 use super::link::{Address, Signal, Topology};
-use super::merge::Source;
 use super::places::{self, STREAMS};
-use super::reply::Args;
-use super::{Inner, scripts};
 use crate::model::event::Event;
-use crate::store::StoreError;
 
 mod channels;
+mod chores;
 mod followed;
 mod heard;
 mod message;
 
 use channels::Channels;
-use followed::{After, Followed, Read, Told};
+use chores::Chore;
+use followed::{Followed, Told};
 pub(super) use heard::Heard;
 use message::{Beat, Entry, Message, NodeId};
 
 /// Between two heartbeats.
 const BEAT: Duration = Duration::from_millis(250);
-/// How long the trace of a heartbeat stays.
-const BEAT_KEPT: Duration = Duration::from_secs(10);
-/// Entries that one read takes.
-const READ: usize = 500;
-/// Streams that are read at a time, so that requests find their turn between the reads.
-const READS: usize = 16;
-/// Before a read that failed is made again.
-const RETRY: Duration = Duration::from_millis(100);
-
-/// What runs beside the listening.
-enum Chore {
-    Read {
-        stream: usize,
-        read: Read,
-        source: Result<Source, StoreError>,
-    },
-    Beaten(Address),
-    Remembered,
-}
-
 /// A stream, who serves it, and whose history that is.
 #[derive(Debug, Default)]
 struct Part {
@@ -177,13 +156,7 @@ impl Follower {
     fn tell(&mut self, stream: usize, told: Told) {
         for (place, fact) in told {
             if let Some(written) = self.inner.remember(&fact) {
-                let inner = Arc::clone(&self.inner);
-                self.chores.push(Box::pin(async move {
-                    while inner.remember_service(&written).await.is_err() {
-                        sleep(RETRY).await;
-                    }
-                    Chore::Remembered
-                }));
+                self.remember(written);
             }
             if let Some(id) = places::event_id(stream, place) {
                 self.inner.listeners.event(&Event { id, fact });
@@ -236,114 +209,5 @@ impl Follower {
                 self.fall_behind(stream);
             }
         }
-    }
-
-    /// Begins the reads that wait for their turn.
-    fn read_on(&mut self) {
-        while self.reading < READS
-            && let Some(stream) = self.behind.pop_front()
-        {
-            let Some(part) = self.parts.get_mut(stream) else {
-                continue;
-            };
-            part.queued = false;
-            let heard = part
-                .master
-                .as_ref()
-                .is_some_and(|master| self.channels.is_heard(master));
-            if !heard || part.followed.is_whole() {
-                continue;
-            }
-            let read = part.followed.read();
-            let inner = Arc::clone(&self.inner);
-            self.reading += 1;
-            self.chores.push(Box::pin(async move {
-                let most = if read.after.is_some() { READ } else { 0 };
-                let source = inner
-                    .read(stream, read.after.unwrap_or_default(), most)
-                    .await;
-                if source.is_err() {
-                    sleep(RETRY).await;
-                }
-                Chore::Read {
-                    stream,
-                    read,
-                    source,
-                }
-            }));
-        }
-    }
-
-    fn done(&mut self, chore: Chore) {
-        match chore {
-            Chore::Read {
-                stream,
-                read,
-                source,
-            } => {
-                self.reading -= 1;
-                self.caught_up(stream, read, source);
-            }
-            Chore::Beaten(master) => self.channels.beaten(&master),
-            Chore::Remembered => {}
-        }
-    }
-
-    fn caught_up(&mut self, stream: usize, read: Read, source: Result<Source, StoreError>) {
-        let Some(part) = self.parts.get_mut(stream) else {
-            return;
-        };
-        let Ok(source) = source else {
-            if part.followed.wants(read) {
-                self.fall_behind(stream);
-            }
-            return;
-        };
-        let (told, after) = part.followed.catch_up(read, source, SKEW);
-        if read.after.is_none() && after != After::Nothing {
-            // What happened before the first look was never heard.
-            self.inner.listeners.gap(places::part(stream));
-        }
-        self.tell(stream, told);
-        if after == After::ReadOn {
-            self.fall_behind(stream);
-        }
-    }
-
-    /// Sends a heartbeat to every master that is heard.
-    fn beat(&mut self) {
-        for master in self.channels.ready() {
-            let streams: Arc<[usize]> = self.served_by(&master).into();
-            let Some(first) = streams.first() else {
-                continue;
-            };
-            let keys = vec![self.inner.keys.beat(places::slot(*first))];
-            let number = self.channels.beat(&master, Arc::clone(&streams));
-            let args = self.beat_args(number, &streams);
-            let inner = Arc::clone(&self.inner);
-            self.chores.push(Box::pin(async move {
-                let taken = inner
-                    .link
-                    .script_at(&master, &scripts::BEAT, &keys, &args.0);
-                // It counts when it is heard; the answer tells nothing.
-                drop(taken.await);
-                Chore::Beaten(master)
-            }));
-        }
-    }
-
-    fn beat_args(&self, number: u64, streams: &[usize]) -> Args {
-        let args = Args::new()
-            .text(self.inner.keys.channel())
-            .millis(BEAT_KEPT)
-            .show(self.node)
-            .show(number);
-        if !self.inner.settings.url.is_cluster() {
-            return args;
-        }
-        let keys = streams
-            .iter()
-            .map(|stream| self.inner.keys.events(places::slot(*stream)));
-        args.all(keys)
     }
 }
