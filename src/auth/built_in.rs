@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use tokio::time::{Instant, sleep};
+
 use super::AdminCredential;
 use crate::draw::Draw;
 use crate::error::ApiError;
@@ -11,34 +13,53 @@ use crate::model::service::ServiceName;
 use crate::model::token::{CredentialHash, ServiceSecret};
 use crate::store::{NewService, OpError, Refusal, Stores};
 
+/// For how long a store that does not answer is asked again.
+const PATIENCE: Duration = Duration::from_secs(5);
+
+const PAUSE: Duration = Duration::from_millis(100);
+
 /// Sees to it that `admin` exists and can authenticate. A secret that had to be made for that is returned, once; a
 /// configured one is never stored.
 pub async fn ensure_admin(
     stores: &Stores,
     configured: &AdminCredential,
 ) -> Result<Option<ServiceSecret>, ApiError> {
+    // The same in every attempt, so that one whose answer was lost is recognised.
+    let secret = ServiceSecret::made(&*Draw::Fresh.secret()?);
+    let until = Instant::now() + PATIENCE;
+    loop {
+        match set_up(stores, configured, &secret).await {
+            Err(ApiError::StoreUnavailable(_)) if Instant::now() < until => sleep(PAUSE).await,
+            outcome => return outcome.map(|is_ours| is_ours.then_some(secret)),
+        }
+    }
+}
+
+/// Tells whether the secret is now that of `admin`.
+async fn set_up(
+    stores: &Stores,
+    configured: &AdminCredential,
+    secret: &ServiceSecret,
+) -> Result<bool, ApiError> {
     let admin = ServiceId::admin();
     let record = stores.services.find_service(&admin).await?;
     if configured.0.is_some() {
         if record.is_none() {
             register(stores, CredentialHash::NONE).await?;
         }
-        return Ok(None);
+        return Ok(false);
     }
     let Some(record) = record else {
-        let secret = ServiceSecret::made(&*Draw::Fresh.secret()?);
-        let is_ours = register(stores, secret.hash()).await?;
-        return Ok(is_ours.then_some(secret));
+        return register(stores, secret.hash()).await;
     };
     if record.secret != CredentialHash::NONE {
-        return Ok(None);
+        return Ok(record.secret == secret.hash());
     }
-    let secret = ServiceSecret::made(&*Draw::Fresh.secret()?);
     stores
         .services
         .rotate_secret(&admin, secret.hash(), Duration::ZERO, &admin)
         .await?;
-    Ok(Some(secret))
+    Ok(true)
 }
 
 /// Registers `admin`, and tells whether this call did it. With [`CredentialHash::NONE`] only a configured secret is

@@ -46,7 +46,7 @@ pub enum ServeError {
         source: Cause,
     },
     /// The built-in service cannot be looked up or made.
-    #[error("the built-in service `admin` cannot be set up: {0}")]
+    #[error("the built-in service `admin` cannot be set up: {}", with_causes(.0))]
     Admin(#[source] ApiError),
     /// The address cannot be listened on.
     #[error("SGW_LISTEN: cannot listen on {address}: {source}")]

@@ -1,5 +1,5 @@
-//! Readiness: the master that every request needs runs a script that writes. One that is missing besides fails only the requests
-//! for its own sessions, so it is a warning: all gateways would stop over it at the same moment.
+//! Readiness: the master that every request needs runs a script that writes. Any other master that is missing fails only
+//! the requests for its own sessions, so it is a warning: all gateways would stop over it at the same moment.
 
 use thiserror::Error;
 

@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use super::{RECOVERY, gateway_on, launch, open};
+use super::{RECOVERY, gateway_on, launch, open, patiently};
 use crate::support::Gateway;
 use crate::support::redis::{RedisServer, ServerOptions, eventually};
 
@@ -16,7 +16,8 @@ fn codes(readiness: &Value) -> Vec<&str> {
 }
 
 async fn readiness(gateway: &Gateway) -> Value {
-    gateway.nobody().get("/readyz").await.value(200)
+    let ready = patiently(|| gateway.nobody().get("/readyz")).await;
+    ready.value(200)
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -100,15 +101,15 @@ fn faketime() -> String {
 /// Opens a session, and tells its token and when it was opened.
 async fn open_on(gateway: &Gateway) -> (Value, String) {
     let wanted = json!({"login_id": "u", "idle_timeout_seconds": 60});
-    let call = gateway.admin().post("/v1/sessions").json(&wanted);
-    let opened = call.await.value(201);
+    let call = || gateway.admin().post("/v1/sessions").json(&wanted);
+    let opened = patiently(call).await.value(201);
     let created_at = opened["session"]["created_at"].as_str().unwrap();
     (json!({"token": opened["token"]}), created_at.to_owned())
 }
 
 async fn assert_live(gateway: &Gateway, token: &Value) {
-    let verified = gateway.admin().post("/v1/tokens/verify").json(token).await;
-    assert_eq!(verified.value(200)["active"], true);
+    let verify = || gateway.admin().post("/v1/tokens/verify").json(token);
+    assert_eq!(patiently(verify).await.value(200)["active"], true);
 }
 
 #[tokio::test(flavor = "multi_thread")]

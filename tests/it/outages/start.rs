@@ -3,7 +3,7 @@
 use tokio::io::{AsyncReadExt, AsyncWriteExt, copy};
 use tokio::net::{TcpListener, TcpStream};
 
-use super::launch;
+use super::{launch, patiently};
 use crate::support::redis::RedisServer;
 
 /// The last line of a start that failed.
@@ -25,6 +25,18 @@ async fn a_redis_that_is_not_up_stops_the_start() {
     let told = refusal("redis://:s3cret@127.0.0.1:1".to_owned()).await;
     assert!(told.contains("127.0.0.1:1"), "{told}");
     assert!(told.contains("Connection refused"), "{told}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_redis_that_takes_no_writes_yet_is_waited_for() {
+    let redis = RedisServer::start().await;
+    redis.ask::<()>("CLIENT PAUSE 1000 WRITE").await;
+    let gateway = launch(&redis.url()).unset("SGW_ADMIN_SECRET").start().await;
+    let stderr = gateway.stderr();
+    let (_, secret) = stderr.split_once("sgs_").expect("a secret is shown");
+    let secret = format!("sgs_{}", secret.split_whitespace().next().unwrap());
+    let admin = gateway.nobody().as_service("admin", &secret);
+    patiently(|| admin.get("/v1/whoami")).await.expect(200);
 }
 
 #[tokio::test(flavor = "multi_thread")]
