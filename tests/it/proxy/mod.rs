@@ -1,5 +1,6 @@
 //! Reverse proxies: what `/auth/*` decides, how it is told, and that the shipped samples do with it what they promise.
 
+mod conditions;
 mod decisions;
 mod explain;
 mod identity;
@@ -9,6 +10,7 @@ mod outage;
 mod real;
 mod sample;
 mod samples;
+mod spoofing;
 mod wire;
 
 use std::net::SocketAddr;
@@ -20,7 +22,7 @@ use session_gateway::config::Config;
 use session_gateway::state::AppState;
 use session_gateway::store::Stores;
 
-use crate::support::{Answer, Client, TestApp};
+use crate::support::{Answer, Call, Client, TestApp};
 use outage::Losable;
 
 /// Where every question may be asked.
@@ -105,4 +107,12 @@ fn assert_allowed(answer: &Answer, login_id: &str) {
         let lines = answer.headers.get_all(name).iter().count();
         assert_eq!(lines, 1, "{name}: {answer:?}");
     }
+}
+
+fn with_token(call: Call, token: &str) -> Call {
+    call.header("authorization", &format!("Bearer {token}"))
+}
+
+async fn ask(client: &Client, path: &str, token: &str) -> Answer {
+    with_token(client.get(path), token).await
 }

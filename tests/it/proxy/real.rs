@@ -19,7 +19,7 @@ use tokio::net::{TcpListener, TcpStream};
 use super::outage::Losable;
 use super::over_losable;
 use super::sample::{Addresses, Kind, Wish};
-use crate::support::{Client, TestApp};
+use crate::support::{Answer, Call, Client, TestApp};
 
 /// Generous: the machine may be busy.
 const DEADLINE: Duration = Duration::from_secs(20);
@@ -94,8 +94,30 @@ impl Site {
         Client::tcp(self.address)
     }
 
-    /// Sends bytes through the proxy and reads until it closes.
-    pub(super) async fn raw(&self, request: &str) -> String {
+    /// Sends a request, and again as long as it meets 503: a proxy on a busy machine may not get an answer in time, and
+    /// must then say so.
+    pub(super) async fn send(&self, call: Call) -> Answer {
+        let deadline = Instant::now() + DEADLINE;
+        loop {
+            let answer = call.clone().await;
+            if answer.status != 503 || Instant::now() > deadline {
+                return answer;
+            }
+        }
+    }
+
+    /// The same with bytes, reading until the proxy closes.
+    pub(super) async fn send_raw(&self, request: &str) -> String {
+        let deadline = Instant::now() + DEADLINE;
+        loop {
+            let answer = self.exchange(request).await;
+            if !answer.contains(" 503 ") || Instant::now() > deadline {
+                return answer;
+            }
+        }
+    }
+
+    async fn exchange(&self, request: &str) -> String {
         let mut stream = TcpStream::connect(self.address).await.unwrap();
         stream.write_all(request.as_bytes()).await.unwrap();
         let mut answer = Vec::new();

@@ -87,7 +87,7 @@ fn envoy(token: &str, method: &str, path: &str) -> String {
     format!(
         "{method} /auth/envoy{path} HTTP/1.1\r\nhost: app.example.com\r\ncontent-length: 0\r\n\
          authorization: Bearer {token}\r\nx-envoy-internal: true\r\nx-forwarded-for: 10.0.0.9\r\n\
-         x-envoy-expected-rq-timeout-ms: 250\r\n\r\n"
+         x-envoy-expected-rq-timeout-ms: 1000\r\n\r\n"
     )
 }
 

@@ -102,6 +102,7 @@ impl Client {
 }
 
 /// A request in the making; awaiting it sends it.
+#[derive(Clone)]
 pub(crate) struct Call {
     transport: Transport,
     method: Method,
