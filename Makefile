@@ -23,11 +23,6 @@ openapi:
 	cargo run --locked -- openapi > $(CARGO_TARGET_DIR)/openapi.json
 	cp $(CARGO_TARGET_DIR)/openapi.json openapi/openapi.json
 
-# Symbols and frame pointers, only to see with PROFILE where time goes.
-ifneq ($(PROFILE),)
-bench: export RUSTFLAGS := -Cforce-frame-pointers=yes
-bench: export CARGO_TARGET_DIR := $(CARGO_TARGET_DIR)/profile
-endif
 bench:
 	bench/peers/setup.sh $(CARGO_TARGET_DIR)/peers/release
 	cargo build --locked --release

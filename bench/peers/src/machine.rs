@@ -19,7 +19,7 @@ const NPM_PACKAGES: [&str; 4] = ["express", "express-session", "connect-redis", 
 
 /// One line on the machine.
 pub(crate) fn machine() -> String {
-    let cores = std::thread::available_parallelism().unwrap();
+    let cores = settings::cores();
     let memory = std::fs::read_to_string("/proc/meminfo").unwrap();
     let kib = memory.split_whitespace().nth(1).unwrap();
     let gib = kib.parse::<f64>().unwrap() / 1024.0 / 1024.0;

@@ -34,8 +34,10 @@ pub(crate) struct Sample {
 /// What the serving processes have used so far.
 #[derive(Debug, Clone, Copy)]
 struct Meter {
-    server: Duration,
-    redis: Duration,
+    /// Seconds.
+    server: f64,
+    /// Seconds.
+    redis: f64,
     calls: u64,
 }
 
@@ -43,15 +45,15 @@ impl Meter {
     fn of(contender: &HttpContender) -> Self {
         let redis = contender.redis.as_deref();
         Self {
-            server: contender.server.cpu(),
+            server: contender.server.cpu().as_secs_f64(),
             ..Self::of_redis(redis)
         }
     }
 
     fn of_redis(redis: Option<&Redis>) -> Self {
         Self {
-            server: Duration::ZERO,
-            redis: redis.map_or(Duration::ZERO, |redis| redis.process.cpu()),
+            server: 0.0,
+            redis: redis.map_or(0.0, |redis| redis.process.cpu().as_secs_f64()),
             calls: redis.map_or(0, |redis| redis.served().all),
         }
     }
@@ -60,8 +62,8 @@ impl Meter {
         let redis = self.redis - before.redis;
         let all = self.server - before.server + redis;
         Sample {
-            cpu: all.as_secs_f64() * 1e6 / requests,
-            redis_cpu: redis.as_secs_f64() * 1e6 / requests,
+            cpu: all * 1e6 / requests,
+            redis_cpu: redis * 1e6 / requests,
             redis_calls: (self.calls - before.calls) as f64 / requests,
             ..sample
         }

@@ -1,6 +1,7 @@
 //! Where one contender spends its time under this load, by `perf`.
 
 use std::collections::BTreeMap;
+use std::path::Path;
 use std::process::Command;
 use std::time::Duration;
 
@@ -19,15 +20,7 @@ pub(crate) fn profile(contenders: &BTreeMap<Who, Contender>, wanted: &str) {
     };
     let data = settings::run_dir().join("perf.data");
     let mut perf = Command::new("perf")
-        .args([
-            "record",
-            "--quiet",
-            "-F",
-            "997",
-            "--call-graph",
-            "fp",
-            "--output",
-        ])
+        .args("record --quiet -F 499 --call-graph dwarf,8192 --output".split(' '))
         .arg(&data)
         .args(["--pid", &contender.server.id().to_string()])
         .args(["--", "sleep", &SPAN.as_secs().to_string()])
@@ -35,19 +28,18 @@ pub(crate) fn profile(contenders: &BTreeMap<Who, Contender>, wanted: &str) {
         .unwrap();
     load::as_fast_as_answered(contender.site(), measure::THREADS, SPAN);
     assert!(perf.wait().unwrap().success(), "perf cannot record");
-    let report = [
-        "report",
-        "--stdio",
-        "--no-children",
-        "--call-graph",
-        "none",
-        "--percent-limit",
-        "0.5",
-        "--input",
-    ];
+    println!("what itself takes most:");
+    show(&data, ["--no-children", "--fields=overhead,sym"]);
+    println!("what takes most with all that it calls:");
+    show(&data, ["--children", "--fields=overhead_children,sym"]);
+}
+
+fn show(data: &Path, order: [&str; 2]) {
     let shown = Command::new("perf")
-        .args(report)
-        .arg(&data)
+        .args("report --stdio --call-graph none --percent-limit 1".split(' '))
+        .args(order)
+        .arg("--input")
+        .arg(data)
         .status()
         .unwrap();
     assert!(shown.success(), "perf cannot report");

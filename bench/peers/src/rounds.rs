@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use crate::contenders::{Contender, Who};
+use crate::contenders::{Contender, HttpContender, Who};
 use crate::load;
 use crate::measure::{Sample, measure, measure_steady};
 use crate::settings::Settings;
@@ -50,8 +50,10 @@ pub(crate) struct Rounds {
 
 /// Measures as often and as long as the settings say.
 pub(crate) fn run(contenders: &BTreeMap<Who, Contender>, settings: Settings) -> Rounds {
-    let mut rounds = Rounds::default();
-    rounds.generator = generator(&contenders[&Who::Bare], settings.span);
+    let mut rounds = Rounds {
+        generator: generator(&contenders[&Who::Bare], settings.span),
+        ..Rounds::default()
+    };
     for round in 1..=settings.rounds {
         eprintln!("round {round} of {}", settings.rounds);
         for turn in TURNS {
@@ -65,7 +67,7 @@ pub(crate) fn run(contenders: &BTreeMap<Who, Contender>, settings: Settings) -> 
             rounds.add(who, measure(&contenders[&who], settings.span / 2));
         }
         for who in STEADY {
-            let sample = measure_steady(http(&contenders[&who]), settings.span);
+            let sample = measure_steady(http(&contenders[&who]), settings.span / 2);
             rounds.steady.entry(who).or_default().push(sample);
         }
     }
@@ -85,7 +87,7 @@ impl Rounds {
     }
 }
 
-fn http(contender: &Contender) -> &crate::contenders::HttpContender {
+fn http(contender: &Contender) -> &HttpContender {
     match contender {
         Contender::Http(contender) => contender,
         Contender::RedisGet { .. } => panic!("not asked over HTTP"),

@@ -63,6 +63,11 @@ pub(crate) fn profile() -> Option<String> {
     text("PROFILE")
 }
 
+/// As many threads or processes a peer gets.
+pub(crate) fn cores() -> usize {
+    std::thread::available_parallelism().unwrap().get()
+}
+
 /// The binaries of the peers are beside this one.
 pub(crate) fn peer(name: &str) -> PathBuf {
     std::env::current_exe().unwrap().with_file_name(name)

@@ -12,11 +12,11 @@ const OTHERS: u64 = 50;
 pub(super) fn check(contender: &HttpContender) {
     let address = contender.server.address;
     call(address, &contender.unknown, |response| {
-        contender.bad.check(response)
+        contender.bad.check(response);
     });
     // Also warms the cache, where there is one.
     each(address, &contender.requests, |response| {
-        contender.good.check(response)
+        contender.good.check(response);
     });
     let count = REQUESTS.min(contender.requests.len());
     let some: Requests = (0..count)

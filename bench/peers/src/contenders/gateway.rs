@@ -5,12 +5,15 @@ use std::rc::Rc;
 
 use serde_json::Value;
 
+use super::LookUp::{EachTime, FromMemory};
 use super::peers::altered;
 use super::{HttpContender, LookUp, Who};
 use crate::load::{Answer, Requests, Response, call, each};
 use crate::process::{Process, free_address};
 use crate::redis_server::Redis;
 use crate::settings;
+
+use Template::{Nginx, NginxCredentials, Verify};
 
 /// Of the built-in service.
 const SECRET: &str = "benchmark-secret-of-more-than-32-bytes";
@@ -41,13 +44,13 @@ impl Template {
     fn request(self, secret: &str, token: &str) -> String {
         let service = format!("X-Service-Id: proxy\r\nX-Service-Secret: {secret}\r\n");
         match self {
-            Self::Nginx => format!(
+            Nginx => format!(
                 "GET /auth/nginx HTTP/1.1\r\nHost: bench\r\nAuthorization: Bearer {token}\r\n\r\n"
             ),
-            Self::NginxCredentials => format!(
+            NginxCredentials => format!(
                 "GET /auth/nginx HTTP/1.1\r\nHost: bench\r\nAuthorization: Bearer {token}\r\n{service}\r\n"
             ),
-            Self::Verify => post(
+            Verify => post(
                 "/v1/tokens/verify",
                 &service,
                 &format!(r#"{{"token":"{token}"}}"#),
@@ -57,8 +60,8 @@ impl Template {
 
     fn good(self) -> Answer {
         match self {
-            Self::Nginx | Self::NginxCredentials => Answer::OK,
-            Self::Verify => Answer {
+            Nginx | NginxCredentials => Answer::OK,
+            Verify => Answer {
                 status: 200,
                 body_starts: r#"{"active":true"#,
             },
@@ -67,8 +70,8 @@ impl Template {
 
     fn bad(self) -> Answer {
         match self {
-            Self::Nginx | Self::NginxCredentials => Answer::status(401),
-            Self::Verify => Answer {
+            Nginx | NginxCredentials => Answer::status(401),
+            Verify => Answer {
                 status: 200,
                 body_starts: r#"{"active":false"#,
             },
@@ -184,46 +187,8 @@ pub(super) struct Fleet {
 impl Fleet {
     pub(super) fn start(sessions: usize) -> Self {
         let redis = Rc::new(Redis::start());
-        let url = redis.url();
-        let cached = start(&url, &[TRUSTED, ROOM]);
-        let uncached = start(&url, &[TRUSTED, UNCACHED]);
-        let cached_untrusting = start(&url, &[ROOM]);
-        let uncached_untrusting = start(&url, &[UNCACHED]);
-        let filled = Filled::by(&uncached, Some(Rc::clone(&redis)), sessions);
-
-        let dir = settings::run_dir().join("embedded");
-        if dir.exists() {
-            std::fs::remove_dir_all(&dir).unwrap();
-        }
-        let embedded = start(&format!("embedded:{}", dir.display()), &[TRUSTED, ROOM]);
-        let filled_embedded = Filled::by(&embedded, None, sessions);
-
-        use LookUp::{EachTime, FromMemory};
-        use Template::{Nginx, NginxCredentials, Verify};
-        let contenders = vec![
-            (Who::Cached, filled.contender(&cached, Nginx, FromMemory)),
-            (Who::Uncached, filled.contender(&uncached, Nginx, EachTime)),
-            (
-                Who::CachedCredentials,
-                filled.contender(&cached_untrusting, NginxCredentials, FromMemory),
-            ),
-            (
-                Who::UncachedCredentials,
-                filled.contender(&uncached_untrusting, NginxCredentials, EachTime),
-            ),
-            (
-                Who::CachedVerify,
-                filled.contender(&cached_untrusting, Verify, FromMemory),
-            ),
-            (
-                Who::UncachedVerify,
-                filled.contender(&uncached_untrusting, Verify, EachTime),
-            ),
-            (
-                Who::Embedded,
-                filled_embedded.contender(&embedded, Nginx, FromMemory),
-            ),
-        ];
+        let mut contenders = over_redis(&redis, sessions);
+        contenders.push((Who::Embedded, over_embedded(sessions)));
         Self { redis, contenders }
     }
 
@@ -243,16 +208,53 @@ impl Fleet {
             Answer::OK.check(response);
             let headers = response
                 .headers()
-                .filter(|(name, _)| !OF_THE_SERVER.contains(name));
-            headers
-                .map(|(name, value)| format!("{name}: {value}\n"))
-                .collect()
+                .filter(|(name, _)| !OF_THE_SERVER.contains(name))
+                .map(|(name, value)| format!("{name}: {value}"));
+            headers.collect::<Vec<_>>().join("\n")
         })
     }
 
     pub(super) fn contenders(self) -> Vec<(Who, HttpContender)> {
         self.contenders
     }
+}
+
+fn over_redis(redis: &Rc<Redis>, sessions: usize) -> Vec<(Who, HttpContender)> {
+    let start = |variables| start(&redis.url(), variables);
+    let cached = start(&[TRUSTED, ROOM]);
+    let uncached = start(&[TRUSTED, UNCACHED]);
+    let cached_untrusting = start(&[ROOM]);
+    let uncached_untrusting = start(&[UNCACHED]);
+    let filled = Filled::by(&uncached, Some(Rc::clone(redis)), sessions);
+    [
+        (Who::Cached, &cached, Nginx, FromMemory),
+        (Who::Uncached, &uncached, Nginx, EachTime),
+        (
+            Who::CachedCredentials,
+            &cached_untrusting,
+            NginxCredentials,
+            FromMemory,
+        ),
+        (
+            Who::UncachedCredentials,
+            &uncached_untrusting,
+            NginxCredentials,
+            EachTime,
+        ),
+        (Who::CachedVerify, &cached_untrusting, Verify, FromMemory),
+        (Who::UncachedVerify, &uncached_untrusting, Verify, EachTime),
+    ]
+    .map(|(who, server, template, look_up)| (who, filled.contender(server, template, look_up)))
+    .into()
+}
+
+fn over_embedded(sessions: usize) -> HttpContender {
+    let dir = settings::run_dir().join("embedded");
+    if dir.exists() {
+        std::fs::remove_dir_all(&dir).unwrap();
+    }
+    let server = start(&format!("embedded:{}", dir.display()), &[TRUSTED, ROOM]);
+    Filled::by(&server, None, sessions).contender(&server, Nginx, FromMemory)
 }
 
 /// A gateway without cache on a Redis of its own, in which ever more sessions are opened.
@@ -274,7 +276,6 @@ impl Growing {
     pub(crate) fn grow(&mut self, sessions: usize) -> HttpContender {
         let more = open_sessions(&self.server, self.filled.tokens.len()..sessions);
         self.filled.tokens.extend(more);
-        self.filled
-            .contender(&self.server, Template::Nginx, LookUp::EachTime)
+        self.filled.contender(&self.server, Nginx, EachTime)
     }
 }

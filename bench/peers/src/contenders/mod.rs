@@ -60,7 +60,7 @@ pub(crate) enum LookUp {
 }
 
 /// A server and the requests that ask it for each of the sessions.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(crate) struct HttpContender {
     pub(crate) server: Rc<Process>,
     pub(crate) redis: Option<Rc<Redis>>,
@@ -113,9 +113,9 @@ pub(crate) fn start(settings: Settings) -> BTreeMap<Who, Contender> {
     add(Who::Webdis, peers::webdis(sessions, bytes));
     add(Who::TowerSessions, peers::tower_sessions(sessions));
     add(Who::SaToken, peers::sa_token(sessions));
-    add(Who::Express, peers::express(sessions, 1));
-    let workers = std::thread::available_parallelism().unwrap().get();
-    add(Who::ExpressCluster, peers::express(sessions, workers));
+    let [one, cluster] = peers::express(sessions);
+    add(Who::Express, one);
+    add(Who::ExpressCluster, cluster);
     all.insert(Who::RedisGet, peers::redis_get(sessions, bytes));
     all
 }

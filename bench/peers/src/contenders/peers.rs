@@ -41,7 +41,7 @@ pub(super) fn webdis(sessions: usize, bytes: usize) -> HttpContender {
     let config = json!({
         "redis_host": "127.0.0.1", "redis_port": redis.process.address.port(),
         "http_host": "127.0.0.1", "http_port": address.port(),
-        "threads": std::thread::available_parallelism().unwrap().get(),
+        "threads": settings::cores(),
         "daemonize": false, "database": 0, "verbosity": 2, "logfile": "/dev/null",
     });
     let file = settings::run_dir().join("webdis.json");
@@ -93,19 +93,25 @@ pub(super) fn sa_token(sessions: usize) -> HttpContender {
     )
 }
 
-pub(super) fn express(sessions: usize, workers: usize) -> HttpContender {
-    let (redis, address) = (Redis::start(), free_address());
-    let mut command = Command::new("node");
-    command.env("NODE_ENV", "production");
-    command.arg(settings::peer("express").join("server.js"));
-    command.args([address.port().to_string(), redis.url(), workers.to_string()]);
-    logged_in(
-        Process::start(command, address, ""),
-        redis,
-        sessions,
-        cookie,
-        "Cookie",
-    )
+/// One process, and a cluster of a process a core, on the same sessions.
+pub(super) fn express(sessions: usize) -> [HttpContender; 2] {
+    let redis = Redis::start();
+    let start = |workers: usize| {
+        let address = free_address();
+        let mut command = Command::new("node");
+        command.env("NODE_ENV", "production");
+        command.arg(settings::peer("express").join("server.js"));
+        command.args([address.port().to_string(), redis.url(), workers.to_string()]);
+        Process::start(command, address, "")
+    };
+    let one = Rc::new(start(1));
+    let cluster = start(settings::cores());
+    let cluster = logged_in(cluster, redis, sessions, cookie, "Cookie");
+    let one = HttpContender {
+        server: one,
+        ..cluster.clone()
+    };
+    [one, cluster]
 }
 
 fn cookie(response: &Response<'_>) -> String {
