@@ -26,13 +26,11 @@ async fn gateway_behind(proxy: &FaultProxy) -> Gateway {
 async fn verify(client: &Client, session: &Opened) -> Value {
     let verify = json!({"token": session.token});
     let answer = client.post("/v1/tokens/verify").json(&verify).await;
-    match answer.status.as_u16() {
-        200 => answer.json(),
-        _ => {
-            answer.problem(503, "store_unavailable");
-            json!({"active": "unknown"})
-        }
+    if answer.status == 200 {
+        return answer.json();
     }
+    answer.problem(503, "store_unavailable");
+    json!({"active": "unknown"})
 }
 
 /// What Redis was asked so far, but for heartbeats and the probes of connections.

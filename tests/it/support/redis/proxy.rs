@@ -185,11 +185,10 @@ impl Line {
                 return;
             }
             match self.now() {
-                Mode::Pass => {}
                 Mode::Late(by) => tokio::time::sleep(by).await,
                 Mode::LateToAskers(by) if !listens.get() => tokio::time::sleep(by).await,
                 Mode::Deaf if listens.get() => continue,
-                Mode::LateToAskers(_) | Mode::Deaf => {}
+                Mode::Pass | Mode::LateToAskers(_) | Mode::Deaf => {}
                 Mode::BlackHole | Mode::HalfOpen => continue,
                 Mode::Reset => return,
                 Mode::CutAfter(most) => {
