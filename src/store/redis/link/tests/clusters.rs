@@ -16,6 +16,17 @@ async fn open_all(cluster: &RedisCluster) -> Link {
     open(&format!("redis+cluster://{}", cluster.hosts())).await
 }
 
+/// Where no request may fail, a slow machine is waited for.
+async fn open_patiently(cluster: &RedisCluster) -> Link {
+    let mut settings = settings(&format!("redis+cluster://{}", cluster.hosts()));
+    settings.deadlines = Deadlines {
+        wait: Duration::from_secs(5),
+        command: Duration::from_secs(5),
+        connect: Duration::from_secs(5),
+    };
+    Link::open(&settings).await.unwrap()
+}
+
 /// Writers on all shards until told to stop; they give what failed, and how often each shard was added to.
 struct Load {
     stop: Arc<AtomicBool>,
@@ -82,7 +93,7 @@ async fn total(link: &Link) -> usize {
 #[tokio::test(flavor = "multi_thread")]
 async fn slots_move_and_scripts_are_flushed_without_a_failed_request() {
     let cluster = RedisCluster::start().await;
-    let link = open_all(&cluster).await;
+    let link = open_patiently(&cluster).await;
     let load = Load::start(&link);
     let mut move_slots = cluster.reshard(0, 1, 1_000);
     while move_slots.try_wait().unwrap().is_none() {
@@ -104,7 +115,7 @@ async fn slots_move_and_scripts_are_flushed_without_a_failed_request() {
 #[tokio::test(flavor = "multi_thread")]
 async fn connections_that_all_break_at_once_are_replaced_at_once() {
     let cluster = RedisCluster::start().await;
-    let link = open_all(&cluster).await;
+    let link = open_patiently(&cluster).await;
     for server in &cluster.servers {
         server.ask::<i64>("CLIENT KILL TYPE normal").await;
     }
