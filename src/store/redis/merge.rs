@@ -37,11 +37,7 @@ impl Source {
 
     /// The place after everything was read to its end: time has passed in which nothing happened.
     fn settle(&mut self) {
-        let quiet = self.now.minus(SKEW).sort_key();
-        let quiet = Place {
-            millis: quiet,
-            number: 0,
-        };
+        let quiet = Place::at(self.now).rewound(SKEW);
         self.place = self.place.max(quiet);
     }
 }

@@ -8,6 +8,7 @@ use sha2::{Digest, Sha256};
 
 use super::keys::SERVICES;
 use super::link::Slot;
+use crate::model::Timestamp;
 use crate::model::event::EventId;
 use crate::model::page::Cursor;
 use crate::store::Part;
@@ -45,6 +46,14 @@ pub(super) struct Place {
 }
 
 impl Place {
+    /// The first place of a moment.
+    pub(super) fn at(moment: Timestamp) -> Self {
+        Self {
+            millis: moment.sort_key(),
+            number: 0,
+        }
+    }
+
     /// The first place of a moment before this one.
     pub(super) fn rewound(self, by: Duration) -> Self {
         let by = u64::try_from(by.as_millis()).unwrap_or(u64::MAX);

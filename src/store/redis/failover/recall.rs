@@ -7,7 +7,7 @@ use futures_util::{StreamExt, stream};
 use tokio::time::sleep;
 use tokio_util::sync::CancellationToken;
 
-use super::super::places::{Place, STREAMS};
+use super::super::places::{self, Place, STREAMS};
 use super::{Deed, Inner, KEPT, RETRY, ServiceState};
 use crate::model::Timestamp;
 use crate::model::event::{Change, Fact, ServiceChange};
@@ -19,7 +19,7 @@ use crate::store::StoreError;
 const READ: usize = 200;
 /// Streams that are read at a time.
 const READS: usize = 2;
-/// Between two reads of a stream: requests come first.
+/// After each read: requests come first.
 const PAUSE: Duration = Duration::from_millis(5);
 
 /// A service was written; what was written must be read.
@@ -102,13 +102,11 @@ impl Inner {
         let mut place = None;
         loop {
             match self.recall_page(stream, place).await {
-                Ok(Some(next)) => {
-                    place = Some(next);
-                    sleep(PAUSE).await;
-                }
-                Ok(None) => return,
+                Ok(Some(next)) => place = Some(next),
+                Ok(None) => return sleep(PAUSE).await,
                 Err(_passes) => sleep(RETRY).await,
             }
+            sleep(PAUSE).await;
         }
     }
 
@@ -135,10 +133,12 @@ impl Inner {
 
     /// Where what must be remembered begins, by the clock of the master.
     async fn place_of_first(&self, stream: usize) -> Result<Place, StoreError> {
-        let now = self.read(stream, Place::default(), 0).await?.now;
-        Ok(Place {
-            millis: now.minus(KEPT).sort_key(),
-            number: 0,
-        })
+        let clock = self.clock(places::slot(stream));
+        let now = if clock.error < KEPT {
+            clock.now
+        } else {
+            self.read(stream, Place::default(), 0).await?.now
+        };
+        Ok(Place::at(now).rewound(KEPT))
     }
 }

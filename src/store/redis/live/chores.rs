@@ -9,7 +9,7 @@ use super::super::failover::WrittenService;
 use super::super::feed::SKEW;
 use super::super::link::Address;
 use super::super::merge::Source;
-use super::super::places;
+use super::super::places::{self, Place};
 use super::super::reply::Args;
 use super::super::scripts;
 use super::Follower;
@@ -22,6 +22,8 @@ const BEAT_KEPT: Duration = Duration::from_secs(10);
 const READ: usize = 500;
 /// Streams that are read at a time, so that requests find their turn between the reads.
 const READS: usize = 16;
+/// Where telling begins lies this much before the present, lest the clock be wrong.
+const MARGIN: Duration = Duration::from_secs(1);
 /// Before a read that failed is made again.
 const RETRY: Duration = Duration::from_millis(100);
 
@@ -62,6 +64,13 @@ impl Follower {
                 .as_ref()
                 .is_some_and(|master| self.channels.is_heard(master));
             if !heard || part.followed.is_whole() {
+                continue;
+            }
+            let clock = self.inner.clock(places::slot(stream));
+            if part.followed.is_new() && clock.error < MARGIN {
+                part.followed.begin(Place::at(clock.now).rewound(MARGIN));
+                // What happened before was never heard.
+                self.inner.listeners.gap(places::part(stream));
                 continue;
             }
             let read = part.followed.read();
@@ -111,7 +120,7 @@ impl Follower {
         };
         let (told, after) = part.followed.catch_up(read, source, SKEW);
         if read.after.is_none() && after != After::Nothing {
-            // What happened before the first look was never heard.
+            // What happened before was never heard.
             self.inner.listeners.gap(places::part(stream));
         }
         self.tell(stream, told);

@@ -63,6 +63,17 @@ impl Followed {
         matches!(self.state, State::Whole)
     }
 
+    /// Whether it was never heard of before.
+    pub(super) fn is_new(&self) -> bool {
+        self.last.is_none()
+    }
+
+    /// Begins to tell what comes after a place; the channel is being heard.
+    pub(super) fn begin(&mut self, place: Place) {
+        self.last = Some(place);
+        self.state = State::Whole;
+    }
+
     pub(super) fn deafen(&mut self) {
         self.state = State::Deaf;
     }
