@@ -145,11 +145,11 @@ impl Traffic {
         let start = Instant::now();
         while !holds(&self.log.lock().unwrap()) {
             if start.elapsed() > PATIENCE {
-                let log = self.log.lock().unwrap();
-                panic!(
-                    "not in time; the last answers: {:?}",
-                    log.iter().rev().take(9)
-                );
+                let log = self.log.lock().unwrap().clone();
+                let failed = log.iter().filter(|one| one.outcome != Outcome::Done);
+                let last: Vec<_> = failed.clone().rev().take(3).collect();
+                let (failed, all) = (failed.count(), log.len());
+                panic!("not in time; {failed} of {all} answers failed, at last {last:?}");
             }
             sleep(Duration::from_millis(10)).await;
         }
