@@ -21,6 +21,9 @@ const PATIENCE: Duration = Duration::from_secs(60);
 /// Of the service that the traffic comes from.
 const SECRET: &str = "test-shop-secret-0123456789abcdef";
 
+/// So many answers as they should be, one after the other, mean that all is well again.
+const NO_DOUBT: usize = 64;
+
 /// What each user does, over and over.
 const ROUND: [Act; 10] = [
     Act::Verify,
@@ -142,11 +145,11 @@ impl Traffic {
         let start = Instant::now();
         while !holds(&self.log.lock().unwrap()) {
             if start.elapsed() > PATIENCE {
-                let log = self.log.lock().unwrap();
-                panic!(
-                    "not in time; the last answers: {:?}",
-                    log.iter().rev().take(9)
-                );
+                let log = self.log.lock().unwrap().clone();
+                let failed = log.iter().filter(|one| one.outcome != Outcome::Done);
+                let last: Vec<_> = failed.clone().rev().take(3).collect();
+                let (failed, all) = (failed.count(), log.len());
+                panic!("not in time; {failed} of {all} answers failed, at last {last:?}");
             }
             sleep(Duration::from_millis(10)).await;
         }
@@ -193,12 +196,20 @@ impl Log {
         samples.filter(|sample| sample.outcome == Outcome::Unknown)
     }
 
-    /// How long after a moment the last 503 came.
+    /// How long after a moment the 503s ended, by as many answers in a row as leave no doubt.
     pub(super) fn unwell_after(&self, moment: Instant) -> Duration {
-        let answered = self.unknown().map(Sample::answered).max();
-        answered.map_or(Duration::ZERO, |last| {
-            last.saturating_duration_since(moment)
-        })
+        let mut last = None;
+        let mut in_a_row = 0;
+        for sample in self.samples.iter().filter(|one| one.answered() >= moment) {
+            in_a_row += 1;
+            if sample.outcome == Outcome::Unknown {
+                (last, in_a_row) = (Some(sample.answered()), 0);
+            }
+            if last.is_some() && in_a_row == NO_DOUBT {
+                break;
+            }
+        }
+        last.map_or(Duration::ZERO, |last| last.duration_since(moment))
     }
 }
 
