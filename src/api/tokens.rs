@@ -17,7 +17,7 @@ use crate::model::permission::Permission;
 use crate::model::session::{EndReason, Ended, Session};
 use crate::model::token::PresentedToken;
 use crate::state::AppState;
-use crate::store::{Lookup, Touch, Verified};
+use crate::store::{Freshness, Lookup, Touch, Verified};
 
 /// The routes of tokens.
 pub(super) fn routes() -> OpenApiRouter<AppState> {
@@ -125,26 +125,29 @@ pub(crate) struct Introspection {
 async fn verify_token(
     State(state): State<AppState>,
     _caller: Caller,
+    freshness: Freshness,
     Json(request): Json<VerifyTokenRequest>,
 ) -> Result<Json<VerifyTokenResponse>, ApiError> {
     let touch = if request.touch { Touch::Yes } else { Touch::No };
-    Ok(Json(match look_up(&state, &request.token, touch).await? {
-        Lookup::Live(found) => {
-            let now = state.stores.sessions.now();
-            VerifyTokenResponse {
-                active: true,
-                remaining_seconds: Some(found.stored_until.since(now).as_secs()),
-                session: Some(found.session),
-                reason: None,
-                ended: None,
+    Ok(Json(
+        match look_up(&state, &request.token, touch, freshness).await? {
+            Lookup::Live(found) => {
+                let now = state.stores.sessions.now();
+                VerifyTokenResponse {
+                    active: true,
+                    remaining_seconds: Some(found.stored_until.since(now).as_secs()),
+                    session: Some(found.into_session()),
+                    reason: None,
+                    ended: None,
+                }
             }
-        }
-        Lookup::Ended(tombstone) => inactive(
-            Inactive::Ended(tombstone.ended.reason),
-            Some(tombstone.ended),
-        ),
-        Lookup::Unknown => inactive(Inactive::UnknownToken, None),
-    }))
+            Lookup::Ended(tombstone) => inactive(
+                Inactive::Ended(tombstone.ended.reason),
+                Some(tombstone.ended),
+            ),
+            Lookup::Unknown => inactive(Inactive::UnknownToken, None),
+        },
+    ))
 }
 
 /// Introspect a token
@@ -158,11 +161,12 @@ async fn verify_token(
 async fn introspect_token(
     State(state): State<AppState>,
     _caller: Caller,
+    freshness: Freshness,
     Form(form): Form<TokenForm>,
 ) -> Result<Json<Introspection>, ApiError> {
     Ok(Json(
-        match look_up(&state, &form.token, Touch::No).await? {
-            Lookup::Live(found) => Introspection::of(found.session),
+        match look_up(&state, &form.token, Touch::No, freshness).await? {
+            Lookup::Live(found) => Introspection::of(found.into_session()),
             Lookup::Ended(_) | Lookup::Unknown => Introspection::default(),
         },
     ))
@@ -196,9 +200,10 @@ async fn look_up(
     state: &AppState,
     token: &str,
     touch: Touch,
+    freshness: Freshness,
 ) -> Result<Lookup<Verified>, ApiError> {
     match PresentedToken::parse(token) {
-        Some(token) => Ok(state.stores.sessions.find_by_token(&token, touch).await?),
+        Some(token) => Ok(state.stores.find_by_token(&token, touch, freshness).await?),
         None => Ok(Lookup::Unknown),
     }
 }

@@ -12,10 +12,12 @@ use axum::response::Response;
 use super::credentials::Credentials;
 use super::{Authenticator, built_in};
 use crate::error::ApiError;
+use crate::extract::freshness_of;
 use crate::idempotency::CallerKey;
-use crate::model::service::Service;
+use crate::model::id::ServiceId;
+use crate::model::service::{Service, ServiceRecord};
 use crate::model::token::CredentialHash;
-use crate::store::Stores;
+use crate::store::{Freshness, Stores};
 
 /// A service that proved who it is; the guard of the route makes a [`Caller`](super::Caller) of it.
 #[derive(Debug, Clone)]
@@ -54,7 +56,7 @@ impl Authenticator {
     ) -> Result<Option<Service>, ApiError> {
         let found = match Credentials::read_pair(headers) {
             Ok(None) => return Ok(None),
-            Ok(Some(credentials)) => admit(self, &credentials).await?,
+            Ok(Some(credentials)) => admit(self, &credentials, Freshness::Bounded).await?,
             Err(_malformed) => None,
         };
         if found.is_none() {
@@ -75,7 +77,7 @@ async fn identify(
         Ok(None) => return Err(ApiError::Unauthenticated),
         Err(_malformed) => return Err(authenticator.throttle.refuse(address)),
     };
-    match admit(authenticator, &credentials).await? {
+    match admit(authenticator, &credentials, freshness_of(headers)).await? {
         Some(service) => Ok(Authenticated {
             service,
             key: CallerKey::new(credentials.secret),
@@ -85,24 +87,44 @@ async fn identify(
     }
 }
 
-/// The service, if these are its credentials. Whatever is wrong with them, the same is done to find out.
+/// The service, if these are its credentials. Only a good credential is taken from what this node knows; whatever is
+/// wrong with one, the same is done to find out.
 async fn admit(
     authenticator: &Authenticator,
     credentials: &Credentials,
+    freshness: Freshness,
 ) -> Result<Option<Service>, ApiError> {
     let Credentials { service_id, secret } = credentials;
     let presented = CredentialHash::of(secret);
     let services = &authenticator.stores.services;
-    let mut record = services.find_service(service_id).await?;
-    let configured = authenticator.admin.0.filter(|_| service_id.is_admin());
-    let accepted = match (configured, &record) {
-        (Some(configured), _) => configured == presented,
-        (None, Some(record)) => record.accepts(&presented, authenticator.stores.sessions.now()),
-        (None, None) => CredentialHash::NONE == presented,
+    let known = match freshness {
+        Freshness::Bounded => services.recall_service(service_id),
+        Freshness::Now => None,
     };
+    if let Some(known) = known
+        && accepts(authenticator, service_id, Some(&known), &presented)
+    {
+        return Ok(Some(known.service.clone()));
+    }
+    let mut record = services.find_service(service_id).await?;
+    let accepted = accepts(authenticator, service_id, record.as_ref(), &presented);
     if accepted && record.is_none() {
         built_in::register(&authenticator.stores, CredentialHash::NONE).await?;
         record = services.find_service(service_id).await?;
     }
     Ok(record.filter(|_| accepted).map(|record| record.service))
+}
+
+fn accepts(
+    authenticator: &Authenticator,
+    service_id: &ServiceId,
+    record: Option<&ServiceRecord>,
+    presented: &CredentialHash,
+) -> bool {
+    let configured = authenticator.admin.0.filter(|_| service_id.is_admin());
+    match (configured, record) {
+        (Some(configured), _) => configured == *presented,
+        (None, Some(record)) => record.accepts(presented, authenticator.stores.sessions.now()),
+        (None, None) => CredentialHash::NONE == *presented,
+    }
 }

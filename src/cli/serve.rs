@@ -18,6 +18,7 @@ use crate::error::ApiError;
 use crate::model::token::ServiceSecret;
 use crate::server::{Deadlines, Drained, ServerSettings, Signals, serve, sweep_until};
 use crate::state::{AppState, Draining};
+use crate::store::cache::cached;
 use crate::store::embedded::EmbeddedStore;
 use crate::store::redis::RedisStore;
 use crate::store::{Cause, Stores};
@@ -72,9 +73,13 @@ async fn open_stores(settings: &StoreSettings) -> Result<Stores, ServeError> {
             .await
             .map_err(Into::into),
     };
-    opened.map_err(|source| ServeError::Store {
+    let stores = opened.map_err(|source| ServeError::Store {
         location: settings.location.clone(),
         source,
+    })?;
+    Ok(match settings.cache {
+        Some(cache) => cached(stores, cache),
+        None => stores,
     })
 }
 

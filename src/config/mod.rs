@@ -10,6 +10,7 @@ use std::time::Duration;
 use crate::model::token::ServiceSecret;
 use crate::proxy::{Exports, LoginOrigins, ProxySettings, TokenCookie, TrustedProxies};
 use crate::state::Lifetimes;
+use crate::store::cache::CacheSettings;
 use crate::store::embedded::EmbeddedSettings;
 use crate::store::redis::{Deadlines, RedisSettings, RedisUrl};
 
@@ -61,6 +62,8 @@ pub struct StoreSettings {
     pub location: StoreLocation,
     /// What only Redis asks for.
     pub redis: RedisOptions,
+    /// Copies that the node keeps; none if it asks the store each time.
+    pub cache: Option<CacheSettings>,
     /// A session without use for this long shows as `idle`.
     pub idle_after: Duration,
     /// How long an ended session is known as ended.
@@ -161,6 +164,7 @@ impl Config {
                     ca_file: source.get(&var::REDIS_CA_FILE, value::optional_file)?,
                     wait_replicas: source.get(&var::REDIS_WAIT_REPLICAS, value::replicas)?,
                 },
+                cache: cache(source)?,
                 idle_after: source.get(&var::IDLE_AFTER, value::lasting)?,
                 tombstone_retention: source.get(&var::TOMBSTONE_RETENTION, value::duration)?,
                 event_retention: source.get(&var::EVENT_RETENTION, value::lasting)?,
@@ -224,6 +228,14 @@ fn proxies(source: &Source) -> Result<ProxySettings, ConfigError> {
         exports: source.get(&var::EXPORT_ATTRIBUTES, exports)?,
         login_origins: source.get(&var::LOGIN_URL_ALLOW, origins)?,
     })
+}
+
+fn cache(source: &Source) -> Result<Option<CacheSettings>, ConfigError> {
+    let settings = CacheSettings {
+        max_staleness: source.get(&var::CACHE_MAX_STALENESS, value::staleness)?,
+        max_bytes: source.get(&var::CACHE_MAX_BYTES, value::bytes)?,
+    };
+    Ok((!settings.max_staleness.is_zero()).then_some(settings))
 }
 
 #[cfg(test)]

@@ -35,6 +35,12 @@ pub enum InvalidValue {
     /// Not a number of connections.
     #[error("must be a number from 1 to 1000000")]
     Connections,
+    /// A bound that heartbeats cannot prove, or that is none.
+    #[error("must be 0s, or from 500ms to 60s")]
+    Staleness,
+    /// Not an amount of memory.
+    #[error("must be an amount of memory from 1MiB on, like 64MiB or 1GiB; a bare number is bytes")]
+    Bytes,
     /// Not a store.
     #[error("must be memory:, embedded:DIR or the URL of a Redis")]
     Store,
@@ -137,6 +143,35 @@ pub(super) fn lasting(text: &str) -> Result<Duration, InvalidValue> {
         return Err(InvalidValue::TooShort);
     }
     Ok(duration)
+}
+
+/// How old what a node knows may be. It hears of changes, or that there are none, four times a second.
+pub(super) fn staleness(text: &str) -> Result<Duration, InvalidValue> {
+    let duration = duration(text)?;
+    let provable = Duration::from_millis(500)..=Duration::from_secs(60);
+    if duration.is_zero() || provable.contains(&duration) {
+        Ok(duration)
+    } else {
+        Err(InvalidValue::Staleness)
+    }
+}
+
+/// Reads a number and its unit, a power of 1024; a bare number is bytes.
+pub(super) fn bytes(text: &str) -> Result<u64, InvalidValue> {
+    let digits = text.bytes().take_while(u8::is_ascii_digit).count();
+    let (number, unit) = text.split_at(digits);
+    let bytes_per_unit: u64 = match unit {
+        "" => 1,
+        "KiB" => 1 << 10,
+        "MiB" => 1 << 20,
+        "GiB" => 1 << 30,
+        _ => return Err(InvalidValue::Bytes),
+    };
+    let number: Option<u64> = number.parse().ok();
+    number
+        .and_then(|number| number.checked_mul(bytes_per_unit))
+        .filter(|bytes| *bytes >= 1 << 20)
+        .ok_or(InvalidValue::Bytes)
 }
 
 /// How long a session may live; requests and answers tell it in whole seconds.

@@ -77,9 +77,7 @@ fn write_document(response: &mut Response, failure: Failure, id: &RequestId) {
 }
 
 fn set_headers(headers: &mut HeaderMap, id: &RequestId, holds_sessions: bool) {
-    if let Some(value) = id.header_value() {
-        headers.insert(request_id::HEADER, value);
-    }
+    headers.insert(request_id::HEADER, id.header_value());
     let nosniff = HeaderValue::from_static("nosniff");
     headers.insert(header::X_CONTENT_TYPE_OPTIONS, nosniff);
     if holds_sessions {

@@ -1,9 +1,10 @@
 //! The name of one request, in its answer and in the log.
 
-use axum::http::{HeaderMap, HeaderName, HeaderValue};
-use uuid::Uuid;
+use std::hash::{BuildHasher, RandomState};
+use std::sync::LazyLock;
+use std::sync::atomic::{AtomicU64, Ordering};
 
-use crate::draw::random_bytes;
+use axum::http::{HeaderMap, HeaderName, HeaderValue};
 
 /// The header that carries it, both ways.
 pub(super) const HEADER: HeaderName = HeaderName::from_static("x-request-id");
@@ -13,44 +14,50 @@ const MAX_LENGTH: usize = 128;
 
 /// The caller's own id if it sent a sane one, else a fresh UUID. Every request has it among its extensions.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct RequestId(String);
+pub struct RequestId(HeaderValue);
 
 impl RequestId {
     pub(super) fn of(headers: &HeaderMap) -> Self {
-        let sent = headers.get(HEADER).and_then(|value| value.to_str().ok());
-        match sent.filter(|text| is_sane(text)) {
-            Some(text) => Self(text.to_owned()),
+        let sent = headers.get(HEADER);
+        match sent.filter(|value| is_sane(value.as_bytes())) {
+            Some(value) => Self(value.clone()),
             None => Self::fresh(),
         }
     }
 
-    /// Without randomness the request still gets an answer, under the nil UUID.
+    /// Unique, and no secret: a number that nobody can guess the next of, without asking the system each time.
     fn fresh() -> Self {
-        let id = random_bytes::<16>().map_or(Uuid::nil(), |bytes| {
-            uuid::Builder::from_random_bytes(*bytes).into_uuid()
-        });
-        Self(id.to_string())
+        static NEXT: AtomicU64 = AtomicU64::new(0);
+        static KEYS: LazyLock<[RandomState; 2]> = LazyLock::new(Default::default);
+        let number = NEXT.fetch_add(1, Ordering::Relaxed);
+        let [high, low] = KEYS.each_ref().map(|key| key.hash_one(number));
+        let bytes = (u128::from(high) << 64 | u128::from(low)).to_be_bytes();
+        let id = uuid::Builder::from_random_bytes(bytes).into_uuid();
+        let mut text = [0; uuid::fmt::Hyphenated::LENGTH];
+        let text: &str = id.hyphenated().encode_lower(&mut text);
+        Self(HeaderValue::from_str(text).unwrap_or_else(|_never| HeaderValue::from_static("")))
     }
 
     /// The id as text.
     #[must_use]
     pub fn as_str(&self) -> &str {
-        &self.0
+        self.0.to_str().unwrap_or_default()
     }
 
-    pub(super) fn header_value(&self) -> Option<HeaderValue> {
-        HeaderValue::from_str(&self.0).ok()
+    pub(super) fn header_value(&self) -> HeaderValue {
+        self.0.clone()
     }
 }
 
-fn is_sane(text: &str) -> bool {
-    let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"._:/+=@-".contains(&byte);
-    (1..=MAX_LENGTH).contains(&text.len()) && text.bytes().all(plain)
+fn is_sane(text: &[u8]) -> bool {
+    let plain = |byte: &u8| byte.is_ascii_alphanumeric() || b"._:/+=@-".contains(byte);
+    (1..=MAX_LENGTH).contains(&text.len()) && text.iter().all(plain)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use uuid::Uuid;
 
     fn id_for(sent: &'static str) -> RequestId {
         let headers = HeaderMap::from_iter([(HEADER, HeaderValue::from_static(sent))]);

@@ -10,11 +10,13 @@ use serde::de::DeserializeOwned;
 use crate::error::ApiError;
 
 mod body;
+mod freshness;
 mod json;
 mod path;
 mod version;
 
 pub use body::{Form, Json, JsonValue, MAX_BODY_BYTES, OptionalJson, Patch, read_body};
+pub use freshness::freshness_of;
 pub use json::{optional_object, word};
 pub use path::{Path, PathParam};
 pub use version::{IfMatch, etag};

@@ -216,16 +216,20 @@ impl Attributes {
         if self.0.len() > MAX_ATTRIBUTES {
             return Err(AttributeLimit::Count);
         }
-        let total: usize = self
-            .0
-            .iter()
-            .map(|(name, value)| name.as_str().len() + value.0.len())
-            .sum();
-        if total > MAX_TOTAL_BYTES {
+        if self.bytes() > MAX_TOTAL_BYTES {
             Err(AttributeLimit::Total)
         } else {
             Ok(())
         }
+    }
+
+    /// The bytes of all names and values.
+    #[must_use]
+    pub fn bytes(&self) -> usize {
+        let pairs = self.0.iter();
+        pairs
+            .map(|(name, value)| name.as_str().len() + value.0.len())
+            .sum()
     }
 
     /// Sets one attribute and tells whether it was there before.

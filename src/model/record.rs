@@ -255,14 +255,24 @@ impl SessionRecord {
             .collect()
     }
 
-    /// The session as it is shown at `now`: active becomes idle after `idle_after` without activity.
+    /// The state as it is shown at `now`: active becomes idle after `idle_after` without activity.
     #[must_use]
-    pub fn shown(mut self, now: Timestamp, idle_after: Duration) -> Session {
+    pub fn shown_state(&self, now: Timestamp, idle_after: Duration) -> SessionState {
         let quiet = now.since(self.session.last_active_at) >= idle_after;
         if self.session.state == SessionState::Active && quiet {
-            self.session.state = SessionState::Idle;
+            SessionState::Idle
+        } else {
+            self.session.state
         }
-        self.session
+    }
+
+    /// The session as it is shown at `now`.
+    #[must_use]
+    pub fn shown(self, now: Timestamp, idle_after: Duration) -> Session {
+        Session {
+            state: self.shown_state(now, idle_after),
+            ..self.session
+        }
     }
 
     /// The tombstone it becomes.

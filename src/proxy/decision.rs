@@ -18,7 +18,7 @@ use crate::error::ApiError;
 use crate::model::permission::Permission;
 use crate::model::session::{EndReason, Ended, Session};
 use crate::model::token::PresentedToken;
-use crate::store::{Lookup, StoreError, Touch};
+use crate::store::{Freshness, Lookup, StoreError, Touch};
 
 /// The store's time for one decision. Envoy waits 200 ms for the answer; what is left is for the way.
 const STORE_DEADLINE: Duration = Duration::from_millis(150);
@@ -221,9 +221,11 @@ impl Gate {
             return Err(Refusal::ProxyUnauthenticated.into());
         }
         let conditions = question.conditions()?;
-        let sessions = &self.authenticator.stores.sessions;
-        let session = match sessions.find_by_token(&token, question.touch).await? {
-            Lookup::Live(found) => found.session,
+        let stores = &self.authenticator.stores;
+        // Browsers send `no-cache` with every reload: what this node knows must do.
+        let found = stores.find_by_token(&token, question.touch, Freshness::Bounded);
+        let session = match found.await? {
+            Lookup::Live(found) => found.into_session(),
             Lookup::Ended(tombstone) => return Err(Refusal::Ended(tombstone.ended).into()),
             Lookup::Unknown => return Err(Refusal::TokenUnknown.into()),
         };

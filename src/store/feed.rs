@@ -1,11 +1,14 @@
 //! The feed: every change, at least once, in order for each login.
 
 use std::fmt::Debug;
+use std::sync::Arc;
 
 use async_trait::async_trait;
+use tokio::time::Instant;
 
 use super::OpError;
 use crate::model::event::{Event, EventId, EventType};
+use crate::model::id::{LoginId, SessionId};
 use crate::model::page::{Cursor, PageLimit};
 
 /// A page of the feed, and the exact place after it. The place is there also when nothing follows yet.
@@ -30,6 +33,40 @@ pub enum FeedPlace {
     At(Cursor),
 }
 
+/// A part of the feed: its events come from one place, in order.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Part {
+    /// All about the logins of a shard.
+    Shard(u8),
+    /// All about services.
+    Services,
+}
+
+impl Part {
+    /// Where a session is told of.
+    #[must_use]
+    pub fn of_session(session_id: SessionId) -> Self {
+        let [.., shard] = *session_id.as_bytes();
+        Self::Shard(shard)
+    }
+
+    /// Where a login is told of.
+    #[must_use]
+    pub fn of_login(login_id: &LoginId) -> Self {
+        Self::Shard(login_id.shard())
+    }
+}
+
+/// Is told of changes soon after they happened. It must return at once and must not panic: operations wait for it.
+pub trait Listener: Debug + Send + Sync {
+    /// Something happened. Told at least once, in order for each login.
+    fn event(&self, event: &Event);
+
+    /// Changes in this part may go unheard from now on: copies of what lies there are worth nothing. What went unheard
+    /// is told later, before [`EventFeed::heard_until`] says anything about the part again.
+    fn gap(&self, part: Part);
+}
+
 /// The feed: every change, at least once, in order for each login.
 #[async_trait]
 pub trait EventFeed: Debug + Send + Sync {
@@ -40,4 +77,11 @@ pub trait EventFeed: Debug + Send + Sync {
         types: &[EventType],
         limit: PageLimit,
     ) -> Result<EventPage, OpError>;
+
+    /// Tells a listener of every change from now on, as long as the store is there.
+    fn listen(&self, listener: Arc<dyn Listener>);
+
+    /// Every change in this part that was acknowledged before this moment, on whatever node, has been told to the
+    /// listeners. `None`: nothing is sure. Cheap enough to be asked on every read.
+    fn heard_until(&self, part: Part) -> Option<Instant>;
 }

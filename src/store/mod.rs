@@ -9,12 +9,15 @@ use std::sync::Arc;
 
 use crate::model::id::ServiceId;
 use crate::model::permission::Scope;
+use crate::model::token::PresentedToken;
 
+pub mod cache;
 mod claims;
 mod create;
 pub mod embedded;
 mod error;
 mod feed;
+mod listeners;
 pub mod redis;
 mod services;
 mod sessions;
@@ -23,10 +26,12 @@ pub mod touches;
 pub use claims::{Claim, ClaimKey, ClaimStore};
 pub use create::{Created, LimitPer, NewSession, Overflow, SessionLimit};
 pub use error::{Cause, OpError, Refusal, StoreError};
-pub use feed::{EventFeed, EventPage, FeedPlace};
+pub use feed::{EventFeed, EventPage, FeedPlace, Listener, Part};
+use listeners::Listeners;
 pub use services::{NewService, ServiceStore};
 pub use sessions::{
-    Changed, EndAll, EndOutcome, Lookup, SessionFilter, SessionStore, Target, Touch, Verified,
+    Changed, EndAll, EndOutcome, Freshness, Lookup, SessionFilter, SessionStore, Target, Touch,
+    Verified,
 };
 
 /// One backend, seen through its four contracts.
@@ -40,6 +45,25 @@ pub struct Stores {
     pub events: Arc<dyn EventFeed>,
     /// Claims of idempotency keys.
     pub claims: Arc<dyn ClaimStore>,
+}
+
+impl Stores {
+    /// Looks for the session behind a token, in what this node knows if that is fresh enough.
+    pub async fn find_by_token(
+        &self,
+        token: &PresentedToken,
+        touch: Touch,
+        freshness: Freshness,
+    ) -> Result<Lookup<Verified>, StoreError> {
+        let recalled = match freshness {
+            Freshness::Bounded => self.sessions.recall(token, touch),
+            Freshness::Now => None,
+        };
+        match recalled {
+            Some(found) => Ok(Lookup::Live(Box::new(found))),
+            None => self.sessions.find_by_token(token, touch).await,
+        }
+    }
 }
 
 /// Who acts, and how far they see.

@@ -12,7 +12,7 @@ use crate::model::id::{LoginId, ServiceId, SessionId};
 use crate::model::login::LoginSummary;
 use crate::model::page::{Cursor, Page, PageLimit};
 use crate::model::permission::Scope;
-use crate::model::record::SessionChange;
+use crate::model::record::{SessionChange, SessionRecord};
 use crate::model::session::{
     ConnectionId, ConnectionStats, Device, EndReason, Session, SessionState, Tombstone,
 };
@@ -62,13 +62,35 @@ pub enum Touch {
     No,
 }
 
+/// How old an answer may be.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Freshness {
+    /// What the store says now.
+    Now,
+    /// What this node knows will do, if it is not older than the bound of its cache.
+    Bounded,
+}
+
 /// A live session behind a token.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Verified {
-    /// The session, with this use of it counted.
-    pub session: Session,
+    /// Its record, with this use of it counted.
+    pub record: SessionRecord,
+    /// Its state, as shown.
+    pub state: SessionState,
     /// Until when the stored record lets it live; a touch that is still to be written may move it.
     pub stored_until: Timestamp,
+}
+
+impl Verified {
+    /// The session, as shown.
+    #[must_use]
+    pub fn into_session(self) -> Session {
+        Session {
+            state: self.state,
+            ..self.record.session
+        }
+    }
 }
 
 /// A change was made.
@@ -182,6 +204,16 @@ pub trait SessionStore: Debug + Send + Sync {
         token: &PresentedToken,
         touch: Touch,
     ) -> Result<Lookup<Verified>, StoreError>;
+
+    /// Judges a session again that was found before, by what is known here: the store's clock, and uses that are
+    /// noted. With [`Touch::Yes`] this counts as use. `None`: only the store can tell.
+    fn find_again(&self, found: &Verified, touch: Touch) -> Option<Verified>;
+
+    /// Answers from a copy that this node keeps, if it keeps one that is not older than its bound. With
+    /// [`Touch::Yes`] this counts as use. Stores keep none; a [`cache`](super::cache) does.
+    fn recall(&self, _token: &PresentedToken, _touch: Touch) -> Option<Verified> {
+        None
+    }
 
     /// Makes one change, merged with all others: the session's version grows by exactly 1, or nothing happens.
     async fn change(&self, target: Target, change: SessionChange) -> Result<Changed, OpError>;

@@ -70,7 +70,14 @@ struct Use {
     interval: Duration,
     /// When it is to be written, or forgotten if it is written.
     due: Timestamp,
-    written: bool,
+    /// The latest use that is in the store.
+    written: Option<Timestamp>,
+}
+
+impl Use {
+    fn is_written(&self) -> bool {
+        self.written >= Some(self.at)
+    }
 }
 
 impl Touches {
@@ -111,19 +118,19 @@ impl Touches {
         if known.is_none() && shard.uses.len() >= SHARD_ROOM {
             return false;
         }
-        let due = match known {
-            Some(known) if !known.written => known.due,
-            Some(_) | None => at.plus(interval),
-        };
-        shard.put(
-            session_id,
-            Use {
-                at: known.map_or(at, |known| known.at.max(at)),
-                interval,
-                due,
-                written: false,
+        let new = match known {
+            Some(known) if !known.is_written() || at <= known.at => Use {
+                at: known.at.max(at),
+                ..known
             },
-        );
+            Some(_) | None => Use {
+                at,
+                interval,
+                due: at.plus(interval),
+                written: known.and_then(|known| known.written),
+            },
+        };
+        shard.put(session_id, new);
         true
     }
 
@@ -134,6 +141,19 @@ impl Touches {
         if let Some(at) = self.latest(session_id) {
             SessionUse { session_id, at }.apply(record);
         }
+    }
+
+    /// Until when a record lets its session live in the store, if it was `stored_until` when it was read: a use may
+    /// have been written since.
+    #[must_use]
+    pub fn stored_until(&self, record: &SessionRecord, stored_until: Timestamp) -> Timestamp {
+        let shard = self.shard(record.session.session_id);
+        let known = shard.uses.get(&record.session.session_id);
+        let written = known.and_then(|known| known.written);
+        written.map_or(stored_until, |at| {
+            let moved = at.plus(record.idle_timeout);
+            stored_until.max(moved.min(record.session.max_expires_at))
+        })
     }
 
     /// The latest use that is noted, whether or not it is written.
@@ -161,17 +181,17 @@ impl Touches {
         let Some(known) = shard.uses.get(&touch.session_id).copied() else {
             return;
         };
-        let written = known.at <= touch.at;
-        let wait = if written { LINGER } else { known.interval };
+        let written = Use {
+            written: known.written.max(Some(touch.at)),
+            ..known
+        };
+        let wait = if written.is_written() {
+            LINGER
+        } else {
+            known.interval
+        };
         let due = now.plus(wait);
-        shard.put(
-            touch.session_id,
-            Use {
-                due,
-                written,
-                ..known
-            },
-        );
+        shard.put(touch.session_id, Use { due, ..written });
     }
 
     fn shard(&self, session_id: SessionId) -> MutexGuard<'_, Shard> {
@@ -192,7 +212,11 @@ fn lock(shard: &Mutex<Shard>) -> MutexGuard<'_, Shard> {
 
 impl Shard {
     fn put(&mut self, session_id: SessionId, new: Use) {
-        if let Some(old) = self.uses.insert(session_id, new) {
+        let old = self.uses.insert(session_id, new);
+        if old.is_some_and(|old| old.due == new.due) {
+            return;
+        }
+        if let Some(old) = old {
             self.agenda.remove(&(old.due, session_id));
         }
         self.agenda.insert((new.due, session_id));
@@ -205,7 +229,7 @@ impl Shard {
         let mut waiting = Vec::new();
         for (due, session_id) in entries {
             match self.uses.get(&session_id) {
-                Some(known) if !known.written => waiting.push(SessionUse {
+                Some(known) if !known.is_written() => waiting.push(SessionUse {
                     session_id,
                     at: known.at,
                 }),

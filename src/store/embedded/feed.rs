@@ -1,15 +1,18 @@
 //! The feed. Events are numbered from 1 in the order of their commits; a cursor holds the number of the last event
 //! that was looked at.
 
+use std::sync::Arc;
+
 use async_trait::async_trait;
 use redb::ReadableTable;
+use tokio::time::Instant;
 
 use super::record::{StoredEvent, corrupt, decode};
 use super::tables::{EVENTS, META, meta};
 use super::{EmbeddedStore, Shared};
 use crate::model::event::{Event, EventId, EventType};
 use crate::model::page::{Cursor, PageLimit, RECORDS_PER_PAGE};
-use crate::store::{EventFeed, EventPage, FeedPlace, OpError, Refusal, StoreError};
+use crate::store::{EventFeed, EventPage, FeedPlace, Listener, OpError, Part, Refusal, StoreError};
 
 /// Starts the cursors of the feed.
 const CURSOR: u8 = b'e';
@@ -31,10 +34,19 @@ impl EventFeed for EmbeddedStore {
         let page = self.scan(move |shared| page(shared, after, &types, limit));
         Ok(page.await??)
     }
+
+    fn listen(&self, listener: Arc<dyn Listener>) {
+        self.shared.listeners.add(listener);
+    }
+
+    /// The writer tells listeners before it answers.
+    fn heard_until(&self, _part: Part) -> Option<Instant> {
+        Some(Instant::now())
+    }
 }
 
 /// Event ids are the number in 16 hexadecimal digits.
-fn event_id(number: u64) -> Result<EventId, StoreError> {
+pub(super) fn event_id(number: u64) -> Result<EventId, StoreError> {
     EventId::parse(&format!("{number:016x}")).map_err(corrupt::<StoredEvent>)
 }
 

@@ -17,7 +17,7 @@ use crate::clock::Clock;
 use crate::model::Timestamp;
 use crate::model::session::Session;
 use crate::store::touches::Touches;
-use crate::store::{StoreError, Stores};
+use crate::store::{Listeners, StoreError, Stores};
 
 mod changes;
 mod claims;
@@ -76,6 +76,7 @@ struct Shared {
     clock: Arc<dyn Clock>,
     latest: AtomicI64,
     touches: Touches,
+    listeners: Listeners,
     writes_stopped: AtomicBool,
 }
 
@@ -120,6 +121,7 @@ impl EmbeddedStore {
             clock,
             latest: AtomicI64::new(i64::MIN),
             touches: Touches::new(settings.touch_interval),
+            listeners: Listeners::default(),
             writes_stopped: AtomicBool::new(false),
         });
         let writer = Writer::start(Arc::clone(&shared)).map_err(OpenError::Thread)?;

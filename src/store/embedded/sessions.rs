@@ -59,6 +59,10 @@ impl SessionStore for EmbeddedStore {
         }
     }
 
+    fn find_again(&self, found: &Verified, touch: Touch) -> Option<Verified> {
+        verify::find_again(&self.shared, found, touch)
+    }
+
     async fn change(&self, target: Target, change: SessionChange) -> Result<Changed, OpError> {
         self.writer
             .operate(move |txn| changes::change(txn, &target, change))

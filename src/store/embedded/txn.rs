@@ -4,6 +4,7 @@
 use redb::{ReadableTable, Table, WriteTransaction};
 
 use super::Shared;
+use super::feed::event_id;
 use super::record::{Kept, StoredEvent, StoredSession, encode};
 use super::rows::{ended, load, tombstone};
 use super::tables::{
@@ -11,7 +12,7 @@ use super::tables::{
     PurgeKey, SERVICES, SESSIONS, TOKENS, TOMBSTONES, kind, login_key, meta,
 };
 use crate::model::Timestamp;
-use crate::model::event::{Change, Fact};
+use crate::model::event::{Change, Event, Fact};
 use crate::model::id::{ServiceId, SessionId};
 use crate::model::permission::Scope;
 use crate::model::record::SessionRecord;
@@ -29,6 +30,8 @@ pub(super) struct Txn<'t> {
     /// Whether any job of the group has written.
     pub(super) group_wrote: bool,
     next_event: u64,
+    /// The events of the group.
+    pub(super) told: Vec<Event>,
     pub(super) sessions: Table<'t, &'static Id, Bytes>,
     pub(super) tombstones: Table<'t, &'static Id, Bytes>,
     pub(super) logins: Table<'t, LoginKey, ()>,
@@ -54,6 +57,7 @@ impl<'t> Txn<'t> {
             job_wrote: false,
             group_wrote: false,
             next_event: last.max(trimmed) + 1,
+            told: Vec::new(),
             sessions: txn.open_table(SESSIONS)?,
             tombstones: txn.open_table(TOMBSTONES)?,
             logins: txn.open_table(LOGINS)?,
@@ -255,9 +259,13 @@ impl<'t> Txn<'t> {
             appended_at: self.now,
             fact,
         };
-        self.events
-            .insert(self.next_event, encode(&event)?.as_slice())?;
+        let number = self.next_event;
+        self.events.insert(number, encode(&event)?.as_slice())?;
         self.next_event += 1;
+        self.told.push(Event {
+            id: event_id(number)?,
+            fact: event.fact,
+        });
         Ok(())
     }
 }

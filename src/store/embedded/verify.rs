@@ -10,6 +10,7 @@ use super::txn::Txn;
 use crate::model::Timestamp;
 use crate::model::id::SessionId;
 use crate::model::permission::Scope;
+use crate::model::record::SessionRecord;
 use crate::model::session::Session;
 use crate::model::token::{CredentialHash, PresentedToken};
 use crate::store::touches::{SessionUse, TouchPlan};
@@ -40,11 +41,50 @@ impl Seen {
     }
 
     fn verified(self, shared: &Shared, now: Timestamp) -> Lookup<Verified> {
-        Lookup::Live(Box::new(Verified {
-            session: shared.shown(self.stored, now),
-            stored_until: self.stored_until,
-        }))
+        Lookup::Live(Box::new(shared.verified(
+            self.stored.record,
+            self.stored_until,
+            now,
+        )))
     }
+}
+
+impl Shared {
+    fn verified(&self, record: SessionRecord, stored_until: Timestamp, now: Timestamp) -> Verified {
+        Verified {
+            state: record.shown_state(now, self.settings.idle_after),
+            record,
+            stored_until,
+        }
+    }
+
+    /// Notes a use that may be written later; `false` if it must be written now.
+    fn note(&self, record: &SessionRecord, stored_until: Timestamp, now: Timestamp) -> bool {
+        match self.touches.plan(record, stored_until, now) {
+            TouchPlan::Now => false,
+            TouchPlan::Within(interval) => {
+                self.touches.note(record.session.session_id, now, interval)
+            }
+        }
+    }
+}
+
+pub(super) fn find_again(shared: &Shared, found: &Verified, touch: Touch) -> Option<Verified> {
+    let now = shared.now();
+    let stored_until = shared
+        .touches
+        .stored_until(&found.record, found.stored_until);
+    let mut record = found.record.clone();
+    shared.touches.overlay(&mut record);
+    let lives = record.expired(now).is_none();
+    let counted = match touch {
+        Touch::No => true,
+        Touch::Yes => !shared.writes_stopped() && lives && shared.note(&record, stored_until, now),
+    };
+    if touch == Touch::Yes {
+        shared.touches.overlay(&mut record);
+    }
+    (lives && counted).then(|| shared.verified(record, stored_until, now))
 }
 
 pub(super) fn find(
@@ -94,16 +134,9 @@ fn touched(shared: &Shared, seen: Seen, now: Timestamp) -> Result<Found, StoreEr
     if shared.writes_stopped() {
         return Err(StoreError::WritesStopped);
     }
-    let session_id = seen.stored.record.session.session_id;
-    let plan = shared
-        .touches
-        .plan(&seen.stored.record, seen.stored_until, now);
-    let noted = match plan {
-        TouchPlan::Now => false,
-        TouchPlan::Within(interval) => shared.touches.note(session_id, now, interval),
-    };
-    if !noted {
-        return Ok(Found::TouchFirst(session_id));
+    let record = &seen.stored.record;
+    if !shared.note(record, seen.stored_until, now) {
+        return Ok(Found::TouchFirst(record.session.session_id));
     }
     let mut seen = seen;
     shared.touches.overlay(&mut seen.stored.record);

@@ -15,6 +15,7 @@ use tokio::sync::oneshot;
 use super::txn::Txn;
 use super::{DEADLINE, Shared};
 use crate::model::Timestamp;
+use crate::model::event::Event;
 use crate::store::touches::SessionUse;
 use crate::store::{OpError, StoreError};
 
@@ -237,7 +238,8 @@ fn write_group(shared: &Shared, mut jobs: Vec<Box<dyn Job>>, touches: &[SessionU
     }
 }
 
-/// Runs a group in one transaction. When this returns without an error, the group is on the disk and visible.
+/// Runs a group in one transaction. When this returns without an error, the group is on the disk, visible, and told to
+/// the listeners.
 fn commit(
     shared: &Shared,
     jobs: &mut [Box<dyn Job>],
@@ -251,8 +253,14 @@ fn commit(
     write.set_quick_repair(shared.on_disk);
     let ran = run_jobs(shared, &write, jobs, touches);
     match ran {
-        Ok(true) => write.commit().map_err(failed),
-        Ok(false) => write.abort().map_err(failed),
+        Ok(Some(events)) => {
+            write.commit().map_err(failed)?;
+            for event in &events {
+                shared.listeners.event(event);
+            }
+            Ok(())
+        }
+        Ok(None) => write.abort().map_err(failed),
         Err(failure) => {
             write.abort().map_err(failed)?;
             Err(failure)
@@ -260,13 +268,13 @@ fn commit(
     }
 }
 
-/// Tells whether anything was written.
+/// The events of what was written, if anything was.
 fn run_jobs(
     shared: &Shared,
     write: &redb::WriteTransaction,
     jobs: &mut [Box<dyn Job>],
     touches: &[SessionUse],
-) -> Result<bool, GroupFailure> {
+) -> Result<Option<Vec<Event>>, GroupFailure> {
     let mut txn = Txn::open(write, shared).map_err(failed)?;
     for job in jobs {
         job.run(&mut txn).map_err(|TornJob| GroupFailure::Torn)?;
@@ -278,7 +286,7 @@ fn run_jobs(
             return Err(GroupFailure::Torn);
         }
     }
-    Ok(txn.group_wrote)
+    Ok(txn.group_wrote.then_some(txn.told))
 }
 
 fn failed(error: impl StdError + Send + Sync + 'static) -> GroupFailure {

@@ -1,10 +1,12 @@
 //! The feed: the streams of all shards, merged by time. A page reads a few entries of each, then more of those that
 //! have more; its cursor is an exact place in every stream.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
 use futures_util::{StreamExt, TryStreamExt, stream};
+use tokio::time::Instant;
 
 use super::link::Effect;
 use super::places::{self, Place, STREAMS};
@@ -13,7 +15,7 @@ use super::{ABREAST, Inner, RedisStore, events, scripts};
 use crate::model::Timestamp;
 use crate::model::event::{Event, EventType, Fact};
 use crate::model::page::{PageLimit, RECORDS_PER_PAGE};
-use crate::store::{EventFeed, EventPage, FeedPlace, OpError, Refusal, StoreError};
+use crate::store::{EventFeed, EventPage, FeedPlace, Listener, OpError, Part, Refusal, StoreError};
 
 /// How far apart the clocks of masters may be. Before the present by this much a quiet stream gets no more events.
 const SKEW: Duration = Duration::from_secs(15 * 60);
@@ -61,6 +63,14 @@ impl EventFeed for RedisStore {
         };
         let sources = self.inner.open_feed(&origin, types, limit).await?;
         Ok(page(sources, types, limit))
+    }
+
+    fn listen(&self, listener: Arc<dyn Listener>) {
+        self.inner.listeners.add(listener);
+    }
+
+    fn heard_until(&self, _part: Part) -> Option<Instant> {
+        None
     }
 }
 

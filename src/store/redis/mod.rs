@@ -13,8 +13,8 @@ use tokio_util::sync::{CancellationToken, DropGuard};
 
 use crate::clock::Clock;
 use crate::model::Timestamp;
-use crate::store::Stores;
 use crate::store::touches::Touches;
+use crate::store::{Listeners, Stores};
 
 mod changes;
 mod claims;
@@ -90,6 +90,7 @@ struct Inner {
     keys: Keys,
     settings: RedisSettings,
     touches: Touches,
+    listeners: Listeners,
     sweep_from: std::sync::atomic::AtomicU8,
 }
 
@@ -100,6 +101,7 @@ impl RedisStore {
             link: Link::open(&settings).await?,
             keys: Keys::new(&settings.prefix),
             touches: Touches::new(settings.touch_interval),
+            listeners: Listeners::default(),
             settings,
             sweep_from: std::sync::atomic::AtomicU8::new(0),
         });

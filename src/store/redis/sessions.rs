@@ -60,6 +60,10 @@ impl SessionStore for RedisStore {
         self.inner.find_by_token(token, touch).await
     }
 
+    fn find_again(&self, found: &Verified, touch: Touch) -> Option<Verified> {
+        self.inner.find_again(found, touch)
+    }
+
     async fn change(&self, target: Target, change: SessionChange) -> Result<Changed, OpError> {
         self.inner.change(target, change).await
     }

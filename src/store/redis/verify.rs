@@ -1,8 +1,6 @@
 //! Reads of one session, by id or by token: one plain read, judged here. Where the clock is not known well enough, a
 //! script judges.
 
-use std::time::Duration;
-
 use deadpool_redis::redis;
 
 use super::keys::slot_of;
@@ -49,11 +47,12 @@ impl Inner {
         }
     }
 
-    fn verified(&self, seen: Seen) -> Lookup<Verified> {
-        Lookup::Live(Box::new(Verified {
+    fn verified(&self, seen: Seen) -> Verified {
+        Verified {
+            state: seen.record.shown_state(seen.now, self.settings.idle_after),
             stored_until: seen.stored_until,
-            session: self.shown(seen.record, seen.now),
-        }))
+            record: seen.record,
+        }
     }
 
     pub(super) async fn find(
@@ -82,7 +81,7 @@ impl Inner {
         };
         match self.look_up(session_id).await? {
             Lookup::Live(seen) if seen.record.token.hash == token.hash => match touch {
-                Touch::No => Ok(self.verified(*seen)),
+                Touch::No => Ok(Lookup::Live(Box::new(self.verified(*seen)))),
                 Touch::Yes => self.touched(*seen).await,
             },
             Lookup::Ended(tombstone) if tombstone.token.hash == token.hash => {
@@ -92,21 +91,41 @@ impl Inner {
         }
     }
 
-    async fn touched(&self, seen: Seen) -> Result<Lookup<Verified>, StoreError> {
+    pub(super) fn find_again(&self, found: &Verified, touch: Touch) -> Option<Verified> {
+        let clock = self.clock(slot_of(found.record.session.session_id));
+        let mut seen = self.seen(found.record.clone(), clock.now);
+        seen.stored_until = self.touches.stored_until(&found.record, found.stored_until);
+        let expires_at = seen.record.session.expires_at;
+        if clock.is_near(expires_at) || seen.record.expired(clock.now).is_some() {
+            return None;
+        }
+        match touch {
+            Touch::No => Some(self.verified(seen)),
+            Touch::Yes => self.note(&mut seen).then(|| self.verified(seen)),
+        }
+    }
+
+    /// Counts a use that may be written later; `false` if it must be written now.
+    fn note(&self, seen: &mut Seen) -> bool {
         let session_id = seen.record.session.session_id;
-        let plan = self.touches.plan(&seen.record, seen.stored_until, seen.now);
-        let noted = match plan {
+        let noted = match self.touches.plan(&seen.record, seen.stored_until, seen.now) {
             TouchPlan::Now => false,
             TouchPlan::Within(interval) => self.touches.note(session_id, seen.now, interval),
         };
         if noted {
-            let mut seen = seen;
             self.touches.overlay(&mut seen.record);
-            return Ok(self.verified(seen));
         }
-        let hash = seen.record.token.hash;
-        Ok(match self.meet(session_id, Some(hash), Touch::Yes).await? {
-            Lookup::Live(seen) => self.verified(*seen),
+        noted
+    }
+
+    async fn touched(&self, mut seen: Seen) -> Result<Lookup<Verified>, StoreError> {
+        if self.note(&mut seen) {
+            return Ok(Lookup::Live(Box::new(self.verified(seen))));
+        }
+        let SessionRecord { session, token, .. } = seen.record;
+        let met = self.meet(session.session_id, Some(token.hash), Touch::Yes);
+        Ok(match met.await? {
+            Lookup::Live(seen) => Lookup::Live(Box::new(self.verified(*seen))),
             Lookup::Ended(tombstone) => Lookup::Ended(tombstone),
             Lookup::Unknown => Lookup::Unknown,
         })
@@ -127,10 +146,8 @@ impl Inner {
 
     /// Whether a session lives; `None` if the clock is not known well enough to tell.
     fn judge(&self, stored: Stored, clock: ServerClock) -> Option<Lookup<Seen>> {
-        let ServerClock { now, error } = clock;
-        let near = |moment: Timestamp| {
-            error > Duration::ZERO && now.plus(error) >= moment && now.minus(error) <= moment
-        };
+        let now = clock.now;
+        let near = |moment| clock.is_near(moment);
         match stored {
             Stored::Nothing => Some(Lookup::Unknown),
             Stored::Ended(_, until) if near(until) => None,

@@ -161,7 +161,7 @@ async fn a_use_that_is_not_yet_written_survives_a_clean_close() {
     let new = draft("alice");
     b.create(new.clone()).await;
     b.advance(60 * SECOND);
-    let used = b.verified(&presented(&new)).await.session;
+    let used = b.verified(&presented(&new)).await.into_session();
     drop(b);
     let again = on(&disk);
     assert_eq!(again.live(new.session_id).await, used);

@@ -138,7 +138,7 @@ async fn a_refused_session_leaves_its_token_free(b: &Backend) {
     let other = draft_with_token("bob", "a token that is brought twice");
     b.create(other.clone()).await;
     assert_eq!(
-        b.verified(&presented(&other)).await.session.login_id,
+        b.verified(&presented(&other)).await.into_session().login_id,
         login_id("bob")
     );
 }

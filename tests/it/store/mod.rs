@@ -39,6 +39,7 @@ mod touches;
 mod values;
 
 mod audit;
+mod cache;
 mod crash;
 mod disk;
 mod faults;

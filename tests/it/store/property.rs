@@ -275,7 +275,7 @@ impl Pair {
         let sessions = &self.backend().stores.sessions;
         let found = sessions.find_by_token(&presented(new), how).await.unwrap();
         if let Lookup::Live(verified) = &found {
-            assert!(verified.stored_until <= verified.session.expires_at);
+            assert!(verified.stored_until <= verified.record.session.expires_at);
             assert!(verified.stored_until > now);
         }
         let known = self.reference.by_token(new).unwrap();
@@ -284,7 +284,7 @@ impl Pair {
         }
         let expected = known.view(now);
         let found = match found {
-            Lookup::Live(verified) => Lookup::Live(Box::new(verified.session)),
+            Lookup::Live(verified) => Lookup::Live(Box::new(verified.into_session())),
             Lookup::Ended(tombstone) => Lookup::Ended(tombstone),
             Lookup::Unknown => Lookup::Unknown,
         };

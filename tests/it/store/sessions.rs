@@ -49,7 +49,7 @@ async fn saves(b: &Backend) {
     let Lookup::Live(verified) = b.verify(&presented(&new)).await else {
         panic!("the token should be good");
     };
-    assert_eq!(verified.session, session);
+    assert_eq!(verified.record.session, session);
 }
 
 async fn save_deleted_session_should_fail(b: &Backend) {
@@ -143,7 +143,7 @@ async fn a_token_leads_only_to_its_own_session(b: &Backend) {
     b.create(brought.clone()).await;
     let mut guessed = presented(&brought);
     assert_eq!(
-        b.verified(&guessed).await.session.session_id,
+        b.verified(&guessed).await.record.session.session_id,
         brought.session_id
     );
     guessed.session_id = Some(alice.session_id);

@@ -24,22 +24,22 @@ async fn a_verification_counts_at_once(b: &Backend) {
     b.create(new.clone()).await;
     b.advance(20 * MINUTE);
     let verified = b.verified(&presented(&new)).await;
-    assert_eq!(verified.session.last_active_at, b.now());
-    assert_eq!(verified.session.expires_at, b.now().plus(IDLE));
-    assert_eq!(verified.session.version, 1);
-    assert_eq!(b.live(new.session_id).await, verified.session);
+    assert_eq!(verified.record.session.last_active_at, b.now());
+    assert_eq!(verified.record.session.expires_at, b.now().plus(IDLE));
+    assert_eq!(verified.record.session.version, 1);
+    assert_eq!(b.live(new.session_id).await, verified.record.session);
     b.advance(IDLE - MILLISECOND);
     b.sweep().await;
     b.live(new.session_id).await;
     b.advance(MILLISECOND);
     assert_eq!(
         b.ended(new.session_id).await.at,
-        verified.session.expires_at
+        verified.record.session.expires_at
     );
     b.sweep().await;
     assert_eq!(
         b.ended(new.session_id).await.at,
-        verified.session.expires_at
+        verified.record.session.expires_at
     );
     assert_eq!(b.types(new.session_id).await.len(), 2);
 }
@@ -53,7 +53,7 @@ async fn looking_without_touching_leaves_no_trace(b: &Backend) {
     let Lookup::Live(verified) = found.unwrap() else {
         panic!("it is live");
     };
-    assert_eq!(verified.session, session);
+    assert_eq!(verified.record.session, session);
     b.advance(IDLE - MINUTE);
     b.ended(new.session_id).await;
 }
@@ -64,7 +64,7 @@ async fn a_short_stored_life_is_prolonged_before_the_answer(b: &Backend) {
     b.advance(IDLE - 15 * SECOND);
     let verified = b.verified(&presented(&new)).await;
     assert_eq!(verified.stored_until, b.now().plus(IDLE));
-    assert_eq!(verified.session.expires_at, b.now().plus(IDLE));
+    assert_eq!(verified.record.session.expires_at, b.now().plus(IDLE));
 }
 
 async fn a_verification_never_promises_more_than_is_stored(b: &Backend) {
@@ -82,7 +82,7 @@ async fn a_use_is_written_within_its_interval(b: &Backend) {
     let new = draft("alice");
     b.create(new.clone()).await;
     b.advance(MINUTE);
-    let used = b.verified(&presented(&new)).await.session;
+    let used = b.verified(&presented(&new)).await.into_session();
     b.advance(10 * SECOND);
     let sessions = &b.stores.sessions;
     let token = presented(&new);
@@ -103,7 +103,12 @@ async fn a_use_is_seen_by_every_read_and_write(b: &Backend) {
     let new = draft("alice");
     b.create(new.clone()).await;
     b.advance(20 * MINUTE);
-    let used_at = b.verified(&presented(&new)).await.session.last_active_at;
+    let used_at = b
+        .verified(&presented(&new))
+        .await
+        .record
+        .session
+        .last_active_at;
     b.advance(20 * MINUTE);
     let sessions = &b.stores.sessions;
     let filter = SessionFilter::default();

@@ -15,6 +15,14 @@ pub(in crate::store::redis) struct ServerClock {
     pub(in crate::store::redis) error: Duration,
 }
 
+impl ServerClock {
+    /// Whether it is not exact enough to tell if the moment has come.
+    pub(in crate::store::redis) fn is_near(&self, moment: Timestamp) -> bool {
+        let (now, error) = (self.now, self.error);
+        error > Duration::ZERO && now.plus(error) >= moment && now.minus(error) <= moment
+    }
+}
+
 /// How much the clocks of two machines may drift apart: twice the 100 ppm of a poor quartz.
 const DRIFT_PER_MILLION: u32 = 200;
 

@@ -1,0 +1,51 @@
+//! `Cache-Control` of a request: whether what the node knows will do, or the store must be asked.
+
+use std::convert::Infallible;
+
+use axum::extract::FromRequestParts;
+use axum::http::request::Parts;
+use axum::http::{HeaderMap, header};
+
+use crate::store::Freshness;
+
+/// Reads `no-cache` (RFC 9111, section 5.2.1.4). Other directives ask for nothing that the gateway could do.
+#[must_use]
+pub fn freshness_of(headers: &HeaderMap) -> Freshness {
+    let values = headers.get_all(header::CACHE_CONTROL).iter();
+    let mut directives = values.flat_map(|value| value.as_bytes().split(|byte| *byte == b','));
+    if directives.any(|directive| directive.trim_ascii().eq_ignore_ascii_case(b"no-cache")) {
+        Freshness::Now
+    } else {
+        Freshness::Bounded
+    }
+}
+
+impl<S: Send + Sync> FromRequestParts<S> for Freshness {
+    type Rejection = Infallible;
+
+    async fn from_request_parts(parts: &mut Parts, _state: &S) -> Result<Self, Self::Rejection> {
+        Ok(freshness_of(&parts.headers))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn no_cache_asks_for_the_store() {
+        for (values, wanted) in [
+            (&["no-cache"][..], Freshness::Now),
+            (&["max-age=0, No-Cache"], Freshness::Now),
+            (&["max-age=0", "no-cache"], Freshness::Now),
+            (&[], Freshness::Bounded),
+            (&["max-age=0", "no-cachet", ""], Freshness::Bounded),
+        ] {
+            let mut headers = HeaderMap::new();
+            for value in values {
+                headers.append(header::CACHE_CONTROL, value.parse().unwrap());
+            }
+            assert_eq!(freshness_of(&headers), wanted, "{values:?}");
+        }
+    }
+}

@@ -1,0 +1,268 @@
+//! The copies themselves.
+
+use std::fmt;
+use std::sync::Arc;
+use std::time::Duration;
+
+use quick_cache::Weighter;
+use quick_cache::sync::Cache;
+use tokio::time::Instant;
+
+use super::stamps::{Stamp, Stamps};
+use crate::model::event::{Change, Event};
+use crate::model::id::{ServiceId, SessionId};
+use crate::model::record::SessionRecord;
+use crate::model::service::ServiceRecord;
+use crate::model::token::CredentialHash;
+use crate::store::{Listener, Part, Verified};
+
+/// What a copy takes beside its texts: the record, its names, and its place.
+const COPY_BYTES: u64 = 640;
+
+/// The least a copy takes in all, for the guess how many there will be.
+const SMALL_COPY_BYTES: u64 = 1024;
+
+/// Tokens of callers whose session is known; each takes some 100 bytes.
+const HOLDERS: usize = 100_000;
+
+/// Services that are kept.
+const SERVICES: usize = 10_000;
+
+/// A copy is read anew after this time, for what no event tells: counters of a connection, uses on other nodes.
+const KEPT: Duration = Duration::from_secs(300);
+
+/// A session as the store gave it.
+#[derive(Debug)]
+pub(super) struct SessionCopy {
+    pub(super) found: Verified,
+    /// Before the read that gave it.
+    pub(super) read_at: Instant,
+    stamp: Stamp,
+}
+
+/// A service as the store gave it.
+#[derive(Debug, Clone)]
+struct ServiceCopy {
+    record: Arc<ServiceRecord>,
+    stamp: Stamp,
+}
+
+/// Copies of this node.
+pub(super) struct Copies {
+    stamps: Stamps,
+    sessions: Cache<SessionId, Arc<SessionCopy>, ByBytes>,
+    /// Where the tokens of callers lead; the record decides.
+    holders: Cache<[u8; 32], SessionId>,
+    services: Cache<ServiceId, ServiceCopy>,
+}
+
+#[derive(Clone)]
+struct ByBytes;
+
+impl Weighter<SessionId, Arc<SessionCopy>> for ByBytes {
+    fn weight(&self, _id: &SessionId, copy: &Arc<SessionCopy>) -> u64 {
+        bytes(&copy.found.record)
+    }
+}
+
+fn bytes(record: &SessionRecord) -> u64 {
+    let session = &record.session;
+    let user_agent = session.user_agent.as_ref();
+    let texts = session.attributes.bytes()
+        + session.login_id.as_str().len()
+        + user_agent.map_or(0, |text| text.as_str().len());
+    // Each attribute is two allocations and its place in the map.
+    let names = session.attributes.iter().count() * 96;
+    COPY_BYTES + u64::try_from(texts + names).unwrap_or(u64::MAX / 2)
+}
+
+/// What a read was begun with.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Begun {
+    stamp: Stamp,
+    at: Instant,
+}
+
+impl Copies {
+    pub(super) fn new(max_bytes: u64) -> Self {
+        let expected = usize::try_from(max_bytes / SMALL_COPY_BYTES).unwrap_or(usize::MAX);
+        Self {
+            stamps: Stamps::new(),
+            sessions: Cache::with_weighter(expected, max_bytes, ByBytes),
+            holders: Cache::new(HOLDERS),
+            services: Cache::new(SERVICES),
+        }
+    }
+
+    /// The session of a token that a caller brought, if it was met here.
+    pub(super) fn holder(&self, hash: &CredentialHash) -> Option<SessionId> {
+        self.holders.get(hash.as_bytes())
+    }
+
+    pub(super) fn note_holder(&self, hash: &CredentialHash, session_id: SessionId) {
+        self.holders.insert(*hash.as_bytes(), session_id);
+    }
+
+    /// The copy of a session, unless it was overtaken.
+    pub(super) fn session(&self, session_id: SessionId) -> Option<Arc<SessionCopy>> {
+        let copy = self.sessions.get(&session_id)?;
+        let good =
+            copy.stamp == self.stamps.of_session(session_id) && copy.read_at.elapsed() < KEPT;
+        good.then_some(copy)
+    }
+
+    /// To be called before a read whose answer may be kept.
+    pub(super) fn begin_session(&self, session_id: SessionId) -> Begun {
+        Begun {
+            stamp: self.stamps.of_session(session_id),
+            at: Instant::now(),
+        }
+    }
+
+    pub(super) fn keep_session(&self, found: Verified, begun: Begun) {
+        let copy = SessionCopy {
+            found,
+            read_at: begun.at,
+            stamp: begun.stamp,
+        };
+        self.sessions
+            .insert(copy.found.record.session.session_id, Arc::new(copy));
+    }
+
+    /// Something happened to a session.
+    pub(super) fn void_session(&self, session_id: SessionId) {
+        self.stamps.void_session(session_id);
+        self.sessions.remove(&session_id);
+    }
+
+    /// Something may have happened to anything in this part.
+    pub(super) fn void_part(&self, part: Part) {
+        self.stamps.void_part(part);
+    }
+
+    /// The copy of a service, unless one was changed since.
+    pub(super) fn service(&self, service_id: &ServiceId) -> Option<Arc<ServiceRecord>> {
+        let copy = self.services.get(service_id)?;
+        (copy.stamp == self.stamps.of_services()).then_some(copy.record)
+    }
+
+    pub(super) fn begin_services(&self) -> Stamp {
+        self.stamps.of_services()
+    }
+
+    pub(super) fn keep_service(&self, record: ServiceRecord, stamp: Stamp) {
+        let record = Arc::new(record);
+        let service_id = record.service.service_id.clone();
+        self.services
+            .insert(service_id, ServiceCopy { record, stamp });
+    }
+}
+
+impl Listener for Copies {
+    fn event(&self, event: &Event) {
+        match event.fact.change {
+            // There was nothing that a copy could be of.
+            Change::SessionCreated { .. } => {}
+            Change::SessionChanged { .. } | Change::SessionEnded { .. } => {
+                if let Some(session_id) = event.fact.session_id {
+                    self.void_session(session_id);
+                }
+            }
+            Change::ServiceChanged { .. } => self.void_part(Part::Services),
+        }
+    }
+
+    fn gap(&self, part: Part) {
+        self.void_part(part);
+    }
+}
+
+impl fmt::Debug for Copies {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Copies")
+            .field("sessions", &self.sessions.len())
+            .field("services", &self.services.len())
+            .finish_non_exhaustive()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::model::Timestamp;
+    use crate::model::attribute::Attributes;
+    use crate::model::id::LoginId;
+    use crate::model::session::{Session, SessionState, StoredToken, TokenOrigin};
+
+    const MOMENT: Timestamp = Timestamp::from_millis(1_800_000_000_000);
+
+    fn found(number: u8) -> Verified {
+        let login_id = LoginId::parse("ana").unwrap();
+        let session = Session {
+            session_id: SessionId::new(MOMENT, &login_id, [number; 10]),
+            login_id,
+            service_id: ServiceId::parse("shop").unwrap(),
+            device: None,
+            device_id: None,
+            state: SessionState::Active,
+            connection_id: None,
+            client_ip: None,
+            client_port: None,
+            user_agent: None,
+            server_addr: None,
+            attributes: Attributes::default(),
+            stats: None,
+            version: 1,
+            created_at: MOMENT,
+            last_active_at: MOMENT,
+            expires_at: MOMENT,
+            idle_expires_at: MOMENT,
+            max_expires_at: MOMENT,
+        };
+        Verified {
+            record: SessionRecord {
+                session,
+                idle_timeout: Duration::from_secs(60),
+                token: StoredToken {
+                    hash: CredentialHash::of(&[number]),
+                    origin: TokenOrigin::Gateway,
+                },
+            },
+            state: SessionState::Active,
+            stored_until: MOMENT,
+        }
+    }
+
+    fn id(found: &Verified) -> SessionId {
+        found.record.session.session_id
+    }
+
+    #[test]
+    fn a_change_during_the_read_makes_the_copy_worthless() {
+        let copies = Copies::new(1 << 20);
+        let found = found(1);
+        let begun = copies.begin_session(id(&found));
+        copies.void_session(id(&found));
+        copies.keep_session(found.clone(), begun);
+        assert!(copies.session(id(&found)).is_none());
+        let begun = copies.begin_session(id(&found));
+        copies.gap(Part::of_session(id(&found)));
+        copies.keep_session(found.clone(), begun);
+        assert!(copies.session(id(&found)).is_none());
+        copies.keep_session(found.clone(), copies.begin_session(id(&found)));
+        assert!(copies.session(id(&found)).is_some());
+    }
+
+    #[test]
+    fn copies_take_no_more_memory_than_they_may() {
+        let copies = Copies::new(1 << 20);
+        for number in 0..=255 {
+            let mut found = found(number);
+            let note = format!(r#"{{"note":"{}"}}"#, "x".repeat(60_000));
+            found.record.session.attributes = serde_json::from_str(&note).unwrap();
+            copies.keep_session(found.clone(), copies.begin_session(id(&found)));
+        }
+        assert!(copies.sessions.weight() <= 1 << 20);
+        assert!(copies.sessions.len() > 8);
+    }
+}
