@@ -222,6 +222,7 @@ impl Gate {
         }
         let conditions = question.conditions()?;
         let stores = &self.authenticator.stores;
+        // Browsers send `no-cache` with every reload: what this node knows must do.
         let found = stores.find_by_token(&token, question.touch, Freshness::Bounded);
         let session = match found.await? {
             Lookup::Live(found) => found.into_session(),

@@ -75,6 +75,10 @@ impl SessionStore for Losable {
         self.sessions.find_by_token(token, touch).await
     }
 
+    fn find_again(&self, found: &Verified, touch: Touch) -> Option<Verified> {
+        self.sessions.find_again(found, touch)
+    }
+
     async fn change(&self, target: Target, change: SessionChange) -> Result<Changed, OpError> {
         self.sessions.change(target, change).await
     }

@@ -3,6 +3,7 @@
 use std::net::SocketAddr;
 use std::process::Child;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU16, Ordering};
 use std::time::{Duration, Instant};
 
 use axum::Router;
@@ -50,7 +51,7 @@ impl Site {
         let (state, store) = over_losable(&gateway, trusted);
         let (gateway_address, gateway_task) = listen(state).await;
         let addresses = Addresses {
-            listen: free_address().await,
+            listen: own_address(),
             gateway: gateway_address,
             app: upstream().await,
         };
@@ -95,13 +96,13 @@ impl Site {
     }
 
     /// Sends a request, and again as long as it meets 503: a proxy on a busy machine may not get an answer in time, and
-    /// must then say so.
+    /// must then say so. It may also close a connection just when the request comes.
     pub(super) async fn send(&self, call: Call) -> Answer {
         let deadline = Instant::now() + DEADLINE;
         loop {
-            let answer = call.clone().await;
-            if answer.status != 503 || Instant::now() > deadline {
-                return answer;
+            match call.clone().attempt().await {
+                Some(answer) if answer.status != 503 => return answer,
+                other => assert!(Instant::now() < deadline, "{other:?} {}", self.log()),
             }
         }
     }
@@ -154,9 +155,14 @@ pub(super) async fn listen(state: AppState) -> (SocketAddr, tokio::task::JoinHan
     (address, task)
 }
 
-async fn free_address() -> SocketAddr {
-    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-    listener.local_addr().unwrap()
+/// An address that no other test has, whatever ports of 127.0.0.1 are taken meanwhile.
+fn own_address() -> SocketAddr {
+    static NEXT: AtomicU16 = AtomicU16::new(0);
+    let [high, low] = NEXT.fetch_add(1, Ordering::Relaxed).to_be_bytes();
+    let process = std::process::id();
+    let network = u8::try_from(process % 254).unwrap() + 1;
+    let port = u16::try_from(process / 254 % 20_000).unwrap() + 10_000;
+    SocketAddr::from(([127, network, high, low], port))
 }
 
 /// An app that tells what it has seen.

@@ -249,10 +249,8 @@ async fn a_browser_is_sent_to_log_in_through_those_that_hand_a_refusal_on() {
             .header("x-forwarded-method", "POST");
         let answer = site.send(spoofed).await;
         assert_eq!(answer.status, 302, "{kind:?}: {answer:?} {}", site.log());
-        let back = format!(
-            "http%3A%2F%2F127.0.0.1%3A{}%2Fcart%3Fid%3D1",
-            site.address.port()
-        );
+        let host = site.address.to_string().replace(':', "%3A");
+        let back = format!("http%3A%2F%2F{host}%2Fcart%3Fid%3D1");
         let page = format!("https://login.example.com/in?return_to={back}");
         assert_eq!(answer.header("location"), page, "{kind:?}");
         let posted = site.client().post("/cart").header("accept", "text/html");
