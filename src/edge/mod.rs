@@ -7,7 +7,7 @@ mod limits;
 mod panic;
 mod request_id;
 
-pub use limits::{MAX_HEADER_BYTES, MAX_URI_BYTES};
 pub(crate) use layer::Edge;
+pub use limits::{MAX_HEADER_BYTES, MAX_URI_BYTES};
 pub(crate) use limits::{not_allowed, not_found};
 pub use panic::install_panic_hook;

@@ -21,8 +21,8 @@ use crate::auth::{Caller, guarded};
 use crate::error::{ApiError, FieldError};
 use crate::extract::Json;
 use crate::model::permission::Permission;
-use crate::store::Verified;
 use crate::store::Touch;
+use crate::store::Verified;
 
 /// `/v1/auth/explain`.
 pub(crate) fn routes<S>() -> OpenApiRouter<S>
