@@ -47,8 +47,8 @@ variables! {
         "How many replicas must have an open or an end of a session before it is answered; 503 when they do not come.";
     CACHE_MAX_STALENESS = "SGW_CACHE_MAX_STALENESS", Some("1s"), "",
         "How late a node may hear of an ending or of a changed service, at most; usually it takes milliseconds. 0s asks the store each time.";
-    CACHE_MAX_BYTES = "SGW_CACHE_MAX_BYTES", Some("64MiB"), "",
-        "How much memory a node may use for copies of sessions.";
+    CACHE_MAX_BYTES = "SGW_CACHE_MAX_BYTES", Some("96MiB"), "",
+        "How much memory a node may use for copies of sessions. One with three short attributes takes 0.9 KB.";
     IDLE_AFTER = "SGW_IDLE_AFTER", Some("5m"), "",
         "A session without use for this long shows the state idle.";
     TOMBSTONE_RETENTION = "SGW_TOMBSTONE_RETENTION", Some("1h"), "",

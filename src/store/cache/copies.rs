@@ -71,8 +71,8 @@ fn bytes(record: &SessionRecord) -> u64 {
     let texts = session.attributes.bytes()
         + session.login_id.as_str().len()
         + user_agent.map_or(0, |text| text.as_str().len());
-    // Each attribute is two allocations and its place in the map.
-    let names = session.attributes.iter().count() * 96;
+    // Each attribute is two allocations and its place beside the others.
+    let names = session.attributes.iter().count() * 64;
     COPY_BYTES + u64::try_from(texts + names).unwrap_or(u64::MAX / 2)
 }
 
