@@ -11,13 +11,16 @@ use super::link::{Effect, Slot};
 use super::reply::Args;
 use super::{ABREAST, Inner, scripts};
 use crate::model::Timestamp;
-use crate::store::StoreError;
 use crate::store::touches::SessionUse;
+use crate::store::{Part, StoreError};
 
-/// How often uses are looked after.
-const PERIOD: Duration = Duration::from_millis(100);
+/// How often uses are looked after. What would be due before the next time is written now: so none is late, and those of
+/// a shard share a script.
+const PERIOD: Duration = Duration::from_millis(250);
 /// Uses that are written at a time.
-const BATCH: usize = 512;
+const BATCH: usize = 4_096;
+/// Uses that one script writes, so that it holds nobody up.
+const SCRIPT: usize = 100;
 
 /// Writes uses until the store is closed, and then what is left.
 pub(super) async fn write_until(inner: Arc<Inner>, closed: CancellationToken) {
@@ -28,7 +31,8 @@ pub(super) async fn write_until(inner: Arc<Inner>, closed: CancellationToken) {
             () = closed.cancelled() => break,
             () = tokio::time::sleep(wait) => {}
         }
-        let written = inner.write_uses(inner.clock(Slot::Shard(0)).now).await;
+        let now = inner.clock(Slot::Shard(0)).now;
+        let written = inner.write_uses(now.plus(PERIOD)).await;
         if let Err(error) = &written
             && !failing
         {
@@ -50,9 +54,11 @@ impl Inner {
     /// Writes the uses that are due by a moment, and tells how many there were. What could not be written stays.
     pub(super) async fn write_uses(&self, due_by: Timestamp) -> Result<usize, StoreError> {
         let due = self.touches.due(due_by, BATCH);
-        let mut writes = stream::iter(due.iter().copied().map(|used| self.write_use(used)))
-            .buffer_unordered(ABREAST);
-        let mut outcome = Ok(due.len());
+        let count = due.len();
+        let writes = together(due).into_iter();
+        let mut writes =
+            stream::iter(writes.map(|uses| self.write_together(uses))).buffer_unordered(ABREAST);
+        let mut outcome = Ok(count);
         while let Some(written) = writes.next().await {
             if let Err(error) = written {
                 outcome = Err(error);
@@ -61,14 +67,32 @@ impl Inner {
         outcome
     }
 
-    async fn write_use(&self, used: SessionUse) -> Result<(), StoreError> {
-        let args = Args::new()
-            .bytes(used.session_id.as_bytes())
-            .show(used.at.millis());
-        let slot = slot_of(used.session_id);
+    /// Writes uses of sessions in one shard.
+    async fn write_together(&self, uses: Vec<SessionUse>) -> Result<(), StoreError> {
+        let Some(first) = uses.first() else {
+            return Ok(());
+        };
+        let counted = Args::new().show(uses.len());
+        let args = uses.iter().fold(counted, |args, used| {
+            args.bytes(used.session_id.as_bytes())
+                .show(used.at.millis())
+        });
+        let slot = slot_of(first.session_id);
         self.run(slot, &scripts::USE, args, Effect::Repeatable)
             .await?;
-        self.touches.written(used, self.clock(slot).now);
+        let now = self.clock(slot).now;
+        for used in uses {
+            self.touches.written(used, now);
+        }
         Ok(())
     }
+}
+
+/// What one script can write.
+fn together(mut due: Vec<SessionUse>) -> Vec<Vec<SessionUse>> {
+    let part = |used: &SessionUse| Part::of_session(used.session_id);
+    due.sort_unstable_by_key(part);
+    let shards = due.chunk_by(|one, other| part(one) == part(other));
+    let scripts = shards.flat_map(|uses| uses.chunks(SCRIPT));
+    scripts.map(<[SessionUse]>::to_vec).collect()
 }

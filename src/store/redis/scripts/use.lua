@@ -1,6 +1,8 @@
--- Writes a use that was noted before. It revives nothing.
-local r = load(arg())
-if r.kind == 'live' and count_use(r, tonumber(arg())) then
-  redis.call('HSET', r.key, 'u', r.u, 'i', r.i)
+-- Writes uses that were noted before. They revive nothing.
+for _ = 1, tonumber(arg()) do
+  local r, at = load(arg()), tonumber(arg())
+  if r.kind == 'live' and count_use(r, at) then
+    redis.call('HSET', r.key, 'u', r.u, 'i', r.i)
+  end
 end
 return {'done'}
