@@ -61,7 +61,6 @@ lint)
     lint_tools
     ;;
 test)
-    need nginx-light nginx -v
     need redis-server redis-server --version
     need redis-sentinel redis-sentinel --version
     need redis-tools redis-cli --version
