@@ -47,10 +47,6 @@ impl SessionStore for Losable {
         self.sessions.now()
     }
 
-    fn find_again(&self, found: &Verified, touch: Touch) -> Option<Verified> {
-        self.sessions.find_again(found, touch)
-    }
-
     async fn check(&self) -> Result<StoreHealth, StoreError> {
         self.sessions.check().await
     }
