@@ -64,6 +64,9 @@ pub enum ApiError {
     /// The built-in service cannot be changed so.
     #[error("the built-in service cannot be changed or removed")]
     ServiceBuiltIn,
+    /// No session has or had this token.
+    #[error("no session has this token")]
+    TokenNotFound,
     /// The token belongs or belonged to another session.
     #[error("the token is in use by another session")]
     TokenInUse,
@@ -182,6 +185,7 @@ impl ApiError {
             Self::SessionNotFound => (StatusCode::NOT_FOUND, "session_not_found"),
             Self::AttributeNotFound => (StatusCode::NOT_FOUND, "attribute_not_found"),
             Self::ServiceNotFound => (StatusCode::NOT_FOUND, "service_not_found"),
+            Self::TokenNotFound => (StatusCode::NOT_FOUND, "token_not_found"),
             Self::RouteNotFound => (StatusCode::NOT_FOUND, "route_not_found"),
             Self::MethodNotAllowed => (StatusCode::METHOD_NOT_ALLOWED, "method_not_allowed"),
             Self::ServiceExists => (StatusCode::CONFLICT, "service_exists"),
@@ -328,6 +332,7 @@ impl From<Refusal> for ApiError {
             Refusal::SessionEnded(tombstone) => Self::SessionEnded(tombstone.ended),
             Refusal::VersionConflict => Self::VersionConflict,
             Refusal::TokenInUse => Self::TokenInUse,
+            Refusal::TokenUnknown => Self::TokenNotFound,
             Refusal::LimitReached => Self::SessionLimitReached,
             Refusal::Unchangeable(Unchangeable::AttributeMissing) => Self::AttributeNotFound,
             Refusal::Unchangeable(Unchangeable::NotANumber) => Self::AttributeNotANumber,

@@ -59,7 +59,7 @@ impl FromRef<AppState> for Arc<Gate> {
     }
 }
 
-/// How long sessions live.
+/// How long sessions and their tokens live.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Lifetimes {
     /// Without use, unless the request says otherwise (`SGW_IDLE_TIMEOUT`).
@@ -70,6 +70,10 @@ pub struct Lifetimes {
     pub idle_timeout_limit: Duration,
     /// The greatest age a request may ask for (`SGW_MAX_AGE_LIMIT`).
     pub max_age_limit: Duration,
+    /// How long a rotated token stays good (`SGW_ROTATE_GRACE`).
+    pub rotate_grace: Duration,
+    /// How old a token should become before it is rotated, if that is told (`SGW_ROTATE_AFTER`).
+    pub rotate_after: Option<Duration>,
 }
 
 /// Whether the server is on its way out: it still answers, but is not ready for more.

@@ -220,6 +220,10 @@ impl From<Change> for EventData {
                 by: Some(by),
                 ..none
             },
+            Change::SessionRotated { by } => Self {
+                by: Some(by),
+                ..none
+            },
             Change::SessionEnded { reason, by } => Self {
                 reason: Some(reason),
                 by,

@@ -178,6 +178,8 @@ impl Config {
                 max_age: source.get(&var::MAX_AGE, value::lifetime)?,
                 idle_timeout_limit: source.get(&var::IDLE_TIMEOUT_LIMIT, value::lifetime)?,
                 max_age_limit: source.get(&var::MAX_AGE_LIMIT, value::lifetime)?,
+                rotate_grace: source.get(&var::ROTATE_GRACE, value::duration)?,
+                rotate_after: source.get(&var::ROTATE_AFTER, value::optional_duration)?,
             },
             proxies: proxies(source)?,
             log: LogSettings {
@@ -195,6 +197,8 @@ impl Config {
             max_age,
             idle_timeout_limit,
             max_age_limit,
+            rotate_grace: _,
+            rotate_after: _,
         } = self.lifetimes;
         let pairs = [
             (

@@ -145,6 +145,11 @@ pub(super) fn lasting(text: &str) -> Result<Duration, InvalidValue> {
     Ok(duration)
 }
 
+/// A duration; `0s` is none.
+pub(super) fn optional_duration(text: &str) -> Result<Option<Duration>, InvalidValue> {
+    Ok(Some(duration(text)?).filter(|duration| !duration.is_zero()))
+}
+
 /// How old what a node knows may be. It hears of changes, or that there are none, four times a second.
 pub(super) fn staleness(text: &str) -> Result<Duration, InvalidValue> {
     let duration = duration(text)?;

@@ -73,6 +73,10 @@ variables! {
         "The longest idle timeout a create may ask for.";
     MAX_AGE_LIMIT = "SGW_MAX_AGE_LIMIT", Some("30d"), "",
         "The greatest age a create may ask for.";
+    ROTATE_GRACE = "SGW_ROTATE_GRACE", Some("30s"), "",
+        "How long a rotated token stays good, for requests that were on their way. After it, rotating it again ends the session.";
+    ROTATE_AFTER = "SGW_ROTATE_AFTER", Some("0s"), "",
+        "How old a token should become before it is rotated; verify tells when that is. 0s tells nothing.";
     TOKEN_COOKIE = "SGW_TOKEN_COOKIE", None, "session_token",
         "The cookie from which reverse proxies take the token of a user. Without it, no cookie is read.";
     TRUSTED_PROXIES = "SGW_TRUSTED_PROXIES", None, "127.0.0.1,10.0.0.0/8",

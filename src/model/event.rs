@@ -75,6 +75,11 @@ pub enum Change {
         /// The service that did it.
         by: ServiceId,
     },
+    /// A session got a new token.
+    SessionRotated {
+        /// The service that asked for it.
+        by: ServiceId,
+    },
 }
 
 /// What can happen to a service.
@@ -160,6 +165,7 @@ impl Change {
             Self::SessionChanged { .. } => EventType::SessionChanged,
             Self::SessionEnded { .. } => EventType::SessionEnded,
             Self::ServiceChanged { .. } => EventType::ServiceChanged,
+            Self::SessionRotated { .. } => EventType::SessionRotated,
         }
     }
 }

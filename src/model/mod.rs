@@ -8,6 +8,7 @@ pub mod login;
 pub mod page;
 pub mod permission;
 pub mod record;
+pub mod rotation;
 pub mod service;
 pub mod session;
 mod text;

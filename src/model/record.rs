@@ -9,6 +9,7 @@ use thiserror::Error;
 use super::Timestamp;
 use super::attribute::{AttributeLimit, AttributeName, AttributePatch, AttributeValue};
 use super::id::ServiceId;
+use super::rotation::Rotation;
 use super::session::{
     ConnectionId, ConnectionStats, Device, DeviceId, EndReason, Ended, ServerAddr, Session,
     SessionState, StoredToken, Tombstone, UserAgent,
@@ -23,6 +24,8 @@ pub struct SessionRecord {
     pub idle_timeout: Duration,
     /// Its credential.
     pub token: StoredToken,
+    /// How it got that, if not with its create.
+    pub rotation: Option<Rotation>,
 }
 
 /// A field of a patch: absent keeps, null clears, anything else sets.
@@ -284,6 +287,7 @@ impl SessionRecord {
             service_id: self.session.service_id.clone(),
             ended: Ended { reason, at, by },
             token: self.token,
+            former: self.rotation.as_ref().map(|last| last.former.clone()),
         }
     }
 }

@@ -8,6 +8,7 @@ use utoipa::ToSchema;
 use super::Timestamp;
 use super::attribute::Attributes;
 use super::id::{LoginId, ServiceId, SessionId};
+use super::rotation::FormerTokens;
 use super::text::text_type;
 use super::token::CredentialHash;
 
@@ -164,6 +165,8 @@ pub struct Tombstone {
     pub ended: Ended,
     /// Its token, which counts as in use until the tombstone is gone.
     pub token: StoredToken,
+    /// The tokens before that.
+    pub former: Option<FormerTokens>,
 }
 
 /// What a store keeps of a session's token.

@@ -112,6 +112,7 @@ impl NewSession {
             },
             idle_timeout: self.idle_timeout,
             token: self.token,
+            rotation: None,
         }
     }
 }

@@ -59,6 +59,9 @@ pub enum Refusal {
     /// Another session has or had this token.
     #[error("the token is in use")]
     TokenInUse,
+    /// The token is or was no session's, or is out of the caller's sight.
+    #[error("the token is not known")]
+    TokenUnknown,
     /// The login has as many sessions as it may have.
     #[error("the login has as many sessions as it may have")]
     LimitReached,

@@ -32,8 +32,8 @@ pub use health::{Risk, StoreHealth, StoreWarning};
 use listeners::Listeners;
 pub use services::{NewService, ServiceStore};
 pub use sessions::{
-    Changed, EndAll, EndOutcome, Freshness, Lookup, SessionFilter, SessionStore, Target, Touch,
-    Verified,
+    Changed, EndAll, EndOutcome, Freshness, Lookup, Rotated, SessionFilter, SessionStore, Target,
+    TokenRotation, Touch, Verified,
 };
 
 /// One backend, seen through its four contracts.

@@ -15,10 +15,11 @@ use crate::model::login::LoginSummary;
 use crate::model::page::{Cursor, Page, PageLimit};
 use crate::model::permission::Scope;
 use crate::model::record::{SessionChange, SessionRecord};
+use crate::model::rotation::{SealedToken, Successor};
 use crate::model::session::{
     ConnectionId, ConnectionStats, Device, EndReason, Session, SessionState, Tombstone,
 };
-use crate::model::token::PresentedToken;
+use crate::model::token::{CredentialHash, PresentedToken};
 
 /// The session a write is for.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -113,6 +114,30 @@ pub enum EndOutcome {
     Before(Box<Tombstone>),
 }
 
+/// A token that is to be rotated.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct TokenRotation {
+    /// Where the token leads.
+    pub session_id: SessionId,
+    /// Its SHA-256.
+    pub presented: CredentialHash,
+    /// What takes its place, if it is the present one.
+    pub successor: Successor,
+    /// How long it stays good then.
+    pub grace: Duration,
+    /// Who asks.
+    pub access: Access,
+}
+
+/// The token has a successor.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Rotated {
+    /// The one of this call.
+    Now(Box<Session>),
+    /// One that a call before it brought.
+    Before(Box<Session>, SealedToken),
+}
+
 /// Which sessions of a login are to end.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct EndAll {
@@ -199,7 +224,7 @@ pub trait SessionStore: Debug + Send + Sync {
         scope: &Scope,
     ) -> Result<Lookup<Session>, StoreError>;
 
-    /// Looks for the session behind a token; with [`Touch::Yes`] this counts as use. The use itself may be written
+    /// Looks for the session behind a token, its present one or the previous one within its grace; with [`Touch::Yes`] this counts as use. The use itself may be written
     /// a little later, unless the stored life of the session is short.
     async fn find_by_token(
         &self,
@@ -236,6 +261,14 @@ pub trait SessionStore: Debug + Send + Sync {
 
     /// Ends the session behind a token as `logout`, if there is one in sight; it makes no difference to the caller.
     async fn revoke(&self, token: &PresentedToken, access: &Access) -> Result<(), StoreError>;
+
+    /// Where a token leads, whether it is good or not: that never changes.
+    async fn session_of(&self, token: &PresentedToken) -> Result<Option<SessionId>, StoreError>;
+
+    /// Puts a successor in the place of a session's token. Under any number of parallel calls it is one successor, which
+    /// all of them get until the grace is over. After that, a token that is one of the session's last ends it as
+    /// `token_reuse`, and the refusal tells so. The same successor for the same token is the same call.
+    async fn rotate(&self, rotation: TokenRotation) -> Result<Rotated, OpError>;
 
     /// Fixes a moment and ends what was created before it, in steps of at most 200, until none is left. Answers the
     /// sessions that this call ended.

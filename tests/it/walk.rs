@@ -164,6 +164,7 @@ const PERMISSIONS: &[(&str, &str, Option<&str>)] = &[
     ),
     ("POST", "/v1/tokens/verify", Some("token.verify")),
     ("POST", "/v1/tokens/introspect", Some("token.verify")),
+    ("POST", "/v1/tokens/rotate", Some("session.update")),
     ("POST", "/v1/tokens/revoke", Some("session.delete")),
     ("POST", "/v1/auth/explain", Some("token.verify")),
     ("GET", "/v1/events", Some("event.read")),

@@ -163,7 +163,9 @@ impl Listener for Copies {
         match event.fact.change {
             // There was nothing that a copy could be of.
             Change::SessionCreated { .. } => {}
-            Change::SessionChanged { .. } | Change::SessionEnded { .. } => {
+            Change::SessionChanged { .. }
+            | Change::SessionRotated { .. }
+            | Change::SessionEnded { .. } => {
                 if let Some(session_id) = event.fact.session_id {
                     self.void_session(session_id);
                 }
@@ -227,6 +229,7 @@ mod tests {
                     hash: CredentialHash::of(&[number]),
                     origin: TokenOrigin::Gateway,
                 },
+                rotation: None,
             },
             state: SessionState::Active,
             stored_until: MOMENT,

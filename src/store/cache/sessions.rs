@@ -16,8 +16,8 @@ use crate::model::record::SessionChange;
 use crate::model::session::{ConnectionStats, EndReason, Session};
 use crate::model::token::PresentedToken;
 use crate::store::{
-    Access, Changed, Created, EndAll, EndOutcome, Lookup, NewSession, OpError, Part, SessionFilter,
-    SessionStore, StoreError, StoreHealth, Target, Touch, Verified,
+    Access, Changed, Created, EndAll, EndOutcome, Lookup, NewSession, OpError, Part, Rotated,
+    SessionFilter, SessionStore, StoreError, StoreHealth, Target, TokenRotation, Touch, Verified,
 };
 
 /// Keeps copies of sessions that were found by their tokens.
@@ -37,7 +37,7 @@ impl CachedSessions {
         }
     }
 
-    fn session_of(&self, token: &PresentedToken) -> Option<SessionId> {
+    fn known_session(&self, token: &PresentedToken) -> Option<SessionId> {
         token.session_id.or_else(|| self.copies.holder(&token.hash))
     }
 
@@ -57,7 +57,7 @@ impl CachedSessions {
 #[async_trait]
 impl SessionStore for CachedSessions {
     fn recall(&self, token: &PresentedToken, touch: Touch) -> Option<Verified> {
-        let session_id = self.session_of(token)?;
+        let session_id = self.known_session(token)?;
         if !self.proof.holds(Part::of_session(session_id)) {
             return None;
         }
@@ -78,7 +78,7 @@ impl SessionStore for CachedSessions {
         token: &PresentedToken,
         touch: Touch,
     ) -> Result<Lookup<Verified>, StoreError> {
-        let known = self.session_of(token);
+        let known = self.known_session(token);
         let begun = known.map(|session_id| self.copies.begin_session(session_id));
         let found = self.store.find_by_token(token, touch).await?;
         let Lookup::Live(live) = &found else {
@@ -128,6 +128,15 @@ impl SessionStore for CachedSessions {
         self.written(session_id, self.store.heartbeat(target, stats).await)
     }
 
+    async fn session_of(&self, token: &PresentedToken) -> Result<Option<SessionId>, StoreError> {
+        self.store.session_of(token).await
+    }
+
+    async fn rotate(&self, rotation: TokenRotation) -> Result<Rotated, OpError> {
+        let session_id = rotation.session_id;
+        self.written(session_id, self.store.rotate(rotation).await)
+    }
+
     async fn end(&self, target: Target, reason: EndReason) -> Result<EndOutcome, OpError> {
         let session_id = target.session_id;
         self.written(session_id, self.store.end(target, reason).await)
@@ -135,7 +144,7 @@ impl SessionStore for CachedSessions {
 
     async fn revoke(&self, token: &PresentedToken, access: &Access) -> Result<(), StoreError> {
         let outcome = self.store.revoke(token, access).await;
-        if let Some(session_id) = self.session_of(token) {
+        if let Some(session_id) = self.known_session(token) {
             self.copies.void_session(session_id);
         }
         outcome

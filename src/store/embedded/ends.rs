@@ -45,7 +45,7 @@ pub(super) fn revoke(
         return Ok(());
     };
     if let Lookup::Live(stored) = txn.meet(session_id)?
-        && stored.record.token.hash == token.hash
+        && stored.record.standing(&token.hash, txn.now).is_good()
         && access.scope.covers(&stored.record.session.service_id)
     {
         let by = Some(access.service_id.clone());

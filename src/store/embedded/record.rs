@@ -5,6 +5,7 @@ use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
+use super::format1::{Session1, Tombstone1};
 use crate::model::Timestamp;
 use crate::model::attribute::{AttributeName, AttributeValue};
 use crate::model::event::Fact;
@@ -14,8 +15,8 @@ use crate::model::service::ServiceRecord;
 use crate::model::session::Tombstone;
 use crate::store::{Cause, StoreError};
 
-/// The format of every kind of record.
-const FORMAT: u8 = 1;
+/// What takes a record from the front of bytes, and gives the rest.
+type Taken<'b, T> = Result<(T, &'b [u8]), postcard::Error>;
 
 /// A live session, and where its entry in the expiry index stands: at its expiry or before it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -67,14 +68,40 @@ pub(super) struct StoredClaim {
 pub(super) trait Stored: Serialize + DeserializeOwned {
     /// What errors call it.
     const NAME: &'static str;
+    /// The format it is written in.
+    const FORMAT: u8 = 1;
+
+    /// Reads a record of an older format; none if there never was such a one.
+    fn take_older(_format: u8, _body: &[u8]) -> Option<Taken<'_, Self>> {
+        None
+    }
+}
+
+/// Reads a record of format 1 that has changed since.
+fn take_first<'b, Old: Deserialize<'b>, New: From<Old>>(
+    format: u8,
+    body: &'b [u8],
+) -> Option<Taken<'b, New>> {
+    let take = || postcard::take_from_bytes::<Old>(body).map(|(old, rest)| (old.into(), rest));
+    (format == 1).then(take)
 }
 
 impl Stored for StoredSession {
     const NAME: &'static str = "session";
+    const FORMAT: u8 = 2;
+
+    fn take_older(format: u8, body: &[u8]) -> Option<Taken<'_, Self>> {
+        take_first::<Session1, _>(format, body)
+    }
 }
 
 impl Stored for Kept<Tombstone> {
     const NAME: &'static str = "tombstone";
+    const FORMAT: u8 = 2;
+
+    fn take_older(format: u8, body: &[u8]) -> Option<Taken<'_, Self>> {
+        take_first::<Tombstone1, _>(format, body)
+    }
 }
 
 impl Stored for Kept<Effect> {
@@ -114,21 +141,28 @@ pub(super) fn corrupt<T: Stored>(cause: impl Into<Cause>) -> StoreError {
 }
 
 pub(super) fn encode<T: Stored>(record: &T) -> Result<Vec<u8>, StoreError> {
-    postcard::to_extend(record, vec![FORMAT]).map_err(corrupt::<T>)
+    postcard::to_extend(record, vec![T::FORMAT]).map_err(corrupt::<T>)
 }
 
 pub(super) fn decode<T: Stored>(bytes: &[u8]) -> Result<T, StoreError> {
-    match bytes.split_first() {
-        None => Err(corrupt::<T>(Damage::Empty)),
-        Some((&FORMAT, body)) => match postcard::take_from_bytes(body) {
-            Ok((record, [])) => Ok(record),
-            Ok(_) => Err(corrupt::<T>(Damage::Tail)),
-            Err(error) => Err(corrupt::<T>(error)),
-        },
-        Some((&format, _)) if format > FORMAT => Err(StoreError::NewerFormat {
+    let Some((&format, body)) = bytes.split_first() else {
+        return Err(corrupt::<T>(Damage::Empty));
+    };
+    if format > T::FORMAT {
+        return Err(StoreError::NewerFormat {
             record: T::NAME,
             format,
-        }),
-        Some(_) => Err(corrupt::<T>(Damage::Format)),
+        });
+    }
+    let taken = if format == T::FORMAT {
+        Some(postcard::take_from_bytes(body))
+    } else {
+        T::take_older(format, body)
+    };
+    match taken {
+        Some(Ok((record, []))) => Ok(record),
+        Some(Ok(_)) => Err(corrupt::<T>(Damage::Tail)),
+        Some(Err(error)) => Err(corrupt::<T>(error)),
+        None => Err(corrupt::<T>(Damage::Format)),
     }
 }

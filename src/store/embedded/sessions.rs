@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 
-use super::{EmbeddedStore, changes, create, ends, lists, sweep, verify};
+use super::{EmbeddedStore, changes, create, ends, lists, rotation, sweep, verify};
 use crate::model::Timestamp;
 use crate::model::id::{LoginId, SessionId};
 use crate::model::login::LoginSummary;
@@ -14,8 +14,8 @@ use crate::model::record::SessionChange;
 use crate::model::session::{ConnectionStats, EndReason, Session};
 use crate::model::token::PresentedToken;
 use crate::store::{
-    Access, Changed, Created, EndAll, EndOutcome, Lookup, NewSession, OpError, SessionFilter,
-    SessionStore, StoreError, StoreHealth, Target, Touch, Verified,
+    Access, Changed, Created, EndAll, EndOutcome, Lookup, NewSession, OpError, Rotated,
+    SessionFilter, SessionStore, StoreError, StoreHealth, Target, TokenRotation, Touch, Verified,
 };
 
 #[async_trait]
@@ -88,6 +88,16 @@ impl SessionStore for EmbeddedStore {
     async fn end(&self, target: Target, reason: EndReason) -> Result<EndOutcome, OpError> {
         self.writer
             .operate(move |txn| ends::end(txn, &target, reason))
+            .await
+    }
+
+    async fn session_of(&self, token: &PresentedToken) -> Result<Option<SessionId>, StoreError> {
+        verify::session_of(&self.shared.read()?, token)
+    }
+
+    async fn rotate(&self, asked: TokenRotation) -> Result<Rotated, OpError> {
+        self.writer
+            .operate(move |txn| rotation::rotate(txn, asked))
             .await
     }
 

@@ -218,7 +218,7 @@ impl<'t> Txn<'t> {
         Ok(kept)
     }
 
-    /// Forgets an ended session, and with it that its token was in use.
+    /// Forgets an ended session, and with it that its tokens were in use.
     pub(super) fn forget(&mut self, session_id: SessionId) -> Result<(), StoreError> {
         let Some(kept) = tombstone(&self.tombstones, session_id)? else {
             return Ok(());
@@ -229,6 +229,9 @@ impl<'t> Txn<'t> {
         let token = kept.value.token;
         if token.origin == TokenOrigin::Caller {
             self.tokens.remove(token.hash.as_bytes())?;
+        }
+        if let Some(brought) = kept.value.former.and_then(|former| former.brought) {
+            self.tokens.remove(brought.as_bytes())?;
         }
         let purge_at = kept.until.sort_key();
         self.purge

@@ -2,10 +2,11 @@
 //!
 //! | field | |
 //! | --- | --- |
-//! | `t` `a` `o` | kind (`c` `w` `e` `s`) · when · the service that opened the session, or that was changed |
+//! | `t` `a` `o` | kind (`c` `w` `r` `e` `s`) · when · the service that opened the session, or that was changed |
 //! | `s` `l` | session id, login id |
 //! | `d` | device of a session that was opened |
 //! | `v` `n` `w` `b` | version, attribute names, field names (a line each) of a change, by whom |
+//! | `b` | who asked for a rotation |
 //! | `r` `b` | reason of an ending, by whom |
 //! | `k` `b` | what happened to a service, by whom |
 
@@ -69,6 +70,7 @@ impl Entry {
                 fields: self.lines("w")?.map(ToOwned::to_owned).collect(),
                 by: self.by()?,
             },
+            "r" => Change::SessionRotated { by: self.by()? },
             "e" => Change::SessionEnded {
                 reason: reason_of(self.text("r")?)?,
                 by: self.by(),

@@ -34,6 +34,7 @@ mod places;
 mod plan;
 mod record;
 mod reply;
+mod rotation;
 mod scripts;
 mod services;
 mod sessions;

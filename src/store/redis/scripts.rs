@@ -9,6 +9,7 @@ const CLOCK: &str = include_str!("scripts/clock.lua");
 const MESSAGE: &str = include_str!("scripts/message.lua");
 const SHARD: &str = include_str!("scripts/shard.lua");
 const SESSION: &str = include_str!("scripts/session.lua");
+const TURN: &str = include_str!("scripts/turn.lua");
 const TARGET: &str = include_str!("scripts/target.lua");
 
 macro_rules! scripts {
@@ -28,6 +29,7 @@ scripts! {
     REFRESH = "", [CLOCK, MESSAGE, SHARD, SESSION, TARGET], "scripts/refresh.lua";
     HEARTBEAT = "", [CLOCK, MESSAGE, SHARD, SESSION, TARGET], "scripts/heartbeat.lua";
     MEET = "allow-oom", [CLOCK, MESSAGE, SHARD, SESSION], "scripts/meet.lua";
+    ROTATE = "", [CLOCK, MESSAGE, SHARD, SESSION, TURN], "scripts/rotate.lua";
     USE = "allow-oom", [CLOCK, MESSAGE, SHARD, SESSION], "scripts/use.lua";
     END = "allow-oom", [CLOCK, MESSAGE, SHARD, SESSION, TARGET], "scripts/end.lua";
     END_MANY = "allow-oom", [CLOCK, MESSAGE, SHARD, SESSION], "scripts/end_many.lua";

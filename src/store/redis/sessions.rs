@@ -15,8 +15,8 @@ use crate::model::record::SessionChange;
 use crate::model::session::{ConnectionStats, EndReason, Session};
 use crate::model::token::PresentedToken;
 use crate::store::{
-    Access, Changed, Created, EndAll, EndOutcome, Lookup, NewSession, OpError, SessionFilter,
-    SessionStore, StoreError, StoreHealth, Target, Touch, Verified,
+    Access, Changed, Created, EndAll, EndOutcome, Lookup, NewSession, OpError, Rotated,
+    SessionFilter, SessionStore, StoreError, StoreHealth, Target, TokenRotation, Touch, Verified,
 };
 
 #[async_trait]
@@ -71,6 +71,14 @@ impl SessionStore for RedisStore {
 
     async fn end(&self, target: Target, reason: EndReason) -> Result<EndOutcome, OpError> {
         self.inner.end(&target, reason, &[]).await
+    }
+
+    async fn session_of(&self, token: &PresentedToken) -> Result<Option<SessionId>, StoreError> {
+        self.inner.session_of(token).await
+    }
+
+    async fn rotate(&self, asked: TokenRotation) -> Result<Rotated, OpError> {
+        self.inner.rotate(asked).await
     }
 
     async fn revoke(&self, token: &PresentedToken, access: &Access) -> Result<(), StoreError> {

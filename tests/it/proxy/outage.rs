@@ -14,8 +14,9 @@ use session_gateway::model::record::SessionChange;
 use session_gateway::model::session::{ConnectionStats, EndReason, Session};
 use session_gateway::model::token::PresentedToken;
 use session_gateway::store::{
-    Access, Changed, Created, EndAll, EndOutcome, Lookup, NewSession, OpError, SessionFilter,
-    SessionStore, StoreError, StoreHealth, Stores, Target, Touch, Verified,
+    Access, Changed, Created, EndAll, EndOutcome, Lookup, NewSession, OpError, Rotated,
+    SessionFilter, SessionStore, StoreError, StoreHealth, Stores, Target, TokenRotation, Touch,
+    Verified,
 };
 
 /// Far longer than anybody waits.
@@ -93,6 +94,14 @@ impl SessionStore for Losable {
 
     async fn end(&self, target: Target, reason: EndReason) -> Result<EndOutcome, OpError> {
         self.sessions.end(target, reason).await
+    }
+
+    async fn session_of(&self, token: &PresentedToken) -> Result<Option<SessionId>, StoreError> {
+        self.sessions.session_of(token).await
+    }
+
+    async fn rotate(&self, rotation: TokenRotation) -> Result<Rotated, OpError> {
+        self.sessions.rotate(rotation).await
     }
 
     async fn revoke(&self, token: &PresentedToken, access: &Access) -> Result<(), StoreError> {

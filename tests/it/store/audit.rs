@@ -11,6 +11,7 @@ use session_gateway::model::Timestamp;
 use session_gateway::model::event::{Change, Fact};
 use session_gateway::model::id::SessionId;
 use session_gateway::model::record::SessionRecord;
+use session_gateway::model::rotation::FormerTokens;
 use session_gateway::model::session::{StoredToken, TokenOrigin, Tombstone};
 use sha2::{Digest, Sha256};
 
@@ -52,12 +53,12 @@ where
 }
 
 fn records<T: DeserializeOwned>(read: &ReadTransaction, name: &str) -> BTreeMap<Id, T> {
-    let decoded = rows::<&Id, &[u8], _>(read, name, |id, bytes| (*id, decode(bytes)));
+    let decoded = rows::<&Id, &[u8], _>(read, name, |id, bytes| (*id, decode(2, bytes)));
     decoded.into_iter().collect()
 }
 
-fn decode<T: DeserializeOwned>(bytes: &[u8]) -> T {
-    assert_eq!(bytes[0], 1, "the format of the record");
+fn decode<T: DeserializeOwned>(format: u8, bytes: &[u8]) -> T {
+    assert_eq!(bytes[0], format, "the format of the record");
     let (record, rest) = postcard::take_from_bytes(&bytes[1..]).unwrap();
     assert!(rest.is_empty(), "bytes follow a record");
     record
@@ -103,21 +104,42 @@ fn check_tokens(
     sessions: &BTreeMap<Id, StoredSession>,
     tombstones: &BTreeMap<Id, Kept<Tombstone>>,
 ) {
-    let live = sessions
+    let live = sessions.iter().map(|(id, stored)| {
+        let record = &stored.record;
+        let former = record.rotation.as_ref().map(|rotation| &rotation.former);
+        (id, record.token, former)
+    });
+    let ended = tombstones
         .iter()
-        .map(|(id, stored)| (id, stored.record.token));
-    let ended = tombstones.iter().map(|(id, kept)| (id, kept.value.token));
-    let brought = |token: &StoredToken| token.origin == TokenOrigin::Caller;
+        .map(|(id, kept)| (id, kept.value.token, kept.value.former.as_ref()));
     let expected: BTreeMap<Hash, Id> = live
         .chain(ended)
-        .filter(|(_, token)| brought(token))
-        .map(|(id, token)| (*token.hash.as_bytes(), *id))
+        .filter_map(|(id, token, former)| Some((brought(token, former)?, *id)))
         .collect();
     let tokens = rows::<&Hash, &Id, _>(read, "tokens", |hash, id| (*hash, *id));
     assert_eq!(tokens.into_iter().collect::<BTreeMap<_, _>>(), expected);
     for id in tombstones.keys() {
         assert!(!sessions.contains_key(id), "an ended session is live");
     }
+}
+
+/// The token among those of a session that leads to it by an index.
+fn brought(token: StoredToken, former: Option<&FormerTokens>) -> Option<Hash> {
+    let hash = match token.origin {
+        TokenOrigin::Caller => Some(token.hash),
+        TokenOrigin::Gateway => former.and_then(|former| former.brought),
+    };
+    if let Some(former) = former {
+        assert!((1..=FormerTokens::MOST).contains(&former.last.len()));
+        let previous = former.last.last().unwrap();
+        assert!(former.previous.as_bytes().starts_with(&previous.mark));
+        assert_eq!(
+            token.origin,
+            TokenOrigin::Gateway,
+            "rotated into no own token"
+        );
+    }
+    hash.map(|hash| *hash.as_bytes())
 }
 
 fn check_purge(read: &ReadTransaction, tombstones: &BTreeMap<Id, Kept<Tombstone>>) {
@@ -148,7 +170,7 @@ fn check_feed(
     let trimmed = meta.iter().find(|(key, _)| key == "events_trimmed");
     let trimmed = trimmed.map_or(0, |(_, number)| *number);
     let events = rows::<u64, &[u8], StoredEventAt>(read, "events", |number, bytes| {
-        (number, decode::<StoredEvent>(bytes))
+        (number, decode::<StoredEvent>(1, bytes))
     });
     let mut appended = Timestamp::from_millis(0);
     let mut stories: BTreeMap<SessionId, Vec<&Change>> = BTreeMap::new();
@@ -196,6 +218,7 @@ fn check_story(story: &[&Change]) {
                 assert_ne!(position, 0, "ended before it was created");
                 assert_eq!(position, story.len() - 1, "told of after its end");
             }
+            Change::SessionRotated { .. } => assert_ne!(position, 0, "rotated before its creation"),
             Change::ServiceChanged { .. } => panic!("a service is no session"),
         }
     }

@@ -96,11 +96,11 @@ async fn a_record_of_a_newer_format_is_refused_and_left_as_it_is() {
     let other = b.open("bob").await.session_id;
     drop(b);
     let mut newer = stored(&dir, session_id);
-    newer[0] = 2;
+    newer[0] = 3;
     overwrite(&dir, session_id, &newer);
     let b = open(&dir);
     let newer_format =
-        |error: &StoreError| matches!(error, StoreError::NewerFormat { format: 2, .. });
+        |error: &StoreError| matches!(error, StoreError::NewerFormat { format: 3, .. });
     let found = b.stores.sessions.find(session_id, &Scope::All).await;
     assert!(newer_format(&found.unwrap_err()));
     let changed = b

@@ -36,6 +36,7 @@ pub(crate) mod listeners;
 mod lists;
 mod races;
 mod repetitions;
+mod rotation;
 mod services;
 mod sessions;
 mod touches;

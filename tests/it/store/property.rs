@@ -429,6 +429,7 @@ fn told(fact: Fact) -> Told {
         }
         Change::SessionEnded { reason, .. } => Told::Ended(reason, fact.at),
         Change::ServiceChanged { .. } => panic!("no service is changed here"),
+        Change::SessionRotated { .. } => panic!("no token is rotated here"),
     }
 }
 

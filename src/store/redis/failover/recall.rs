@@ -56,6 +56,7 @@ impl Inner {
             (
                 Change::SessionCreated { .. }
                 | Change::SessionChanged { .. }
+                | Change::SessionRotated { .. }
                 | Change::SessionEnded { .. },
                 _,
             ) => None,

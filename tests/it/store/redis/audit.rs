@@ -100,6 +100,7 @@ fn check(shard: &Shard) {
     for (id, fields) in &shard.records {
         assert_eq!(fields["f"], b"1", "the format");
         assert_eq!(&fields["d"], id, "the id in its record");
+        check_former_tokens(fields);
     }
     for (id, fields) in live {
         let login = &Sha256::digest(&fields["l"])[..16];
@@ -108,6 +109,27 @@ fn check(shard: &Shard) {
         assert!(shard.expiries[id] <= number(fields, "i"), "filed too late");
         check_attributes(fields);
     }
+}
+
+/// Either nothing of a rotation or all of it, each small enough for a small hash.
+fn check_former_tokens(fields: &Fields) {
+    let live = is_live(fields);
+    for (name, needed) in [("F", true), ("G", true), ("R", live), ("X", live)] {
+        let there = fields.get(name);
+        let expected = needed && fields.contains_key("h");
+        assert_eq!(there.is_some(), expected, "the field {name}");
+        assert!(
+            there.is_none_or(|value| value.len() <= 64),
+            "{name} is long"
+        );
+    }
+    let Some(previous) = fields.get("h") else {
+        return;
+    };
+    let (marks, ends) = (&fields["F"], &fields["G"]);
+    assert_eq!((marks.len() % 8, marks.len()), (0, ends.len()));
+    assert_eq!(marks[marks.len() - 8..], previous[..8], "the last mark");
+    assert!(!fields.contains_key("c"), "rotated into no own token");
 }
 
 fn is_live(fields: &Fields) -> bool {
@@ -176,6 +198,7 @@ fn check_story(story: &[Fields]) {
                 assert_eq!(number(entry, "v"), version + grows, "a version is missing");
                 version += grows;
             }
+            b"r" => assert!(live, "rotated before or after its life"),
             b"e" => {
                 assert!(live, "ended twice");
                 live = false;
