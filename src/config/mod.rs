@@ -85,7 +85,7 @@ pub struct RedisOptions {
     pub prefix: String,
     /// The certificates to trust, instead of the machine's.
     pub ca_file: Option<PathBuf>,
-    /// How many replicas must have an open or an end before it is answered.
+    /// How many replicas must have an open, a rotation or an end before it is answered.
     pub wait_replicas: usize,
 }
 

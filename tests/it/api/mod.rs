@@ -3,5 +3,6 @@
 mod attributes;
 mod events;
 mod logins;
+mod rotation;
 mod sessions;
 mod tokens;

@@ -17,7 +17,10 @@ use super::backend::{
     target, value,
 };
 
-const SESSIONS: TableDefinition<'static, &[u8; 16], &[u8]> = TableDefinition::new("sessions");
+type Table = TableDefinition<'static, &'static [u8; 16], &'static [u8]>;
+
+const SESSIONS: Table = TableDefinition::new("sessions");
+const TOMBSTONES: Table = TableDefinition::new("tombstones");
 const META: TableDefinition<'static, &str, u64> = TableDefinition::new("meta");
 
 fn open(dir: &TempDir) -> Backend {
@@ -30,29 +33,42 @@ fn bare(dir: &TempDir) -> Database {
 }
 
 fn stored(dir: &TempDir, session_id: SessionId) -> Vec<u8> {
+    row(dir, SESSIONS, session_id)
+}
+
+fn row(dir: &TempDir, table: Table, session_id: SessionId) -> Vec<u8> {
     let db = bare(dir);
     let read = db.begin_read().unwrap();
-    let sessions = read.open_table(SESSIONS).unwrap();
-    sessions
-        .get(session_id.as_bytes())
-        .unwrap()
-        .unwrap()
-        .value()
-        .to_vec()
+    let rows = read.open_table(table).unwrap();
+    let row = rows.get(session_id.as_bytes()).unwrap().unwrap();
+    row.value().to_vec()
 }
 
 /// Overwrites a record behind the store's back.
 fn overwrite(dir: &TempDir, session_id: SessionId, bytes: &[u8]) {
+    write_row(dir, SESSIONS, session_id, bytes);
+}
+
+fn write_row(dir: &TempDir, table: Table, session_id: SessionId, bytes: &[u8]) {
     let db = bare(dir);
     let write = db.begin_write().unwrap();
-    let mut sessions = write.open_table(SESSIONS).unwrap();
-    sessions.insert(session_id.as_bytes(), bytes).unwrap();
-    drop(sessions);
+    let mut rows = write.open_table(table).unwrap();
+    rows.insert(session_id.as_bytes(), bytes).unwrap();
+    drop(rows);
     write.commit().unwrap();
 }
 
 /// A change of these bytes is a change of the format: records that are on disks today would not be read any more.
 const GOLDEN: &str = concat!(
+    "02100707070707070707070707070707070705616c696365036170690103696f73010570686f6e65",
+    "0100010120010db800000000000000000000000101bb0301066375726c2f38000104726f6c650d7b",
+    "2261223a5b31653430305d7d000180c0e285e36880c0e285e368809dbe87e368809dbe87e36880b0",
+    "95d8e368880e003c469e9d6c5875d37a43f353d4f88e61fcf812c66eee3457465a40b0da4153e001",
+    "00809dbe87e368",
+);
+
+/// The same in format 1, and the tombstone of the session in it.
+const FORMAT_1: &str = concat!(
     "01100707070707070707070707070707070705616c696365036170690103696f73010570686f6e65",
     "0100010120010db800000000000000000000000101bb0301066375726c2f38000104726f6c650d7b",
     "2261223a5b31653430305d7d000180c0e285e36880c0e285e368809dbe87e368809dbe87e36880b0",
@@ -60,13 +76,22 @@ const GOLDEN: &str = concat!(
     "809dbe87e368",
 );
 
-#[tokio::test]
-async fn a_stored_session_has_exactly_these_bytes() {
-    let dir = TempDir::new().unwrap();
-    let b = open(&dir);
-    let session_id = SessionId::from_bytes([7; 16]);
-    let new = NewSession {
-        session_id,
+fn hex(bytes: &[u8]) -> String {
+    let hex = bytes.iter().map(|byte| format!("{byte:02x}"));
+    hex.collect::<Vec<_>>().concat()
+}
+
+fn bytes(hex: &str) -> Vec<u8> {
+    let pairs = hex.as_bytes().chunks(2);
+    pairs
+        .map(|pair| u8::from_str_radix(std::str::from_utf8(pair).unwrap(), 16).unwrap())
+        .collect()
+}
+
+/// The session whose record is golden.
+fn golden() -> NewSession {
+    NewSession {
+        session_id: SessionId::from_bytes([7; 16]),
         token: StoredToken {
             hash: CredentialHash::of(b"token"),
             origin: TokenOrigin::Caller,
@@ -80,12 +105,39 @@ async fn a_stored_session_has_exactly_these_bytes() {
         client_port: Some(443),
         user_agent: Some(UserAgent::parse("curl/8").unwrap()),
         ..draft("alice")
-    };
-    b.create(new).await;
+    }
+}
+
+#[tokio::test]
+async fn a_stored_session_has_exactly_these_bytes() {
+    let dir = TempDir::new().unwrap();
+    let b = open(&dir);
+    let new = golden();
+    b.create(new.clone()).await;
     drop(b);
-    let bytes = stored(&dir, session_id);
-    let hex = bytes.iter().map(|byte| format!("{byte:02x}"));
-    assert_eq!(hex.collect::<Vec<_>>().concat(), GOLDEN);
+    assert_eq!(hex(&stored(&dir, new.session_id)), GOLDEN);
+}
+
+#[tokio::test]
+async fn records_of_format_1_are_read_and_written_anew() {
+    let dir = TempDir::new().unwrap();
+    let new = golden();
+    let b = open(&dir);
+    let session = b.create(new.clone()).await.session;
+    drop(b);
+    overwrite(&dir, new.session_id, &bytes(FORMAT_1));
+    let b = open(&dir);
+    assert_eq!(b.live(new.session_id).await, session);
+    b.put(new.session_id, "seen", "1").await;
+    b.end(new.session_id).await;
+    let ended = b.ended(new.session_id).await;
+    drop(b);
+    let tombstone = row(&dir, TOMBSTONES, new.session_id);
+    let (format, body) = tombstone.split_first().unwrap();
+    let (nothing, body) = body.split_last().unwrap();
+    assert_eq!((format, nothing), (&2, &0));
+    write_row(&dir, TOMBSTONES, new.session_id, &[&[1], body].concat());
+    assert_eq!(open(&dir).ended(new.session_id).await, ended);
 }
 
 #[tokio::test]

@@ -33,17 +33,21 @@ contract! {
     the_session_may_be_ended_by_its_previous_token,
 }
 
-const GRACE: Duration = Duration::from_secs(30);
+pub(super) const GRACE: Duration = Duration::from_secs(30);
 
 /// The token of this number of a session, as the gateway makes them.
-fn token(session_id: SessionId, number: u8) -> PresentedToken {
+pub(super) fn token(session_id: SessionId, number: u8) -> PresentedToken {
     PresentedToken {
         session_id: Some(session_id),
         hash: CredentialHash::of(&[number; 40]),
     }
 }
 
-fn rotation(session_id: SessionId, presented: &PresentedToken, number: u8) -> TokenRotation {
+pub(super) fn rotation(
+    session_id: SessionId,
+    presented: &PresentedToken,
+    number: u8,
+) -> TokenRotation {
     TokenRotation {
         session_id,
         presented: presented.hash,
@@ -56,7 +60,11 @@ fn rotation(session_id: SessionId, presented: &PresentedToken, number: u8) -> To
     }
 }
 
-async fn rotate(b: &Backend, presented: &PresentedToken, number: u8) -> Result<Rotated, OpError> {
+pub(super) async fn rotate(
+    b: &Backend,
+    presented: &PresentedToken,
+    number: u8,
+) -> Result<Rotated, OpError> {
     let sessions = &b.stores.sessions;
     let session_id = sessions.session_of(presented).await.unwrap();
     let Some(session_id) = session_id else {
@@ -68,14 +76,14 @@ async fn rotate(b: &Backend, presented: &PresentedToken, number: u8) -> Result<R
 }
 
 /// A session with its first token.
-async fn opened(b: &Backend) -> (SessionId, PresentedToken) {
+pub(super) async fn opened(b: &Backend) -> (SessionId, PresentedToken) {
     let new = draft("alice");
     let session = b.create(new.clone()).await.session;
     (session.session_id, presented(&new))
 }
 
 #[track_caller]
-fn now(rotated: Result<Rotated, OpError>) {
+fn now(rotated: &Result<Rotated, OpError>) {
     assert!(matches!(rotated, Ok(Rotated::Now(_))), "{rotated:?}");
 }
 
@@ -84,7 +92,7 @@ fn unknown(rotated: Result<Rotated, OpError>) {
     assert_eq!(refusal(rotated), Refusal::TokenUnknown);
 }
 
-async fn is_good(b: &Backend, token: &PresentedToken) -> bool {
+pub(super) async fn is_good(b: &Backend, token: &PresentedToken) -> bool {
     let sessions = &b.stores.sessions;
     let found = sessions.find_by_token(token, Touch::No).await.unwrap();
     matches!(found, Lookup::Live(_))
@@ -114,7 +122,7 @@ async fn a_rotation_brings_a_new_token_and_changes_nothing_else(b: &Backend) {
 
 async fn the_previous_token_is_good_until_its_grace_is_over(b: &Backend) {
     let (session_id, first) = opened(b).await;
-    now(rotate(b, &first, 1).await);
+    now(&rotate(b, &first, 1).await);
     b.advance(GRACE - MILLISECOND);
     let used = b.verified(&first).await;
     assert_eq!(used.record.session.last_active_at, b.now());
@@ -126,7 +134,7 @@ async fn the_previous_token_is_good_until_its_grace_is_over(b: &Backend) {
 
 async fn asking_again_within_the_grace_tells_the_same_successor(b: &Backend) {
     let (session_id, first) = opened(b).await;
-    now(rotate(b, &first, 1).await);
+    now(&rotate(b, &first, 1).await);
     b.advance(GRACE - MILLISECOND);
     let Ok(Rotated::Before(session, sealed)) = rotate(b, &first, 2).await else {
         panic!("the grace is not over");
@@ -142,7 +150,7 @@ async fn asking_again_within_the_grace_tells_the_same_successor(b: &Backend) {
 async fn the_same_rotation_is_made_once_whenever_it_is_repeated(b: &Backend) {
     let (session_id, first) = opened(b).await;
     for _ in 0..2 {
-        now(rotate(b, &first, 1).await);
+        now(&rotate(b, &first, 1).await);
         b.advance(GRACE * 2);
     }
     assert!(is_good(b, &token(session_id, 1)).await);
@@ -151,7 +159,7 @@ async fn the_same_rotation_is_made_once_whenever_it_is_repeated(b: &Backend) {
 
 async fn a_rotated_token_after_its_grace_ends_the_session(b: &Backend) {
     let (session_id, first) = opened(b).await;
-    now(rotate(b, &first, 1).await);
+    now(&rotate(b, &first, 1).await);
     b.advance(GRACE);
     let ended = ended_refusal(rotate(b, &first, 2).await);
     assert_eq!(ended.reason, EndReason::TokenReuse);
@@ -167,9 +175,9 @@ async fn a_rotated_token_after_its_grace_ends_the_session(b: &Backend) {
 
 async fn a_token_rotated_twice_within_its_grace_is_no_reuse(b: &Backend) {
     let (session_id, first) = opened(b).await;
-    now(rotate(b, &first, 1).await);
+    now(&rotate(b, &first, 1).await);
     b.advance(SECOND);
-    now(rotate(b, &token(session_id, 1), 2).await);
+    now(&rotate(b, &token(session_id, 1), 2).await);
     unknown(rotate(b, &first, 3).await);
     assert_eq!(b.verify(&first).await, Lookup::Unknown);
     b.live(session_id).await;
@@ -180,7 +188,7 @@ async fn a_token_rotated_twice_within_its_grace_is_no_reuse(b: &Backend) {
 async fn only_tokens_of_the_session_are_reuse(b: &Backend) {
     let (session_id, first) = opened(b).await;
     let (_, of_another) = opened(b).await;
-    now(rotate(b, &first, 1).await);
+    now(&rotate(b, &first, 1).await);
     b.advance(HOUR / 4);
     unknown(rotate(b, &token(session_id, 9), 2).await);
     let forged = PresentedToken {
@@ -205,7 +213,7 @@ async fn the_last_eight_tokens_are_known(b: &Backend) {
     let (session_id, first) = opened(b).await;
     let mut last = first;
     for number in 1..=9 {
-        now(rotate(b, &last, number).await);
+        now(&rotate(b, &last, number).await);
         last = token(session_id, number);
         b.advance(GRACE);
     }
@@ -217,8 +225,8 @@ async fn the_last_eight_tokens_are_known(b: &Backend) {
 
 async fn an_ended_session_tells_so_to_all_its_tokens(b: &Backend) {
     let (session_id, first) = opened(b).await;
-    now(rotate(b, &first, 1).await);
-    now(rotate(b, &token(session_id, 1), 2).await);
+    now(&rotate(b, &first, 1).await);
+    now(&rotate(b, &token(session_id, 1), 2).await);
     b.end(session_id).await;
     b.advance(GRACE * 2);
     for token in [first, token(session_id, 1), token(session_id, 2)] {
@@ -242,7 +250,7 @@ async fn out_of_sight_there_is_no_token(b: &Backend) {
     };
     let sessions = &b.stores.sessions;
     unknown(sessions.rotate(narrow(&first, 1)).await);
-    now(rotate(b, &first, 1).await);
+    now(&rotate(b, &first, 1).await);
     b.advance(GRACE);
     unknown(sessions.rotate(narrow(&first, 2)).await);
     b.live(session_id).await;
@@ -254,9 +262,9 @@ async fn a_token_that_was_brought_stays_in_use_until_the_session_is_forgotten(b:
     let new = draft_with_token("alice", "brought along");
     let session_id = b.create(new.clone()).await.session.session_id;
     let brought = presented(&new);
-    now(rotate(b, &brought, 1).await);
+    now(&rotate(b, &brought, 1).await);
     b.verified(&brought).await;
-    now(rotate(b, &token(session_id, 1), 2).await);
+    now(&rotate(b, &token(session_id, 1), 2).await);
     let same_token = || draft_with_token("bob", "brought along");
     assert_eq!(b.refused(same_token()).await, Refusal::TokenInUse);
     b.advance(GRACE);
@@ -281,12 +289,12 @@ async fn an_expired_session_is_not_rotated(b: &Backend) {
 async fn the_session_may_be_ended_by_its_previous_token(b: &Backend) {
     let (session_id, first) = opened(b).await;
     let sessions = &b.stores.sessions;
-    now(rotate(b, &first, 1).await);
+    now(&rotate(b, &first, 1).await);
     b.advance(GRACE);
     sessions.revoke(&first, &access()).await.unwrap();
     let write = sessions.change(target(session_id), merge(&[("a", "1")]));
     write.await.unwrap();
-    now(rotate(b, &token(session_id, 1), 2).await);
+    now(&rotate(b, &token(session_id, 1), 2).await);
     sessions
         .revoke(&token(session_id, 1), &access())
         .await
