@@ -1,6 +1,7 @@
 //! A new token in the place of another, in one script.
 
 use super::changes::scope;
+use super::failover::Deed;
 use super::keys::slot_of;
 use super::link::Effect;
 use super::record::SESSION;
@@ -22,7 +23,10 @@ impl Inner {
             .await?;
         match reply.text()?.as_str() {
             "done" => {
-                let (_, session) = self.rotated(&asked, &mut reply)?;
+                let (record, session) = self.rotated(&asked, &mut reply)?;
+                if let Some(last) = record.rotation {
+                    self.remembered.keep(Deed::Rotated(asked, last.at));
+                }
                 Ok(Rotated::Now(session))
             }
             "before" => {

@@ -34,6 +34,7 @@ scripts! {
     END = "allow-oom", [CLOCK, MESSAGE, SHARD, SESSION, TARGET], "scripts/end.lua";
     END_MANY = "allow-oom", [CLOCK, MESSAGE, SHARD, SESSION], "scripts/end_many.lua";
     END_AGAIN = "allow-oom", [CLOCK, MESSAGE, SHARD, SESSION], "scripts/end_again.lua";
+    ROTATE_AGAIN = "allow-oom", [CLOCK, MESSAGE, SHARD, SESSION, TURN], "scripts/rotate_again.lua";
     SWEEP = "allow-oom", [CLOCK, MESSAGE, SHARD, SESSION], "scripts/sweep.lua";
     DUE = "no-writes", [CLOCK, MESSAGE, SHARD], "scripts/due.lua";
     MEMBERS = "no-writes", [CLOCK, MESSAGE, SHARD], "scripts/members.lua";

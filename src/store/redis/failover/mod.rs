@@ -1,7 +1,8 @@
 //! What a failover cannot take back. Redis replicates late: a replica that takes over, or a server that starts from an
 //! old snapshot, may know nothing of endings that were acknowledged. So each node keeps those of the last 15 minutes, its
 //! own at once and others as it hears of them. When the history of a master is another than before, they are applied
-//! again: a session that lives again ends as it did, with its event; a service becomes as it was left.
+//! again: a session that lives again ends as it did, with its event; a token that was rotated gets the same successor; a
+//! service becomes as it was left.
 //!
 //! Several nodes may do this at once, and each goes on until it is done.
 
@@ -24,6 +25,7 @@ use crate::store::{Part, StoreError};
 
 mod recall;
 mod remembered;
+mod rotations;
 mod services;
 
 pub(super) use recall::{WrittenService, recall_until};
@@ -103,7 +105,7 @@ impl Inner {
         let streams: Vec<usize> = work.due.iter().copied().collect();
         let parts = streams.into_iter().map(|stream| async move {
             let applied = match places::part(stream) {
-                Part::Shard(shard) => self.end_again(shard).await.map(Some),
+                Part::Shard(shard) => self.apply_to_shard(shard).await.map(Some),
                 Part::Services => self.write_services_again(noticed).await,
             };
             (stream, applied)
@@ -132,6 +134,11 @@ impl Inner {
                 .map_or(0, |noticed| noticed.elapsed().as_millis()),
             "redis.failover: what it took back was applied again"
         );
+    }
+
+    /// How many sessions of a shard were not as they were left.
+    async fn apply_to_shard(&self, shard: u8) -> Result<u64, StoreError> {
+        Ok(self.end_again(shard).await? + self.rotate_again(shard).await?)
     }
 
     /// How many sessions of a shard lived again.

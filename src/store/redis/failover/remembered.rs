@@ -9,9 +9,11 @@ use tokio::time::Instant;
 use super::super::keys::slot_of;
 use super::super::link::Slot;
 use super::KEPT;
+use super::rotations::Rotations;
 use crate::model::Timestamp;
 use crate::model::id::{ServiceId, SessionId};
 use crate::model::session::{EndReason, Ended};
+use crate::store::TokenRotation;
 
 /// Endings that are kept: some 40 MB.
 const MOST: usize = 1_000_000;
@@ -25,6 +27,8 @@ const MOST_SERVICES: usize = 10_000;
 pub(in crate::store::redis) enum Deed {
     /// A session ended.
     Ended(SessionId, Ended),
+    /// A token was rotated at a moment.
+    Rotated(TokenRotation, Timestamp),
     /// A service was written or removed.
     Service(ServiceId, ServiceState),
 }
@@ -46,6 +50,7 @@ pub(in crate::store::redis) struct Remembered {
     shards: Vec<Mutex<VecDeque<Ending>>>,
     count: AtomicUsize,
     warned: AtomicBool,
+    rotations: Rotations,
     services: Mutex<HashMap<ServiceId, (Instant, ServiceState)>>,
     actors: Mutex<HashSet<Arc<ServiceId>>>,
 }
@@ -76,6 +81,7 @@ impl Remembered {
             shards: (0..=u8::MAX).map(|_| Mutex::default()).collect(),
             count: AtomicUsize::new(0),
             warned: AtomicBool::new(false),
+            rotations: Rotations::default(),
             services: Mutex::default(),
             actors: Mutex::default(),
         }
@@ -84,6 +90,7 @@ impl Remembered {
     pub(in crate::store::redis) fn keep(&self, deed: Deed) {
         match deed {
             Deed::Ended(session_id, ended) => self.keep_ending(session_id, ended),
+            Deed::Rotated(rotation, at) => self.rotations.keep(rotation, at),
             Deed::Service(service_id, state) => self.keep_service(service_id, state),
         }
     }
@@ -142,6 +149,10 @@ impl Remembered {
             .collect()
     }
 
+    pub(super) fn rotations(&self) -> &Rotations {
+        &self.rotations
+    }
+
     pub(super) fn services(&self) -> Vec<(ServiceId, ServiceState)> {
         let services = lock(&self.services);
         let services = services.iter();
@@ -155,6 +166,7 @@ impl Remembered {
         for shard in &self.shards {
             self.forget_old_in(&mut lock(shard));
         }
+        self.rotations.forget_old();
         lock(&self.services).retain(|_, (learned, _)| learned.elapsed() < KEPT);
         lock(&self.actors).retain(|actor| Arc::strong_count(actor) > 1);
     }

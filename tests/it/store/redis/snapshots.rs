@@ -1,6 +1,7 @@
 //! A server that starts again from an old snapshot: nodes apply again what was acknowledged.
 
 use serde_json::json;
+use session_gateway::model::event::EventType;
 use session_gateway::model::id::SessionId;
 use session_gateway::model::service::ServiceUpdate;
 use session_gateway::model::session::{EndReason, Ended};
@@ -10,6 +11,7 @@ use session_gateway::store::{
 
 use super::super::backend::{Backend, MINUTE, access, draft, login_id, presented, service};
 use super::super::listeners::register;
+use super::super::rotation;
 use super::node::{DEADLINE, clock, ended, feed, is_live, node, settled};
 use crate::support::redis::{RedisServer, ServerOptions, eventually};
 use crate::support::{Launch, open};
@@ -277,4 +279,31 @@ async fn the_log_tells_what_was_applied_again() {
         answer.status == 200 && answer.json()["active"] == json!(false)
     })
     .await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_old_snapshot_takes_back_no_rotation() {
+    let mut server = forgetful(None).await;
+    let b = node(&server.url(), &clock()).await;
+    let (session_id, first) = rotation::opened(&b).await;
+    server.ask::<()>("SAVE").await;
+    rotation::rotate(&b, &first, 1).await.unwrap();
+    let second = rotation::token(session_id, 1);
+    b.advance(rotation::GRACE);
+    rotation::rotate(&b, &second, 2).await.unwrap();
+    restart_from_snapshot(&mut server).await;
+    let sessions = &b.stores.sessions;
+    let found = async |token| sessions.find_by_token(&token, Touch::No).await;
+    eventually(DEADLINE, || async {
+        matches!(
+            found(rotation::token(session_id, 2)).await,
+            Ok(Lookup::Live(_))
+        )
+    })
+    .await;
+    assert!(matches!(found(second).await, Ok(Lookup::Live(_))));
+    assert_eq!(found(first).await.unwrap(), Lookup::Unknown);
+    let story = b.types(session_id).await;
+    let rotated = EventType::SessionRotated;
+    assert_eq!(story, [EventType::SessionCreated, rotated, rotated]);
 }
