@@ -37,6 +37,7 @@ mod lists;
 mod races;
 mod repetitions;
 mod rotation;
+mod rotation_races;
 mod services;
 mod sessions;
 mod touches;
