@@ -1,19 +1,19 @@
-//! The route tree, and the only place that orders layers.
+//! The route tree, and the layers around it.
 //!
-//! From the outside in: name the request and write its errors, catch panics, limit the head, then the routes. On
-//! `/v1` the service is authenticated behind the routing, so that unknown paths are 404 for everybody.
+//! The edge stands around every route. On `/v1` the service is authenticated behind the routing, so that unknown paths
+//! are 404 for everybody.
 
 use std::sync::Arc;
 
 use axum::Router;
-use axum::middleware::{from_fn, from_fn_with_state};
-use tower_http::catch_panic::CatchPanicLayer;
+use axum::middleware::from_fn_with_state;
+use tower::layer::layer_fn;
 use utoipa::openapi::OpenApi;
 use utoipa_axum::router::OpenApiRouter;
 
 use crate::api;
 use crate::auth::authenticate;
-use crate::edge::{answer_panic, finish, limit_head, not_allowed, not_found};
+use crate::edge::{Edge, not_allowed, not_found};
 use crate::openapi;
 use crate::proxy;
 use crate::state::AppState;
@@ -44,12 +44,10 @@ fn documented(services_api: OpenApiRouter<AppState>) -> OpenApiRouter<AppState> 
         .merge(api::health::routes())
 }
 
-/// Puts the layers around routes that hold for every request.
+/// Puts around routes what holds for every request.
 pub fn with_edge(routes: Router) -> Router {
     routes
         .fallback(not_found)
         .method_not_allowed_fallback(not_allowed)
-        .layer(from_fn(limit_head))
-        .layer(CatchPanicLayer::custom(answer_panic))
-        .layer(from_fn(finish))
+        .layer(layer_fn(Edge::new))
 }

@@ -1,5 +1,6 @@
 //! What every request can reach.
 
+use std::ops::Deref;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
@@ -10,9 +11,13 @@ use crate::auth::{AdminCredential, Authenticator, Throttle};
 use crate::proxy::{Gate, ProxySettings};
 use crate::store::Stores;
 
-/// Shared by all requests; cloning is shallow.
+/// Shared by all requests.
 #[derive(Debug, Clone)]
-pub struct AppState {
+pub struct AppState(Arc<Shared>);
+
+/// What [`AppState`] leads to.
+#[derive(Debug, Clone)]
+pub struct Shared {
     /// The store, seen through its contracts.
     pub stores: Stores,
     /// How long sessions live unless a request says otherwise, and how long a request may say.
@@ -35,21 +40,31 @@ impl AppState {
             throttle: Throttle::default(),
         });
         let gate = Gate::new(Arc::clone(&authenticator), ProxySettings::default());
-        Self {
+        Self(Arc::new(Shared {
             stores,
             lifetimes,
             authenticator,
             gate: Arc::new(gate),
             draining: Draining::default(),
-        }
+        }))
     }
 
     /// The same with these settings for reverse proxies.
     #[must_use]
-    pub fn with_proxies(mut self, settings: ProxySettings) -> Self {
-        let authenticator = Arc::clone(&self.authenticator);
-        self.gate = Arc::new(Gate::new(authenticator, settings));
-        self
+    pub fn with_proxies(&self, settings: ProxySettings) -> Self {
+        let gate = Gate::new(Arc::clone(&self.authenticator), settings);
+        Self(Arc::new(Shared {
+            gate: Arc::new(gate),
+            ..Shared::clone(self)
+        }))
+    }
+}
+
+impl Deref for AppState {
+    type Target = Shared;
+
+    fn deref(&self) -> &Shared {
+        &self.0
     }
 }
 

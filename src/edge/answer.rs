@@ -1,42 +1,23 @@
-//! The outermost layer: it names the request, turns errors into documents (RFC 9457), sets the headers that every
-//! answer has, and logs the cause of what is our fault, once.
+//! Names the request, turns errors into documents (RFC 9457), sets the headers that every answer has, and logs the cause
+//! of what is our fault, once.
 
 use std::time::Instant;
 
 use axum::body::Body;
 use axum::extract::{MatchedPath, Request};
 use axum::http::{HeaderMap, HeaderValue, Method, StatusCode, header};
-use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 
 use super::request_id::{self, RequestId};
 use crate::error::{ApiError, Failure, with_causes};
 
-/// What the log says of a request. Paths hold ids, so only the route is told.
-struct Asked {
+/// What its answer and the log say of a request. Paths hold ids, so only the route is told.
+pub(super) struct Asked {
     id: RequestId,
     method: Method,
     route: Option<MatchedPath>,
     since: Instant,
-}
-
-pub(crate) async fn finish(mut request: Request, next: Next) -> Response {
-    let asked = Asked {
-        id: RequestId::of(request.headers()),
-        method: request.method().clone(),
-        route: request.extensions().get::<MatchedPath>().cloned(),
-        since: Instant::now(),
-    };
-    let holds_sessions = is_api(request.uri().path());
-    request.extensions_mut().insert(asked.id.clone());
-    let mut response = with_failure(next.run(request).await);
-    let failure = response.extensions_mut().remove::<Failure>();
-    asked.log(response.status(), failure.as_ref());
-    if let Some(failure) = failure {
-        write_document(&mut response, failure, &asked.id);
-    }
-    set_headers(response.headers_mut(), &asked.id, holds_sessions);
-    response
+    holds_sessions: bool,
 }
 
 fn is_api(path: &str) -> bool {
@@ -85,6 +66,28 @@ fn set_headers(headers: &mut HeaderMap, id: &RequestId, holds_sessions: bool) {
 }
 
 impl Asked {
+    pub(super) fn note(request: &Request) -> Self {
+        Self {
+            id: RequestId::of(request.headers()),
+            method: request.method().clone(),
+            route: request.extensions().get::<MatchedPath>().cloned(),
+            since: Instant::now(),
+            holds_sessions: is_api(request.uri().path()),
+        }
+    }
+
+    /// The answer as it leaves.
+    pub(super) fn finish(&self, response: Response) -> Response {
+        let mut response = with_failure(response);
+        let failure = response.extensions_mut().remove::<Failure>();
+        self.log(response.status(), failure.as_ref());
+        if let Some(failure) = failure {
+            write_document(&mut response, failure, &self.id);
+        }
+        set_headers(response.headers_mut(), &self.id, self.holds_sessions);
+        response
+    }
+
     fn log(&self, status: StatusCode, failure: Option<&Failure>) {
         let id = self.id.as_str();
         let method = self.method.as_str();

@@ -2,8 +2,6 @@
 
 use axum::extract::Request;
 use axum::http::uri::PathAndQuery;
-use axum::middleware::Next;
-use axum::response::Response;
 use percent_encoding::percent_decode_str;
 
 use crate::error::ApiError;
@@ -15,7 +13,7 @@ pub const MAX_URI_BYTES: usize = 8 * 1024;
 pub const MAX_HEADER_BYTES: usize = 16 * 1024;
 
 /// Refuses a head that is too large, or a target that could be read in two ways.
-pub(crate) async fn limit_head(request: Request, next: Next) -> Result<Response, ApiError> {
+pub(super) fn check_head(request: &Request) -> Result<(), ApiError> {
     let target = request.uri().path_and_query();
     if target.is_some_and(|target| target.as_str().len() > MAX_URI_BYTES) {
         return Err(ApiError::UriTooLong {
@@ -38,7 +36,7 @@ pub(crate) async fn limit_head(request: Request, next: Next) -> Result<Response,
             limit: MAX_HEADER_BYTES,
         });
     }
-    Ok(next.run(request).await)
+    Ok(())
 }
 
 /// What a proxy asks with may hold the path of its client, and has no 400 for an answer.

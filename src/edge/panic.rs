@@ -13,7 +13,7 @@ use crate::error::ApiError;
 #[error("the handler panicked")]
 struct Panicked;
 
-pub(crate) fn answer_panic(_message: Box<dyn Any + Send>) -> Response {
+pub(super) fn answer_panic(_message: Box<dyn Any + Send>) -> Response {
     ApiError::Internal(Arc::new(Panicked)).into_response()
 }
 

@@ -12,9 +12,9 @@ pub(super) const HEADER: HeaderName = HeaderName::from_static("x-request-id");
 /// Longer ones are not taken over: they go into every log line.
 const MAX_LENGTH: usize = 128;
 
-/// The caller's own id if it sent a sane one, else a fresh UUID. Every request has it among its extensions.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct RequestId(HeaderValue);
+/// The caller's own id if it sent a sane one, else a fresh UUID.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) struct RequestId(HeaderValue);
 
 impl RequestId {
     pub(super) fn of(headers: &HeaderMap) -> Self {
@@ -38,9 +38,7 @@ impl RequestId {
         Self(HeaderValue::from_str(text).unwrap_or_else(|_never| HeaderValue::from_static("")))
     }
 
-    /// The id as text.
-    #[must_use]
-    pub fn as_str(&self) -> &str {
+    pub(super) fn as_str(&self) -> &str {
         self.0.to_str().unwrap_or_default()
     }
 

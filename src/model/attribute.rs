@@ -4,6 +4,7 @@ use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::fmt;
 
+use litemap::LiteMap;
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 use serde_json::value::RawValue;
 use thiserror::Error;
@@ -194,10 +195,10 @@ impl PartialSchema for AttributeValue {
 
 impl ToSchema for AttributeValue {}
 
-/// The attributes of a session, by name.
-#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
-#[serde(transparent)]
-pub struct Attributes(BTreeMap<AttributeName, AttributeValue>);
+/// The attributes of a session, by name. Mostly few, and many sessions are kept in memory: so they stand side by side.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Deserialize)]
+#[serde(from = "BTreeMap<AttributeName, AttributeValue>")]
+pub struct Attributes(LiteMap<AttributeName, AttributeValue>);
 
 impl Attributes {
     /// The value of one attribute.
@@ -255,6 +256,18 @@ impl Attributes {
             }
         }
         Ok(())
+    }
+}
+
+impl Serialize for Attributes {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_map(self.iter())
+    }
+}
+
+impl From<BTreeMap<AttributeName, AttributeValue>> for Attributes {
+    fn from(attributes: BTreeMap<AttributeName, AttributeValue>) -> Self {
+        attributes.into_iter().collect()
     }
 }
 

@@ -61,11 +61,22 @@ impl InvalidJson {
 
 /// The same JSON without white space, if it is good at every level.
 pub fn compact(text: &[u8]) -> Result<String, InvalidJson> {
+    if let Some(plain) = plain_string(text) {
+        return Ok(plain.to_owned());
+    }
     let value: &RawValue =
         serde_json::from_slice(text).map_err(|_syntax| JsonFault::Syntax.here())?;
     let mut out = String::with_capacity(text.len());
     write_value(value, MAX_DEPTH, &mut out)?;
     Ok(out)
+}
+
+/// The text, if it is a JSON string that has one form only: most attributes are, and are read often.
+fn plain_string(text: &[u8]) -> Option<&str> {
+    let inner = text.strip_prefix(b"\"")?.strip_suffix(b"\"")?;
+    let plain = |byte: &u8| matches!(byte, b' '..=b'~') && !matches!(byte, b'"' | b'\\');
+    let is_plain = inner.iter().all(plain);
+    is_plain.then(|| str::from_utf8(text).ok()).flatten()
 }
 
 fn write_value(value: &RawValue, levels: usize, out: &mut String) -> Result<(), InvalidJson> {

@@ -28,6 +28,15 @@ pub struct SessionRecord {
     pub rotation: Option<Rotation>,
 }
 
+/// What moves with the use of a session.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Life {
+    /// When it was last used.
+    pub last_active_at: Timestamp,
+    /// When it dies if it is not used.
+    pub expires_at: Timestamp,
+}
+
 /// A field of a patch: absent keeps, null clears, anything else sets.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub enum Field<T> {
@@ -141,24 +150,38 @@ impl SessionRecord {
         Some((reason, expires_at))
     }
 
-    /// Counts as use at `at`: moves the idle expiry, never past the absolute one and never back.
+    /// The life it has without any further use.
+    #[must_use]
+    pub fn life(&self) -> Life {
+        Life {
+            last_active_at: self.session.last_active_at,
+            expires_at: self.session.expires_at,
+        }
+    }
+
+    /// A life of it after a use at `at`: moves the idle expiry, never past the absolute one and never back.
+    #[must_use]
+    pub fn used(&self, life: Life, at: Timestamp) -> Life {
+        let idle_expires_at = life.expires_at.max(at.plus(self.idle_timeout));
+        Life {
+            last_active_at: life.last_active_at.max(at),
+            expires_at: idle_expires_at.min(self.session.max_expires_at),
+        }
+    }
+
+    /// Counts as use at `at`.
     pub fn touch(&mut self, at: Timestamp) {
-        let session = &mut self.session;
-        session.last_active_at = session.last_active_at.max(at);
-        let idle_expires_at = session.idle_expires_at.max(at.plus(self.idle_timeout));
-        self.expire_idle_at(idle_expires_at);
+        let life = self.used(self.life(), at);
+        self.session.live(life);
     }
 
     /// Gives it `ttl` from now, which may also shorten its life; never past the absolute expiry.
     pub fn refresh(&mut self, now: Timestamp, ttl: Option<Duration>) {
-        self.session.last_active_at = self.session.last_active_at.max(now);
-        self.expire_idle_at(now.plus(ttl.unwrap_or(self.idle_timeout)));
-    }
-
-    fn expire_idle_at(&mut self, at: Timestamp) {
-        let session = &mut self.session;
-        session.idle_expires_at = at.min(session.max_expires_at);
-        session.expires_at = session.idle_expires_at;
+        let idle_expires_at = now.plus(ttl.unwrap_or(self.idle_timeout));
+        self.session.live(Life {
+            last_active_at: self.session.last_active_at.max(now),
+            expires_at: idle_expires_at.min(self.session.max_expires_at),
+        });
     }
 
     /// Counts as a sign of life, with the connection's counters if there are any; tells whether the state changed.
@@ -258,10 +281,10 @@ impl SessionRecord {
             .collect()
     }
 
-    /// The state as it is shown at `now`: active becomes idle after `idle_after` without activity.
+    /// The state in a life of it as it is shown at `now`: active becomes idle after `idle_after` without activity.
     #[must_use]
-    pub fn shown_state(&self, now: Timestamp, idle_after: Duration) -> SessionState {
-        let quiet = now.since(self.session.last_active_at) >= idle_after;
+    pub fn shown_state(&self, life: Life, now: Timestamp, idle_after: Duration) -> SessionState {
+        let quiet = now.since(life.last_active_at) >= idle_after;
         if self.session.state == SessionState::Active && quiet {
             SessionState::Idle
         } else {
@@ -273,7 +296,7 @@ impl SessionRecord {
     #[must_use]
     pub fn shown(self, now: Timestamp, idle_after: Duration) -> Session {
         Session {
-            state: self.shown_state(now, idle_after),
+            state: self.shown_state(self.life(), now, idle_after),
             ..self.session
         }
     }

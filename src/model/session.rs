@@ -8,6 +8,7 @@ use utoipa::ToSchema;
 use super::Timestamp;
 use super::attribute::Attributes;
 use super::id::{LoginId, ServiceId, SessionId};
+use super::record::Life;
 use super::rotation::FormerTokens;
 use super::text::text_type;
 use super::token::CredentialHash;
@@ -116,6 +117,15 @@ pub struct Session {
     pub idle_expires_at: Timestamp,
     /// When it dies whatever happens; never moves.
     pub max_expires_at: Timestamp,
+}
+
+impl Session {
+    /// Gives it these times.
+    pub fn live(&mut self, life: Life) {
+        self.last_active_at = life.last_active_at;
+        self.idle_expires_at = life.expires_at;
+        self.expires_at = life.expires_at;
+    }
 }
 
 /// Why a session ended.

@@ -8,7 +8,7 @@ use url::Url;
 use super::Gate;
 use super::decision::{Dialect, Fault, NotAllowed, Question, Refusal};
 use super::login::{self, Original};
-use crate::model::session::Session;
+use crate::store::Verified;
 
 const REASON: HeaderName = HeaderName::from_static("x-auth-reason");
 
@@ -25,10 +25,10 @@ impl Gate {
     pub(super) async fn answer(
         &self,
         question: &Question<'_>,
-        decision: &Result<Session, NotAllowed>,
+        decision: &Result<Verified, NotAllowed>,
     ) -> Response {
         let mut response = match decision {
-            Ok(session) => self.allowed(session),
+            Ok(found) => self.allowed(found),
             Err(NotAllowed::Refused(refusal)) => match self.login_page(question, refusal).await {
                 Some(page) => redirected(&page),
                 None => refused(refusal),
@@ -46,9 +46,9 @@ impl Gate {
         response
     }
 
-    fn allowed(&self, session: &Session) -> Response {
+    fn allowed(&self, found: &Verified) -> Response {
         let mut response = Response::new(Body::empty());
-        *response.headers_mut() = self.settings.exports.headers(session);
+        *response.headers_mut() = self.settings.exports.headers(found);
         response
     }
 

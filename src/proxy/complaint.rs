@@ -7,7 +7,7 @@ use std::num::NonZeroU32;
 use governor::{DefaultKeyedRateLimiter, Quota, RateLimiter};
 
 use super::decision::{Asker, NotAllowed, Question, Refusal};
-use crate::model::session::Session;
+use crate::store::Verified;
 
 /// Lines of a kind a minute, and at once.
 const LINES_PER_MINUTE: NonZeroU32 = NonZeroU32::MIN.saturating_add(5);
@@ -36,7 +36,7 @@ impl Complaints {
     }
 
     /// Hears of a decision. What is the client's fault is not worth a line.
-    pub(super) fn hear(&self, question: &Question<'_>, decision: &Result<Session, NotAllowed>) {
+    pub(super) fn hear(&self, question: &Question<'_>, decision: &Result<Verified, NotAllowed>) {
         let address = match question.asker {
             Asker::Peer(address) => address.map(tracing::field::display),
             Asker::Service => None,

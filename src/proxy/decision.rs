@@ -16,9 +16,9 @@ use super::condition::{Conditions, InvalidCondition};
 use super::token;
 use crate::error::ApiError;
 use crate::model::permission::Permission;
-use crate::model::session::{EndReason, Ended, Session};
+use crate::model::session::{EndReason, Ended};
 use crate::model::token::PresentedToken;
-use crate::store::{Freshness, Lookup, StoreError, Touch};
+use crate::store::{Freshness, Lookup, StoreError, Touch, Verified};
 
 /// The store's time for one decision. Envoy waits 200 ms for the answer; what is left is for the way.
 const STORE_DEADLINE: Duration = Duration::from_millis(150);
@@ -204,7 +204,7 @@ impl Question<'_> {
 
 impl Gate {
     /// The session of a request that may pass.
-    pub(super) async fn decide(&self, question: &Question<'_>) -> Result<Session, NotAllowed> {
+    pub(super) async fn decide(&self, question: &Question<'_>) -> Result<Verified, NotAllowed> {
         let token = token::read(question.headers, self.settings.token_cookie.as_ref())?;
         match tokio::time::timeout(STORE_DEADLINE, self.ask_store(token, question)).await {
             Ok(answer) => answer,
@@ -216,7 +216,7 @@ impl Gate {
         &self,
         token: PresentedToken,
         question: &Question<'_>,
-    ) -> Result<Session, NotAllowed> {
+    ) -> Result<Verified, NotAllowed> {
         if !self.is_proxy(question.asker, question.headers).await? {
             return Err(Refusal::ProxyUnauthenticated.into());
         }
@@ -224,13 +224,13 @@ impl Gate {
         let stores = &self.authenticator.stores;
         // Browsers send `no-cache` with every reload: what this node knows must do.
         let found = stores.find_by_token(&token, question.touch, Freshness::Bounded);
-        let session = match found.await? {
-            Lookup::Live(found) => found.into_session(),
+        let found = match found.await? {
+            Lookup::Live(found) => *found,
             Lookup::Ended(tombstone) => return Err(Refusal::Ended(tombstone.ended).into()),
             Lookup::Unknown => return Err(Refusal::TokenUnknown.into()),
         };
-        conditions.check(&session)?;
-        Ok(session)
+        conditions.check(&found.record.session)?;
+        Ok(found)
     }
 
     /// Whether a proxy of ours asks, as far as the store tells in time.

@@ -21,8 +21,8 @@ use crate::auth::{Caller, guarded};
 use crate::error::{ApiError, FieldError};
 use crate::extract::Json;
 use crate::model::permission::Permission;
-use crate::model::session::Session;
 use crate::store::Touch;
+use crate::store::Verified;
 
 /// `/v1/auth/explain`.
 pub(crate) fn routes<S>() -> OpenApiRouter<S>
@@ -188,7 +188,7 @@ fn invalid(field: &str, rule: &str) -> ApiError {
 }
 
 impl Explanation {
-    fn of(decision: &Result<Session, NotAllowed>, response: &Response) -> Self {
+    fn of(decision: &Result<Verified, NotAllowed>, response: &Response) -> Self {
         let headers = response.headers().iter().map(|(name, value)| {
             let value = String::from_utf8_lossy(value.as_bytes());
             (name.as_str().to_owned(), value.into_owned())
@@ -211,7 +211,7 @@ impl Explanation {
 
 impl CheckResult {
     /// The checks before the one that decided have passed. A service asks here, so only the session can be unknown.
-    fn of(check: Check, decision: &Result<Session, NotAllowed>) -> Self {
+    fn of(check: Check, decision: &Result<Verified, NotAllowed>) -> Self {
         let decisive = match decision {
             Ok(_) => None,
             Err(NotAllowed::Refused(refusal)) => {

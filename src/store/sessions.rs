@@ -2,6 +2,7 @@
 
 use std::fmt::Debug;
 use std::net::IpAddr;
+use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
@@ -14,7 +15,7 @@ use crate::model::id::{LoginId, ServiceId, SessionId};
 use crate::model::login::LoginSummary;
 use crate::model::page::{Cursor, Page, PageLimit};
 use crate::model::permission::Scope;
-use crate::model::record::{SessionChange, SessionRecord};
+use crate::model::record::{Life, SessionChange, SessionRecord};
 use crate::model::rotation::{SealedToken, Successor};
 use crate::model::session::{
     ConnectionId, ConnectionStats, Device, EndReason, Session, SessionState, Tombstone,
@@ -77,8 +78,10 @@ pub enum Freshness {
 /// A live session behind a token.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Verified {
-    /// Its record, with this use of it counted.
-    pub record: SessionRecord,
+    /// Its record as it was read; copies of it are shared.
+    pub record: Arc<SessionRecord>,
+    /// Its life, with every use of it counted, this one too.
+    pub life: Life,
     /// Its state, as shown.
     pub state: SessionState,
     /// Until when the stored record lets it live; a touch that is still to be written may move it.
@@ -89,10 +92,10 @@ impl Verified {
     /// The session, as shown.
     #[must_use]
     pub fn into_session(self) -> Session {
-        Session {
-            state: self.state,
-            ..self.record.session
-        }
+        let mut session = Arc::unwrap_or_clone(self.record).session;
+        session.state = self.state;
+        session.live(self.life);
+        session
     }
 }
 

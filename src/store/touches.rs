@@ -9,7 +9,8 @@ use std::time::Duration;
 
 use crate::model::Timestamp;
 use crate::model::id::SessionId;
-use crate::model::record::SessionRecord;
+use crate::model::record::{Life, SessionRecord};
+use crate::store::Verified;
 
 /// Parts with a lock of their own, so that verifications seldom meet.
 const SHARDS: usize = 16;
@@ -46,15 +47,22 @@ pub struct SessionUse {
 }
 
 impl SessionUse {
-    /// Adds the use to its record, and tells whether that changed it: a use from before the last write is in it
-    /// already, and one from after the expiry comes too late.
+    /// Adds the use to its record, and tells whether that changed it.
     pub fn apply(self, record: &mut SessionRecord) -> bool {
-        let session = &record.session;
-        let counts = self.at > session.last_active_at && self.at < session.expires_at;
-        if counts {
-            record.touch(self.at);
-        }
-        counts
+        let lived = record.life();
+        let life = used(record, lived, self.at);
+        record.session.live(life);
+        life != lived
+    }
+}
+
+/// A life of a record after a use: one from before the last write is in it already, and one from after the expiry comes
+/// too late.
+fn used(record: &SessionRecord, life: Life, at: Timestamp) -> Life {
+    if at > life.last_active_at && at < life.expires_at {
+        record.used(life, at)
+    } else {
+        life
     }
 }
 
@@ -110,27 +118,48 @@ impl Touches {
         }
     }
 
+    /// Counts a use at `now` and tells the life it gives; `None` if it must be written before anybody is told. See
+    /// [`plan`](Self::plan).
+    #[must_use]
+    pub fn count(
+        &self,
+        record: &SessionRecord,
+        life: Life,
+        stored_until: Timestamp,
+        now: Timestamp,
+    ) -> Option<Life> {
+        match self.plan(record, stored_until, now) {
+            TouchPlan::Now => None,
+            TouchPlan::Within(interval) => self
+                .note(record.session.session_id, now, interval)
+                .then(|| used(record, life, now)),
+        }
+    }
+
     /// Counts a use that is to be written within `interval`; `false` if there is no room for it.
     #[must_use]
     pub fn note(&self, session_id: SessionId, at: Timestamp, interval: Duration) -> bool {
         let mut shard = self.shard(session_id);
-        let known = shard.uses.get(&session_id).copied();
-        if known.is_none() && shard.uses.len() >= SHARD_ROOM {
+        let mut written = None;
+        if let Some(known) = shard.uses.get_mut(&session_id) {
+            if !known.is_written() || at <= known.at {
+                known.at = known.at.max(at);
+                return true;
+            }
+            written = known.written;
+        } else if shard.uses.len() >= SHARD_ROOM {
             return false;
         }
-        let new = match known {
-            Some(known) if !known.is_written() || at <= known.at => Use {
-                at: known.at.max(at),
-                ..known
-            },
-            Some(_) | None => Use {
+        let due = at.plus(interval);
+        shard.put(
+            session_id,
+            Use {
                 at,
                 interval,
-                due: at.plus(interval),
-                written: known.and_then(|known| known.written),
+                due,
+                written,
             },
-        };
-        shard.put(session_id, new);
+        );
         true
     }
 
@@ -143,17 +172,22 @@ impl Touches {
         }
     }
 
-    /// Until when a record lets its session live in the store, if it was `stored_until` when it was read: a use may
-    /// have been written since.
+    /// The life of a session that was found before, and until when its record lets it live in the store: it may have
+    /// been used since, and such a use may have been written.
     #[must_use]
-    pub fn stored_until(&self, record: &SessionRecord, stored_until: Timestamp) -> Timestamp {
+    pub fn since(&self, found: &Verified) -> (Life, Timestamp) {
+        let record = &*found.record;
         let shard = self.shard(record.session.session_id);
-        let known = shard.uses.get(&record.session.session_id);
-        let written = known.and_then(|known| known.written);
-        written.map_or(stored_until, |at| {
+        let Some(known) = shard.uses.get(&record.session.session_id) else {
+            return (found.life, found.stored_until);
+        };
+        let stored_until = known.written.map_or(found.stored_until, |at| {
             let moved = at.plus(record.idle_timeout);
-            stored_until.max(moved.min(record.session.max_expires_at))
-        })
+            found
+                .stored_until
+                .max(moved.min(record.session.max_expires_at))
+        });
+        (used(record, found.life, known.at), stored_until)
     }
 
     /// The latest use that is noted, whether or not it is written.

@@ -221,16 +221,18 @@ mod tests {
             idle_expires_at: MOMENT,
             max_expires_at: MOMENT,
         };
-        Verified {
-            record: SessionRecord {
-                session,
-                idle_timeout: Duration::from_secs(60),
-                token: StoredToken {
-                    hash: CredentialHash::of(&[number]),
-                    origin: TokenOrigin::Gateway,
-                },
-                rotation: None,
+        let record = SessionRecord {
+            session,
+            idle_timeout: Duration::from_secs(60),
+            token: StoredToken {
+                hash: CredentialHash::of(&[number]),
+                origin: TokenOrigin::Gateway,
             },
+            rotation: None,
+        };
+        Verified {
+            life: record.life(),
+            record: Arc::new(record),
             state: SessionState::Active,
             stored_until: MOMENT,
         }
@@ -262,7 +264,8 @@ mod tests {
         for number in 0..=255 {
             let mut found = found(number);
             let note = format!(r#"{{"note":"{}"}}"#, "x".repeat(60_000));
-            found.record.session.attributes = serde_json::from_str(&note).unwrap();
+            let record = Arc::make_mut(&mut found.record);
+            record.session.attributes = serde_json::from_str(&note).unwrap();
             copies.keep_session(found.clone(), copies.begin_session(id(&found)));
         }
         assert!(copies.sessions.weight() <= 1 << 20);

@@ -1,5 +1,7 @@
 //! Reads of one session, by id or by token, and the uses that verifications count.
 
+use std::sync::Arc;
+
 use redb::ReadTransaction;
 
 use super::Shared;
@@ -10,10 +12,10 @@ use super::txn::Txn;
 use crate::model::Timestamp;
 use crate::model::id::SessionId;
 use crate::model::permission::Scope;
-use crate::model::record::SessionRecord;
+use crate::model::record::{Life, SessionRecord};
 use crate::model::session::Session;
 use crate::model::token::{CredentialHash, PresentedToken};
-use crate::store::touches::{SessionUse, TouchPlan};
+use crate::store::touches::SessionUse;
 use crate::store::{Lookup, StoreError, Touch, Verified};
 
 /// What a read found, and whether that is the answer already.
@@ -41,50 +43,43 @@ impl Seen {
     }
 
     fn verified(self, shared: &Shared, now: Timestamp) -> Lookup<Verified> {
-        Lookup::Live(Box::new(shared.verified(
-            self.stored.record,
-            self.stored_until,
-            now,
-        )))
+        let record = self.stored.record;
+        let life = record.life();
+        let found = shared.verified(Arc::new(record), life, self.stored_until, now);
+        Lookup::Live(Box::new(found))
     }
 }
 
 impl Shared {
-    fn verified(&self, record: SessionRecord, stored_until: Timestamp, now: Timestamp) -> Verified {
+    fn verified(
+        &self,
+        record: Arc<SessionRecord>,
+        life: Life,
+        stored_until: Timestamp,
+        now: Timestamp,
+    ) -> Verified {
         Verified {
-            state: record.shown_state(now, self.settings.idle_after),
+            state: record.shown_state(life, now, self.settings.idle_after),
             record,
+            life,
             stored_until,
-        }
-    }
-
-    /// Notes a use that may be written later; `false` if it must be written now.
-    fn note(&self, record: &SessionRecord, stored_until: Timestamp, now: Timestamp) -> bool {
-        match self.touches.plan(record, stored_until, now) {
-            TouchPlan::Now => false,
-            TouchPlan::Within(interval) => {
-                self.touches.note(record.session.session_id, now, interval)
-            }
         }
     }
 }
 
 pub(super) fn find_again(shared: &Shared, found: &Verified, touch: Touch) -> Option<Verified> {
     let now = shared.now();
-    let stored_until = shared
-        .touches
-        .stored_until(&found.record, found.stored_until);
-    let mut record = found.record.clone();
-    shared.touches.overlay(&mut record);
-    let lives = record.expired(now).is_none();
-    let counted = match touch {
-        Touch::No => true,
-        Touch::Yes => !shared.writes_stopped() && lives && shared.note(&record, stored_until, now),
-    };
-    if touch == Touch::Yes {
-        shared.touches.overlay(&mut record);
+    let record = &found.record;
+    let (life, stored_until) = shared.touches.since(found);
+    if life.expires_at <= now {
+        return None;
     }
-    (lives && counted).then(|| shared.verified(record, stored_until, now))
+    let life = match touch {
+        Touch::No => life,
+        Touch::Yes if shared.writes_stopped() => return None,
+        Touch::Yes => shared.touches.count(record, life, stored_until, now)?,
+    };
+    Some(shared.verified(Arc::clone(record), life, stored_until, now))
 }
 
 pub(super) fn find(
@@ -132,13 +127,15 @@ fn touched(shared: &Shared, seen: Seen, now: Timestamp) -> Result<Found, StoreEr
     if shared.writes_stopped() {
         return Err(StoreError::WritesStopped);
     }
-    let record = &seen.stored.record;
-    if !shared.note(record, seen.stored_until, now) {
+    let (record, stored_until) = (seen.stored.record, seen.stored_until);
+    let counted = shared
+        .touches
+        .count(&record, record.life(), stored_until, now);
+    let Some(life) = counted else {
         return Ok(Found::TouchFirst(record.session.session_id));
-    }
-    let mut seen = seen;
-    shared.touches.overlay(&mut seen.stored.record);
-    Ok(Found::Answer(seen.verified(shared, now)))
+    };
+    let found = shared.verified(Arc::new(record), life, stored_until, now);
+    Ok(Found::Answer(Lookup::Live(Box::new(found))))
 }
 
 /// A session as it is at `now`, whether or not anything that writes has met it.

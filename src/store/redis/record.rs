@@ -15,7 +15,6 @@
 //!
 //! A hash is small only while each value has at most 64 bytes, so a user agent is cut into `U0`, `U1` and so on.
 
-use std::collections::BTreeMap;
 use std::time::Duration;
 
 use crate::model::Timestamp;
@@ -54,7 +53,7 @@ pub(super) fn decode(session_id: SessionId, fields: Fields) -> Result<Stored, St
     if fields.is_empty() {
         return Ok(Stored::Nothing);
     }
-    let record = Record::new(fields);
+    let record = Record { fields };
     if let Some(format) = record.text("f").filter(|format| *format != FORMAT)
         && format.parse::<u64>().is_ok()
     {
@@ -77,19 +76,16 @@ pub(super) fn foreign(session_id: SessionId) -> Stored {
 /// A field that holds what this version would not have written.
 struct Foreign;
 
+/// Few enough fields to look through.
 struct Record {
-    fields: BTreeMap<Vec<u8>, Vec<u8>>,
+    fields: Fields,
 }
 
 impl Record {
-    fn new(fields: Fields) -> Self {
-        Self {
-            fields: fields.into_iter().collect(),
-        }
-    }
-
     fn bytes(&self, name: &str) -> Option<&[u8]> {
-        self.fields.get(name.as_bytes()).map(Vec::as_slice)
+        let mut fields = self.fields.iter();
+        let (_, value) = fields.find(|(field, _)| field == name.as_bytes())?;
+        Some(value)
     }
 
     fn text(&self, name: &str) -> Option<&str> {

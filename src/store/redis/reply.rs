@@ -177,14 +177,13 @@ pub(super) fn optional_bytes(value: Value) -> Result<Option<Vec<u8>>, StoreError
 
 /// The fields of a hash.
 pub(super) fn fields(value: Value) -> Result<Fields, StoreError> {
-    let mut fields = Vec::new();
     if let Value::Map(pairs) = value {
-        for (name, value) in pairs {
-            fields.push((bytes(name)?, bytes(value)?));
-        }
-        return Ok(fields);
+        let pairs = pairs.into_iter();
+        let pairs = pairs.map(|(name, value)| Ok((bytes(name)?, bytes(value)?)));
+        return pairs.collect();
     }
     let mut flat = Reply::new(value)?;
+    let mut fields = Vec::with_capacity(flat.0.len() / 2);
     while !flat.is_empty() {
         fields.push((flat.bytes()?, flat.bytes()?));
     }

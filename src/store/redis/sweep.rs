@@ -12,8 +12,11 @@ use crate::store::StoreError;
 
 /// Records that one step looks at.
 const STEP: usize = 500;
-/// Records of one shard that one step looks at.
+/// Records that one script looks at, so that it holds nobody up.
 const BATCH: usize = 100;
+/// Scripts for one shard in one step: a login with very many short sessions must not outrun the sweep, nor the others
+/// wait for it.
+const ROUNDS: usize = 3;
 
 /// A shard, and which of its sessions may be over.
 #[derive(Debug)]
@@ -32,10 +35,11 @@ impl Inner {
         let mut outcome = written.map(|_| false);
         let first = self.sweep_from.fetch_add(1, Ordering::Relaxed);
         let shards = (0..=u8::MAX).map(|shard| first.wrapping_add(shard));
-        let mut found = stream::iter(shards.map(|shard| self.due(shard, BATCH))).buffered(ABREAST);
+        let found = shards.map(|shard| async move { (shard, self.due(shard, BATCH).await) });
+        let mut found = stream::iter(found).buffered(ABREAST);
         let mut room = STEP;
-        while let Some(due) = found.next().await {
-            match self.sweep_shard(due, &mut room).await {
+        while let Some((shard, due)) = found.next().await {
+            match self.sweep_shard(shard, due, &mut room).await {
                 Ok(full) => outcome = outcome.map(|more| more || full),
                 Err(error) => outcome = Err(error),
             }
@@ -49,16 +53,24 @@ impl Inner {
     /// Tells whether the shard had more than one step takes.
     async fn sweep_shard(
         &self,
-        due: Result<Due, StoreError>,
+        shard: u8,
+        mut due: Result<Due, StoreError>,
         room: &mut usize,
     ) -> Result<bool, StoreError> {
-        let Due { slot, mut ids, .. } = due?;
-        ids.truncate(*room);
-        *room -= ids.len();
-        if !ids.is_empty() {
-            self.end_expired(slot, &[], &ids).await?;
+        for _round in 0..ROUNDS {
+            let Due { slot, mut ids, .. } = due?;
+            let full = ids.len() == BATCH;
+            ids.truncate(*room);
+            *room -= ids.len();
+            if !ids.is_empty() {
+                self.end_expired(slot, &[], &ids).await?;
+            }
+            if !full || *room == 0 {
+                return Ok(full);
+            }
+            due = self.due(shard, BATCH).await;
         }
-        Ok(ids.len() == BATCH)
+        Ok(true)
     }
 
     /// Which sessions of a shard may be over, at most so many.

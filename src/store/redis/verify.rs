@@ -1,6 +1,8 @@
 //! Reads of one session, by id or by token: one plain read, judged here. Where the clock is not known well enough, a
 //! script judges.
 
+use std::sync::Arc;
+
 use deadpool_redis::redis;
 
 use super::keys::slot_of;
@@ -11,11 +13,10 @@ use super::{Inner, scripts};
 use crate::model::Timestamp;
 use crate::model::id::SessionId;
 use crate::model::permission::Scope;
-use crate::model::record::SessionRecord;
+use crate::model::record::{Life, SessionRecord};
 use crate::model::rotation::Standing;
 use crate::model::session::{Session, Tombstone};
 use crate::model::token::{CredentialHash, PresentedToken};
-use crate::store::touches::TouchPlan;
 use crate::store::{Lookup, StoreError, Touch, Verified};
 
 /// A live session with every use of it counted, and when it was so.
@@ -49,10 +50,22 @@ impl Inner {
     }
 
     fn verified(&self, seen: Seen) -> Verified {
+        let life = seen.record.life();
+        self.verified_in(Arc::new(seen.record), life, seen.stored_until, seen.now)
+    }
+
+    fn verified_in(
+        &self,
+        record: Arc<SessionRecord>,
+        life: Life,
+        stored_until: Timestamp,
+        now: Timestamp,
+    ) -> Verified {
         Verified {
-            state: seen.record.shown_state(seen.now, self.settings.idle_after),
-            stored_until: seen.stored_until,
-            record: seen.record,
+            state: record.shown_state(life, now, self.settings.idle_after),
+            record,
+            life,
+            stored_until,
         }
     }
 
@@ -102,37 +115,34 @@ impl Inner {
     }
 
     pub(super) fn find_again(&self, found: &Verified, touch: Touch) -> Option<Verified> {
-        let clock = self.clock(slot_of(found.record.session.session_id));
-        let mut seen = self.seen(found.record.clone(), clock.now);
-        seen.stored_until = self.touches.stored_until(&found.record, found.stored_until);
-        let expires_at = seen.record.session.expires_at;
-        if clock.is_near(expires_at) || seen.record.expired(clock.now).is_some() {
+        let record = &found.record;
+        let clock = self.clock(slot_of(record.session.session_id));
+        let now = clock.now;
+        let (life, stored_until) = self.touches.since(found);
+        if clock.is_near(life.expires_at) || life.expires_at <= now {
             return None;
         }
-        match touch {
-            Touch::No => Some(self.verified(seen)),
-            Touch::Yes => self.note(&mut seen).then(|| self.verified(seen)),
-        }
-    }
-
-    /// Counts a use that may be written later; `false` if it must be written now.
-    fn note(&self, seen: &mut Seen) -> bool {
-        let session_id = seen.record.session.session_id;
-        let noted = match self.touches.plan(&seen.record, seen.stored_until, seen.now) {
-            TouchPlan::Now => false,
-            TouchPlan::Within(interval) => self.touches.note(session_id, seen.now, interval),
+        let life = match touch {
+            Touch::No => life,
+            Touch::Yes => self.touches.count(record, life, stored_until, now)?,
         };
-        if noted {
-            self.touches.overlay(&mut seen.record);
-        }
-        noted
+        Some(self.verified_in(Arc::clone(record), life, stored_until, now))
     }
 
-    async fn touched(&self, mut seen: Seen) -> Result<Lookup<Verified>, StoreError> {
-        if self.note(&mut seen) {
-            return Ok(Lookup::Live(Box::new(self.verified(seen))));
+    async fn touched(&self, seen: Seen) -> Result<Lookup<Verified>, StoreError> {
+        let Seen {
+            record,
+            stored_until,
+            now,
+        } = seen;
+        let counted = self
+            .touches
+            .count(&record, record.life(), stored_until, now);
+        if let Some(life) = counted {
+            let found = self.verified_in(Arc::new(record), life, stored_until, now);
+            return Ok(Lookup::Live(Box::new(found)));
         }
-        let SessionRecord { session, token, .. } = seen.record;
+        let SessionRecord { session, token, .. } = record;
         self.met(session.session_id, token.hash, Touch::Yes).await
     }
 

@@ -26,8 +26,12 @@ use crate::support::{Answer, Call, Client, Gateway, Launch, Opened};
 /// Within which the gateway must be well again: generous, as the machine may be busy.
 const RECOVERY: Duration = Duration::from_secs(30);
 
+/// Without copies, so that every request meets the store.
 fn launch(store: &str) -> Launch {
-    Launch::new().unset("SGW_STORE").set("SGW_STORE", store)
+    Launch::new()
+        .unset("SGW_STORE")
+        .set("SGW_STORE", store)
+        .set("SGW_CACHE_MAX_STALENESS", "0s")
 }
 
 async fn gateway_on(store: &str) -> Gateway {

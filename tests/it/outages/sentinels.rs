@@ -15,13 +15,18 @@ const LOAD: Load = Load {
 /// How long the Sentinels of the harness miss a master before they replace it.
 const DOWN_AFTER: Duration = Duration::from_secs(1);
 
-async fn start() -> (RedisSentinels, Gateway, Traffic) {
+/// A gateway in use, and which of the servers is the master; the other has all that was written so far.
+async fn start() -> (RedisSentinels, Gateway, Traffic, usize) {
     let sentinels = RedisSentinels::start("watch").await;
     let hosts = sentinels.hosts();
     let url = format!("redis+sentinel://{hosts}/main/1?sentinel_password=watch");
     let gateway = gateway_on(&url).await;
     let traffic = Traffic::start(&gateway, LOAD).await;
-    (sentinels, gateway, traffic)
+    sentinels.wait_until_ready().await;
+    let master = sentinels.master().await.unwrap();
+    let copied: i64 = sentinels.servers[master].ask("WAIT 1 1000").await;
+    assert_eq!(copied, 1);
+    (sentinels, gateway, traffic, master)
 }
 
 /// Returns when the server at an index is the master and everything goes on there.
@@ -95,12 +100,12 @@ fn assert_well_since(settled: &Settled, log: &Log, gateway: &Gateway) {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_failover_by_command_is_followed() {
-    let (sentinels, gateway, traffic) = start().await;
+    let (sentinels, gateway, traffic, master) = start().await;
     let warnings = gateway.nobody().get("/readyz").await.value(200)["warnings"].clone();
     assert_eq!(warnings[0]["code"], "failovers_can_undo", "{warnings}");
     let told = Instant::now();
     sentinels.fail_over().await;
-    taken_over_by(1, &sentinels, &traffic).await;
+    taken_over_by(1 - master, &sentinels, &traffic).await;
     let settled = Settled::now(&gateway);
     old_master_is_back(&sentinels, &traffic).await;
     let mut log = traffic.end().await;
@@ -111,28 +116,30 @@ async fn a_failover_by_command_is_followed() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_killed_master_is_replaced_and_comes_back_as_a_replica() {
-    let (mut sentinels, gateway, traffic) = start().await;
+    let (mut sentinels, gateway, traffic, master) = start().await;
     let killed = Instant::now();
-    sentinels.servers[0].kill();
-    taken_over_by(1, &sentinels, &traffic).await;
-    sentinels.servers[0].run().await;
+    sentinels.servers[master].kill();
+    taken_over_by(1 - master, &sentinels, &traffic).await;
+    sentinels.servers[master].run().await;
+    let old = &sentinels.servers[master];
+    let follows = || async { old.info("role").await == "slave" };
+    eventually(RECOVERY, follows).await;
     let settled = Settled::now(&gateway);
     old_master_is_back(&sentinels, &traffic).await;
     let mut log = traffic.end().await;
     assert_only_the_newest_may_be_lost(&mut log);
     assert_ends("failover by kill", &log, killed);
     assert_well_since(&settled, &log, &gateway);
-    assert_eq!(sentinels.servers[0].info("role").await, "slave");
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_frozen_master_is_replaced_and_is_not_believed_when_it_wakes() {
-    let (sentinels, gateway, traffic) = start().await;
+    let (sentinels, gateway, traffic, master) = start().await;
     let frozen = Instant::now();
-    sentinels.servers[0].freeze();
-    taken_over_by(1, &sentinels, &traffic).await;
+    sentinels.servers[master].freeze();
+    taken_over_by(1 - master, &sentinels, &traffic).await;
     let settled = Settled::now(&gateway);
-    sentinels.servers[0].thaw();
+    sentinels.servers[master].thaw();
     old_master_is_back(&sentinels, &traffic).await;
     let mut log = traffic.end().await;
     assert_only_the_newest_may_be_lost(&mut log);

@@ -59,7 +59,7 @@ async fn no_use_moves_the_absolute_expiry(b: &Backend) {
             .unwrap();
         let verified = b.verified(&presented(&new)).await;
         b.put(session.session_id, "a", "1").await;
-        assert_eq!(verified.record.session.expires_at, session.max_expires_at);
+        assert_eq!(verified.life.expires_at, session.max_expires_at);
     }
     b.advance(15 * MINUTE);
     assert_eq!(b.ended(session.session_id).await.reason, EndReason::MaxAge);

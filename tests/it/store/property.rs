@@ -292,7 +292,7 @@ impl Pair {
         let sessions = &self.backend().stores.sessions;
         let found = sessions.find_by_token(&presented(new), how).await.unwrap();
         if let Lookup::Live(verified) = &found {
-            assert!(verified.stored_until <= verified.record.session.expires_at);
+            assert!(verified.stored_until <= verified.life.expires_at);
             assert!(verified.stored_until > now);
         }
         let known = self.reference.by_token(new).unwrap();

@@ -49,7 +49,7 @@ async fn saves(b: &Backend) {
     let Lookup::Live(verified) = b.verify(&presented(&new)).await else {
         panic!("the token should be good");
     };
-    assert_eq!(verified.record.session, session);
+    assert_eq!(verified.into_session(), session);
 }
 
 async fn save_deleted_session_should_fail(b: &Backend) {

@@ -23,24 +23,18 @@ async fn a_verification_counts_at_once(b: &Backend) {
     let new = draft("alice");
     b.create(new.clone()).await;
     b.advance(20 * MINUTE);
-    let verified = b.verified(&presented(&new)).await;
-    assert_eq!(verified.record.session.last_active_at, b.now());
-    assert_eq!(verified.record.session.expires_at, b.now().plus(IDLE));
-    assert_eq!(verified.record.session.version, 1);
-    assert_eq!(b.live(new.session_id).await, verified.record.session);
+    let used = b.verified(&presented(&new)).await.into_session();
+    assert_eq!(used.last_active_at, b.now());
+    assert_eq!(used.expires_at, b.now().plus(IDLE));
+    assert_eq!(used.version, 1);
+    assert_eq!(b.live(new.session_id).await, used);
     b.advance(IDLE - MILLISECOND);
     b.sweep().await;
     b.live(new.session_id).await;
     b.advance(MILLISECOND);
-    assert_eq!(
-        b.ended(new.session_id).await.at,
-        verified.record.session.expires_at
-    );
+    assert_eq!(b.ended(new.session_id).await.at, used.expires_at);
     b.sweep().await;
-    assert_eq!(
-        b.ended(new.session_id).await.at,
-        verified.record.session.expires_at
-    );
+    assert_eq!(b.ended(new.session_id).await.at, used.expires_at);
     assert_eq!(b.types(new.session_id).await.len(), 2);
 }
 
@@ -53,7 +47,7 @@ async fn looking_without_touching_leaves_no_trace(b: &Backend) {
     let Lookup::Live(verified) = found.unwrap() else {
         panic!("it is live");
     };
-    assert_eq!(verified.record.session, session);
+    assert_eq!(verified.into_session(), session);
     b.advance(IDLE - MINUTE);
     b.ended(new.session_id).await;
 }
@@ -64,7 +58,7 @@ async fn a_short_stored_life_is_prolonged_before_the_answer(b: &Backend) {
     b.advance(IDLE - 15 * SECOND);
     let verified = b.verified(&presented(&new)).await;
     assert_eq!(verified.stored_until, b.now().plus(IDLE));
-    assert_eq!(verified.record.session.expires_at, b.now().plus(IDLE));
+    assert_eq!(verified.life.expires_at, b.now().plus(IDLE));
 }
 
 async fn a_verification_never_promises_more_than_is_stored(b: &Backend) {

@@ -39,6 +39,9 @@ const TIDY: Duration = Duration::from_secs(10);
 const STEP: usize = 200;
 /// Streams that are worked on at a time, so that requests find their turn between the steps.
 const STREAMS_AT_A_TIME: usize = 8;
+/// After which everything is looked at once more: by then no request to the master before is under way, whose answer
+/// could still acknowledge something.
+const ONCE_MORE: Duration = Duration::from_secs(1);
 /// Before what failed is tried again.
 const RETRY: Duration = Duration::from_millis(100);
 
@@ -46,6 +49,7 @@ const RETRY: Duration = Duration::from_millis(100);
 #[derive(Debug, Default)]
 struct Work {
     due: BTreeSet<usize>,
+    once_more: BTreeSet<usize>,
     noticed: Option<Instant>,
     parts: usize,
     sessions: u64,
@@ -68,6 +72,9 @@ pub(super) async fn guard_until(inner: Arc<Inner>, closed: CancellationToken) {
             }
             _ = tidy.tick() => inner.remembered.forget_old(),
             () = inner.apply_again(&mut work), if !work.due.is_empty() => {}
+            () = sleep(ONCE_MORE), if work.due.is_empty() && !work.once_more.is_empty() => {
+                work.due = std::mem::take(&mut work.once_more);
+            }
         }
     }
 }
@@ -93,8 +100,26 @@ impl Work {
         if !replaced.is_empty() {
             self.noticed = Some(Instant::now());
             self.parts += replaced.len();
-            self.due.extend(replaced);
+            self.due.extend(&replaced);
+            self.once_more.extend(replaced);
         }
+    }
+
+    /// The log tells of a second look only if it found something.
+    fn log(&mut self) {
+        let second = self.once_more.is_empty();
+        if !second || self.sessions + self.services > 0 {
+            tracing::info!(
+                parts = self.parts,
+                sessions = self.sessions,
+                services = self.services,
+                took_ms = self
+                    .noticed
+                    .map_or(0, |noticed| noticed.elapsed().as_millis()),
+                "redis.failover: what it took back was applied again"
+            );
+        }
+        (self.parts, self.sessions, self.services) = (0, 0, 0);
     }
 }
 
@@ -124,16 +149,7 @@ impl Inner {
         if !work.due.is_empty() {
             return sleep(RETRY).await;
         }
-        let done = std::mem::take(work);
-        tracing::info!(
-            parts = done.parts,
-            sessions = done.sessions,
-            services = done.services,
-            took_ms = done
-                .noticed
-                .map_or(0, |noticed| noticed.elapsed().as_millis()),
-            "redis.failover: what it took back was applied again"
-        );
+        work.log();
     }
 
     /// How many sessions of a shard were not as they were left.

@@ -1,5 +1,6 @@
 //! One operation, with what it meets on its way: redirections, unknown scripts, masters that change.
 
+use std::borrow::Cow;
 use std::sync::Arc;
 
 use deadpool_redis::redis::{Arg, Cmd, RedisError, Value};
@@ -69,13 +70,13 @@ fn word(command: &Cmd, place: usize) -> Option<&[u8]> {
 }
 
 /// The next attempt.
-struct Attempt {
-    command: Cmd,
+struct Attempt<'a> {
+    command: Cow<'a, Cmd>,
     redirected: Option<(Address, bool)>,
     losses: usize,
 }
 
-impl Operation<'_> {
+impl<'a> Operation<'a> {
     /// The value, and the master that gave it.
     pub(super) async fn run(
         &self,
@@ -113,23 +114,23 @@ impl Operation<'_> {
         }
     }
 
-    fn command(&self) -> Cmd {
+    fn command(&self) -> Cow<'a, Cmd> {
         match self {
-            Self::Command(command) => (*command).clone(),
-            Self::Script { script, keys, args } => script.by_hash(keys, args),
+            Self::Command(command) => Cow::Borrowed(command),
+            Self::Script { script, keys, args } => Cow::Owned(script.by_hash(keys, args)),
         }
     }
 
-    fn with_source(&self) -> Cmd {
+    fn with_source(&self) -> Cow<'a, Cmd> {
         match self {
-            Self::Command(command) => (*command).clone(),
-            Self::Script { script, keys, args } => script.by_source(keys, args),
+            Self::Command(command) => Cow::Borrowed(command),
+            Self::Script { script, keys, args } => Cow::Owned(script.by_source(keys, args)),
         }
     }
 }
 
-impl Attempt {
-    fn new(command: Cmd) -> Self {
+impl<'a> Attempt<'a> {
+    fn new(command: Cow<'a, Cmd>) -> Self {
         Self {
             command,
             redirected: None,
@@ -154,7 +155,7 @@ impl Attempt {
     /// Makes ready for the next attempt; tells whether there is to be one.
     async fn prepare(
         &mut self,
-        operation: &Operation<'_>,
+        operation: &Operation<'a>,
         failure: &Failure,
         effect: Effect,
         routes: &Routes,
@@ -178,7 +179,7 @@ impl Attempt {
 
     async fn react(
         &mut self,
-        operation: &Operation<'_>,
+        operation: &Operation<'a>,
         answered_by: &Address,
         error: &RedisError,
         routes: &Routes,

@@ -19,11 +19,16 @@ impl Slot {
     /// that stays the same.
     pub(in crate::store::redis) fn number(self) -> u16 {
         match self {
-            Self::Shard(shard) => hash(format!("{shard:02x}").as_bytes()),
+            Self::Shard(shard) => hash(&[hex(shard >> 4), hex(shard & 15)]),
             Self::Of(tag) => hash(tag.as_bytes()),
             Self::Hash(bytes) => hash(&bytes),
         }
     }
+}
+
+/// A digit of a tag.
+fn hex(digit: u8) -> u8 {
+    digit + if digit < 10 { b'0' } else { b'a' - 10 }
 }
 
 /// The slot of a key: by what stands between its first pair of braces, if that is anything, or else by all of it.

@@ -6,6 +6,10 @@ use deadpool_redis::redis;
 
 use super::server::{RedisServer, ServerOptions, eventually};
 
+/// How long the servers may take to agree: Sentinels tell an old master only after a while that it is none, and the
+/// machine may be busy.
+const STEADY_WITHIN: Duration = Duration::from_secs(60);
+
 /// How long a master is missed before it counts as down.
 const DOWN_AFTER: Duration = Duration::from_secs(1);
 
@@ -51,7 +55,7 @@ impl RedisSentinels {
 
     /// Returns when the replica follows and all Sentinels know everybody.
     pub async fn wait_until_ready(&self) {
-        eventually(Duration::from_secs(20), || async {
+        eventually(STEADY_WITHIN, || async {
             let Some(master) = self.master().await else {
                 return false;
             };
@@ -60,7 +64,7 @@ impl RedisSentinels {
         })
         .await;
         for sentinel in &self.sentinels {
-            eventually(Duration::from_secs(20), || async {
+            eventually(STEADY_WITHIN, || async {
                 let info = sentinel.info("master0").await;
                 info.contains("slaves=1") && info.contains("sentinels=3")
             })
@@ -92,7 +96,7 @@ impl RedisSentinels {
 
     /// Lets the replica take over while the master lives, as soon as the Sentinels find it good enough.
     pub async fn fail_over(&self) {
-        eventually(Duration::from_secs(20), || async {
+        eventually(STEADY_WITHIN, || async {
             let told = self.sentinels[0].try_ask::<()>("SENTINEL FAILOVER main");
             told.await.is_ok()
         })
