@@ -37,6 +37,15 @@ pub struct Life {
     pub expires_at: Timestamp,
 }
 
+/// What moves with the use of a session.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Life {
+    /// When it was last used.
+    pub last_active_at: Timestamp,
+    /// When it dies if it is not used.
+    pub expires_at: Timestamp,
+}
+
 /// A field of a patch: absent keeps, null clears, anything else sets.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub enum Field<T> {

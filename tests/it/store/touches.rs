@@ -97,12 +97,7 @@ async fn a_use_is_seen_by_every_read_and_write(b: &Backend) {
     let new = draft("alice");
     b.create(new.clone()).await;
     b.advance(20 * MINUTE);
-    let used_at = b
-        .verified(&presented(&new))
-        .await
-        .record
-        .session
-        .last_active_at;
+    let used_at = b.verified(&presented(&new)).await.life.last_active_at;
     b.advance(20 * MINUTE);
     let sessions = &b.stores.sessions;
     let filter = SessionFilter::default();

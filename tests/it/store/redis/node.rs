@@ -15,8 +15,8 @@ use super::super::backend::{Backend, HOUR, SETTINGS, START, limit};
 use super::super::listeners::all_heard_now;
 use crate::support::redis::{RedisServer, eventually};
 
-/// Streams of the feed: one a shard, and that of the services.
-const STREAMS: usize = 257;
+/// A node that has read nothing for so long has read all it wanted.
+const CALM: std::time::Duration = std::time::Duration::from_millis(300);
 
 /// Within which a failover is over and done with; generous, as the machine may be busy.
 pub(super) const DEADLINE: Duration = Duration::from_secs(60);
@@ -96,7 +96,12 @@ pub(super) async fn feed(stores: &Stores, from: FeedPlace) -> (Vec<Event>, FeedP
 pub(super) async fn settled(stores: &Stores, server: &RedisServer) {
     all_heard_now(stores).await;
     // What happened before is read beside all else, stream by stream.
-    eventually(DEADLINE, || async { reads(server).await >= STREAMS }).await;
+    eventually(DEADLINE, || async {
+        let before = reads(server).await;
+        tokio::time::sleep(CALM).await;
+        reads(server).await == before
+    })
+    .await;
 }
 
 /// How many ranges of streams the server was asked for.
