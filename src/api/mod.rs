@@ -19,6 +19,7 @@ use crate::state::AppState;
 use crate::store::Target;
 
 mod attributes;
+mod bans;
 mod events;
 pub(crate) mod health;
 mod logins;
@@ -34,6 +35,7 @@ pub fn routes() -> OpenApiRouter<AppState> {
         .merge(sessions::routes())
         .merge(attributes::routes())
         .merge(logins::routes())
+        .merge(bans::routes())
         .merge(tokens::routes())
         .merge(events::routes())
 }

@@ -8,7 +8,6 @@ use thiserror::Error;
 
 use super::Timestamp;
 use super::attribute::{AttributeLimit, AttributeName, AttributePatch, AttributeValue};
-use super::id::ServiceId;
 use super::session::{
     ConnectionId, ConnectionStats, Device, DeviceId, EndReason, Ended, ServerAddr, Session,
     SessionState, StoredToken, Tombstone, UserAgent,
@@ -277,12 +276,12 @@ impl SessionRecord {
 
     /// The tombstone it becomes.
     #[must_use]
-    pub fn end(&self, reason: EndReason, at: Timestamp, by: Option<ServiceId>) -> Tombstone {
+    pub fn end(&self, ended: Ended) -> Tombstone {
         Tombstone {
             session_id: self.session.session_id,
             login_id: self.session.login_id.clone(),
             service_id: self.session.service_id.clone(),
-            ended: Ended { reason, at, by },
+            ended,
             token: self.token,
         }
     }

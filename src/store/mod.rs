@@ -32,8 +32,8 @@ pub use health::{Risk, StoreHealth, StoreWarning};
 use listeners::Listeners;
 pub use services::{NewService, ServiceStore};
 pub use sessions::{
-    Changed, EndAll, EndOutcome, Freshness, Lookup, SessionFilter, SessionStore, Target, Touch,
-    Verified,
+    Banned, Changed, EndAll, EndOutcome, Freshness, Lookup, NewBan, SessionFilter, SessionStore,
+    Target, Touch, Verified,
 };
 
 /// One backend, seen through its four contracts.
@@ -75,6 +75,17 @@ pub struct Access {
     pub service_id: ServiceId,
     /// Sessions outside it look missing.
     pub scope: Scope,
+}
+
+impl Access {
+    /// A service that sees every session.
+    #[must_use]
+    pub fn to_all(service_id: &ServiceId) -> Self {
+        Self {
+            service_id: service_id.clone(),
+            scope: Scope::All,
+        }
+    }
 }
 
 /// The version a write expects.

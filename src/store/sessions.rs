@@ -11,12 +11,12 @@ use super::{
 };
 use crate::model::Timestamp;
 use crate::model::id::{LoginId, ServiceId, SessionId};
-use crate::model::login::LoginSummary;
+use crate::model::login::{Ban, LoginSummary};
 use crate::model::page::{Cursor, Page, PageLimit};
 use crate::model::permission::Scope;
 use crate::model::record::{SessionChange, SessionRecord};
 use crate::model::session::{
-    ConnectionId, ConnectionStats, Device, EndReason, Session, SessionState, Tombstone,
+    ConnectionId, ConnectionStats, Device, EndDetail, EndReason, Session, SessionState, Tombstone,
 };
 use crate::model::token::PresentedToken;
 
@@ -124,6 +124,42 @@ pub struct EndAll {
     pub device: Option<Device>,
     /// Why they end.
     pub reason: EndReason,
+    /// What is said about it beyond that.
+    pub detail: Option<EndDetail>,
+}
+
+impl EndAll {
+    /// Every session that a ban ends.
+    #[must_use]
+    pub fn banned(new: &NewBan) -> Self {
+        Self {
+            login_id: new.login_id.clone(),
+            except: None,
+            device: None,
+            reason: EndReason::Banned,
+            detail: Some(new.reason.clone()),
+        }
+    }
+}
+
+/// A ban to be written.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct NewBan {
+    /// Whose sessions to refuse.
+    pub login_id: LoginId,
+    /// The first moment at which not to refuse them any more; none if the ban has no end.
+    pub until: Option<Timestamp>,
+    /// Why.
+    pub reason: EndDetail,
+}
+
+/// A ban was written.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Banned {
+    /// The ban.
+    pub ban: Ban,
+    /// The sessions it ended.
+    pub ended: Vec<SessionId>,
 }
 
 /// Which sessions to list; every condition must hold. Bounds in time are exclusive.
@@ -188,7 +224,7 @@ pub trait SessionStore: Debug + Send + Sync {
     /// How the store is, if it can be read and written right now.
     async fn check(&self) -> Result<StoreHealth, StoreError>;
 
-    /// Opens a session if its id and token are unused and the limit allows it, ending others to make room if the
+    /// Opens a session if its id and token are unused, its login is not banned and the limit allows it, ending others to make room if the
     /// limit says so. Under any number of parallel creates the limit is exact; expired sessions do not count.
     async fn create(&self, new: NewSession) -> Result<Created, OpError>;
 
@@ -240,6 +276,16 @@ pub trait SessionStore: Debug + Send + Sync {
     /// Fixes a moment and ends what was created before it, in steps of at most 200, until none is left. Answers the
     /// sessions that this call ended.
     async fn end_all(&self, which: EndAll, access: &Access) -> Result<Vec<SessionId>, StoreError>;
+
+    /// Bans a login in place of any ban it has, then ends its sessions as `banned`. From the first moment on creates are
+    /// refused, so no session that was opened before the answer lives after it.
+    async fn ban(&self, new: NewBan, by: &ServiceId) -> Result<Banned, StoreError>;
+
+    /// The ban of a login that is in force.
+    async fn find_ban(&self, login_id: &LoginId) -> Result<Option<Ban>, StoreError>;
+
+    /// Lifts the ban of a login that is in force.
+    async fn unban(&self, login_id: &LoginId, by: &ServiceId) -> Result<(), OpError>;
 
     /// One page of live sessions, newest first by id. A page looks at no more than
     /// [`RECORDS_PER_PAGE`](crate::model::page::RECORDS_PER_PAGE) records, so it may be short and not the last.

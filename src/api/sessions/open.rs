@@ -143,6 +143,8 @@ pub(crate) struct CreatedSession {
             ("Location" = String, description = "Where the session is."),
             ("ETag" = String, description = "Its version."),
         )),
+        (status = 403, description = "`login_banned`, or the service lacks the permission.", body = Problem,
+            content_type = "application/problem+json"),
         (status = 409, description = "`token_in_use` or `session_limit_reached`.", body = Problem,
             content_type = "application/problem+json"),
     ),

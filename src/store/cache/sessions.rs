@@ -8,15 +8,15 @@ use async_trait::async_trait;
 use super::Proof;
 use super::copies::Copies;
 use crate::model::Timestamp;
-use crate::model::id::{LoginId, SessionId};
-use crate::model::login::LoginSummary;
+use crate::model::id::{LoginId, ServiceId, SessionId};
+use crate::model::login::{Ban, LoginSummary};
 use crate::model::page::{Cursor, Page, PageLimit};
 use crate::model::permission::Scope;
 use crate::model::record::SessionChange;
 use crate::model::session::{ConnectionStats, EndReason, Session};
 use crate::model::token::PresentedToken;
 use crate::store::{
-    Access, Changed, Created, EndAll, EndOutcome, Lookup, NewSession, OpError, Part, SessionFilter,
+    Access, Banned, Changed, Created, EndAll, EndOutcome, Lookup, NewBan, NewSession, OpError, Part, SessionFilter,
     SessionStore, StoreError, StoreHealth, Target, Touch, Verified,
 };
 
@@ -149,6 +149,24 @@ impl SessionStore for CachedSessions {
             Err(_) => self.copies.void_part(part),
         }
         outcome
+    }
+
+    async fn ban(&self, new: NewBan, by: &ServiceId) -> Result<Banned, StoreError> {
+        let part = Part::of_login(&new.login_id);
+        let outcome = self.store.ban(new, by).await;
+        match &outcome {
+            Ok(banned) => self.ended(&banned.ended),
+            Err(_) => self.copies.void_part(part),
+        }
+        outcome
+    }
+
+    async fn find_ban(&self, login_id: &LoginId) -> Result<Option<Ban>, StoreError> {
+        self.store.find_ban(login_id).await
+    }
+
+    async fn unban(&self, login_id: &LoginId, by: &ServiceId) -> Result<(), OpError> {
+        self.store.unban(login_id, by).await
     }
 
     fn now(&self) -> Timestamp {

@@ -3,7 +3,7 @@
 use super::create::session_ids;
 use super::txn::Txn;
 use crate::model::id::SessionId;
-use crate::model::session::{EndReason, Session, SessionState};
+use crate::model::session::{EndReason, Ended, Session, SessionState};
 use crate::model::token::PresentedToken;
 use crate::store::{Access, EndAll, EndOutcome, Lookup, OpError, Refusal, StoreError, Target};
 
@@ -22,8 +22,8 @@ pub(super) fn end(
         }
         Err(error) => return Err(error),
     };
-    let by = Some(target.access.service_id.clone());
-    txn.end(&stored, reason, txn.now, by)?;
+    let by = target.access.service_id.clone();
+    txn.end(&stored, Ended::by_service(reason, txn.now, by))?;
     let session = stored.record.session;
     Ok(EndOutcome::Now(Box::new(Session {
         state: SessionState::Closed,
@@ -48,8 +48,9 @@ pub(super) fn revoke(
         && stored.record.token.hash == token.hash
         && access.scope.covers(&stored.record.session.service_id)
     {
-        let by = Some(access.service_id.clone());
-        txn.end(&stored, EndReason::Logout, txn.now, by)?;
+        let by = access.service_id.clone();
+        let ended = Ended::by_service(EndReason::Logout, txn.now, by);
+        txn.end(&stored, ended)?;
     }
     Ok(())
 }
@@ -91,8 +92,12 @@ impl Plan {
             if let Lookup::Live(stored) = txn.meet(session_id)?
                 && self.wants(&stored.record.session)
             {
-                let by = Some(self.access.service_id.clone());
-                txn.end(&stored, self.which.reason, txn.now, by)?;
+                let by = self.access.service_id.clone();
+                let ended = Ended {
+                    detail: self.which.detail.clone(),
+                    ..Ended::by_service(self.which.reason, txn.now, by)
+                };
+                txn.end(&stored, ended)?;
                 self.ended.push(session_id);
             }
         }

@@ -7,15 +7,18 @@ use thiserror::Error;
 
 use crate::model::Timestamp;
 use crate::model::attribute::{AttributeName, AttributeValue};
-use crate::model::event::Fact;
+use crate::model::event::{Change, Fact};
 use crate::model::id::SessionId;
+use crate::model::login::Ban;
 use crate::model::record::SessionRecord;
 use crate::model::service::ServiceRecord;
-use crate::model::session::Tombstone;
+use crate::model::session::{EndDetail, Tombstone};
 use crate::store::{Cause, StoreError};
 
 /// The format of every kind of record.
 const FORMAT: u8 = 1;
+/// The format of a record that something is stored beside.
+const WITH_BESIDE: u8 = 2;
 
 /// A live session, and where its entry in the expiry index stands: at its expiry or before it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -63,34 +66,79 @@ pub(super) struct StoredClaim {
     pub(super) sealed_answer: Option<Vec<u8>>,
 }
 
-/// A kind of record.
+/// A kind of record. One that knows of something beside it is of format 2 where there is such a thing.
 pub(super) trait Stored: Serialize + DeserializeOwned {
     /// What errors call it.
     const NAME: &'static str;
+    /// The newest format it is written in.
+    const FORMAT: u8 = FORMAT;
+    /// What may be stored beside it.
+    type Beside: Serialize + DeserializeOwned;
+
+    fn beside(&self) -> Option<&Self::Beside> {
+        None
+    }
+
+    fn put_beside(&mut self, _beside: Self::Beside) {}
 }
 
 impl Stored for StoredSession {
     const NAME: &'static str = "session";
+    type Beside = ();
 }
 
 impl Stored for Kept<Tombstone> {
     const NAME: &'static str = "tombstone";
+    const FORMAT: u8 = WITH_BESIDE;
+    type Beside = EndDetail;
+
+    fn beside(&self) -> Option<&EndDetail> {
+        self.value.ended.detail.as_ref()
+    }
+
+    fn put_beside(&mut self, detail: EndDetail) {
+        self.value.ended.detail = Some(detail);
+    }
 }
 
 impl Stored for Kept<Effect> {
     const NAME: &'static str = "mark";
+    type Beside = ();
 }
 
 impl Stored for Kept<StoredClaim> {
     const NAME: &'static str = "claim";
+    type Beside = ();
 }
 
 impl Stored for StoredEvent {
     const NAME: &'static str = "event";
+    const FORMAT: u8 = WITH_BESIDE;
+    type Beside = EndDetail;
+
+    fn beside(&self) -> Option<&EndDetail> {
+        if let Change::SessionEnded { detail, .. } = &self.fact.change {
+            detail.as_ref()
+        } else {
+            None
+        }
+    }
+
+    fn put_beside(&mut self, beside: EndDetail) {
+        if let Change::SessionEnded { detail, .. } = &mut self.fact.change {
+            *detail = Some(beside);
+        }
+    }
+}
+
+impl Stored for Ban {
+    const NAME: &'static str = "ban";
+    type Beside = ();
 }
 
 impl Stored for ServiceRecord {
     const NAME: &'static str = "service";
+    type Beside = ();
 }
 
 /// What is wrong with the bytes of a record, beyond what postcard says.
@@ -114,21 +162,34 @@ pub(super) fn corrupt<T: Stored>(cause: impl Into<Cause>) -> StoreError {
 }
 
 pub(super) fn encode<T: Stored>(record: &T) -> Result<Vec<u8>, StoreError> {
-    postcard::to_extend(record, vec![FORMAT]).map_err(corrupt::<T>)
+    let encoded = match record.beside() {
+        None => postcard::to_extend(record, vec![FORMAT]),
+        Some(beside) => postcard::to_extend(&(record, beside), vec![WITH_BESIDE]),
+    };
+    encoded.map_err(corrupt::<T>)
 }
 
 pub(super) fn decode<T: Stored>(bytes: &[u8]) -> Result<T, StoreError> {
     match bytes.split_first() {
         None => Err(corrupt::<T>(Damage::Empty)),
-        Some((&FORMAT, body)) => match postcard::take_from_bytes(body) {
-            Ok((record, [])) => Ok(record),
-            Ok(_) => Err(corrupt::<T>(Damage::Tail)),
-            Err(error) => Err(corrupt::<T>(error)),
-        },
-        Some((&format, _)) if format > FORMAT => Err(StoreError::NewerFormat {
+        Some((&FORMAT, body)) => whole::<T, T>(body),
+        Some((&format, _)) if format > T::FORMAT => Err(StoreError::NewerFormat {
             record: T::NAME,
             format,
         }),
+        Some((&WITH_BESIDE, body)) => {
+            let (mut record, beside) = whole::<T, (T, T::Beside)>(body)?;
+            record.put_beside(beside);
+            Ok(record)
+        }
         Some(_) => Err(corrupt::<T>(Damage::Format)),
+    }
+}
+
+fn whole<T: Stored, V: DeserializeOwned>(body: &[u8]) -> Result<V, StoreError> {
+    match postcard::take_from_bytes(body) {
+        Ok((value, [])) => Ok(value),
+        Ok(_) => Err(corrupt::<T>(Damage::Tail)),
+        Err(error) => Err(corrupt::<T>(error)),
     }
 }

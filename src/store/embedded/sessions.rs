@@ -4,17 +4,17 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 
-use super::{EmbeddedStore, changes, create, ends, lists, sweep, verify};
+use super::{EmbeddedStore, bans, changes, create, ends, lists, sweep, verify};
 use crate::model::Timestamp;
-use crate::model::id::{LoginId, SessionId};
-use crate::model::login::LoginSummary;
+use crate::model::id::{LoginId, ServiceId, SessionId};
+use crate::model::login::{Ban, LoginSummary};
 use crate::model::page::{Cursor, Page, PageLimit};
 use crate::model::permission::Scope;
 use crate::model::record::SessionChange;
 use crate::model::session::{ConnectionStats, EndReason, Session};
 use crate::model::token::PresentedToken;
 use crate::store::{
-    Access, Changed, Created, EndAll, EndOutcome, Lookup, NewSession, OpError, SessionFilter,
+    Access, Banned, Changed, Created, EndAll, EndOutcome, Lookup, NewBan, NewSession, OpError, SessionFilter,
     SessionStore, StoreError, StoreHealth, Target, Touch, Verified,
 };
 
@@ -106,6 +106,28 @@ impl SessionStore for EmbeddedStore {
                 return Ok(plan.into_ended());
             }
         }
+    }
+
+    async fn ban(&self, new: NewBan, by: &ServiceId) -> Result<Banned, StoreError> {
+        let (which, access) = (EndAll::banned(&new), Access::to_all(by));
+        let by = by.clone();
+        let ban = self
+            .writer
+            .write(move |txn| bans::put(txn, new, by))
+            .await?;
+        let ended = self.end_all(which, &access).await?;
+        Ok(Banned { ban, ended })
+    }
+
+    async fn find_ban(&self, login_id: &LoginId) -> Result<Option<Ban>, StoreError> {
+        bans::find(&self.shared, login_id)
+    }
+
+    async fn unban(&self, login_id: &LoginId, by: &ServiceId) -> Result<(), OpError> {
+        let (login_id, by) = (login_id.clone(), by.clone());
+        self.writer
+            .operate(move |txn| bans::lift(txn, &login_id, by))
+            .await
     }
 
     async fn list(

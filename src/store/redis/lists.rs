@@ -234,13 +234,14 @@ impl Inner {
     }
 
     pub(super) async fn login(&self, login_id: &LoginId) -> Result<LoginSummary, StoreError> {
+        let banned = self.find_ban(login_id).await?;
         let mut summary = LoginSummary {
             login_id: login_id.clone(),
             session_count: 0,
             devices: Vec::new(),
             last_active_at: None,
             online: false,
-            banned_until: None,
+            banned_until: banned.map(|ban| ban.shown_end()),
         };
         let mut devices = BTreeSet::new();
         let mut before = None;

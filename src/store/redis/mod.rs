@@ -16,6 +16,7 @@ use crate::model::Timestamp;
 use crate::store::touches::Touches;
 use crate::store::{Listeners, Stores};
 
+mod bans;
 mod changes;
 mod claims;
 mod create;

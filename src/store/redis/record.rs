@@ -8,7 +8,7 @@
 //! | `b` `u` `i` `m` `p` | opened, last used, idle expiry, absolute expiry in ms · idle timeout in ms | |
 //! | `n` `z` `a:…` | number of attributes · their bytes · each as JSON | |
 //! | `D` `I` `C` `A` `P` `U…` `S` `T` | device, its id, connection, address, port, user agent, server, counters | |
-//! | `r` `e` `y` `q` | | reason · when · by whom · told until |
+//! | `r` `e` `y` `w` `q` | | reason · when · by whom · what was said about it · told until |
 //!
 //! A hash is small only while each value has at most 64 bytes, so a user agent is cut into `U0`, `U1` and so on.
 
@@ -20,7 +20,7 @@ use crate::model::attribute::{AttributeName, AttributeValue, Attributes};
 use crate::model::id::{LoginId, ServiceId, SessionId};
 use crate::model::record::SessionRecord;
 use crate::model::session::{
-    ConnectionId, Device, DeviceId, Ended, ServerAddr, Session, StoredToken, TokenOrigin,
+    ConnectionId, Device, DeviceId, EndDetail, Ended, ServerAddr, Session, StoredToken, TokenOrigin,
     Tombstone, UserAgent,
 };
 use crate::model::token::CredentialHash;
@@ -136,6 +136,7 @@ impl Record {
                 reason: reason_of(self.text("r")?)?,
                 at: self.moment("e")?,
                 by: self.maybe("y", ServiceId::parse).ok()?,
+                detail: self.maybe("w", EndDetail::parse).ok()?,
             },
             token: self.token()?,
         };

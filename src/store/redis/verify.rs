@@ -12,7 +12,7 @@ use crate::model::Timestamp;
 use crate::model::id::SessionId;
 use crate::model::permission::Scope;
 use crate::model::record::SessionRecord;
-use crate::model::session::{Session, Tombstone};
+use crate::model::session::{Ended, Session, Tombstone};
 use crate::model::token::{CredentialHash, PresentedToken};
 use crate::store::touches::TouchPlan;
 use crate::store::{Lookup, StoreError, Touch, Verified};
@@ -165,7 +165,7 @@ impl Inner {
                 Some(match seen.record.expired(now) {
                     None => Lookup::Live(Box::new(seen)),
                     Some((reason, at)) => {
-                        told(Box::new(seen.record.end(reason, at, None)), until, now)
+                        told(Box::new(seen.record.end(Ended::by_age(reason, at))), until, now)
                     }
                 })
             }

@@ -47,10 +47,6 @@ impl SessionStore for Losable {
         self.sessions.now()
     }
 
-    fn find_again(&self, found: &Verified, touch: Touch) -> Option<Verified> {
-        self.sessions.find_again(found, touch)
-    }
-
     async fn check(&self) -> Result<StoreHealth, StoreError> {
         self.sessions.check().await
     }
@@ -105,6 +101,20 @@ impl SessionStore for Losable {
 
     async fn end_all(&self, which: EndAll, access: &Access) -> Result<Vec<SessionId>, StoreError> {
         self.sessions.end_all(which, access).await
+    }
+
+    async fn ban(&self, new: NewBan, by: &ServiceId) -> Result<Banned, StoreError> {
+        self.answers()?;
+        self.sessions.ban(new, by).await
+    }
+
+    async fn find_ban(&self, login_id: &LoginId) -> Result<Option<Ban>, StoreError> {
+        self.answers()?;
+        self.sessions.find_ban(login_id).await
+    }
+
+    async fn unban(&self, login_id: &LoginId, by: &ServiceId) -> Result<(), OpError> {
+        self.sessions.unban(login_id, by).await
     }
 
     async fn list(

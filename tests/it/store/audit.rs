@@ -11,7 +11,7 @@ use session_gateway::model::Timestamp;
 use session_gateway::model::event::{Change, Fact};
 use session_gateway::model::id::SessionId;
 use session_gateway::model::record::SessionRecord;
-use session_gateway::model::session::{StoredToken, TokenOrigin, Tombstone};
+use session_gateway::model::session::{EndDetail, StoredToken, TokenOrigin, Tombstone};
 use sha2::{Digest, Sha256};
 
 type Id = [u8; 16];
@@ -57,9 +57,13 @@ fn records<T: DeserializeOwned>(read: &ReadTransaction, name: &str) -> BTreeMap<
 }
 
 fn decode<T: DeserializeOwned>(bytes: &[u8]) -> T {
-    assert_eq!(bytes[0], 1, "the format of the record");
     let (record, rest) = postcard::take_from_bytes(&bytes[1..]).unwrap();
-    assert!(rest.is_empty(), "bytes follow a record");
+    let detail: Option<EndDetail> = match bytes[0] {
+        1 => None,
+        2 => Some(postcard::from_bytes(rest).unwrap()),
+        format => panic!("format {format} of a record"),
+    };
+    assert!(rest.is_empty() || detail.is_some(), "bytes follow a record");
     record
 }
 
@@ -196,7 +200,9 @@ fn check_story(story: &[&Change]) {
                 assert_ne!(position, 0, "ended before it was created");
                 assert_eq!(position, story.len() - 1, "told of after its end");
             }
-            Change::ServiceChanged { .. } => panic!("a service is no session"),
+            Change::ServiceChanged { .. }
+            | Change::LoginBanned { .. }
+            | Change::LoginUnbanned { .. } => panic!("this is not about a session"),
         }
     }
 }

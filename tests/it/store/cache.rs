@@ -170,6 +170,7 @@ async fn what_the_node_does_itself_voids_the_copy_before_its_answer() {
         except: None,
         device: None,
         reason: EndReason::Logout,
+        detail: None,
     };
     own.end_all(all, &access()).await.unwrap();
     assert!(!node.knows(&token));

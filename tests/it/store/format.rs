@@ -171,6 +171,7 @@ async fn an_operation_that_fails_half_way_leaves_nothing() {
         except: None,
         device: None,
         reason: EndReason::Admin,
+        detail: None,
     };
     let ended = b.stores.sessions.end_all(which, &access()).await;
     assert!(

@@ -337,6 +337,7 @@ impl Pair {
             except: except.map(|who| who.get(known).new.session_id),
             device: kind.map(device),
             reason: EndReason::KickedOut,
+            detail: None,
         };
         let sessions = &self.backend().stores.sessions;
         let ended = sessions.end_all(which.clone(), &access()).await.unwrap();

@@ -176,6 +176,7 @@ async fn no_create_slips_through_the_end_of_all(b: &Backend) {
         except: None,
         device: None,
         reason: EndReason::Admin,
+        detail: None,
     };
     let ended = b.stores.sessions.end_all(which, &access()).await.unwrap();
     stop.store(true, Ordering::SeqCst);

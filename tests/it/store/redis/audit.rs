@@ -148,7 +148,10 @@ fn check_feed(redis: &mut Connection, stream: &str, shard: &Shard) {
         let fields: Fields = fields
             .map(|(name, value)| (name, from_redis_value(value).unwrap()))
             .collect();
-        stories.entry(fields["s"].clone()).or_default().push(fields);
+        // Bans are about no session.
+        if let Some(id) = fields.get("s").cloned() {
+            stories.entry(id).or_default().push(fields);
+        }
     }
     for (id, story) in &stories {
         check_story(story);

@@ -140,6 +140,7 @@ async fn a_full_server_still_reads_and_ends() {
         except: None,
         device: None,
         reason: EndReason::Admin,
+        detail: None,
     };
     assert_eq!(sessions.end_all(which, &access()).await.unwrap().len(), 3);
     b.advance(IDLE);

@@ -94,6 +94,7 @@ impl Lives {
             except: None,
             device: None,
             reason: EndReason::KickedOut,
+            detail: None,
         };
         let put_out = b.stores.sessions.end_all(which, &access()).await;
         assert_eq!(put_out.unwrap().len(), 2);
