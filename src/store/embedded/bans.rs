@@ -48,11 +48,7 @@ pub(super) fn put(txn: &mut Txn<'_>, new: NewBan, by: ServiceId) -> Result<Ban, 
     Ok(ban)
 }
 
-pub(super) fn lift(
-    txn: &mut Txn<'_>,
-    login_id: &LoginId,
-    by: ServiceId,
-) -> Result<(), OpError> {
+pub(super) fn lift(txn: &mut Txn<'_>, login_id: &LoginId, by: ServiceId) -> Result<(), OpError> {
     let held = holding(&txn.bans, login_id, txn.now)?;
     let ban = held.ok_or(Refusal::BanUnknown)?;
     txn.writes();

@@ -32,10 +32,7 @@ pub(super) fn create(txn: &mut Txn<'_>, new: NewSession) -> Result<Created, OpEr
     let mut evicted = Vec::with_capacity(over.len());
     for stored in over {
         let by = new.service_id.clone();
-        txn.end(
-            &stored,
-            Ended::by_service(EndReason::Replaced, txn.now, by),
-        )?;
+        txn.end(&stored, Ended::by_service(EndReason::Replaced, txn.now, by))?;
         evicted.push(stored.record.session.session_id);
     }
     let mark = new.mark;

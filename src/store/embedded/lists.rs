@@ -4,11 +4,11 @@ use std::collections::BTreeSet;
 
 use redb::{ReadOnlyTable, ReadTransaction, ReadableTableMetadata};
 
-use super::{Shared, bans};
 use super::record::StoredSession;
 use super::rows::load;
 use super::tables::{BANS, Bytes, EXPIRY, FIRST_ID, Id, LAST_ID, LOGINS, SESSIONS, login_key};
 use super::verify::Seen;
+use super::{Shared, bans};
 use crate::model::Timestamp;
 use crate::model::id::{LoginId, SessionId};
 use crate::model::login::LoginSummary;

@@ -14,8 +14,8 @@ use crate::model::record::SessionChange;
 use crate::model::session::{ConnectionStats, EndReason, Session};
 use crate::model::token::PresentedToken;
 use crate::store::{
-    Access, Banned, Changed, Created, EndAll, EndOutcome, Lookup, NewBan, NewSession, OpError, SessionFilter,
-    SessionStore, StoreError, StoreHealth, Target, Touch, Verified,
+    Access, Banned, Changed, Created, EndAll, EndOutcome, Lookup, NewBan, NewSession, OpError,
+    SessionFilter, SessionStore, StoreError, StoreHealth, Target, Touch, Verified,
 };
 
 #[async_trait]

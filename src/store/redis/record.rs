@@ -20,8 +20,8 @@ use crate::model::attribute::{AttributeName, AttributeValue, Attributes};
 use crate::model::id::{LoginId, ServiceId, SessionId};
 use crate::model::record::SessionRecord;
 use crate::model::session::{
-    ConnectionId, Device, DeviceId, EndDetail, Ended, ServerAddr, Session, StoredToken, TokenOrigin,
-    Tombstone, UserAgent,
+    ConnectionId, Device, DeviceId, EndDetail, Ended, ServerAddr, Session, StoredToken,
+    TokenOrigin, Tombstone, UserAgent,
 };
 use crate::model::token::CredentialHash;
 use crate::store::StoreError;

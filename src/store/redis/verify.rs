@@ -164,9 +164,11 @@ impl Inner {
                 }
                 Some(match seen.record.expired(now) {
                     None => Lookup::Live(Box::new(seen)),
-                    Some((reason, at)) => {
-                        told(Box::new(seen.record.end(Ended::by_age(reason, at))), until, now)
-                    }
+                    Some((reason, at)) => told(
+                        Box::new(seen.record.end(Ended::by_age(reason, at))),
+                        until,
+                        now,
+                    ),
                 })
             }
         }

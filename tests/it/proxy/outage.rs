@@ -6,16 +6,16 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use session_gateway::model::Timestamp;
-use session_gateway::model::id::{LoginId, SessionId};
-use session_gateway::model::login::LoginSummary;
+use session_gateway::model::id::{LoginId, ServiceId, SessionId};
+use session_gateway::model::login::{Ban, LoginSummary};
 use session_gateway::model::page::{Cursor, Page, PageLimit};
 use session_gateway::model::permission::Scope;
 use session_gateway::model::record::SessionChange;
 use session_gateway::model::session::{ConnectionStats, EndReason, Session};
 use session_gateway::model::token::PresentedToken;
 use session_gateway::store::{
-    Access, Changed, Created, EndAll, EndOutcome, Lookup, NewSession, OpError, SessionFilter,
-    SessionStore, StoreError, StoreHealth, Stores, Target, Touch, Verified,
+    Access, Banned, Changed, Created, EndAll, EndOutcome, Lookup, NewBan, NewSession, OpError,
+    SessionFilter, SessionStore, StoreError, StoreHealth, Stores, Target, Touch, Verified,
 };
 
 /// Far longer than anybody waits.
@@ -104,12 +104,10 @@ impl SessionStore for Losable {
     }
 
     async fn ban(&self, new: NewBan, by: &ServiceId) -> Result<Banned, StoreError> {
-        self.answers()?;
         self.sessions.ban(new, by).await
     }
 
     async fn find_ban(&self, login_id: &LoginId) -> Result<Option<Ban>, StoreError> {
-        self.answers()?;
         self.sessions.find_ban(login_id).await
     }
 

@@ -10,6 +10,7 @@ use serde::de::DeserializeOwned;
 use session_gateway::model::Timestamp;
 use session_gateway::model::event::{Change, Fact};
 use session_gateway::model::id::SessionId;
+use session_gateway::model::login::Ban;
 use session_gateway::model::record::SessionRecord;
 use session_gateway::model::session::{EndDetail, StoredToken, TokenOrigin, Tombstone};
 use sha2::{Digest, Sha256};
@@ -75,6 +76,7 @@ pub(crate) fn check(db: &Database) {
     check_indexes(&read, &sessions);
     check_tokens(&read, &sessions, &tombstones);
     check_purge(&read, &tombstones);
+    check_bans(&read);
     check_feed(&read, &sessions, &tombstones);
 }
 
@@ -138,6 +140,20 @@ fn check_purge(read: &ReadTransaction, tombstones: &BTreeMap<Id, Kept<Tombstone>
         for key in rows::<&Hash, &[u8], _>(read, name, |key, _| key.to_vec()) {
             let kept = purge.iter().any(|entry| entry.0 == kind && entry.1 == key);
             assert!(kept, "one of the {name} is never purged");
+        }
+    }
+}
+
+fn check_bans(read: &ReadTransaction) {
+    let purge = rows::<(u64, u8, &[u8]), (), _>(read, "purge", |(at, kind, key), ()| {
+        (kind, key.to_vec(), at)
+    });
+    for (login, ban) in records::<Ban>(read, "bans") {
+        let digest = Sha256::digest(ban.login_id.as_str());
+        assert_eq!(login, digest[..16], "the key of a ban");
+        if let Some(until) = ban.until {
+            let entry = (3, login.to_vec(), until.sort_key());
+            assert!(purge.contains(&entry), "a ban that is never purged");
         }
     }
 }

@@ -27,6 +27,7 @@ macro_rules! contract {
 
 mod backend;
 
+mod bans;
 mod claims;
 mod ends;
 mod expiry;

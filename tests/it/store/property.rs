@@ -429,7 +429,9 @@ fn told(fact: Fact) -> Told {
             Told::Changed(version, attributes.chain(fields).collect())
         }
         Change::SessionEnded { reason, .. } => Told::Ended(reason, fact.at),
-        Change::ServiceChanged { .. } => panic!("no service is changed here"),
+        Change::ServiceChanged { .. }
+        | Change::LoginBanned { .. }
+        | Change::LoginUnbanned { .. } => panic!("nothing but sessions is changed here"),
     }
 }
 

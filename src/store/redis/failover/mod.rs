@@ -28,8 +28,8 @@ mod recall;
 mod remembered;
 mod services;
 
-pub(super) use recall::{WrittenService, recall_until};
 pub(super) use bans::BanState;
+pub(super) use recall::{WrittenService, recall_until};
 pub(super) use remembered::{Deed, Remembered, ServiceState};
 
 /// How long something is kept: longer than a replica that can take over lags behind.
