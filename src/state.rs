@@ -7,6 +7,7 @@ use std::time::Duration;
 use axum::extract::FromRef;
 
 use crate::auth::{AdminCredential, Authenticator, Throttle};
+use crate::model::limit::SessionLimit;
 use crate::proxy::{Gate, ProxySettings};
 use crate::store::Stores;
 
@@ -17,6 +18,8 @@ pub struct AppState {
     pub stores: Stores,
     /// How long sessions live unless a request says otherwise, and how long a request may say.
     pub lifetimes: Lifetimes,
+    /// How many sessions a login may have unless a service or a request says so; none is any number.
+    pub session_limit: Option<SessionLimit>,
     /// Finds out who calls.
     pub authenticator: Arc<Authenticator>,
     /// Decides for reverse proxies.
@@ -38,10 +41,18 @@ impl AppState {
         Self {
             stores,
             lifetimes,
+            session_limit: None,
             authenticator,
             gate: Arc::new(gate),
             draining: Draining::default(),
         }
+    }
+
+    /// The same with this limit of sessions for each login.
+    #[must_use]
+    pub fn with_session_limit(mut self, limit: Option<SessionLimit>) -> Self {
+        self.session_limit = limit;
+        self
     }
 
     /// The same with these settings for reverse proxies.

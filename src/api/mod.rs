@@ -22,6 +22,7 @@ mod attributes;
 mod bans;
 mod events;
 pub(crate) mod health;
+mod limit;
 mod logins;
 mod services;
 mod sessions;

@@ -73,6 +73,12 @@ variables! {
         "The longest idle timeout a create may ask for.";
     MAX_AGE_LIMIT = "SGW_MAX_AGE_LIMIT", Some("30d"), "",
         "The greatest age a create may ask for.";
+    LOGIN_MAX_SESSIONS = "SGW_LOGIN_MAX_SESSIONS", Some("0"), "",
+        "How many sessions a login may have at once, unless the service or its create says so; 0 is any number.";
+    LOGIN_LIMIT_PER = "SGW_LOGIN_LIMIT_PER", Some("login"), "",
+        "What that counts together: all sessions of a login, or those on the same kind of device: login or device.";
+    LOGIN_OVERFLOW = "SGW_LOGIN_OVERFLOW", Some("evict_oldest"), "",
+        "What happens to one too many: evict_oldest, evict_least_active or refuse.";
     TOKEN_COOKIE = "SGW_TOKEN_COOKIE", None, "session_token",
         "The cookie from which reverse proxies take the token of a user. Without it, no cookie is read.";
     TRUSTED_PROXIES = "SGW_TRUSTED_PROXIES", None, "127.0.0.1,10.0.0.0/8",

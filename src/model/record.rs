@@ -43,7 +43,7 @@ impl<'de, T: Deserialize<'de>> Deserialize<'de> for Field<T> {
 }
 
 impl<T> Field<T> {
-    fn apply(self, slot: &mut Option<T>) -> bool {
+    pub(super) fn apply(self, slot: &mut Option<T>) -> bool {
         match self {
             Self::Keep => return false,
             Self::Clear => *slot = None,

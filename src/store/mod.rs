@@ -25,7 +25,7 @@ mod sessions;
 pub mod touches;
 
 pub use claims::{Claim, ClaimKey, ClaimStore};
-pub use create::{Created, LimitPer, NewSession, Overflow, SessionLimit};
+pub use create::{Created, NewSession};
 pub use error::{Cause, OpError, Refusal, StoreError};
 pub use feed::{EventFeed, EventPage, FeedPlace, Listener, Part};
 pub use health::{Risk, StoreHealth, StoreWarning};

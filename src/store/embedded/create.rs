@@ -9,11 +9,10 @@ use super::txn::Txn;
 use crate::model::Timestamp;
 use crate::model::event::Change;
 use crate::model::id::{LoginId, SessionId};
+use crate::model::limit::{LimitPer, Overflow, SessionLimit};
 use crate::model::permission::Scope;
 use crate::model::session::{EndReason, Ended, Session, StoredToken, TokenOrigin};
-use crate::store::{
-    Created, LimitPer, Lookup, NewSession, OpError, Overflow, Refusal, SessionLimit, StoreError,
-};
+use crate::store::{Created, Lookup, NewSession, OpError, Refusal, StoreError};
 
 pub(super) fn create(txn: &mut Txn<'_>, new: NewSession) -> Result<Created, OpError> {
     if let Some(first) = repeated(txn, &new)? {

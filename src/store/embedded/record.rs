@@ -9,6 +9,7 @@ use crate::model::Timestamp;
 use crate::model::attribute::{AttributeName, AttributeValue};
 use crate::model::event::{Change, Fact};
 use crate::model::id::SessionId;
+use crate::model::limit::SessionLimit;
 use crate::model::login::Ban;
 use crate::model::record::SessionRecord;
 use crate::model::service::ServiceRecord;
@@ -138,7 +139,16 @@ impl Stored for Ban {
 
 impl Stored for ServiceRecord {
     const NAME: &'static str = "service";
-    type Beside = ();
+    const FORMAT: u8 = WITH_BESIDE;
+    type Beside = SessionLimit;
+
+    fn beside(&self) -> Option<&SessionLimit> {
+        self.service.session_limit.as_ref()
+    }
+
+    fn put_beside(&mut self, limit: SessionLimit) {
+        self.service.session_limit = Some(limit);
+    }
 }
 
 /// What is wrong with the bytes of a record, beyond what postcard says.

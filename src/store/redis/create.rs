@@ -10,10 +10,9 @@ use super::reply::{Args, Reply, ids};
 use super::verify::{live, tombstone};
 use super::{Inner, scripts};
 use crate::model::id::SessionId;
+use crate::model::limit::{LimitPer, Overflow, SessionLimit};
 use crate::model::session::{EndReason, Ended, TokenOrigin};
-use crate::store::{
-    Created, LimitPer, NewSession, OpError, Overflow, Refusal, SessionLimit, StoreError,
-};
+use crate::store::{Created, NewSession, OpError, Refusal, StoreError};
 
 impl Inner {
     pub(super) async fn create(&self, new: NewSession) -> Result<Created, OpError> {

@@ -4,11 +4,10 @@ use std::sync::Arc;
 
 use session_gateway::model::Timestamp;
 use session_gateway::model::event::{Change, Fact};
+use session_gateway::model::limit::{LimitPer, Overflow, SessionLimit};
 use session_gateway::model::login::Ban;
 use session_gateway::model::session::{EndDetail, EndReason};
-use session_gateway::store::{
-    EndAll, LimitPer, NewBan, NewSession, OpError, Overflow, Refusal, SessionLimit, SessionStore,
-};
+use session_gateway::store::{EndAll, NewBan, NewSession, OpError, Refusal, SessionStore};
 use tokio::task::JoinSet;
 
 use super::backend::{

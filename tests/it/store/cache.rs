@@ -257,6 +257,7 @@ async fn a_service_is_known_until_any_service_changes() {
         service_id: shop.clone(),
         service_name: ServiceName::parse("Shop").unwrap(),
         permissions: Permissions::everything(),
+        session_limit: None,
         secret: CredentialHash::of(b"secret"),
         mark: None,
     };

@@ -6,10 +6,9 @@ use std::time::Duration;
 
 use session_gateway::model::event::EventType;
 use session_gateway::model::id::SessionId;
+use session_gateway::model::limit::{LimitPer, Overflow, SessionLimit};
 use session_gateway::model::session::EndReason;
-use session_gateway::store::{
-    EndAll, LimitPer, NewSession, OpError, Overflow, Refusal, SessionLimit, SessionStore,
-};
+use session_gateway::store::{EndAll, NewSession, OpError, Refusal, SessionStore};
 use tokio::task::JoinSet;
 
 use super::backend::{

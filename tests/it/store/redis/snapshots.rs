@@ -2,11 +2,10 @@
 
 use serde_json::json;
 use session_gateway::model::id::SessionId;
+use session_gateway::model::limit::{LimitPer, Overflow, SessionLimit};
 use session_gateway::model::service::ServiceUpdate;
 use session_gateway::model::session::{EndReason, Ended};
-use session_gateway::store::{
-    EndAll, FeedPlace, LimitPer, Lookup, NewSession, Overflow, Part, SessionLimit, Stores, Touch,
-};
+use session_gateway::store::{EndAll, FeedPlace, Lookup, NewSession, Part, Stores, Touch};
 
 use super::super::backend::{Backend, MINUTE, access, draft, login_id, presented, service};
 use super::super::listeners::register;
