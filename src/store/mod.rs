@@ -32,8 +32,8 @@ pub use health::{Risk, StoreHealth, StoreWarning};
 use listeners::Listeners;
 pub use services::{NewService, ServiceStore};
 pub use sessions::{
-    Banned, Changed, EndAll, EndOutcome, Freshness, Lookup, NewBan, SessionFilter, SessionStore,
-    Target, Touch, Verified,
+    Banned, BulkEffect, Changed, EndAll, EndOutcome, EndWhere, Freshness, Lookup, NewBan,
+    SessionFilter, SessionStore, Target, Touch, Verified,
 };
 
 /// One backend, seen through its four contracts.

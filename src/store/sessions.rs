@@ -187,7 +187,50 @@ pub struct SessionFilter {
     pub active_before: Option<Timestamp>,
 }
 
+/// Which sessions to end, of whatever login.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct EndWhere {
+    /// Those that match.
+    pub filter: SessionFilter,
+    /// Why they end.
+    pub reason: EndReason,
+    /// Whether they end at all.
+    pub effect: BulkEffect,
+}
+
+/// What comes of a match.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum BulkEffect {
+    /// The session ends.
+    End,
+    /// It is only counted.
+    Count,
+}
+
 impl SessionFilter {
+    /// The same without what is opened after `moment`.
+    #[must_use]
+    pub fn opened_until(&self, moment: Timestamp) -> Self {
+        let bound = moment.plus(Duration::from_millis(1));
+        Self {
+            created_before: Some(self.created_before.map_or(bound, |asked| asked.min(bound))),
+            ..self.clone()
+        }
+    }
+
+    /// Whether a session can come to match, or cease to, while it lives.
+    #[must_use]
+    pub fn asks_for_what_changes(&self) -> bool {
+        let lasting = Self {
+            login_id: self.login_id.clone(),
+            service_id: self.service_id.clone(),
+            created_after: self.created_after,
+            created_before: self.created_before,
+            ..Self::default()
+        };
+        *self != lasting
+    }
+
     /// Whether a session, as shown, is one of those asked for.
     #[must_use]
     pub fn matches(&self, session: &Session) -> bool {
@@ -276,6 +319,11 @@ pub trait SessionStore: Debug + Send + Sync {
     /// Fixes a moment and ends what was created before it, in steps of at most 200, until none is left. Answers the
     /// sessions that this call ended.
     async fn end_all(&self, which: EndAll, access: &Access) -> Result<Vec<SessionId>, StoreError>;
+
+    /// Fixes a moment and ends what was created before it and matches, or counts it; answers how many. Goes in steps that
+    /// end at most 200 sessions and look at a bounded number of records, so it holds up nobody, and may be repeated when
+    /// it was broken off. A session is judged in the step that ends it.
+    async fn end_where(&self, which: EndWhere, access: &Access) -> Result<u64, OpError>;
 
     /// Bans a login in place of any ban it has, then ends its sessions as `banned`. From the first moment on creates are
     /// refused, so no session that was opened before the answer lives after it.

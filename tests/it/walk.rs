@@ -104,6 +104,7 @@ const PERMISSIONS: &[(&str, &str, Option<&str>)] = &[
     ("GET", "/v1/whoami", None),
     ("POST", "/v1/sessions", Some("session.create")),
     ("GET", "/v1/sessions", Some("session.read")),
+    ("POST", "/v1/sessions/bulk-delete", Some("session.delete")),
     ("GET", "/v1/sessions/{session_id}", Some("session.read")),
     ("PATCH", "/v1/sessions/{session_id}", Some("session.update")),
     (

@@ -16,8 +16,8 @@ use crate::model::record::SessionChange;
 use crate::model::session::{ConnectionStats, EndReason, Session};
 use crate::model::token::PresentedToken;
 use crate::store::{
-    Access, Banned, Changed, Created, EndAll, EndOutcome, Lookup, NewBan, NewSession, OpError,
-    Part, SessionFilter, SessionStore, StoreError, StoreHealth, Target, Touch, Verified,
+    Access, Banned, Changed, Created, EndAll, EndOutcome, EndWhere, Lookup, NewBan, NewSession,
+    OpError, Part, SessionFilter, SessionStore, StoreError, StoreHealth, Target, Touch, Verified,
 };
 
 /// Keeps copies of sessions that were found by their tokens.
@@ -147,6 +147,14 @@ impl SessionStore for CachedSessions {
         match &outcome {
             Ok(ended) => self.ended(ended),
             Err(_) => self.copies.void_part(part),
+        }
+        outcome
+    }
+
+    async fn end_where(&self, which: EndWhere, access: &Access) -> Result<u64, OpError> {
+        let outcome = self.store.end_where(which, access).await;
+        for shard in 0..=u8::MAX {
+            self.copies.void_part(Part::Shard(shard));
         }
         outcome
     }

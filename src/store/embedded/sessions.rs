@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 
+use super::txn::Txn;
 use super::{EmbeddedStore, bans, changes, create, ends, lists, sweep, verify};
 use crate::model::Timestamp;
 use crate::model::id::{LoginId, ServiceId, SessionId};
@@ -14,8 +15,9 @@ use crate::model::record::SessionChange;
 use crate::model::session::{ConnectionStats, EndReason, Session};
 use crate::model::token::PresentedToken;
 use crate::store::{
-    Access, Banned, Changed, Created, EndAll, EndOutcome, Lookup, NewBan, NewSession, OpError,
-    SessionFilter, SessionStore, StoreError, StoreHealth, Target, Touch, Verified,
+    Access, Banned, BulkEffect, Changed, Created, EndAll, EndOutcome, EndWhere, Lookup, NewBan,
+    NewSession, OpError, SessionFilter, SessionStore, StoreError, StoreHealth, Target, Touch,
+    Verified,
 };
 
 #[async_trait]
@@ -104,6 +106,30 @@ impl SessionStore for EmbeddedStore {
             plan = self.writer.write(move |txn| plan.step(txn)).await?;
             if plan.is_done() {
                 return Ok(plan.into_ended());
+            }
+        }
+    }
+
+    async fn end_where(&self, which: EndWhere, access: &Access) -> Result<u64, OpError> {
+        let filter = which.filter.opened_until(self.shared.now());
+        let (mut count, mut cursor) = (0, None);
+        loop {
+            let listing =
+                lists::Listing::new(&filter, &access.scope, PageLimit::STEP, cursor.as_ref())?;
+            let page = self.scan(move |shared| listing.read(shared)).await?;
+            count += match which.effect {
+                BulkEffect::Count => page.items.len(),
+                BulkEffect::End => {
+                    let (filter, access) = (filter.clone(), access.clone());
+                    let end = move |txn: &mut Txn<'_>| {
+                        ends::end_matching(txn, &page.items, &filter, which.reason, &access)
+                    };
+                    self.writer.write(end).await?
+                }
+            };
+            cursor = page.next;
+            if cursor.is_none() {
+                return Ok(count as u64);
             }
         }
     }

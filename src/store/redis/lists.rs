@@ -102,7 +102,7 @@ impl Inner {
         }
     }
 
-    async fn ids_before(
+    pub(super) async fn ids_before(
         &self,
         slot: Slot,
         key: Vec<u8>,
@@ -171,7 +171,7 @@ impl Inner {
     }
 
     /// The live ones among these sessions, in their order.
-    async fn look_up_all(
+    pub(super) async fn look_up_all(
         &self,
         login_id: Option<&LoginId>,
         ids: &[SessionId],

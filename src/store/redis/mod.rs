@@ -17,6 +17,7 @@ use crate::store::touches::Touches;
 use crate::store::{Listeners, Stores};
 
 mod bans;
+mod bulk;
 mod changes;
 mod claims;
 mod create;

@@ -32,6 +32,7 @@ scripts! {
     USE = "allow-oom", [CLOCK, MESSAGE, SHARD, SESSION], "scripts/use.lua";
     END = "allow-oom", [CLOCK, MESSAGE, SHARD, SESSION, TARGET], "scripts/end.lua";
     END_MANY = "allow-oom", [CLOCK, MESSAGE, SHARD, SESSION], "scripts/end_many.lua";
+    END_SEEN = "allow-oom", [CLOCK, MESSAGE, SHARD, SESSION], "scripts/end_seen.lua";
     END_AGAIN = "allow-oom", [CLOCK, MESSAGE, SHARD, SESSION], "scripts/end_again.lua";
     SWEEP = "allow-oom", [CLOCK, MESSAGE, SHARD, SESSION], "scripts/sweep.lua";
     BAN = "", [CLOCK, MESSAGE, SHARD, BANS], "scripts/ban.lua";

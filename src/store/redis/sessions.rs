@@ -15,8 +15,8 @@ use crate::model::record::SessionChange;
 use crate::model::session::{ConnectionStats, EndReason, Session};
 use crate::model::token::PresentedToken;
 use crate::store::{
-    Access, Banned, Changed, Created, EndAll, EndOutcome, Lookup, NewBan, NewSession, OpError,
-    SessionFilter, SessionStore, StoreError, StoreHealth, Target, Touch, Verified,
+    Access, Banned, Changed, Created, EndAll, EndOutcome, EndWhere, Lookup, NewBan, NewSession,
+    OpError, SessionFilter, SessionStore, StoreError, StoreHealth, Target, Touch, Verified,
 };
 
 #[async_trait]
@@ -79,6 +79,10 @@ impl SessionStore for RedisStore {
 
     async fn end_all(&self, which: EndAll, access: &Access) -> Result<Vec<SessionId>, StoreError> {
         self.inner.end_all(&which, access).await
+    }
+
+    async fn end_where(&self, which: EndWhere, access: &Access) -> Result<u64, OpError> {
+        Ok(self.inner.end_where(&which, access).await?)
     }
 
     async fn ban(&self, new: NewBan, by: &ServiceId) -> Result<Banned, StoreError> {

@@ -2,7 +2,9 @@
 
 mod attributes;
 mod bans;
+mod bulk;
 mod events;
+mod limits;
 mod logins;
 mod sessions;
 mod tokens;

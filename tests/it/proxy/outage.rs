@@ -14,8 +14,8 @@ use session_gateway::model::record::SessionChange;
 use session_gateway::model::session::{ConnectionStats, EndReason, Session};
 use session_gateway::model::token::PresentedToken;
 use session_gateway::store::{
-    Access, Banned, Changed, Created, EndAll, EndOutcome, Lookup, NewBan, NewSession, OpError,
-    SessionFilter, SessionStore, StoreError, StoreHealth, Stores, Target, Touch, Verified,
+    Access, Banned, Changed, Created, EndAll, EndOutcome, EndWhere, Lookup, NewBan, NewSession,
+    OpError, SessionFilter, SessionStore, StoreError, StoreHealth, Stores, Target, Touch, Verified,
 };
 
 /// Far longer than anybody waits.
@@ -101,6 +101,10 @@ impl SessionStore for Losable {
 
     async fn end_all(&self, which: EndAll, access: &Access) -> Result<Vec<SessionId>, StoreError> {
         self.sessions.end_all(which, access).await
+    }
+
+    async fn end_where(&self, which: EndWhere, access: &Access) -> Result<u64, OpError> {
+        self.sessions.end_where(which, access).await
     }
 
     async fn ban(&self, new: NewBan, by: &ServiceId) -> Result<Banned, StoreError> {

@@ -142,6 +142,24 @@ async fn a_store_of_a_newer_format_is_refused_and_left_as_it_is() {
 }
 
 #[tokio::test]
+async fn a_file_of_the_first_version_gets_the_table_it_lacks() {
+    let dir = TempDir::new().unwrap();
+    let b = open(&dir);
+    let session_id = b.open("alice").await.session_id;
+    drop(b);
+    let db = bare(&dir);
+    let write = db.begin_write().unwrap();
+    let bans = TableDefinition::<&[u8; 16], &[u8]>::new("bans");
+    assert!(write.delete_table(bans).unwrap());
+    write.commit().unwrap();
+    drop(db);
+    let b = open(&dir);
+    b.live(session_id).await;
+    let found = b.stores.sessions.find_ban(&login_id("alice")).await;
+    assert_eq!(found.unwrap(), None);
+}
+
+#[tokio::test]
 async fn a_damaged_record_is_an_error_and_not_no_session() {
     for damage in [0, 1, 10] {
         let dir = TempDir::new().unwrap();

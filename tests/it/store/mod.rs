@@ -28,6 +28,7 @@ macro_rules! contract {
 mod backend;
 
 mod bans;
+mod bulk;
 mod claims;
 mod ends;
 mod expiry;

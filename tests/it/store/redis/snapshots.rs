@@ -4,8 +4,8 @@ use serde_json::json;
 use session_gateway::model::id::SessionId;
 use session_gateway::model::limit::{LimitPer, Overflow, SessionLimit};
 use session_gateway::model::service::ServiceUpdate;
-use session_gateway::model::session::{EndReason, Ended};
-use session_gateway::store::{EndAll, FeedPlace, Lookup, NewSession, Part, Stores, Touch};
+use session_gateway::model::session::{EndDetail, EndReason, Ended};
+use session_gateway::store::{EndAll, FeedPlace, Lookup, NewBan, NewSession, Part, Stores, Touch};
 
 use super::super::backend::{Backend, MINUTE, access, draft, login_id, presented, service};
 use super::super::listeners::register;
@@ -277,4 +277,53 @@ async fn the_log_tells_what_was_applied_again() {
         answer.status == 200 && answer.json()["active"] == json!(false)
     })
     .await;
+}
+
+/// Whether a login is banned; nothing while that cannot be told.
+async fn is_banned(stores: &Stores, login: &str) -> Option<bool> {
+    let found = stores.sessions.find_ban(&login_id(login)).await;
+    Some(found.ok()?.is_some())
+}
+
+async fn ban(stores: &Stores, login: &str) {
+    let new = NewBan {
+        login_id: login_id(login),
+        until: None,
+        reason: EndDetail::parse("spam").unwrap(),
+    };
+    let banned = stores.sessions.ban(new, &service("web")).await;
+    banned.unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_old_snapshot_neither_lifts_a_ban_nor_brings_one_back() {
+    let mut server = forgetful(None).await;
+    let clock = clock();
+    let one = node(&server.url(), &clock).await;
+    let two = node(&server.url(), &clock).await;
+    ban(&one.stores, "lifted").await;
+    let session = one.open("banned").await;
+    server.ask::<()>("SAVE").await;
+    one.advance(MINUTE);
+    ban(&one.stores, "banned").await;
+    let before = one.ended(session.session_id).await;
+    let lifted = one
+        .stores
+        .sessions
+        .unban(&login_id("lifted"), &service("web"));
+    lifted.await.unwrap();
+    restart_from_snapshot(&mut server).await;
+    for node in [&one.stores, &two.stores] {
+        eventually(DEADLINE, || async {
+            is_banned(node, "banned").await == Some(true)
+                && is_banned(node, "lifted").await == Some(false)
+                && ended(node, session.session_id).await.is_some()
+        })
+        .await;
+        let found = ended(node, session.session_id).await.unwrap();
+        assert_eq!(
+            (found.reason, found.detail),
+            (before.reason, before.detail.clone())
+        );
+    }
 }
