@@ -1,9 +1,12 @@
 //! Which limit counts when a session is opened.
 
+use std::time::Duration;
+
 use serde_json::{Value, json};
 
 use crate::support::{Client, Opened, TestApp, open};
 
+const SECOND: Duration = Duration::from_secs(1);
 const TWO: &[(&str, &str)] = &[("SGW_LOGIN_MAX_SESSIONS", "2")];
 
 async fn evicted(client: &Client, request: Value) -> Value {
@@ -11,11 +14,13 @@ async fn evicted(client: &Client, request: Value) -> Value {
     created["evicted"].clone()
 }
 
-async fn two(client: &Client) -> [Opened; 2] {
-    [
-        open(client, json!({"login_id": "u", "device": "web"})).await,
-        open(client, json!({"login_id": "u", "device": "ios"})).await,
-    ]
+/// Two sessions, opened one after the other; time goes on after each.
+async fn two(app: &TestApp, client: &Client) -> [Opened; 2] {
+    let first = open(client, json!({"login_id": "u", "device": "web"})).await;
+    app.pass(SECOND);
+    let second = open(client, json!({"login_id": "u", "device": "ios"})).await;
+    app.pass(SECOND);
+    [first, second]
 }
 
 #[tokio::test]
@@ -31,7 +36,7 @@ async fn without_a_limit_there_is_none() {
 async fn the_default_counts_and_the_device_that_gives_way_learns_that_it_was_replaced() {
     let app = TestApp::with(TWO);
     let admin = app.admin();
-    let [first, second] = two(&admin).await;
+    let [first, second] = two(&app, &admin).await;
     assert_eq!(
         evicted(&admin, json!({"login_id": "u"})).await,
         json!([first.id])
@@ -54,7 +59,7 @@ async fn the_default_may_count_devices_and_refuse() {
         ("SGW_LOGIN_OVERFLOW", "refuse"),
     ]);
     let admin = app.admin();
-    two(&admin).await;
+    two(&app, &admin).await;
     admin
         .post("/v1/sessions")
         .json(&json!({"login_id": "u", "device": "web"}))
@@ -69,8 +74,7 @@ async fn the_default_may_let_the_least_active_give_way() {
         ("SGW_LOGIN_OVERFLOW", "evict_least_active"),
     ]);
     let admin = app.admin();
-    let [first, second] = two(&admin).await;
-    app.pass(std::time::Duration::from_secs(1));
+    let [first, second] = two(&app, &admin).await;
     admin
         .post(first.at("/heartbeat"))
         .json(&json!({}))
@@ -99,7 +103,7 @@ async fn the_limit_of_the_request_wins_over_that_of_the_service_over_the_default
         shop.get("/v1/whoami").await.value(200)["session_limit"],
         limit
     );
-    let [first, second] = two(&shop).await;
+    let [first, second] = two(&app, &shop).await;
     assert_eq!(evicted(&shop, json!({"login_id": "u"})).await, json!([]));
     let asked = json!({"login_id": "u", "limit": {"max": 4}});
     assert_eq!(evicted(&shop, asked).await, json!([]));

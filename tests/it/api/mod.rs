@@ -7,4 +7,5 @@ mod events;
 mod limits;
 mod logins;
 mod sessions;
+mod states;
 mod tokens;

@@ -307,11 +307,8 @@ async fn an_old_snapshot_neither_lifts_a_ban_nor_brings_one_back() {
     one.advance(MINUTE);
     ban(&one.stores, "banned").await;
     let before = one.ended(session.session_id).await;
-    let lifted = one
-        .stores
-        .sessions
-        .unban(&login_id("lifted"), &service("web"));
-    lifted.await.unwrap();
+    let (lifted, web) = (login_id("lifted"), service("web"));
+    one.stores.sessions.unban(&lifted, &web).await.unwrap();
     restart_from_snapshot(&mut server).await;
     for node in [&one.stores, &two.stores] {
         eventually(DEADLINE, || async {
