@@ -191,10 +191,18 @@ async fn hundreds_of_logins_end_each_once(b: &Backend) {
     assert_eq!(endings(b).await, 750);
 }
 
-/// As many sessions as `SGW_TEST_BULK` says, or fewer.
-async fn what_is_broken_off_is_finished_by_the_next_call(b: &Backend) {
+/// How many sessions are there: as many as `SGW_TEST_BULK` says.
+#[expect(
+    clippy::disallowed_methods,
+    reason = "a knob of the test, not a setting of the gateway"
+)]
+fn many() -> u64 {
     let wanted = std::env::var("SGW_TEST_BULK");
-    let many = wanted.map_or(1_500, |text| text.parse().expect("SGW_TEST_BULK"));
+    wanted.map_or(1_500, |text| text.parse().expect("SGW_TEST_BULK"))
+}
+
+async fn what_is_broken_off_is_finished_by_the_next_call(b: &Backend) {
+    let many = many();
     for first in (0..many).step_by(500) {
         let numbers = first..many.min(first + 500);
         let drafts = numbers.map(|number| draft(&format!("login {}", number % 1_000)));
