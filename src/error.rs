@@ -73,6 +73,12 @@ pub enum ApiError {
     /// The login has as many sessions as it may have.
     #[error("the login has as many sessions as the limit allows")]
     SessionLimitReached,
+    /// No session may be opened for the login now.
+    #[error("the login is banned")]
+    LoginBanned,
+    /// The login is not banned.
+    #[error("the login is not banned")]
+    BanNotFound,
     /// The attribute cannot be counted with.
     #[error("the attribute is not a 64-bit integer, or the sum would not be one")]
     AttributeNotANumber,
@@ -192,6 +198,8 @@ impl ApiError {
             Self::ServiceBuiltIn => (StatusCode::CONFLICT, "service_built_in"),
             Self::TokenInUse => (StatusCode::CONFLICT, "token_in_use"),
             Self::SessionLimitReached => (StatusCode::CONFLICT, "session_limit_reached"),
+            Self::LoginBanned => (StatusCode::FORBIDDEN, "login_banned"),
+            Self::BanNotFound => (StatusCode::NOT_FOUND, "ban_not_found"),
             Self::AttributeNotANumber => (StatusCode::CONFLICT, "attribute_not_a_number"),
             Self::SessionEnded(_) => (StatusCode::GONE, "session_ended"),
             Self::CursorExpired => (StatusCode::GONE, "cursor_expired"),
@@ -334,6 +342,8 @@ impl From<Refusal> for ApiError {
             Refusal::TokenInUse => Self::TokenInUse,
             Refusal::TokenUnknown => Self::TokenNotFound,
             Refusal::LimitReached => Self::SessionLimitReached,
+            Refusal::LoginBanned => Self::LoginBanned,
+            Refusal::BanUnknown => Self::BanNotFound,
             Refusal::Unchangeable(Unchangeable::AttributeMissing) => Self::AttributeNotFound,
             Refusal::Unchangeable(Unchangeable::NotANumber) => Self::AttributeNotANumber,
             Refusal::Unchangeable(Unchangeable::Limit(limit)) => {

@@ -8,6 +8,7 @@ use std::time::Duration;
 use axum::extract::FromRef;
 
 use crate::auth::{AdminCredential, Authenticator, Throttle};
+use crate::model::limit::SessionLimit;
 use crate::proxy::{Gate, ProxySettings};
 use crate::store::Stores;
 
@@ -22,6 +23,8 @@ pub struct Shared {
     pub stores: Stores,
     /// How long sessions live unless a request says otherwise, and how long a request may say.
     pub lifetimes: Lifetimes,
+    /// How many sessions a login may have unless a service or a request says so; none is any number.
+    pub session_limit: Option<SessionLimit>,
     /// Finds out who calls.
     pub authenticator: Arc<Authenticator>,
     /// Decides for reverse proxies.
@@ -43,9 +46,19 @@ impl AppState {
         Self(Arc::new(Shared {
             stores,
             lifetimes,
+            session_limit: None,
             authenticator,
             gate: Arc::new(gate),
             draining: Draining::default(),
+        }))
+    }
+
+    /// The same with this limit of sessions for each login.
+    #[must_use]
+    pub fn with_session_limit(&self, limit: Option<SessionLimit>) -> Self {
+        Self(Arc::new(Shared {
+            session_limit: limit,
+            ..Shared::clone(self)
         }))
     }
 

@@ -7,6 +7,7 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
+use crate::model::limit::SessionLimit;
 use crate::model::token::ServiceSecret;
 use crate::proxy::{Exports, LoginOrigins, ProxySettings, TokenCookie, TrustedProxies};
 use crate::state::Lifetimes;
@@ -38,6 +39,8 @@ pub struct Config {
     pub admin_secret: Option<ServiceSecret>,
     /// How long sessions live.
     pub lifetimes: Lifetimes,
+    /// How many sessions a login may have; none is any number.
+    pub session_limit: Option<SessionLimit>,
     /// What reverse proxies may do, and what they are told.
     pub proxies: ProxySettings,
     /// The log.
@@ -173,6 +176,7 @@ impl Config {
                 touch_interval: source.get(&var::TOUCH_INTERVAL, value::duration)?,
             },
             admin_secret: source.secret(&var::ADMIN_SECRET, &var::ADMIN_SECRET_FILE)?,
+            session_limit: session_limit(source)?,
             lifetimes: Lifetimes {
                 idle_timeout: source.get(&var::IDLE_TIMEOUT, value::lifetime)?,
                 max_age: source.get(&var::MAX_AGE, value::lifetime)?,
@@ -219,6 +223,15 @@ impl Config {
         }
         Ok(())
     }
+}
+
+fn session_limit(source: &Source) -> Result<Option<SessionLimit>, ConfigError> {
+    let limit = SessionLimit {
+        max: source.get(&var::LOGIN_MAX_SESSIONS, value::sessions)?,
+        per: source.get(&var::LOGIN_LIMIT_PER, value::limit_per)?,
+        overflow: source.get(&var::LOGIN_OVERFLOW, value::overflow)?,
+    };
+    Ok((limit.max > 0).then_some(limit))
 }
 
 fn cache(source: &Source) -> Result<Option<CacheSettings>, ConfigError> {

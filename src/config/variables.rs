@@ -77,6 +77,12 @@ variables! {
         "How long a rotated token stays good, for requests that were on their way. After it, rotating it again ends the session.";
     ROTATE_AFTER = "SGW_ROTATE_AFTER", Some("0s"), "",
         "How old a token should become before it is rotated; verify tells when that is. 0s tells nothing.";
+    LOGIN_MAX_SESSIONS = "SGW_LOGIN_MAX_SESSIONS", Some("0"), "",
+        "How many sessions a login may have at once, unless the service or its create says so; 0 is any number.";
+    LOGIN_LIMIT_PER = "SGW_LOGIN_LIMIT_PER", Some("login"), "",
+        "What that counts together: all sessions of a login, or those on the same kind of device: login or device.";
+    LOGIN_OVERFLOW = "SGW_LOGIN_OVERFLOW", Some("evict_oldest"), "",
+        "What happens to one too many: evict_oldest, evict_least_active or refuse.";
     TOKEN_COOKIE = "SGW_TOKEN_COOKIE", None, "session_token",
         "The cookie from which reverse proxies take the token of a user. Without it, no cookie is read.";
     TRUSTED_PROXIES = "SGW_TRUSTED_PROXIES", None, "127.0.0.1,10.0.0.0/8",

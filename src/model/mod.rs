@@ -4,6 +4,7 @@ pub mod attribute;
 pub mod event;
 pub mod id;
 pub mod json;
+pub mod limit;
 pub mod login;
 pub mod page;
 pub mod permission;

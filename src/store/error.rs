@@ -65,6 +65,12 @@ pub enum Refusal {
     /// The login has as many sessions as it may have.
     #[error("the login has as many sessions as it may have")]
     LimitReached,
+    /// No session may be opened for the login now.
+    #[error("the login is banned")]
+    LoginBanned,
+    /// The login is not banned.
+    #[error("the login is not banned")]
+    BanUnknown,
     /// The session cannot be changed so.
     #[error(transparent)]
     Unchangeable(#[from] Unchangeable),

@@ -104,6 +104,7 @@ const PERMISSIONS: &[(&str, &str, Option<&str>)] = &[
     ("GET", "/v1/whoami", None),
     ("POST", "/v1/sessions", Some("session.create")),
     ("GET", "/v1/sessions", Some("session.read")),
+    ("POST", "/v1/sessions/bulk-delete", Some("session.delete")),
     ("GET", "/v1/sessions/{session_id}", Some("session.read")),
     ("PATCH", "/v1/sessions/{session_id}", Some("session.update")),
     (
@@ -161,6 +162,14 @@ const PERMISSIONS: &[(&str, &str, Option<&str>)] = &[
         "DELETE",
         "/v1/logins/{login_id}/sessions",
         Some("session.delete"),
+    ),
+    ("PUT", "/v1/logins/{login_id}/ban", Some("login.manage")),
+    ("GET", "/v1/logins/{login_id}/ban", Some("login.manage")),
+    ("DELETE", "/v1/logins/{login_id}/ban", Some("login.manage")),
+    (
+        "POST",
+        "/v1/logins/{login_id}/kick-out",
+        Some("login.manage"),
     ),
     ("POST", "/v1/tokens/verify", Some("token.verify")),
     ("POST", "/v1/tokens/introspect", Some("token.verify")),

@@ -161,8 +161,10 @@ impl Copies {
 impl Listener for Copies {
     fn event(&self, event: &Event) {
         match event.fact.change {
-            // There was nothing that a copy could be of.
-            Change::SessionCreated { .. } => {}
+            // Of this there are no copies.
+            Change::SessionCreated { .. }
+            | Change::LoginBanned { .. }
+            | Change::LoginUnbanned { .. } => {}
             Change::SessionChanged { .. }
             | Change::SessionRotated { .. }
             | Change::SessionEnded { .. } => {

@@ -8,16 +8,17 @@ use async_trait::async_trait;
 use super::Proof;
 use super::copies::Copies;
 use crate::model::Timestamp;
-use crate::model::id::{LoginId, SessionId};
-use crate::model::login::LoginSummary;
+use crate::model::id::{LoginId, ServiceId, SessionId};
+use crate::model::login::{Ban, LoginSummary};
 use crate::model::page::{Cursor, Page, PageLimit};
 use crate::model::permission::Scope;
 use crate::model::record::SessionChange;
 use crate::model::session::{ConnectionStats, EndReason, Session};
 use crate::model::token::PresentedToken;
 use crate::store::{
-    Access, Changed, Created, EndAll, EndOutcome, Lookup, NewSession, OpError, Part, Rotated,
-    SessionFilter, SessionStore, StoreError, StoreHealth, Target, TokenRotation, Touch, Verified,
+    Access, Banned, Changed, Created, EndAll, EndOutcome, EndWhere, Lookup, NewBan, NewSession,
+    OpError, Part, Rotated, SessionFilter, SessionStore, StoreError, StoreHealth, Target,
+    TokenRotation, Touch, Verified,
 };
 
 /// Keeps copies of sessions that were found by their tokens.
@@ -158,6 +159,32 @@ impl SessionStore for CachedSessions {
             Err(_) => self.copies.void_part(part),
         }
         outcome
+    }
+
+    async fn end_where(&self, which: EndWhere, access: &Access) -> Result<u64, OpError> {
+        let outcome = self.store.end_where(which, access).await;
+        for shard in 0..=u8::MAX {
+            self.copies.void_part(Part::Shard(shard));
+        }
+        outcome
+    }
+
+    async fn ban(&self, new: NewBan, by: &ServiceId) -> Result<Banned, StoreError> {
+        let part = Part::of_login(&new.login_id);
+        let outcome = self.store.ban(new, by).await;
+        match &outcome {
+            Ok(banned) => self.ended(&banned.ended),
+            Err(_) => self.copies.void_part(part),
+        }
+        outcome
+    }
+
+    async fn find_ban(&self, login_id: &LoginId) -> Result<Option<Ban>, StoreError> {
+        self.store.find_ban(login_id).await
+    }
+
+    async fn unban(&self, login_id: &LoginId, by: &ServiceId) -> Result<(), OpError> {
+        self.store.unban(login_id, by).await
     }
 
     fn now(&self) -> Timestamp {

@@ -8,7 +8,7 @@ use super::record::{Kept, StoredSession};
 use crate::model::Timestamp;
 use crate::model::id::{LoginId, ServiceId, SessionId};
 use crate::model::record::SessionRecord;
-use crate::model::session::{Ended, Session, StoredToken, Tombstone};
+use crate::model::session::{EndReason, Ended, Session, StoredToken, Tombstone};
 
 /// A live session.
 #[derive(Deserialize)]
@@ -26,8 +26,16 @@ pub(super) struct Tombstone1 {
     session_id: SessionId,
     login_id: LoginId,
     service_id: ServiceId,
-    ended: Ended,
+    ended: Ended1,
     token: StoredToken,
+}
+
+/// How it ended.
+#[derive(Deserialize)]
+struct Ended1 {
+    reason: EndReason,
+    at: Timestamp,
+    by: Option<ServiceId>,
 }
 
 impl From<Session1> for StoredSession {
@@ -52,7 +60,12 @@ impl From<Tombstone1> for Kept<Tombstone> {
                 session_id: old.session_id,
                 login_id: old.login_id,
                 service_id: old.service_id,
-                ended: old.ended,
+                ended: Ended {
+                    reason: old.ended.reason,
+                    at: old.ended.at,
+                    by: old.ended.by,
+                    detail: None,
+                },
                 token: old.token,
                 former: None,
             },

@@ -19,6 +19,7 @@ use crate::model::session::Session;
 use crate::store::touches::Touches;
 use crate::store::{Listeners, StoreError, Stores};
 
+mod bans;
 mod changes;
 mod claims;
 mod create;

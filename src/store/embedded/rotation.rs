@@ -4,7 +4,7 @@ use super::record::StoredSession;
 use super::txn::Txn;
 use crate::model::event::Change;
 use crate::model::rotation::{Exchange, Standing};
-use crate::model::session::EndReason;
+use crate::model::session::{EndReason, Ended};
 use crate::store::{Lookup, OpError, Refusal, Rotated, TokenRotation};
 
 pub(super) fn rotate(txn: &mut Txn<'_>, asked: TokenRotation) -> Result<Rotated, OpError> {
@@ -46,7 +46,8 @@ fn exchange(
             Ok(Rotated::Before(session, sealed))
         }
         Exchange::Reused => {
-            let kept = txn.end(&stored, EndReason::TokenReuse, txn.now, Some(by))?;
+            let ended = Ended::by_service(EndReason::TokenReuse, txn.now, by);
+            let kept = txn.end(&stored, ended)?;
             Err(Refusal::SessionEnded(Box::new(kept.value)).into())
         }
         Exchange::Unknown => Err(Refusal::TokenUnknown.into()),

@@ -13,7 +13,7 @@ use crate::model::Timestamp;
 use crate::model::id::SessionId;
 use crate::model::permission::Scope;
 use crate::model::record::{Life, SessionRecord};
-use crate::model::session::Session;
+use crate::model::session::{Ended, Session};
 use crate::model::token::{CredentialHash, PresentedToken};
 use crate::store::touches::SessionUse;
 use crate::store::{Lookup, StoreError, Touch, Verified};
@@ -155,7 +155,7 @@ fn look_up(
         Some((reason, at)) => {
             let kept = Kept {
                 until: at.plus(shared.settings.tombstone_retention),
-                value: seen.stored.record.end(reason, at, None),
+                value: seen.stored.record.end(Ended::by_age(reason, at)),
             };
             ended(Some(kept), now)
         }

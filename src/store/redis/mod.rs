@@ -16,6 +16,8 @@ use crate::model::Timestamp;
 use crate::store::touches::Touches;
 use crate::store::{Listeners, Stores};
 
+mod bans;
+mod bulk;
 mod changes;
 mod claims;
 mod create;

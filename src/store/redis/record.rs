@@ -11,7 +11,7 @@
 //! | `h` `F` `G` | SHA-256 of the previous token · 8 bytes of those of the last 8 · until when each is good, 8 bytes | the same |
 //! | `B` | SHA-256 of the token that a caller brought, once rotated | the same |
 //! | `R` `X` | when the token was made by a rotation · it sealed | |
-//! | `r` `e` `y` `q` | | reason · when · by whom · told until |
+//! | `r` `e` `y` `w` `q` | | reason · when · by whom · what was said about it · told until |
 //!
 //! A hash is small only while each value has at most 64 bytes, so a user agent is cut into `U0`, `U1` and so on.
 
@@ -23,8 +23,8 @@ use crate::model::id::{LoginId, ServiceId, SessionId};
 use crate::model::record::SessionRecord;
 use crate::model::rotation::{FormerToken, FormerTokens, Rotation, SealedToken};
 use crate::model::session::{
-    ConnectionId, Device, DeviceId, Ended, ServerAddr, Session, StoredToken, TokenOrigin,
-    Tombstone, UserAgent,
+    ConnectionId, Device, DeviceId, EndDetail, Ended, ServerAddr, Session, StoredToken,
+    TokenOrigin, Tombstone, UserAgent,
 };
 use crate::model::token::CredentialHash;
 use crate::store::StoreError;
@@ -176,6 +176,7 @@ impl Record {
                 reason: reason_of(self.text("r")?)?,
                 at: self.moment("e")?,
                 by: self.maybe("y", ServiceId::parse).ok()?,
+                detail: self.maybe("w", EndDetail::parse).ok()?,
             },
             token: self.token()?,
             former: self.former().ok()?,

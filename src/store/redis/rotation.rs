@@ -9,7 +9,7 @@ use super::reply::{Args, Reply};
 use super::verify::{live, tombstone};
 use super::{Inner, scripts};
 use crate::model::record::SessionRecord;
-use crate::model::session::{EndReason, Session};
+use crate::model::session::{EndReason, Ended, Session};
 use crate::store::{OpError, Refusal, Rotated, StoreError, TokenRotation};
 
 impl Inner {
@@ -37,9 +37,10 @@ impl Inner {
             }
             "reused" => {
                 let (now, record) = live(session_id, &mut reply)?;
-                let (reason, by) = (EndReason::TokenReuse, asked.access.service_id);
-                self.remember_ends(&[session_id], reason, now, &by);
-                let tombstone = record.end(reason, now, Some(by));
+                let by = asked.access.service_id;
+                let ended = Ended::by_service(EndReason::TokenReuse, now, by);
+                self.remember_ends(&[session_id], &ended);
+                let tombstone = record.end(ended);
                 Err(Refusal::SessionEnded(Box::new(tombstone)).into())
             }
             "ended" => Err(Refusal::SessionEnded(tombstone(session_id, &mut reply)?).into()),

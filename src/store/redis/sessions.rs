@@ -7,16 +7,17 @@ use async_trait::async_trait;
 use super::RedisStore;
 use super::link::Slot;
 use crate::model::Timestamp;
-use crate::model::id::{LoginId, SessionId};
-use crate::model::login::LoginSummary;
+use crate::model::id::{LoginId, ServiceId, SessionId};
+use crate::model::login::{Ban, LoginSummary};
 use crate::model::page::{Cursor, Page, PageLimit};
 use crate::model::permission::Scope;
 use crate::model::record::SessionChange;
 use crate::model::session::{ConnectionStats, EndReason, Session};
 use crate::model::token::PresentedToken;
 use crate::store::{
-    Access, Changed, Created, EndAll, EndOutcome, Lookup, NewSession, OpError, Rotated,
-    SessionFilter, SessionStore, StoreError, StoreHealth, Target, TokenRotation, Touch, Verified,
+    Access, Banned, Changed, Created, EndAll, EndOutcome, EndWhere, Lookup, NewBan, NewSession,
+    OpError, Rotated, SessionFilter, SessionStore, StoreError, StoreHealth, Target, TokenRotation,
+    Touch, Verified,
 };
 
 #[async_trait]
@@ -87,6 +88,22 @@ impl SessionStore for RedisStore {
 
     async fn end_all(&self, which: EndAll, access: &Access) -> Result<Vec<SessionId>, StoreError> {
         self.inner.end_all(&which, access).await
+    }
+
+    async fn end_where(&self, which: EndWhere, access: &Access) -> Result<u64, OpError> {
+        Ok(self.inner.end_where(&which, access).await?)
+    }
+
+    async fn ban(&self, new: NewBan, by: &ServiceId) -> Result<Banned, StoreError> {
+        self.inner.ban(new, by).await
+    }
+
+    async fn find_ban(&self, login_id: &LoginId) -> Result<Option<Ban>, StoreError> {
+        self.inner.find_ban(login_id).await
+    }
+
+    async fn unban(&self, login_id: &LoginId, by: &ServiceId) -> Result<(), OpError> {
+        self.inner.unban(login_id, by).await
     }
 
     async fn list(

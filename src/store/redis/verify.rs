@@ -15,7 +15,7 @@ use crate::model::id::SessionId;
 use crate::model::permission::Scope;
 use crate::model::record::{Life, SessionRecord};
 use crate::model::rotation::Standing;
-use crate::model::session::{Session, Tombstone};
+use crate::model::session::{Ended, Session, Tombstone};
 use crate::model::token::{CredentialHash, PresentedToken};
 use crate::store::{Lookup, StoreError, Touch, Verified};
 
@@ -193,9 +193,11 @@ impl Inner {
                 }
                 Some(match seen.record.expired(now) {
                     None => Lookup::Live(Box::new(seen)),
-                    Some((reason, at)) => {
-                        told(Box::new(seen.record.end(reason, at, None)), until, now)
-                    }
+                    Some((reason, at)) => told(
+                        Box::new(seen.record.end(Ended::by_age(reason, at))),
+                        until,
+                        now,
+                    ),
                 })
             }
         }

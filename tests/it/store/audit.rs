@@ -10,9 +10,10 @@ use serde::de::DeserializeOwned;
 use session_gateway::model::Timestamp;
 use session_gateway::model::event::{Change, Fact};
 use session_gateway::model::id::SessionId;
+use session_gateway::model::login::Ban;
 use session_gateway::model::record::SessionRecord;
 use session_gateway::model::rotation::FormerTokens;
-use session_gateway::model::session::{StoredToken, TokenOrigin, Tombstone};
+use session_gateway::model::session::{EndDetail, StoredToken, TokenOrigin, Tombstone};
 use sha2::{Digest, Sha256};
 
 type Id = [u8; 16];
@@ -52,26 +53,32 @@ where
         .collect()
 }
 
-fn records<T: DeserializeOwned>(read: &ReadTransaction, name: &str) -> BTreeMap<Id, T> {
-    let decoded = rows::<&Id, &[u8], _>(read, name, |id, bytes| (*id, decode(2, bytes)));
+fn records<T: DeserializeOwned>(read: &ReadTransaction, name: &str, format: u8) -> BTreeMap<Id, T> {
+    let decoded = rows::<&Id, &[u8], _>(read, name, |id, bytes| (*id, decode(format, bytes)));
     decoded.into_iter().collect()
 }
 
+/// Reads a record of this format, or of the next one: then something is stored beside it.
 fn decode<T: DeserializeOwned>(format: u8, bytes: &[u8]) -> T {
-    assert_eq!(bytes[0], format, "the format of the record");
     let (record, rest) = postcard::take_from_bytes(&bytes[1..]).unwrap();
-    assert!(rest.is_empty(), "bytes follow a record");
+    if bytes[0] == format {
+        assert!(rest.is_empty(), "bytes follow a record");
+    } else {
+        assert_eq!(bytes[0], format + 1, "the format of the record");
+        let _: EndDetail = postcard::from_bytes(rest).unwrap();
+    }
     record
 }
 
 /// Fails if anything in the file contradicts anything else.
 pub(crate) fn check(db: &Database) {
     let read = db.begin_read().unwrap();
-    let sessions: BTreeMap<Id, StoredSession> = records(&read, "sessions");
-    let tombstones: BTreeMap<Id, Kept<Tombstone>> = records(&read, "tombstones");
+    let sessions: BTreeMap<Id, StoredSession> = records(&read, "sessions", 2);
+    let tombstones: BTreeMap<Id, Kept<Tombstone>> = records(&read, "tombstones", 2);
     check_indexes(&read, &sessions);
     check_tokens(&read, &sessions, &tombstones);
     check_purge(&read, &tombstones);
+    check_bans(&read);
     check_feed(&read, &sessions, &tombstones);
 }
 
@@ -160,6 +167,20 @@ fn check_purge(read: &ReadTransaction, tombstones: &BTreeMap<Id, Kept<Tombstone>
     }
 }
 
+fn check_bans(read: &ReadTransaction) {
+    let purge = rows::<(u64, u8, &[u8]), (), _>(read, "purge", |(at, kind, key), ()| {
+        (kind, key.to_vec(), at)
+    });
+    for (login, ban) in records::<Ban>(read, "bans", 1) {
+        let digest = Sha256::digest(ban.login_id.as_str());
+        assert_eq!(login, digest[..16], "the key of a ban");
+        if let Some(until) = ban.until {
+            let entry = (3, login.to_vec(), until.sort_key());
+            assert!(purge.contains(&entry), "a ban that is never purged");
+        }
+    }
+}
+
 /// Exactly one creation, at most one ending and nothing after it, versions that only grow.
 fn check_feed(
     read: &ReadTransaction,
@@ -219,7 +240,9 @@ fn check_story(story: &[&Change]) {
                 assert_eq!(position, story.len() - 1, "told of after its end");
             }
             Change::SessionRotated { .. } => assert_ne!(position, 0, "rotated before its creation"),
-            Change::ServiceChanged { .. } => panic!("a service is no session"),
+            Change::ServiceChanged { .. }
+            | Change::LoginBanned { .. }
+            | Change::LoginUnbanned { .. } => panic!("this is not about a session"),
         }
     }
 }

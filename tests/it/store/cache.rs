@@ -179,6 +179,7 @@ async fn what_the_node_does_itself_voids_the_copy_before_its_answer() {
         except: None,
         device: None,
         reason: EndReason::Logout,
+        detail: None,
     };
     own.end_all(all, &access()).await.unwrap();
     assert!(!node.knows(&token));
@@ -265,6 +266,7 @@ async fn a_service_is_known_until_any_service_changes() {
         service_id: shop.clone(),
         service_name: ServiceName::parse("Shop").unwrap(),
         permissions: Permissions::everything(),
+        session_limit: None,
         secret: CredentialHash::of(b"secret"),
         mark: None,
     };

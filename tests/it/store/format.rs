@@ -6,7 +6,9 @@ use redb::{Database, ReadableDatabase, TableDefinition};
 use session_gateway::clock::SettableClock;
 use session_gateway::model::id::SessionId;
 use session_gateway::model::permission::Scope;
-use session_gateway::model::session::{DeviceId, EndReason, StoredToken, TokenOrigin, UserAgent};
+use session_gateway::model::session::{
+    DeviceId, EndDetail, EndReason, Ended, StoredToken, TokenOrigin, UserAgent,
+};
 use session_gateway::model::token::CredentialHash;
 use session_gateway::store::embedded::{EmbeddedStore, OpenError};
 use session_gateway::store::{EndAll, NewSession, OpError, StoreError};
@@ -141,6 +143,34 @@ async fn records_of_format_1_are_read_and_written_anew() {
 }
 
 #[tokio::test]
+async fn what_was_said_about_an_ending_follows_its_tombstone() {
+    let dir = TempDir::new().unwrap();
+    let b = open(&dir);
+    let session_id = b.open("alice").await.session_id;
+    let which = EndAll {
+        login_id: login_id("alice"),
+        except: None,
+        device: None,
+        reason: EndReason::KickedOut,
+        detail: Some(EndDetail::parse("spam").unwrap()),
+    };
+    let ended = b.stores.sessions.end_all(which, &access()).await;
+    assert_eq!(ended.unwrap(), [session_id]);
+    let ended = b.ended(session_id).await;
+    drop(b);
+    assert_eq!(open(&dir).ended(session_id).await, ended);
+    let tombstone = row(&dir, TOMBSTONES, session_id);
+    let body = tombstone.strip_prefix(&[3]).unwrap();
+    let body = body.strip_suffix(b"\x04spam").unwrap();
+    write_row(&dir, TOMBSTONES, session_id, &[&[2], body].concat());
+    let nothing_said = Ended {
+        detail: None,
+        ..ended
+    };
+    assert_eq!(open(&dir).ended(session_id).await, nothing_said);
+}
+
+#[tokio::test]
 async fn a_record_of_a_newer_format_is_refused_and_left_as_it_is() {
     let dir = TempDir::new().unwrap();
     let b = open(&dir);
@@ -194,6 +224,24 @@ async fn a_store_of_a_newer_format_is_refused_and_left_as_it_is() {
 }
 
 #[tokio::test]
+async fn a_file_of_the_first_version_gets_the_table_it_lacks() {
+    let dir = TempDir::new().unwrap();
+    let b = open(&dir);
+    let session_id = b.open("alice").await.session_id;
+    drop(b);
+    let db = bare(&dir);
+    let write = db.begin_write().unwrap();
+    let bans = TableDefinition::<&[u8; 16], &[u8]>::new("bans");
+    assert!(write.delete_table(bans).unwrap());
+    write.commit().unwrap();
+    drop(db);
+    let b = open(&dir);
+    b.live(session_id).await;
+    let found = b.stores.sessions.find_ban(&login_id("alice")).await;
+    assert_eq!(found.unwrap(), None);
+}
+
+#[tokio::test]
 async fn a_damaged_record_is_an_error_and_not_no_session() {
     for damage in [0, 1, 10] {
         let dir = TempDir::new().unwrap();
@@ -223,6 +271,7 @@ async fn an_operation_that_fails_half_way_leaves_nothing() {
         except: None,
         device: None,
         reason: EndReason::Admin,
+        detail: None,
     };
     let ended = b.stores.sessions.end_all(which, &access()).await;
     assert!(

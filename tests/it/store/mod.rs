@@ -27,6 +27,8 @@ macro_rules! contract {
 
 mod backend;
 
+mod bans;
+mod bulk;
 mod claims;
 mod ends;
 mod expiry;

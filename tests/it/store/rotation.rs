@@ -169,6 +169,7 @@ async fn a_rotated_token_after_its_grace_ends_the_session(b: &Backend) {
     let told = Change::SessionEnded {
         reason: EndReason::TokenReuse,
         by: Some(service("web")),
+        detail: None,
     };
     assert_eq!(b.story(session_id).await.last(), Some(&told));
 }

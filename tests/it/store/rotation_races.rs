@@ -99,6 +99,7 @@ async fn a_rotation_beside_the_end_of_all_leaves_no_good_token(b: &Backend) {
             except: None,
             device: None,
             reason: EndReason::Admin,
+            detail: None,
         };
         let (rotated, ended) = tokio::join!(
             tokio::spawn(rotate_beside_an_end(one, asked)),

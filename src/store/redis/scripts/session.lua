@@ -71,20 +71,25 @@ local function unlink(id, login_key)
 end
 
 -- The one place where records become tombstones, with the one event of it.
-local function finish(r, reason, at, by)
+local function finish(r, reason, at, by, detail)
   unlink(r.id, r.k)
   redis.call('DEL', r.key)
   r.kind, r.q = 'ended', at + tombstone_kept
   if r.q > now then
     local fields = {'f', FORMAT, 'd', r.id, 'o', r.o, 't', r.t, 'l', r.l, 'r', reason, 'e', at, 'q', r.q}
-    for name, value in pairs({c = r.c or nil, h = r.h or nil, F = r.F or nil, G = r.G or nil, B = r.B or nil, y = by}) do
+    for name, value in pairs({c = r.c or nil, h = r.h or nil, F = r.F or nil, G = r.G or nil, B = r.B or nil, y = by, w = detail}) do
       fields[#fields + 1] = name
       fields[#fields + 1] = value
     end
     redis.call('HSET', r.key, unpack(fields))
     redis.call('PEXPIRE', r.key, r.q - now)
   end
-  emit('e', at, r, by and {'r', reason, 'b', by} or {'r', reason})
+  local more = {'r', reason}
+  for name, value in pairs({b = by, d = detail}) do
+    more[#more + 1] = name
+    more[#more + 1] = value
+  end
+  emit('e', at, r, more)
 end
 
 local function expire(r)

@@ -1,5 +1,5 @@
 //! The invariants of what is stored, checked on the bare keys: records, indexes and feed tell the same, and everything
-//! but services has its time.
+//! but services and endless bans has its time.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -32,11 +32,8 @@ pub(crate) fn audit(redis: &mut Connection, prefix: &str) -> Vec<Bytes> {
     for key in &keys {
         let ttl: i64 = redis.pttl(key).unwrap();
         // A key whose time is over meanwhile answers -2.
-        assert!(
-            key == services.as_bytes() || ttl != -1,
-            "{} has no TTL",
-            key.escape_ascii()
-        );
+        let endless = key == services.as_bytes() || is_endless_ban(redis, key, prefix);
+        assert!(endless || ttl != -1, "{} has no TTL", key.escape_ascii());
         if let Some((tag, name)) = in_shard(key, prefix)
             && name != HEARTBEAT
         {
@@ -49,6 +46,11 @@ pub(crate) fn audit(redis: &mut Connection, prefix: &str) -> Vec<Bytes> {
         check_feed(redis, &stream, shard);
     }
     keys
+}
+
+fn is_endless_ban(redis: &mut Connection, key: &[u8], prefix: &str) -> bool {
+    let is_ban = in_shard(key, prefix).is_some_and(|(_, name)| name.starts_with(b"m:"));
+    is_ban && redis.hget::<_, _, Bytes>(key, "q").unwrap().is_empty()
 }
 
 /// The tag and the rest of a key that has the tag of a shard.
@@ -170,7 +172,10 @@ fn check_feed(redis: &mut Connection, stream: &str, shard: &Shard) {
         let fields: Fields = fields
             .map(|(name, value)| (name, from_redis_value(value).unwrap()))
             .collect();
-        stories.entry(fields["s"].clone()).or_default().push(fields);
+        // Bans are about no session.
+        if let Some(id) = fields.get("s").cloned() {
+            stories.entry(id).or_default().push(fields);
+        }
     }
     for (id, story) in &stories {
         check_story(story);

@@ -3,11 +3,10 @@
 use serde_json::json;
 use session_gateway::model::event::EventType;
 use session_gateway::model::id::SessionId;
+use session_gateway::model::limit::{LimitPer, Overflow, SessionLimit};
 use session_gateway::model::service::ServiceUpdate;
-use session_gateway::model::session::{EndReason, Ended};
-use session_gateway::store::{
-    EndAll, FeedPlace, LimitPer, Lookup, NewSession, Overflow, Part, SessionLimit, Stores, Touch,
-};
+use session_gateway::model::session::{EndDetail, EndReason, Ended};
+use session_gateway::store::{EndAll, FeedPlace, Lookup, NewBan, NewSession, Part, Stores, Touch};
 
 use super::super::backend::{Backend, MINUTE, access, draft, login_id, presented, service};
 use super::super::listeners::register;
@@ -96,6 +95,7 @@ impl Lives {
             except: None,
             device: None,
             reason: EndReason::KickedOut,
+            detail: None,
         };
         let put_out = b.stores.sessions.end_all(which, &access()).await;
         assert_eq!(put_out.unwrap().len(), 2);
@@ -306,4 +306,50 @@ async fn an_old_snapshot_takes_back_no_rotation() {
     let story = b.types(session_id).await;
     let rotated = EventType::SessionRotated;
     assert_eq!(story, [EventType::SessionCreated, rotated, rotated]);
+}
+
+/// Whether a login is banned; nothing while that cannot be told.
+async fn is_banned(stores: &Stores, login: &str) -> Option<bool> {
+    let found = stores.sessions.find_ban(&login_id(login)).await;
+    Some(found.ok()?.is_some())
+}
+
+async fn ban(stores: &Stores, login: &str) {
+    let new = NewBan {
+        login_id: login_id(login),
+        until: None,
+        reason: EndDetail::parse("spam").unwrap(),
+    };
+    let banned = stores.sessions.ban(new, &service("web")).await;
+    banned.unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_old_snapshot_neither_lifts_a_ban_nor_brings_one_back() {
+    let mut server = forgetful(None).await;
+    let clock = clock();
+    let one = node(&server.url(), &clock).await;
+    let two = node(&server.url(), &clock).await;
+    ban(&one.stores, "lifted").await;
+    let session = one.open("banned").await;
+    server.ask::<()>("SAVE").await;
+    one.advance(MINUTE);
+    ban(&one.stores, "banned").await;
+    let before = one.ended(session.session_id).await;
+    let (lifted, web) = (login_id("lifted"), service("web"));
+    one.stores.sessions.unban(&lifted, &web).await.unwrap();
+    restart_from_snapshot(&mut server).await;
+    for node in [&one.stores, &two.stores] {
+        eventually(DEADLINE, || async {
+            is_banned(node, "banned").await == Some(true)
+                && is_banned(node, "lifted").await == Some(false)
+                && ended(node, session.session_id).await.is_some()
+        })
+        .await;
+        let found = ended(node, session.session_id).await.unwrap();
+        assert_eq!(
+            (found.reason, found.detail),
+            (before.reason, before.detail.clone())
+        );
+    }
 }
