@@ -125,7 +125,7 @@ async fn the_previous_token_is_good_until_its_grace_is_over(b: &Backend) {
     now(&rotate(b, &first, 1).await);
     b.advance(GRACE - MILLISECOND);
     let used = b.verified(&first).await;
-    assert_eq!(used.record.session.last_active_at, b.now());
+    assert_eq!(used.life.last_active_at, b.now());
     b.advance(MILLISECOND);
     assert_eq!(b.verify(&first).await, Lookup::Unknown);
     assert!(is_good(b, &token(session_id, 1)).await);
