@@ -64,12 +64,21 @@ pub enum ApiError {
     /// The built-in service cannot be changed so.
     #[error("the built-in service cannot be changed or removed")]
     ServiceBuiltIn,
+    /// No session has or had this token.
+    #[error("no session has this token")]
+    TokenNotFound,
     /// The token belongs or belonged to another session.
     #[error("the token is in use by another session")]
     TokenInUse,
     /// The login has as many sessions as it may have.
     #[error("the login has as many sessions as the limit allows")]
     SessionLimitReached,
+    /// No session may be opened for the login now.
+    #[error("the login is banned")]
+    LoginBanned,
+    /// The login is not banned.
+    #[error("the login is not banned")]
+    BanNotFound,
     /// The attribute cannot be counted with.
     #[error("the attribute is not a 64-bit integer, or the sum would not be one")]
     AttributeNotANumber,
@@ -182,12 +191,15 @@ impl ApiError {
             Self::SessionNotFound => (StatusCode::NOT_FOUND, "session_not_found"),
             Self::AttributeNotFound => (StatusCode::NOT_FOUND, "attribute_not_found"),
             Self::ServiceNotFound => (StatusCode::NOT_FOUND, "service_not_found"),
+            Self::TokenNotFound => (StatusCode::NOT_FOUND, "token_not_found"),
             Self::RouteNotFound => (StatusCode::NOT_FOUND, "route_not_found"),
             Self::MethodNotAllowed => (StatusCode::METHOD_NOT_ALLOWED, "method_not_allowed"),
             Self::ServiceExists => (StatusCode::CONFLICT, "service_exists"),
             Self::ServiceBuiltIn => (StatusCode::CONFLICT, "service_built_in"),
             Self::TokenInUse => (StatusCode::CONFLICT, "token_in_use"),
             Self::SessionLimitReached => (StatusCode::CONFLICT, "session_limit_reached"),
+            Self::LoginBanned => (StatusCode::FORBIDDEN, "login_banned"),
+            Self::BanNotFound => (StatusCode::NOT_FOUND, "ban_not_found"),
             Self::AttributeNotANumber => (StatusCode::CONFLICT, "attribute_not_a_number"),
             Self::SessionEnded(_) => (StatusCode::GONE, "session_ended"),
             Self::CursorExpired => (StatusCode::GONE, "cursor_expired"),
@@ -328,7 +340,10 @@ impl From<Refusal> for ApiError {
             Refusal::SessionEnded(tombstone) => Self::SessionEnded(tombstone.ended),
             Refusal::VersionConflict => Self::VersionConflict,
             Refusal::TokenInUse => Self::TokenInUse,
+            Refusal::TokenUnknown => Self::TokenNotFound,
             Refusal::LimitReached => Self::SessionLimitReached,
+            Refusal::LoginBanned => Self::LoginBanned,
+            Refusal::BanUnknown => Self::BanNotFound,
             Refusal::Unchangeable(Unchangeable::AttributeMissing) => Self::AttributeNotFound,
             Refusal::Unchangeable(Unchangeable::NotANumber) => Self::AttributeNotANumber,
             Refusal::Unchangeable(Unchangeable::Limit(limit)) => {

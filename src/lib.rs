@@ -14,6 +14,7 @@ pub mod idempotency;
 pub mod model;
 pub mod openapi;
 pub mod proxy;
+mod seal;
 pub mod server;
 pub mod state;
 pub mod store;

@@ -8,6 +8,7 @@ use std::time::Duration;
 use axum::extract::FromRef;
 
 use crate::auth::{AdminCredential, Authenticator, Throttle};
+use crate::model::limit::SessionLimit;
 use crate::proxy::{Gate, ProxySettings};
 use crate::store::Stores;
 
@@ -22,6 +23,8 @@ pub struct Shared {
     pub stores: Stores,
     /// How long sessions live unless a request says otherwise, and how long a request may say.
     pub lifetimes: Lifetimes,
+    /// How many sessions a login may have unless a service or a request says so; none is any number.
+    pub session_limit: Option<SessionLimit>,
     /// Finds out who calls.
     pub authenticator: Arc<Authenticator>,
     /// Decides for reverse proxies.
@@ -43,9 +46,19 @@ impl AppState {
         Self(Arc::new(Shared {
             stores,
             lifetimes,
+            session_limit: None,
             authenticator,
             gate: Arc::new(gate),
             draining: Draining::default(),
+        }))
+    }
+
+    /// The same with this limit of sessions for each login.
+    #[must_use]
+    pub fn with_session_limit(&self, limit: Option<SessionLimit>) -> Self {
+        Self(Arc::new(Shared {
+            session_limit: limit,
+            ..Shared::clone(self)
         }))
     }
 
@@ -74,7 +87,7 @@ impl FromRef<AppState> for Arc<Gate> {
     }
 }
 
-/// How long sessions live.
+/// How long sessions and their tokens live.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Lifetimes {
     /// Without use, unless the request says otherwise (`SGW_IDLE_TIMEOUT`).
@@ -85,6 +98,10 @@ pub struct Lifetimes {
     pub idle_timeout_limit: Duration,
     /// The greatest age a request may ask for (`SGW_MAX_AGE_LIMIT`).
     pub max_age_limit: Duration,
+    /// How long a rotated token stays good (`SGW_ROTATE_GRACE`).
+    pub rotate_grace: Duration,
+    /// How old a token should become before it is rotated, if that is told (`SGW_ROTATE_AFTER`).
+    pub rotate_after: Option<Duration>,
 }
 
 /// Whether the server is on its way out: it still answers, but is not ready for more.

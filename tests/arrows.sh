@@ -38,10 +38,11 @@ never 'only config reads the environment' '\b(std::env\b|env::vars?(_os)?\b|dote
 only model 'model'
 only clock 'model'
 only store 'model|clock'
+only seal 'model|error'
 only auth 'model|store|clock|draw|error|extract|idempotency|state'
-only idempotency 'model|store|clock|auth|draw|error|extract|state'
+only idempotency 'model|seal|store|clock|auth|draw|error|extract|state'
 for room in api proxy online; do
-    only "$room" 'model|store|clock|auth|draw|error|extract|idempotency|state'
+    only "$room" 'model|seal|store|clock|auth|draw|error|extract|idempotency|state'
 done
 for backend in cache embedded postgres redis; do
     never "$backend uses no other backend" "\\bstore::(?!$backend\\b)(cache|embedded|postgres|redis)\\b" "store/$backend"

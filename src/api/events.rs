@@ -16,7 +16,7 @@ use crate::model::event::{Change, Event, EventId, EventType, ServiceChange};
 use crate::model::id::{LoginId, ServiceId, SessionId};
 use crate::model::page::{Cursor, PageLimit};
 use crate::model::permission::Permission;
-use crate::model::session::{Device, EndReason};
+use crate::model::session::{Device, EndDetail, EndReason};
 use crate::state::AppState;
 use crate::store::{EventPage, FeedPlace};
 
@@ -74,7 +74,7 @@ pub(crate) struct EventBody {
     /// Whose session that is.
     #[schema(required = true)]
     login_id: Option<LoginId>,
-    /// The service that opened the session, or the service that was changed.
+    /// The service that opened the session, that did something to a login, or that was changed.
     service_id: ServiceId,
     /// What else there is to tell; which fields there are depends on the type.
     data: EventData,
@@ -103,6 +103,14 @@ pub(crate) struct EventData {
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(nullable = false)]
     reason: Option<EndReason>,
+    /// `session.ended`, `login.banned`: what the service that did it said about it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
+    detail: Option<EndDetail>,
+    /// `login.banned`: until when; absent if the ban has no end.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
+    until: Option<Timestamp>,
     /// `service.changed`: what happened to it.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(nullable = false)]
@@ -220,13 +228,24 @@ impl From<Change> for EventData {
                 by: Some(by),
                 ..none
             },
-            Change::SessionEnded { reason, by } => Self {
+            Change::SessionEnded { reason, by, detail } => Self {
                 reason: Some(reason),
                 by,
+                detail,
                 ..none
             },
             Change::ServiceChanged { change, by } => Self {
                 change: Some(change),
+                by: Some(by),
+                ..none
+            },
+            Change::LoginBanned { until, reason, by } => Self {
+                until,
+                detail: Some(reason),
+                by: Some(by),
+                ..none
+            },
+            Change::SessionRotated { by } | Change::LoginUnbanned { by } => Self {
                 by: Some(by),
                 ..none
             },

@@ -118,6 +118,7 @@ async fn end_login_sessions(
         except: query.except.as_deref().map(session_to_keep).transpose()?,
         device: query.device,
         reason: query.reason.unwrap_or(EndReason::Logout),
+        detail: None,
     };
     let session_ids = state
         .stores

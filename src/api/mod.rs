@@ -19,8 +19,10 @@ use crate::state::AppState;
 use crate::store::Target;
 
 mod attributes;
+mod bans;
 mod events;
 pub(crate) mod health;
+mod limit;
 mod logins;
 mod services;
 mod sessions;
@@ -34,6 +36,7 @@ pub fn routes() -> OpenApiRouter<AppState> {
         .merge(sessions::routes())
         .merge(attributes::routes())
         .merge(logins::routes())
+        .merge(bans::routes())
         .merge(tokens::routes())
         .merge(events::routes())
 }

@@ -11,13 +11,16 @@ use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
 use super::PageQuery;
+use super::limit::LimitRequest;
 use crate::auth::{Caller, guarded, open_to_any};
 use crate::draw::Draw;
 use crate::error::{ApiError, FieldError, Problem};
-use crate::extract::{Json, OptionalJson, Patch, Path, Query, location};
+use crate::extract::{Json, OptionalJson, Patch, Path, Query, location, optional_object};
 use crate::model::id::ServiceId;
+use crate::model::limit::SessionLimit;
 use crate::model::page::{Cursor, Page};
 use crate::model::permission::{Permission, Permissions};
+use crate::model::record::Field;
 use crate::model::service::{Service, ServiceName, ServiceUpdate};
 use crate::model::token::ServiceSecret;
 use crate::state::AppState;
@@ -56,6 +59,9 @@ struct RegisterServiceRequest {
     /// Its secret; the gateway makes one if it is left out.
     #[serde(default)]
     secret: Option<ServiceSecret>,
+    /// How many sessions a login may have when it opens one; the server's `SGW_LOGIN_MAX_SESSIONS` if left out.
+    #[serde(default, deserialize_with = "optional_object")]
+    session_limit: Option<LimitRequest>,
 }
 
 /// A change of a service; what is left out stays.
@@ -75,6 +81,10 @@ struct UpdateServiceRequest {
     #[serde(default, deserialize_with = "given")]
     #[schema(nullable = false)]
     enabled: Option<bool>,
+    /// How many sessions a login may have when it opens one; null is the server's `SGW_LOGIN_MAX_SESSIONS`.
+    #[serde(default, deserialize_with = "limit_object")]
+    #[schema(value_type = Option<LimitRequest>)]
+    session_limit: Field<LimitRequest>,
 }
 
 /// How a secret is to be rotated.
@@ -145,6 +155,7 @@ async fn register_service(
         service_id: request.service_id,
         service_name: request.service_name,
         permissions: request.permissions,
+        session_limit: request.session_limit.map(service_limit).transpose()?,
         secret: secret.hash(),
         mark: draw.mark(),
     };
@@ -223,6 +234,11 @@ async fn update_service(
         service_name: request.service_name,
         permissions: request.permissions,
         enabled: request.enabled,
+        session_limit: match request.session_limit {
+            Field::Keep => Field::Keep,
+            Field::Clear => Field::Clear,
+            Field::Set(limit) => Field::Set(service_limit(limit)?),
+        },
     };
     let services = &state.stores.services;
     let service = services.update_service(&service_id, update, caller.id());
@@ -318,7 +334,18 @@ fn grace(seconds: u64) -> Result<Duration, ApiError> {
     }]))
 }
 
-/// Without this, `null` would count as left out; no field of a service can be cleared.
+fn service_limit(limit: LimitRequest) -> Result<SessionLimit, ApiError> {
+    limit.parse("/session_limit", 0)
+}
+
+fn limit_object<'de, D: Deserializer<'de>>(
+    deserializer: D,
+) -> Result<Field<LimitRequest>, D::Error> {
+    let limit = optional_object(deserializer)?;
+    Ok(limit.map_or(Field::Clear, Field::Set))
+}
+
+/// Without this, `null` would count as left out; no such field of a service can be cleared.
 fn given<'de, D: Deserializer<'de>, T: Deserialize<'de>>(
     deserializer: D,
 ) -> Result<Option<T>, D::Error> {

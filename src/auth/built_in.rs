@@ -69,6 +69,7 @@ pub(super) async fn register(stores: &Stores, secret: CredentialHash) -> Result<
         service_id: ServiceId::admin(),
         service_name: ServiceName::admin(),
         permissions: Permissions::everything(),
+        session_limit: None,
         secret,
         mark: None,
     };

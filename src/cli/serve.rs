@@ -114,7 +114,9 @@ async fn run_until_told(config: &Config) -> Result<(), ServeError> {
     // A secret that is made must be shown, or nobody ever knows it: nothing that may fail comes in between.
     let made = set_up_admin(&stores, &admin).await?;
     banner::show(config, address, made.as_ref());
-    let state = AppState::new(stores, config.lifetimes, admin).with_proxies(config.proxies.clone());
+    let state = AppState::new(stores, config.lifetimes, admin)
+        .with_session_limit(config.session_limit)
+        .with_proxies(config.proxies.clone());
     let stop = Stop::watch(signals, state.draining.clone());
     let served = serve_and_sweep(listener, state, config, stop.first);
     tokio::select! {

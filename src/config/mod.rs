@@ -7,6 +7,7 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
+use crate::model::limit::SessionLimit;
 use crate::model::token::ServiceSecret;
 use crate::proxy::{Exports, LoginOrigins, ProxySettings, TokenCookie, TrustedProxies};
 use crate::state::Lifetimes;
@@ -38,6 +39,8 @@ pub struct Config {
     pub admin_secret: Option<ServiceSecret>,
     /// How long sessions live.
     pub lifetimes: Lifetimes,
+    /// How many sessions a login may have; none is any number.
+    pub session_limit: Option<SessionLimit>,
     /// What reverse proxies may do, and what they are told.
     pub proxies: ProxySettings,
     /// The log.
@@ -85,7 +88,7 @@ pub struct RedisOptions {
     pub prefix: String,
     /// The certificates to trust, instead of the machine's.
     pub ca_file: Option<PathBuf>,
-    /// How many replicas must have an open or an end before it is answered.
+    /// How many replicas must have an open, a rotation or an end before it is answered.
     pub wait_replicas: usize,
 }
 
@@ -173,11 +176,14 @@ impl Config {
                 touch_interval: source.get(&var::TOUCH_INTERVAL, value::duration)?,
             },
             admin_secret: source.secret(&var::ADMIN_SECRET, &var::ADMIN_SECRET_FILE)?,
+            session_limit: session_limit(source)?,
             lifetimes: Lifetimes {
                 idle_timeout: source.get(&var::IDLE_TIMEOUT, value::lifetime)?,
                 max_age: source.get(&var::MAX_AGE, value::lifetime)?,
                 idle_timeout_limit: source.get(&var::IDLE_TIMEOUT_LIMIT, value::lifetime)?,
                 max_age_limit: source.get(&var::MAX_AGE_LIMIT, value::lifetime)?,
+                rotate_grace: source.get(&var::ROTATE_GRACE, value::duration)?,
+                rotate_after: source.get(&var::ROTATE_AFTER, value::optional_duration)?,
             },
             proxies: proxies(source)?,
             log: LogSettings {
@@ -195,6 +201,8 @@ impl Config {
             max_age,
             idle_timeout_limit,
             max_age_limit,
+            rotate_grace: _,
+            rotate_after: _,
         } = self.lifetimes;
         let pairs = [
             (
@@ -215,6 +223,15 @@ impl Config {
         }
         Ok(())
     }
+}
+
+fn session_limit(source: &Source) -> Result<Option<SessionLimit>, ConfigError> {
+    let limit = SessionLimit {
+        max: source.get(&var::LOGIN_MAX_SESSIONS, value::sessions)?,
+        per: source.get(&var::LOGIN_LIMIT_PER, value::limit_per)?,
+        overflow: source.get(&var::LOGIN_OVERFLOW, value::overflow)?,
+    };
+    Ok((limit.max > 0).then_some(limit))
 }
 
 fn cache(source: &Source) -> Result<Option<CacheSettings>, ConfigError> {

@@ -8,6 +8,7 @@ use thiserror::Error;
 use tracing::level_filters::LevelFilter;
 use tracing_subscriber::EnvFilter;
 
+use crate::model::limit::{LimitPer, Overflow};
 use crate::model::token::ServiceSecret;
 use crate::proxy::InvalidProxySetting;
 use crate::store::redis::{RedisUrl, UrlError};
@@ -67,6 +68,15 @@ pub enum InvalidValue {
     /// Not what reverse proxies need.
     #[error(transparent)]
     Proxy(#[from] InvalidProxySetting),
+    /// Not a number of sessions.
+    #[error("must be a number from 0 to 1000")]
+    Sessions,
+    /// Not what a limit counts.
+    #[error("must be login or device")]
+    LimitPer,
+    /// Not what happens to one session too many.
+    #[error("must be evict_oldest, evict_least_active or refuse")]
+    Overflow,
     /// Not a filter.
     #[error("must be levels of the log, like info or info,session_gateway=debug")]
     Filter,
@@ -116,6 +126,30 @@ pub(super) fn connections(text: &str) -> Result<usize, InvalidValue> {
         .ok_or(InvalidValue::Connections)
 }
 
+pub(super) fn sessions(text: &str) -> Result<usize, InvalidValue> {
+    let number = text.parse().ok();
+    number
+        .filter(|number| (0..=1_000).contains(number))
+        .ok_or(InvalidValue::Sessions)
+}
+
+pub(super) fn limit_per(text: &str) -> Result<LimitPer, InvalidValue> {
+    match text {
+        "login" => Ok(LimitPer::Login),
+        "device" => Ok(LimitPer::Device),
+        _ => Err(InvalidValue::LimitPer),
+    }
+}
+
+pub(super) fn overflow(text: &str) -> Result<Overflow, InvalidValue> {
+    match text {
+        "evict_oldest" => Ok(Overflow::EvictOldest),
+        "evict_least_active" => Ok(Overflow::EvictLeastActive),
+        "refuse" => Ok(Overflow::Refuse),
+        _ => Err(InvalidValue::Overflow),
+    }
+}
+
 /// Reads a number and its unit; a bare number is seconds.
 pub(crate) fn duration(text: &str) -> Result<Duration, InvalidValue> {
     let digits = text.bytes().take_while(u8::is_ascii_digit).count();
@@ -143,6 +177,11 @@ pub(super) fn lasting(text: &str) -> Result<Duration, InvalidValue> {
         return Err(InvalidValue::TooShort);
     }
     Ok(duration)
+}
+
+/// A duration; `0s` is none.
+pub(super) fn optional_duration(text: &str) -> Result<Option<Duration>, InvalidValue> {
+    Ok(Some(duration(text)?).filter(|duration| !duration.is_zero()))
 }
 
 /// How old what a node knows may be. It hears of changes, or that there are none, four times a second.

@@ -44,7 +44,7 @@ variables! {
     REDIS_CA_FILE = "SGW_REDIS_CA_FILE", None, "/etc/ssl/redis-ca.pem",
         "The certificates (PEM) that a Redis with TLS must be signed by, instead of those the machine trusts.";
     REDIS_WAIT_REPLICAS = "SGW_REDIS_WAIT_REPLICAS", Some("0"), "",
-        "How many replicas must have an open or an end of a session before it is answered; 503 when they do not come.";
+        "How many replicas must have an open, a rotation or an end of a session before it is answered; 503 when they do not come.";
     CACHE_MAX_STALENESS = "SGW_CACHE_MAX_STALENESS", Some("1s"), "",
         "How late a node may hear of an ending or of a changed service, at most; usually it takes milliseconds. 0s asks the store each time.";
     CACHE_MAX_BYTES = "SGW_CACHE_MAX_BYTES", Some("96MiB"), "",
@@ -73,6 +73,16 @@ variables! {
         "The longest idle timeout a create may ask for.";
     MAX_AGE_LIMIT = "SGW_MAX_AGE_LIMIT", Some("30d"), "",
         "The greatest age a create may ask for.";
+    ROTATE_GRACE = "SGW_ROTATE_GRACE", Some("30s"), "",
+        "How long a rotated token stays good, for requests that were on their way. After it, rotating it again ends the session.";
+    ROTATE_AFTER = "SGW_ROTATE_AFTER", Some("0s"), "",
+        "How old a token should become before it is rotated; verify tells when that is. 0s tells nothing.";
+    LOGIN_MAX_SESSIONS = "SGW_LOGIN_MAX_SESSIONS", Some("0"), "",
+        "How many sessions a login may have at once, unless the service or its create says so; 0 is any number.";
+    LOGIN_LIMIT_PER = "SGW_LOGIN_LIMIT_PER", Some("login"), "",
+        "What that counts together: all sessions of a login, or those on the same kind of device: login or device.";
+    LOGIN_OVERFLOW = "SGW_LOGIN_OVERFLOW", Some("evict_oldest"), "",
+        "What happens to one too many: evict_oldest, evict_least_active or refuse.";
     TOKEN_COOKIE = "SGW_TOKEN_COOKIE", None, "session_token",
         "The cookie from which reverse proxies take the token of a user. Without it, no cookie is read.";
     TRUSTED_PROXIES = "SGW_TRUSTED_PROXIES", None, "127.0.0.1,10.0.0.0/8",

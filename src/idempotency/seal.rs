@@ -1,12 +1,8 @@
-//! Encrypts what is kept of a claim: AES-256-GCM-SIV (RFC 8452) under a key that HKDF (RFC 5869) makes of the
-//! caller's secret and the `Idempotency-Key`, bound to the claim. Whoever holds the store alone can read none of it.
+//! Encrypts what is kept of a claim under a key that is made of the caller's secret and the `Idempotency-Key`, bound to
+//! the claim.
 
 use std::sync::Arc;
 
-use aes_gcm_siv::aead::{Aead, Payload};
-use aes_gcm_siv::{Aes256GcmSiv, KeyInit, Nonce};
-use hkdf::Hkdf;
-use sha2::Sha256;
 use thiserror::Error;
 use zeroize::Zeroizing;
 
@@ -16,9 +12,8 @@ use crate::draw::{Seed, random_bytes};
 use crate::error::ApiError;
 use crate::model::Timestamp;
 use crate::model::token::RANDOM_BYTES;
+use crate::seal::{NONCE_BYTES, SealKey};
 use crate::store::{ClaimKey, Mark};
-
-const NONCE_BYTES: usize = 12;
 
 /// The secret that the caller presented, to make keys of; the stored hash of the secret does not lead to them.
 #[derive(Clone)]
@@ -52,7 +47,7 @@ struct Unreadable;
 
 /// Seals and opens what is kept with one claim.
 pub(super) struct Seal {
-    cipher: Aes256GcmSiv,
+    key: SealKey,
     claim: ClaimKey,
 }
 
@@ -63,15 +58,8 @@ impl Seal {
         claim: ClaimKey,
     ) -> Result<Self, ApiError> {
         let purpose = b"session-gateway idempotency 1";
-        let derived = Hkdf::<Sha256>::new(Some(key.as_bytes()), &caller.0);
-        let mut key = Zeroizing::new([0; 32]);
-        derived
-            .expand(purpose, key.as_mut_slice())
-            .map_err(|error| ApiError::Internal(Arc::new(error)))?;
-        Ok(Self {
-            cipher: Aes256GcmSiv::new(&(*key).into()),
-            claim,
-        })
+        let key = SealKey::derive(&caller.0, Some(key.as_bytes()), purpose)?;
+        Ok(Self { key, claim })
     }
 
     /// Draws a new seed, sealed.
@@ -111,12 +99,7 @@ impl Seal {
 
     fn seal(&self, purpose: Purpose, plain: &[u8]) -> Result<Vec<u8>, ApiError> {
         let nonce = *random_bytes::<NONCE_BYTES>()?;
-        let payload = Payload {
-            msg: plain,
-            aad: &self.bound(purpose),
-        };
-        let sealed = self.cipher.encrypt(&Nonce::from(nonce), payload);
-        let sealed = sealed.map_err(|error| ApiError::Internal(Arc::new(error)))?;
+        let sealed = self.key.seal(nonce, plain, &self.bound(purpose))?;
         Ok([nonce.as_slice(), &sealed].concat())
     }
 
@@ -125,14 +108,8 @@ impl Seal {
         let (nonce, sealed) = sealed
             .split_first_chunk::<NONCE_BYTES>()
             .ok_or_else(|| ApiError::Internal(Arc::new(Unreadable)))?;
-        let payload = Payload {
-            msg: sealed,
-            aad: &self.bound(purpose),
-        };
-        let plain = self.cipher.decrypt(&Nonce::from(*nonce), payload);
-        plain
-            .map(Zeroizing::new)
-            .map_err(|_other_secret| ApiError::IdempotencyKeyReused)
+        let plain = self.key.open(*nonce, sealed, &self.bound(purpose));
+        plain.map_err(|_other_secret| ApiError::IdempotencyKeyReused)
     }
 }
 

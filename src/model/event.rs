@@ -10,7 +10,7 @@ use utoipa::ToSchema;
 use super::Timestamp;
 use super::attribute::AttributeName;
 use super::id::{LoginId, ServiceId, SessionId};
-use super::session::{Device, EndReason};
+use super::session::{Device, EndDetail, EndReason};
 use super::text::text_type;
 
 text_type! {
@@ -36,7 +36,7 @@ pub struct Fact {
     pub session_id: Option<SessionId>,
     /// Whose session that is.
     pub login_id: Option<LoginId>,
-    /// The service that opened the session, or the service that was changed.
+    /// The service that opened the session, that did something to a login, or that was changed.
     pub service_id: ServiceId,
     /// What happened.
     pub change: Change,
@@ -67,11 +67,33 @@ pub enum Change {
         reason: EndReason,
         /// By which service; none for an expiry.
         by: Option<ServiceId>,
+        /// What that service said about it; stored beside the change.
+        #[serde(skip)]
+        detail: Option<EndDetail>,
     },
     /// A service was registered, changed or removed, or got a new secret.
     ServiceChanged {
         /// Which of these.
         change: ServiceChange,
+        /// The service that did it.
+        by: ServiceId,
+    },
+    /// A session got a new token.
+    SessionRotated {
+        /// The service that asked for it.
+        by: ServiceId,
+    },
+    /// A login was banned, or its ban was written anew.
+    LoginBanned {
+        /// Until when; for good if there is no end.
+        until: Option<Timestamp>,
+        /// Why.
+        reason: EndDetail,
+        /// The service that did it.
+        by: ServiceId,
+    },
+    /// The ban of a login was lifted.
+    LoginUnbanned {
         /// The service that did it.
         by: ServiceId,
     },
@@ -122,7 +144,7 @@ event_types! {
     SessionEnded = "session.ended",
     /// A login was banned.
     LoginBanned = "login.banned",
-    /// The ban of a login is over.
+    /// The ban of a login was lifted; one that runs out is told of by its end.
     LoginUnbanned = "login.unbanned",
     /// A service was registered, changed or removed, or got a new secret.
     ServiceChanged = "service.changed",
@@ -160,6 +182,9 @@ impl Change {
             Self::SessionChanged { .. } => EventType::SessionChanged,
             Self::SessionEnded { .. } => EventType::SessionEnded,
             Self::ServiceChanged { .. } => EventType::ServiceChanged,
+            Self::SessionRotated { .. } => EventType::SessionRotated,
+            Self::LoginBanned { .. } => EventType::LoginBanned,
+            Self::LoginUnbanned { .. } => EventType::LoginUnbanned,
         }
     }
 }

@@ -1,11 +1,11 @@
 //! What is known about a login id.
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
 use super::Timestamp;
-use super::id::LoginId;
-use super::session::Device;
+use super::id::{LoginId, ServiceId};
+use super::session::{Device, EndDetail};
 
 /// What is known about a login id; zeros and nulls for one that was never seen.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, ToSchema)]
@@ -21,7 +21,40 @@ pub struct LoginSummary {
     pub last_active_at: Option<Timestamp>,
     /// Whether a live connection of this login is registered.
     pub online: bool,
-    /// Until when no session may be opened for it.
+    /// Until when no session may be opened for it: the end of the year 9999 if its ban has no end.
     #[schema(required = true)]
     pub banned_until: Option<Timestamp>,
+}
+
+/// A login for which no session may be opened.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct Ban {
+    /// Whose sessions are refused.
+    pub login_id: LoginId,
+    /// The first moment at which they are not refused any more; null if the ban has no end.
+    #[schema(required = true)]
+    pub until: Option<Timestamp>,
+    /// Why.
+    pub reason: EndDetail,
+    /// When it was written.
+    pub at: Timestamp,
+    /// The service that wrote it.
+    pub by: ServiceId,
+}
+
+impl Ban {
+    /// The last moment that texts can name with four digits for the year.
+    const NO_END: Timestamp = Timestamp::from_millis(253_402_300_799_999);
+
+    /// Whether it is in force.
+    #[must_use]
+    pub fn holds(&self, now: Timestamp) -> bool {
+        self.until.is_none_or(|until| now < until)
+    }
+
+    /// Its end as summaries show it.
+    #[must_use]
+    pub fn shown_end(&self) -> Timestamp {
+        self.until.unwrap_or(Self::NO_END)
+    }
 }

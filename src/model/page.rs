@@ -16,6 +16,9 @@ impl PageLimit {
     /// The most items of a page.
     pub const MAX: usize = 1_000;
 
+    /// Of work that goes page by page and must not hold up others.
+    pub const STEP: Self = Self(200);
+
     /// Takes 1 to [`PageLimit::MAX`].
     #[must_use]
     pub fn new(limit: usize) -> Option<Self> {

@@ -8,7 +8,7 @@ use thiserror::Error;
 
 use super::Timestamp;
 use super::attribute::{AttributeLimit, AttributeName, AttributePatch, AttributeValue};
-use super::id::ServiceId;
+use super::rotation::Rotation;
 use super::session::{
     ConnectionId, ConnectionStats, Device, DeviceId, EndReason, Ended, ServerAddr, Session,
     SessionState, StoredToken, Tombstone, UserAgent,
@@ -23,6 +23,8 @@ pub struct SessionRecord {
     pub idle_timeout: Duration,
     /// Its credential.
     pub token: StoredToken,
+    /// How it got that, if not with its create.
+    pub rotation: Option<Rotation>,
 }
 
 /// What moves with the use of a session.
@@ -53,7 +55,7 @@ impl<'de, T: Deserialize<'de>> Deserialize<'de> for Field<T> {
 }
 
 impl<T> Field<T> {
-    fn apply(self, slot: &mut Option<T>) -> bool {
+    pub(super) fn apply(self, slot: &mut Option<T>) -> bool {
         match self {
             Self::Keep => return false,
             Self::Clear => *slot = None,
@@ -300,13 +302,14 @@ impl SessionRecord {
 
     /// The tombstone it becomes.
     #[must_use]
-    pub fn end(&self, reason: EndReason, at: Timestamp, by: Option<ServiceId>) -> Tombstone {
+    pub fn end(&self, ended: Ended) -> Tombstone {
         Tombstone {
             session_id: self.session.session_id,
             login_id: self.session.login_id.clone(),
             service_id: self.session.service_id.clone(),
-            ended: Ended { reason, at, by },
+            ended,
             token: self.token,
+            former: self.rotation.as_ref().map(|last| last.former.clone()),
         }
     }
 }

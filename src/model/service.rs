@@ -5,7 +5,9 @@ use utoipa::ToSchema;
 
 use super::Timestamp;
 use super::id::ServiceId;
+use super::limit::SessionLimit;
 use super::permission::Permissions;
+use super::record::Field;
 use super::text::text_type;
 use super::token::CredentialHash;
 
@@ -37,12 +39,31 @@ pub struct Service {
     pub created_at: Timestamp,
     /// When it was last changed.
     pub updated_at: Timestamp,
+    /// How many sessions a login may have when this service opens one, unless the request says so; 0 is any number. If it
+    /// is null, the gateway's own default counts.
+    #[schema(required = true)]
+    pub session_limit: Option<SessionLimit>,
+}
+
+/// The part of [`Service`] that records of every format have; its limit, if there is one, is stored beside it.
+#[derive(Serialize, Deserialize)]
+#[serde(remote = "Service")]
+struct ServiceWithoutLimit {
+    service_id: ServiceId,
+    service_name: ServiceName,
+    permissions: Permissions,
+    enabled: bool,
+    created_at: Timestamp,
+    updated_at: Timestamp,
+    #[serde(skip)]
+    session_limit: Option<SessionLimit>,
 }
 
 /// What a store keeps of a service.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ServiceRecord {
     /// The service.
+    #[serde(with = "ServiceWithoutLimit")]
     pub service: Service,
     /// SHA-256 of its secret.
     pub secret: CredentialHash,
@@ -70,7 +91,7 @@ impl ServiceRecord {
     }
 }
 
-/// A change of a service; what is `None` stays.
+/// A change of a service; what is `None` or kept stays.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct ServiceUpdate {
     /// The new name.
@@ -79,6 +100,8 @@ pub struct ServiceUpdate {
     pub permissions: Option<Permissions>,
     /// On or off.
     pub enabled: Option<bool>,
+    /// How many sessions a login may have.
+    pub session_limit: Field<SessionLimit>,
 }
 
 impl ServiceUpdate {
@@ -93,6 +116,7 @@ impl ServiceUpdate {
         if let Some(enabled) = self.enabled {
             service.enabled = enabled;
         }
+        self.session_limit.apply(&mut service.session_limit);
         service.updated_at = now;
     }
 }

@@ -9,6 +9,7 @@ use super::Timestamp;
 use super::attribute::Attributes;
 use super::id::{LoginId, ServiceId, SessionId};
 use super::record::Life;
+use super::rotation::FormerTokens;
 use super::text::text_type;
 use super::token::CredentialHash;
 
@@ -149,6 +150,11 @@ pub enum EndReason {
     Admin,
 }
 
+text_type! {
+    /// Why somebody put a user out, in their own words.
+    EndDetail, printable, max = 512, example = "reported by three users"
+}
+
 /// What is told of a session that is over.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct Ended {
@@ -159,6 +165,45 @@ pub struct Ended {
     /// The service that ended it; null for an expiry.
     #[schema(required = true)]
     pub by: Option<ServiceId>,
+    /// What the service that put its user out said about it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
+    pub detail: Option<EndDetail>,
+}
+
+impl Ended {
+    /// It was over by its age.
+    #[must_use]
+    pub const fn by_age(reason: EndReason, at: Timestamp) -> Self {
+        Self {
+            reason,
+            at,
+            by: None,
+            detail: None,
+        }
+    }
+
+    /// A service ended it.
+    #[must_use]
+    pub const fn by_service(reason: EndReason, at: Timestamp, by: ServiceId) -> Self {
+        Self {
+            reason,
+            at,
+            by: Some(by),
+            detail: None,
+        }
+    }
+}
+
+/// The part of [`Ended`] that tombstones of every format have; its detail, if there is one, is stored beside it.
+#[derive(Serialize, Deserialize)]
+#[serde(remote = "Ended")]
+struct EndedWithoutDetail {
+    reason: EndReason,
+    at: Timestamp,
+    by: Option<ServiceId>,
+    #[serde(skip)]
+    detail: Option<EndDetail>,
 }
 
 /// What a store keeps of an ended session until `SGW_TOMBSTONE_RETENTION` is over. Nothing turns it back.
@@ -171,9 +216,12 @@ pub struct Tombstone {
     /// The service that had opened it.
     pub service_id: ServiceId,
     /// When, why and by whom it ended.
+    #[serde(with = "EndedWithoutDetail")]
     pub ended: Ended,
     /// Its token, which counts as in use until the tombstone is gone.
     pub token: StoredToken,
+    /// The tokens before that.
+    pub former: Option<FormerTokens>,
 }
 
 /// What a store keeps of a session's token.

@@ -1,4 +1,4 @@
-//! Opening a session: what is asked for, and how many there may be.
+//! Opening a session: what is asked for, and what came of it.
 
 use std::net::IpAddr;
 use std::time::Duration;
@@ -7,41 +7,11 @@ use super::Mark;
 use crate::model::Timestamp;
 use crate::model::attribute::Attributes;
 use crate::model::id::{LoginId, ServiceId, SessionId};
+use crate::model::limit::SessionLimit;
 use crate::model::record::SessionRecord;
 use crate::model::session::{
     ConnectionId, Device, DeviceId, ServerAddr, Session, SessionState, StoredToken, UserAgent,
 };
-
-/// How many live sessions a login may have.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct SessionLimit {
-    /// The most there may be after a create, the new one included.
-    pub max: usize,
-    /// What is counted.
-    pub per: LimitPer,
-    /// What happens to one too many.
-    pub overflow: Overflow,
-}
-
-/// What a limit counts: always the sessions of all services.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum LimitPer {
-    /// All sessions of the login.
-    Login,
-    /// Those on the same kind of device; sessions without one count together.
-    Device,
-}
-
-/// What happens when a limit is reached.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Overflow {
-    /// The sessions that were opened first end as `replaced`.
-    EvictOldest,
-    /// The sessions that were used least recently end as `replaced`.
-    EvictLeastActive,
-    /// The new session is refused.
-    Refuse,
-}
 
 /// A session to be opened.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -112,6 +82,7 @@ impl NewSession {
             },
             idle_timeout: self.idle_timeout,
             token: self.token,
+            rotation: None,
         }
     }
 }

@@ -59,9 +59,18 @@ pub enum Refusal {
     /// Another session has or had this token.
     #[error("the token is in use")]
     TokenInUse,
+    /// The token is or was no session's, or is out of the caller's sight.
+    #[error("the token is not known")]
+    TokenUnknown,
     /// The login has as many sessions as it may have.
     #[error("the login has as many sessions as it may have")]
     LimitReached,
+    /// No session may be opened for the login now.
+    #[error("the login is banned")]
+    LoginBanned,
+    /// The login is not banned.
+    #[error("the login is not banned")]
+    BanUnknown,
     /// The session cannot be changed so.
     #[error(transparent)]
     Unchangeable(#[from] Unchangeable),

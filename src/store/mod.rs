@@ -25,15 +25,15 @@ mod sessions;
 pub mod touches;
 
 pub use claims::{Claim, ClaimKey, ClaimStore};
-pub use create::{Created, LimitPer, NewSession, Overflow, SessionLimit};
+pub use create::{Created, NewSession};
 pub use error::{Cause, OpError, Refusal, StoreError};
 pub use feed::{EventFeed, EventPage, FeedPlace, Listener, Part};
 pub use health::{Risk, StoreHealth, StoreWarning};
 use listeners::Listeners;
 pub use services::{NewService, ServiceStore};
 pub use sessions::{
-    Changed, EndAll, EndOutcome, Freshness, Lookup, SessionFilter, SessionStore, Target, Touch,
-    Verified,
+    Banned, BulkEffect, Changed, EndAll, EndOutcome, EndWhere, Freshness, Lookup, NewBan, Rotated,
+    SessionFilter, SessionStore, Target, TokenRotation, Touch, Verified,
 };
 
 /// One backend, seen through its four contracts.
@@ -75,6 +75,17 @@ pub struct Access {
     pub service_id: ServiceId,
     /// Sessions outside it look missing.
     pub scope: Scope,
+}
+
+impl Access {
+    /// A service that sees every session.
+    #[must_use]
+    pub fn to_all(service_id: &ServiceId) -> Self {
+        Self {
+            service_id: service_id.clone(),
+            scope: Scope::All,
+        }
+    }
 }
 
 /// The version a write expects.

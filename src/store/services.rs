@@ -8,6 +8,7 @@ use async_trait::async_trait;
 
 use super::{Mark, OpError, StoreError};
 use crate::model::id::ServiceId;
+use crate::model::limit::SessionLimit;
 use crate::model::page::{Cursor, Page, PageLimit};
 use crate::model::permission::Permissions;
 use crate::model::service::{Service, ServiceName, ServiceRecord, ServiceUpdate};
@@ -22,6 +23,8 @@ pub struct NewService {
     pub service_name: ServiceName,
     /// What it may do.
     pub permissions: Permissions,
+    /// How many sessions a login may have when it opens one.
+    pub session_limit: Option<SessionLimit>,
     /// SHA-256 of its secret.
     pub secret: CredentialHash,
     /// Set when the registration may be a repetition.

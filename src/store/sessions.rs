@@ -12,14 +12,15 @@ use super::{
 };
 use crate::model::Timestamp;
 use crate::model::id::{LoginId, ServiceId, SessionId};
-use crate::model::login::LoginSummary;
+use crate::model::login::{Ban, LoginSummary};
 use crate::model::page::{Cursor, Page, PageLimit};
 use crate::model::permission::Scope;
 use crate::model::record::{Life, SessionChange, SessionRecord};
+use crate::model::rotation::{SealedToken, Successor};
 use crate::model::session::{
-    ConnectionId, ConnectionStats, Device, EndReason, Session, SessionState, Tombstone,
+    ConnectionId, ConnectionStats, Device, EndDetail, EndReason, Session, SessionState, Tombstone,
 };
-use crate::model::token::PresentedToken;
+use crate::model::token::{CredentialHash, PresentedToken};
 
 /// The session a write is for.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -116,6 +117,30 @@ pub enum EndOutcome {
     Before(Box<Tombstone>),
 }
 
+/// A token that is to be rotated.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct TokenRotation {
+    /// Where the token leads.
+    pub session_id: SessionId,
+    /// Its SHA-256.
+    pub presented: CredentialHash,
+    /// What takes its place, if it is the present one.
+    pub successor: Successor,
+    /// How long it stays good then.
+    pub grace: Duration,
+    /// Who asks.
+    pub access: Access,
+}
+
+/// The token has a successor.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Rotated {
+    /// The one of this call.
+    Now(Box<Session>),
+    /// One that a call before it brought.
+    Before(Box<Session>, SealedToken),
+}
+
 /// Which sessions of a login are to end.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct EndAll {
@@ -127,6 +152,42 @@ pub struct EndAll {
     pub device: Option<Device>,
     /// Why they end.
     pub reason: EndReason,
+    /// What is said about it beyond that.
+    pub detail: Option<EndDetail>,
+}
+
+impl EndAll {
+    /// Every session that a ban ends.
+    #[must_use]
+    pub fn banned(new: &NewBan) -> Self {
+        Self {
+            login_id: new.login_id.clone(),
+            except: None,
+            device: None,
+            reason: EndReason::Banned,
+            detail: Some(new.reason.clone()),
+        }
+    }
+}
+
+/// A ban to be written.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct NewBan {
+    /// Whose sessions to refuse.
+    pub login_id: LoginId,
+    /// The first moment at which not to refuse them any more; none if the ban has no end.
+    pub until: Option<Timestamp>,
+    /// Why.
+    pub reason: EndDetail,
+}
+
+/// A ban was written.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Banned {
+    /// The ban.
+    pub ban: Ban,
+    /// The sessions it ended.
+    pub ended: Vec<SessionId>,
 }
 
 /// Which sessions to list; every condition must hold. Bounds in time are exclusive.
@@ -154,7 +215,50 @@ pub struct SessionFilter {
     pub active_before: Option<Timestamp>,
 }
 
+/// Which sessions to end, of whatever login.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct EndWhere {
+    /// Those that match.
+    pub filter: SessionFilter,
+    /// Why they end.
+    pub reason: EndReason,
+    /// Whether they end at all.
+    pub effect: BulkEffect,
+}
+
+/// What comes of a match.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum BulkEffect {
+    /// The session ends.
+    End,
+    /// It is only counted.
+    Count,
+}
+
 impl SessionFilter {
+    /// The same without what is opened after `moment`.
+    #[must_use]
+    pub fn opened_until(&self, moment: Timestamp) -> Self {
+        let bound = moment.plus(Duration::from_millis(1));
+        Self {
+            created_before: Some(self.created_before.map_or(bound, |asked| asked.min(bound))),
+            ..self.clone()
+        }
+    }
+
+    /// Whether a session can come to match, or cease to, while it lives.
+    #[must_use]
+    pub fn asks_for_what_changes(&self) -> bool {
+        let lasting = Self {
+            login_id: self.login_id.clone(),
+            service_id: self.service_id.clone(),
+            created_after: self.created_after,
+            created_before: self.created_before,
+            ..Self::default()
+        };
+        *self != lasting
+    }
+
     /// Whether a session, as shown, is one of those asked for.
     #[must_use]
     pub fn matches(&self, session: &Session) -> bool {
@@ -191,8 +295,9 @@ pub trait SessionStore: Debug + Send + Sync {
     /// How the store is, if it can be read and written right now.
     async fn check(&self) -> Result<StoreHealth, StoreError>;
 
-    /// Opens a session if its id and token are unused and the limit allows it, ending others to make room if the
-    /// limit says so. Under any number of parallel creates the limit is exact; expired sessions do not count.
+    /// Opens a session if its id and token are unused, its login is not banned and the limit allows it, ending others to
+    /// make room if the limit says so. Under any number of parallel creates the limit is exact; expired sessions do not
+    /// count.
     async fn create(&self, new: NewSession) -> Result<Created, OpError>;
 
     /// Looks for a session by its id. Outside `scope` it is unknown.
@@ -202,7 +307,7 @@ pub trait SessionStore: Debug + Send + Sync {
         scope: &Scope,
     ) -> Result<Lookup<Session>, StoreError>;
 
-    /// Looks for the session behind a token; with [`Touch::Yes`] this counts as use. The use itself may be written
+    /// Looks for the session behind a token, its present one or the previous one within its grace; with [`Touch::Yes`] this counts as use. The use itself may be written
     /// a little later, unless the stored life of the session is short.
     async fn find_by_token(
         &self,
@@ -240,9 +345,32 @@ pub trait SessionStore: Debug + Send + Sync {
     /// Ends the session behind a token as `logout`, if there is one in sight; it makes no difference to the caller.
     async fn revoke(&self, token: &PresentedToken, access: &Access) -> Result<(), StoreError>;
 
+    /// Where a token leads, whether it is good or not: that never changes.
+    async fn session_of(&self, token: &PresentedToken) -> Result<Option<SessionId>, StoreError>;
+
+    /// Puts a successor in the place of a session's token. Under any number of parallel calls it is one successor, which
+    /// all of them get until the grace is over. After that, a token that is one of the session's last ends it as
+    /// `token_reuse`, and the refusal tells so. The same successor for the same token is the same call.
+    async fn rotate(&self, rotation: TokenRotation) -> Result<Rotated, OpError>;
+
     /// Fixes a moment and ends what was created before it, in steps of at most 200, until none is left. Answers the
     /// sessions that this call ended.
     async fn end_all(&self, which: EndAll, access: &Access) -> Result<Vec<SessionId>, StoreError>;
+
+    /// Fixes a moment and ends what was created before it and matches, or counts it; answers how many. Goes in steps that
+    /// end at most 200 sessions and look at a bounded number of records, so it holds up nobody, and may be repeated when
+    /// it was broken off. A session is judged in the step that ends it.
+    async fn end_where(&self, which: EndWhere, access: &Access) -> Result<u64, OpError>;
+
+    /// Bans a login in place of any ban it has, then ends its sessions as `banned`. From the first moment on creates are
+    /// refused, so no session that was opened before the answer lives after it.
+    async fn ban(&self, new: NewBan, by: &ServiceId) -> Result<Banned, StoreError>;
+
+    /// The ban of a login that is in force.
+    async fn find_ban(&self, login_id: &LoginId) -> Result<Option<Ban>, StoreError>;
+
+    /// Lifts the ban of a login that is in force.
+    async fn unban(&self, login_id: &LoginId, by: &ServiceId) -> Result<(), OpError>;
 
     /// One page of live sessions, newest first by id. A page looks at no more than
     /// [`RECORDS_PER_PAGE`](crate::model::page::RECORDS_PER_PAGE) records, so it may be short and not the last.

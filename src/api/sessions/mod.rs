@@ -1,5 +1,6 @@
 //! Sessions: open, read, list, change, refresh, end.
 
+mod bulk;
 mod change;
 mod life;
 mod open;
@@ -40,6 +41,10 @@ pub(super) fn routes() -> OpenApiRouter<AppState> {
         .merge(guarded(
             Permission::SessionDelete,
             routes!(change::end_session),
+        ))
+        .merge(guarded(
+            Permission::SessionDelete,
+            routes!(bulk::bulk_delete_sessions),
         ))
         .merge(guarded(
             Permission::SessionUpdate,

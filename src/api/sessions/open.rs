@@ -10,6 +10,7 @@ use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
 use super::invalid;
+use crate::api::limit::LimitRequest;
 use crate::api::seconds_up_to;
 use crate::auth::Caller;
 use crate::draw::Draw;
@@ -17,13 +18,14 @@ use crate::error::{ApiError, Problem};
 use crate::extract::{Json, etag, location, optional_object, word};
 use crate::model::attribute::{AttributeLimit, Attributes};
 use crate::model::id::{LoginId, SessionId};
+use crate::model::limit::SessionLimit;
 use crate::model::session::{
     ConnectionId, Device, DeviceId, ServerAddr, Session, SessionState, StoredToken, TokenOrigin,
     UserAgent,
 };
 use crate::model::token::Token;
-use crate::state::{AppState, Lifetimes};
-use crate::store::{LimitPer, NewSession, Overflow, SessionLimit};
+use crate::state::AppState;
+use crate::store::NewSession;
 
 /// A session to open.
 #[derive(Debug, Deserialize, ToSchema)]
@@ -64,7 +66,8 @@ pub(crate) struct CreateSessionRequest {
     user_agent: Option<UserAgent>,
     /// The server that holds the connection.
     server_addr: Option<ServerAddr>,
-    /// How many live sessions the login may have, this one included.
+    /// How many live sessions the login may have, this one included: in place of the service's own limit, or of the
+    /// server's `SGW_LOGIN_MAX_SESSIONS`.
     #[serde(default, deserialize_with = "optional_object")]
     limit: Option<LimitRequest>,
 }
@@ -78,47 +81,6 @@ pub(crate) enum FirstState {
     Active,
     /// Not yet heard of.
     Connecting,
-}
-
-/// How many live sessions a login may have; sessions of all services count.
-#[derive(Debug, Deserialize, ToSchema)]
-#[serde(deny_unknown_fields)]
-pub(crate) struct LimitRequest {
-    /// The most there may be, the new one included: 1 to 1,000.
-    #[schema(minimum = 1, maximum = 1000, example = 3)]
-    max: usize,
-    /// What counts together; `login` if left out.
-    #[serde(default, deserialize_with = "word")]
-    #[schema(required = false)]
-    per: LimitPerRequest,
-    /// What happens to one too many; `evict_oldest` if left out.
-    #[serde(default, deserialize_with = "word")]
-    #[schema(required = false)]
-    overflow: OverflowRequest,
-}
-
-/// What a limit counts together.
-#[derive(Debug, Clone, Copy, Default, Deserialize, ToSchema)]
-#[serde(rename_all = "snake_case")]
-pub(crate) enum LimitPerRequest {
-    /// All sessions of the login.
-    #[default]
-    Login,
-    /// Those on the same kind of device.
-    Device,
-}
-
-/// What happens to one session too many.
-#[derive(Debug, Clone, Copy, Default, Deserialize, ToSchema)]
-#[serde(rename_all = "snake_case")]
-pub(crate) enum OverflowRequest {
-    /// The session opened first ends as `replaced`.
-    #[default]
-    EvictOldest,
-    /// The session used least recently ends as `replaced`.
-    EvictLeastActive,
-    /// The new session is refused: 409 `session_limit_reached`.
-    Refuse,
 }
 
 /// An opened session and its credential, which is shown in this answer only.
@@ -143,6 +105,8 @@ pub(crate) struct CreatedSession {
             ("Location" = String, description = "Where the session is."),
             ("ETag" = String, description = "Its version."),
         )),
+        (status = 403, description = "`login_banned`, or the service lacks the permission.", body = Problem,
+            content_type = "application/problem+json"),
         (status = 409, description = "`token_in_use` or `session_limit_reached`.", body = Problem,
             content_type = "application/problem+json"),
     ),
@@ -165,7 +129,7 @@ pub(super) async fn create_session(
         hash: token.hash(),
         origin,
     };
-    let new = request.new_session(session_id, stored, &caller, &draw, &state.lifetimes)?;
+    let new = request.new_session(session_id, stored, &caller, &draw, &state)?;
     let created = state.stores.sessions.create(new).await?;
     let headers = [
         location(&format!("/v1/sessions/{session_id}"))?,
@@ -186,8 +150,10 @@ impl CreateSessionRequest {
         token: StoredToken,
         caller: &Caller,
         draw: &Draw,
-        lifetimes: &Lifetimes,
+        defaults: &AppState,
     ) -> Result<NewSession, ApiError> {
+        let lifetimes = &defaults.lifetimes;
+        let limit = self.limit(caller, defaults.session_limit)?;
         let span = |field, asked: Option<u64>, default: Duration, limit| {
             asked.map_or(Ok(default), |seconds| seconds_up_to(limit, field, seconds))
         };
@@ -217,7 +183,7 @@ impl CreateSessionRequest {
             },
             idle_timeout: idle,
             max_age,
-            limit: self.limit.map(LimitRequest::parse).transpose()?,
+            limit,
             attributes: self.attributes,
             device: self.device,
             device_id: self.device_id,
@@ -229,29 +195,15 @@ impl CreateSessionRequest {
             mark: draw.mark(),
         })
     }
-}
 
-impl LimitRequest {
-    /// The greatest limit: one create ends at most so many others.
-    const MAX: usize = 1_000;
-
-    fn parse(self) -> Result<SessionLimit, ApiError> {
-        if !(1..=Self::MAX).contains(&self.max) {
-            return Err(invalid("/limit/max", "must be 1 to 1000"));
-        }
-        let per = match self.per {
-            LimitPerRequest::Login => LimitPer::Login,
-            LimitPerRequest::Device => LimitPer::Device,
-        };
-        let overflow = match self.overflow {
-            OverflowRequest::EvictOldest => Overflow::EvictOldest,
-            OverflowRequest::EvictLeastActive => Overflow::EvictLeastActive,
-            OverflowRequest::Refuse => Overflow::Refuse,
-        };
-        Ok(SessionLimit {
-            max: self.max,
-            per,
-            overflow,
-        })
+    /// The limit of the request, or else of the service, or else of the gateway.
+    fn limit(
+        &self,
+        caller: &Caller,
+        default: Option<SessionLimit>,
+    ) -> Result<Option<SessionLimit>, ApiError> {
+        let asked = self.limit.as_ref().map(|limit| limit.parse("/limit", 1));
+        let limit = asked.transpose()?.or(caller.service.session_limit);
+        Ok(limit.or(default).filter(|limit| limit.max > 0))
     }
 }

@@ -161,9 +161,13 @@ impl Copies {
 impl Listener for Copies {
     fn event(&self, event: &Event) {
         match event.fact.change {
-            // There was nothing that a copy could be of.
-            Change::SessionCreated { .. } => {}
-            Change::SessionChanged { .. } | Change::SessionEnded { .. } => {
+            // Of this there are no copies.
+            Change::SessionCreated { .. }
+            | Change::LoginBanned { .. }
+            | Change::LoginUnbanned { .. } => {}
+            Change::SessionChanged { .. }
+            | Change::SessionRotated { .. }
+            | Change::SessionEnded { .. } => {
                 if let Some(session_id) = event.fact.session_id {
                     self.void_session(session_id);
                 }
@@ -226,6 +230,7 @@ mod tests {
                 hash: CredentialHash::of(&[number]),
                 origin: TokenOrigin::Gateway,
             },
+            rotation: None,
         };
         Verified {
             life: record.life(),

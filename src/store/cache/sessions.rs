@@ -8,16 +8,17 @@ use async_trait::async_trait;
 use super::Proof;
 use super::copies::Copies;
 use crate::model::Timestamp;
-use crate::model::id::{LoginId, SessionId};
-use crate::model::login::LoginSummary;
+use crate::model::id::{LoginId, ServiceId, SessionId};
+use crate::model::login::{Ban, LoginSummary};
 use crate::model::page::{Cursor, Page, PageLimit};
 use crate::model::permission::Scope;
 use crate::model::record::SessionChange;
 use crate::model::session::{ConnectionStats, EndReason, Session};
 use crate::model::token::PresentedToken;
 use crate::store::{
-    Access, Changed, Created, EndAll, EndOutcome, Lookup, NewSession, OpError, Part, SessionFilter,
-    SessionStore, StoreError, StoreHealth, Target, Touch, Verified,
+    Access, Banned, Changed, Created, EndAll, EndOutcome, EndWhere, Lookup, NewBan, NewSession,
+    OpError, Part, Rotated, SessionFilter, SessionStore, StoreError, StoreHealth, Target,
+    TokenRotation, Touch, Verified,
 };
 
 /// Keeps copies of sessions that were found by their tokens.
@@ -37,7 +38,7 @@ impl CachedSessions {
         }
     }
 
-    fn session_of(&self, token: &PresentedToken) -> Option<SessionId> {
+    fn known_session(&self, token: &PresentedToken) -> Option<SessionId> {
         token.session_id.or_else(|| self.copies.holder(&token.hash))
     }
 
@@ -57,7 +58,7 @@ impl CachedSessions {
 #[async_trait]
 impl SessionStore for CachedSessions {
     fn recall(&self, token: &PresentedToken, touch: Touch) -> Option<Verified> {
-        let session_id = self.session_of(token)?;
+        let session_id = self.known_session(token)?;
         if !self.proof.holds(Part::of_session(session_id)) {
             return None;
         }
@@ -78,7 +79,7 @@ impl SessionStore for CachedSessions {
         token: &PresentedToken,
         touch: Touch,
     ) -> Result<Lookup<Verified>, StoreError> {
-        let known = self.session_of(token);
+        let known = self.known_session(token);
         let begun = known.map(|session_id| self.copies.begin_session(session_id));
         let found = self.store.find_by_token(token, touch).await?;
         let Lookup::Live(live) = &found else {
@@ -128,6 +129,15 @@ impl SessionStore for CachedSessions {
         self.written(session_id, self.store.heartbeat(target, stats).await)
     }
 
+    async fn session_of(&self, token: &PresentedToken) -> Result<Option<SessionId>, StoreError> {
+        self.store.session_of(token).await
+    }
+
+    async fn rotate(&self, rotation: TokenRotation) -> Result<Rotated, OpError> {
+        let session_id = rotation.session_id;
+        self.written(session_id, self.store.rotate(rotation).await)
+    }
+
     async fn end(&self, target: Target, reason: EndReason) -> Result<EndOutcome, OpError> {
         let session_id = target.session_id;
         self.written(session_id, self.store.end(target, reason).await)
@@ -135,7 +145,7 @@ impl SessionStore for CachedSessions {
 
     async fn revoke(&self, token: &PresentedToken, access: &Access) -> Result<(), StoreError> {
         let outcome = self.store.revoke(token, access).await;
-        if let Some(session_id) = self.session_of(token) {
+        if let Some(session_id) = self.known_session(token) {
             self.copies.void_session(session_id);
         }
         outcome
@@ -149,6 +159,32 @@ impl SessionStore for CachedSessions {
             Err(_) => self.copies.void_part(part),
         }
         outcome
+    }
+
+    async fn end_where(&self, which: EndWhere, access: &Access) -> Result<u64, OpError> {
+        let outcome = self.store.end_where(which, access).await;
+        for shard in 0..=u8::MAX {
+            self.copies.void_part(Part::Shard(shard));
+        }
+        outcome
+    }
+
+    async fn ban(&self, new: NewBan, by: &ServiceId) -> Result<Banned, StoreError> {
+        let part = Part::of_login(&new.login_id);
+        let outcome = self.store.ban(new, by).await;
+        match &outcome {
+            Ok(banned) => self.ended(&banned.ended),
+            Err(_) => self.copies.void_part(part),
+        }
+        outcome
+    }
+
+    async fn find_ban(&self, login_id: &LoginId) -> Result<Option<Ban>, StoreError> {
+        self.store.find_ban(login_id).await
+    }
+
+    async fn unban(&self, login_id: &LoginId, by: &ServiceId) -> Result<(), OpError> {
+        self.store.unban(login_id, by).await
     }
 
     fn now(&self) -> Timestamp {

@@ -2,17 +2,17 @@
 
 use redb::ReadableTable;
 
+use super::bans;
 use super::record::{Effect, StoredSession};
 use super::tables::{FIRST_ID, LAST_ID, login_key};
 use super::txn::Txn;
 use crate::model::Timestamp;
 use crate::model::event::Change;
 use crate::model::id::{LoginId, SessionId};
+use crate::model::limit::{LimitPer, Overflow, SessionLimit};
 use crate::model::permission::Scope;
-use crate::model::session::{EndReason, Session, StoredToken, TokenOrigin};
-use crate::store::{
-    Created, LimitPer, Lookup, NewSession, OpError, Overflow, Refusal, SessionLimit, StoreError,
-};
+use crate::model::session::{EndReason, Ended, Session, StoredToken, TokenOrigin};
+use crate::store::{Created, Lookup, NewSession, OpError, Refusal, StoreError};
 
 pub(super) fn create(txn: &mut Txn<'_>, new: NewSession) -> Result<Created, OpError> {
     if let Some(first) = repeated(txn, &new)? {
@@ -21,14 +21,17 @@ pub(super) fn create(txn: &mut Txn<'_>, new: NewSession) -> Result<Created, OpEr
     if token_in_use(txn, &new.token)? {
         return Err(Refusal::TokenInUse.into());
     }
+    if bans::holding(&txn.bans, &new.login_id, txn.now)?.is_some() {
+        return Err(Refusal::LoginBanned.into());
+    }
     let over = match &new.limit {
         Some(limit) => sessions_over(txn, &new, limit)?,
         None => Vec::new(),
     };
     let mut evicted = Vec::with_capacity(over.len());
     for stored in over {
-        let by = Some(new.service_id.clone());
-        txn.end(&stored, EndReason::Replaced, txn.now, by)?;
+        let by = new.service_id.clone();
+        txn.end(&stored, Ended::by_service(EndReason::Replaced, txn.now, by))?;
         evicted.push(stored.record.session.session_id);
     }
     let mark = new.mark;

@@ -1,11 +1,14 @@
-//! Endings that somebody asks for: of one session, of the one behind a token, of all of a login.
+//! Endings that somebody asks for: of one session, of the one behind a token, of all of a login, of all that match.
 
 use super::create::session_ids;
+use super::record::StoredSession;
 use super::txn::Txn;
 use crate::model::id::SessionId;
-use crate::model::session::{EndReason, Session, SessionState};
+use crate::model::session::{EndReason, Ended, Session, SessionState};
 use crate::model::token::PresentedToken;
-use crate::store::{Access, EndAll, EndOutcome, Lookup, OpError, Refusal, StoreError, Target};
+use crate::store::{
+    Access, EndAll, EndOutcome, Lookup, OpError, Refusal, SessionFilter, StoreError, Target,
+};
 
 /// Sessions that one step of `end_all` looks at.
 const STEP: usize = 200;
@@ -22,8 +25,8 @@ pub(super) fn end(
         }
         Err(error) => return Err(error),
     };
-    let by = Some(target.access.service_id.clone());
-    txn.end(&stored, reason, txn.now, by)?;
+    let by = target.access.service_id.clone();
+    txn.end(&stored, Ended::by_service(reason, txn.now, by))?;
     let session = stored.record.session;
     Ok(EndOutcome::Now(Box::new(Session {
         state: SessionState::Closed,
@@ -45,13 +48,37 @@ pub(super) fn revoke(
         return Ok(());
     };
     if let Lookup::Live(stored) = txn.meet(session_id)?
-        && stored.record.token.hash == token.hash
+        && stored.record.standing(&token.hash, txn.now).is_good()
         && access.scope.covers(&stored.record.session.service_id)
     {
-        let by = Some(access.service_id.clone());
-        txn.end(&stored, EndReason::Logout, txn.now, by)?;
+        let by = access.service_id.clone();
+        let ended = Ended::by_service(EndReason::Logout, txn.now, by);
+        txn.end(&stored, ended)?;
     }
     Ok(())
+}
+
+/// Ends those of these sessions that still match; tells how many.
+pub(super) fn end_matching(
+    txn: &mut Txn<'_>,
+    found: &[Session],
+    filter: &SessionFilter,
+    reason: EndReason,
+    access: &Access,
+) -> Result<usize, StoreError> {
+    let mut count = 0;
+    for session in found {
+        let Lookup::Live(stored) = txn.meet(session.session_id)? else {
+            continue;
+        };
+        let shown = txn.shared.shown(StoredSession::clone(&stored), txn.now);
+        if filter.matches(&shown) && access.scope.covers(&shown.service_id) {
+            let by = access.service_id.clone();
+            txn.end(&stored, Ended::by_service(reason, txn.now, by))?;
+            count += 1;
+        }
+    }
+    Ok(count)
 }
 
 /// The endings of a login's sessions, step by step. The first step fixes which sessions there are; none of them
@@ -91,8 +118,12 @@ impl Plan {
             if let Lookup::Live(stored) = txn.meet(session_id)?
                 && self.wants(&stored.record.session)
             {
-                let by = Some(self.access.service_id.clone());
-                txn.end(&stored, self.which.reason, txn.now, by)?;
+                let by = self.access.service_id.clone();
+                let ended = Ended {
+                    detail: self.which.detail.clone(),
+                    ..Ended::by_service(self.which.reason, txn.now, by)
+                };
+                txn.end(&stored, ended)?;
                 self.ended.push(session_id);
             }
         }

@@ -4,11 +4,11 @@ use std::collections::BTreeSet;
 
 use redb::{ReadOnlyTable, ReadTransaction, ReadableTableMetadata};
 
-use super::Shared;
 use super::record::StoredSession;
 use super::rows::load;
-use super::tables::{Bytes, EXPIRY, FIRST_ID, Id, LAST_ID, LOGINS, SESSIONS, login_key};
+use super::tables::{BANS, Bytes, EXPIRY, FIRST_ID, Id, LAST_ID, LOGINS, SESSIONS, login_key};
 use super::verify::Seen;
+use super::{Shared, bans};
 use crate::model::Timestamp;
 use crate::model::id::{LoginId, SessionId};
 use crate::model::login::LoginSummary;
@@ -136,13 +136,14 @@ pub(super) fn login(shared: &Shared, login_id: LoginId) -> Result<LoginSummary, 
     let read = shared.read()?;
     let sessions = read.open_table(SESSIONS)?;
     let login = login_key(&login_id);
+    let banned = bans::holding(&read.open_table(BANS)?, &login_id, now)?;
     let mut summary = LoginSummary {
         login_id,
         session_count: 0,
         devices: Vec::new(),
         last_active_at: None,
         online: false,
-        banned_until: None,
+        banned_until: banned.map(|ban| ban.shown_end()),
     };
     let mut devices = BTreeSet::new();
     let index = read.open_table(LOGINS)?;

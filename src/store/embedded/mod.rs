@@ -19,15 +19,18 @@ use crate::model::session::Session;
 use crate::store::touches::Touches;
 use crate::store::{Listeners, StoreError, Stores};
 
+mod bans;
 mod changes;
 mod claims;
 mod create;
 mod ends;
 mod feed;
+mod format1;
 mod lists;
 mod marks;
 mod open;
 mod record;
+mod rotation;
 mod rows;
 mod services;
 mod sessions;

@@ -9,7 +9,7 @@ use redb::backends::FileBackend;
 use redb::{Builder, Database, DatabaseError, ReadableDatabase, StorageBackend};
 use thiserror::Error;
 
-use super::tables::{FORMAT, create_all, stored_format};
+use super::tables::{FORMAT, create_all, has_all, stored_format};
 
 /// The one file in the store's directory.
 const FILE: &str = "sessions.redb";
@@ -104,18 +104,18 @@ fn builder() -> Builder {
     builder
 }
 
-/// Makes the tables of a new file and refuses a file of a newer format.
+/// Makes the tables that a file lacks and refuses a file of a newer format.
 fn prepared(db: Database) -> Result<Database, OpenError> {
     let read = db.begin_read().map_err(engine)?;
     match stored_format(&read).map_err(engine)? {
-        Some(FORMAT) => {}
-        Some(found) => return Err(OpenError::NewerFormat { found }),
-        None => {
+        Some(FORMAT) if has_all(&read).map_err(engine)? => {}
+        None | Some(FORMAT) => {
             let mut write = db.begin_write().map_err(engine)?;
             write.set_quick_repair(true);
             create_all(&write).map_err(engine)?;
             write.commit().map_err(engine)?;
         }
+        Some(found) => return Err(OpenError::NewerFormat { found }),
     }
     Ok(db)
 }

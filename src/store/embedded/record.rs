@@ -5,17 +5,20 @@ use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
+use super::format1::{Session1, Tombstone1};
 use crate::model::Timestamp;
 use crate::model::attribute::{AttributeName, AttributeValue};
-use crate::model::event::Fact;
+use crate::model::event::{Change, Fact};
 use crate::model::id::SessionId;
+use crate::model::limit::SessionLimit;
+use crate::model::login::Ban;
 use crate::model::record::SessionRecord;
 use crate::model::service::ServiceRecord;
-use crate::model::session::Tombstone;
+use crate::model::session::{EndDetail, Tombstone};
 use crate::store::{Cause, StoreError};
 
-/// The format of every kind of record.
-const FORMAT: u8 = 1;
+/// What takes a record from the front of bytes, and gives the rest.
+type Taken<'b, T> = Result<(T, &'b [u8]), postcard::Error>;
 
 /// A live session, and where its entry in the expiry index stands: at its expiry or before it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -63,34 +66,114 @@ pub(super) struct StoredClaim {
     pub(super) sealed_answer: Option<Vec<u8>>,
 }
 
-/// A kind of record.
+/// A kind of record. One that knows of something beside it is of its newest format where there is such a thing.
 pub(super) trait Stored: Serialize + DeserializeOwned {
     /// What errors call it.
     const NAME: &'static str;
+    /// The format it is written in when nothing is beside it.
+    const FORMAT: u8 = 1;
+    /// The newest format: where something may be beside it, the one for both.
+    const NEWEST: u8 = Self::FORMAT;
+    /// What may be stored beside it.
+    type Beside: Serialize + DeserializeOwned;
+
+    /// Reads a record of an older format; none if there never was such a one.
+    fn take_older(_format: u8, _body: &[u8]) -> Option<Taken<'_, Self>> {
+        None
+    }
+
+    fn beside(&self) -> Option<&Self::Beside> {
+        None
+    }
+
+    fn put_beside(&mut self, _beside: Self::Beside) {}
+}
+
+/// Reads a record of format 1 that has changed since.
+fn take_first<'b, Old: Deserialize<'b>, New: From<Old>>(
+    format: u8,
+    body: &'b [u8],
+) -> Option<Taken<'b, New>> {
+    let take = || postcard::take_from_bytes::<Old>(body).map(|(old, rest)| (old.into(), rest));
+    (format == 1).then(take)
 }
 
 impl Stored for StoredSession {
     const NAME: &'static str = "session";
+    const FORMAT: u8 = 2;
+    type Beside = ();
+
+    fn take_older(format: u8, body: &[u8]) -> Option<Taken<'_, Self>> {
+        take_first::<Session1, _>(format, body)
+    }
 }
 
 impl Stored for Kept<Tombstone> {
     const NAME: &'static str = "tombstone";
+    const FORMAT: u8 = 2;
+    const NEWEST: u8 = 3;
+    type Beside = EndDetail;
+
+    fn take_older(format: u8, body: &[u8]) -> Option<Taken<'_, Self>> {
+        take_first::<Tombstone1, _>(format, body)
+    }
+
+    fn beside(&self) -> Option<&EndDetail> {
+        self.value.ended.detail.as_ref()
+    }
+
+    fn put_beside(&mut self, detail: EndDetail) {
+        self.value.ended.detail = Some(detail);
+    }
 }
 
 impl Stored for Kept<Effect> {
     const NAME: &'static str = "mark";
+    type Beside = ();
 }
 
 impl Stored for Kept<StoredClaim> {
     const NAME: &'static str = "claim";
+    type Beside = ();
 }
 
 impl Stored for StoredEvent {
     const NAME: &'static str = "event";
+    const NEWEST: u8 = 2;
+    type Beside = EndDetail;
+
+    fn beside(&self) -> Option<&EndDetail> {
+        if let Change::SessionEnded { detail, .. } = &self.fact.change {
+            detail.as_ref()
+        } else {
+            None
+        }
+    }
+
+    fn put_beside(&mut self, beside: EndDetail) {
+        if let Change::SessionEnded { detail, .. } = &mut self.fact.change {
+            *detail = Some(beside);
+        }
+    }
+}
+
+impl Stored for Ban {
+    const NAME: &'static str = "ban";
+    type Beside = ();
 }
 
 impl Stored for ServiceRecord {
     const NAME: &'static str = "service";
+    const NEWEST: u8 = 2;
+    type Beside = SessionLimit;
+
+    fn beside(&self) -> Option<&SessionLimit> {
+        self.service.session_limit.as_ref()
+    }
+
+    fn put_beside(&mut self, limit: SessionLimit) {
+        self.service.session_limit = Some(limit);
+    }
 }
 
 /// What is wrong with the bytes of a record, beyond what postcard says.
@@ -114,21 +197,43 @@ pub(super) fn corrupt<T: Stored>(cause: impl Into<Cause>) -> StoreError {
 }
 
 pub(super) fn encode<T: Stored>(record: &T) -> Result<Vec<u8>, StoreError> {
-    postcard::to_extend(record, vec![FORMAT]).map_err(corrupt::<T>)
+    let encoded = match record.beside() {
+        None => postcard::to_extend(record, vec![T::FORMAT]),
+        Some(beside) => postcard::to_extend(&(record, beside), vec![T::NEWEST]),
+    };
+    encoded.map_err(corrupt::<T>)
 }
 
 pub(super) fn decode<T: Stored>(bytes: &[u8]) -> Result<T, StoreError> {
-    match bytes.split_first() {
-        None => Err(corrupt::<T>(Damage::Empty)),
-        Some((&FORMAT, body)) => match postcard::take_from_bytes(body) {
-            Ok((record, [])) => Ok(record),
-            Ok(_) => Err(corrupt::<T>(Damage::Tail)),
-            Err(error) => Err(corrupt::<T>(error)),
-        },
-        Some((&format, _)) if format > FORMAT => Err(StoreError::NewerFormat {
+    let Some((&format, body)) = bytes.split_first() else {
+        return Err(corrupt::<T>(Damage::Empty));
+    };
+    if format > T::NEWEST {
+        return Err(StoreError::NewerFormat {
             record: T::NAME,
             format,
-        }),
-        Some(_) => Err(corrupt::<T>(Damage::Format)),
+        });
+    }
+    if format > T::FORMAT {
+        let taken = postcard::take_from_bytes::<(T, T::Beside)>(body);
+        let (mut record, beside) = whole::<T, _>(taken)?;
+        record.put_beside(beside);
+        return Ok(record);
+    }
+    if format == T::FORMAT {
+        return whole::<T, _>(postcard::take_from_bytes(body));
+    }
+    match T::take_older(format, body) {
+        Some(taken) => whole::<T, _>(taken),
+        None => Err(corrupt::<T>(Damage::Format)),
+    }
+}
+
+/// What was taken, if nothing follows it.
+fn whole<T: Stored, V>(taken: Taken<'_, V>) -> Result<V, StoreError> {
+    match taken {
+        Ok((value, [])) => Ok(value),
+        Ok(_) => Err(corrupt::<T>(Damage::Tail)),
+        Err(error) => Err(corrupt::<T>(error)),
     }
 }

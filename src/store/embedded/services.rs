@@ -111,6 +111,7 @@ fn register(txn: &mut Txn<'_>, new: NewService, by: ServiceId) -> Result<Service
             enabled: true,
             created_at: txn.now,
             updated_at: txn.now,
+            session_limit: new.session_limit,
         },
         secret: new.secret,
         previous_secret: None,

@@ -4,18 +4,20 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 
-use super::{EmbeddedStore, changes, create, ends, lists, sweep, verify};
+use super::txn::Txn;
+use super::{EmbeddedStore, bans, changes, create, ends, lists, rotation, sweep, verify};
 use crate::model::Timestamp;
-use crate::model::id::{LoginId, SessionId};
-use crate::model::login::LoginSummary;
+use crate::model::id::{LoginId, ServiceId, SessionId};
+use crate::model::login::{Ban, LoginSummary};
 use crate::model::page::{Cursor, Page, PageLimit};
 use crate::model::permission::Scope;
 use crate::model::record::SessionChange;
 use crate::model::session::{ConnectionStats, EndReason, Session};
 use crate::model::token::PresentedToken;
 use crate::store::{
-    Access, Changed, Created, EndAll, EndOutcome, Lookup, NewSession, OpError, SessionFilter,
-    SessionStore, StoreError, StoreHealth, Target, Touch, Verified,
+    Access, Banned, BulkEffect, Changed, Created, EndAll, EndOutcome, EndWhere, Lookup, NewBan,
+    NewSession, OpError, Rotated, SessionFilter, SessionStore, StoreError, StoreHealth, Target,
+    TokenRotation, Touch, Verified,
 };
 
 #[async_trait]
@@ -91,6 +93,16 @@ impl SessionStore for EmbeddedStore {
             .await
     }
 
+    async fn session_of(&self, token: &PresentedToken) -> Result<Option<SessionId>, StoreError> {
+        verify::session_of(&self.shared.read()?, token)
+    }
+
+    async fn rotate(&self, asked: TokenRotation) -> Result<Rotated, OpError> {
+        self.writer
+            .operate(move |txn| rotation::rotate(txn, asked))
+            .await
+    }
+
     async fn revoke(&self, token: &PresentedToken, access: &Access) -> Result<(), StoreError> {
         let (token, access) = (*token, access.clone());
         self.writer
@@ -106,6 +118,52 @@ impl SessionStore for EmbeddedStore {
                 return Ok(plan.into_ended());
             }
         }
+    }
+
+    async fn end_where(&self, which: EndWhere, access: &Access) -> Result<u64, OpError> {
+        let filter = which.filter.opened_until(self.shared.now());
+        let (mut count, mut cursor) = (0, None);
+        loop {
+            let listing =
+                lists::Listing::new(&filter, &access.scope, PageLimit::STEP, cursor.as_ref())?;
+            let page = self.scan(move |shared| listing.read(shared)).await?;
+            count += match which.effect {
+                BulkEffect::Count => page.items.len(),
+                BulkEffect::End => {
+                    let (filter, access) = (filter.clone(), access.clone());
+                    let end = move |txn: &mut Txn<'_>| {
+                        ends::end_matching(txn, &page.items, &filter, which.reason, &access)
+                    };
+                    self.writer.write(end).await?
+                }
+            };
+            cursor = page.next;
+            if cursor.is_none() {
+                return Ok(count as u64);
+            }
+        }
+    }
+
+    async fn ban(&self, new: NewBan, by: &ServiceId) -> Result<Banned, StoreError> {
+        let (which, access) = (EndAll::banned(&new), Access::to_all(by));
+        let by = by.clone();
+        let ban = self
+            .writer
+            .write(move |txn| bans::put(txn, new, by))
+            .await?;
+        let ended = self.end_all(which, &access).await?;
+        Ok(Banned { ban, ended })
+    }
+
+    async fn find_ban(&self, login_id: &LoginId) -> Result<Option<Ban>, StoreError> {
+        bans::find(&self.shared, login_id)
+    }
+
+    async fn unban(&self, login_id: &LoginId, by: &ServiceId) -> Result<(), OpError> {
+        let (login_id, by) = (login_id.clone(), by.clone());
+        self.writer
+            .operate(move |txn| bans::lift(txn, &login_id, by))
+            .await
     }
 
     async fn list(

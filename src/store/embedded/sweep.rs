@@ -1,12 +1,14 @@
 //! Cleaning in bounded steps: sessions that are over end, and what was kept long enough goes.
 
-use crate::model::id::SessionId;
 use redb::ReadableTable;
 
+use super::bans;
 use super::record::{Effect, Kept, StoredClaim, StoredEvent, decode};
 use super::rows::row;
 use super::tables::{FIRST_ID, Hash, Id, LAST_ID, kind, meta};
 use super::txn::Txn;
+use crate::model::id::SessionId;
+use crate::model::session::Ended;
 use crate::store::StoreError;
 
 /// Records that one step looks at.
@@ -58,7 +60,7 @@ fn end_expired(txn: &mut Txn<'_>, room: usize, swept: &mut Swept) -> Result<usiz
             continue;
         };
         if let Some((reason, at)) = stored.record.expired(txn.now) {
-            txn.end(&stored, reason, at, None)?;
+            txn.end(&stored, Ended::by_age(reason, at))?;
         } else {
             txn.reindex(&mut stored)?;
             txn.put(&stored)?;
@@ -87,10 +89,13 @@ fn purge(txn: &mut Txn<'_>, room: usize, swept: &mut Swept) -> Result<usize, Sto
     Ok(entries.len())
 }
 
-/// A mark or claim may have been made anew since the entry was: then it has another entry of its own.
+/// A mark, claim or ban may have been made anew since the entry was: then it has another entry of its own.
 fn purge_one(txn: &mut Txn<'_>, kind: u8, key: &[u8]) -> Result<(), StoreError> {
     if let (kind::TOMBSTONE, Ok(id)) = (kind, key.try_into()) {
         return txn.forget(SessionId::from_bytes(id));
+    }
+    if let (kind::BAN, Ok(login)) = (kind, key.try_into()) {
+        return bans::forget(txn, login);
     }
     let Ok(key) = <&Hash>::try_from(key) else {
         return Ok(());

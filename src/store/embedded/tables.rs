@@ -28,6 +28,8 @@ pub(super) const TOKENS: TableDefinition<'static, &'static Hash, &'static Id> =
 pub(super) const EVENTS: TableDefinition<'static, u64, Bytes> = TableDefinition::new("events");
 pub(super) const SERVICES: TableDefinition<'static, &'static str, Bytes> =
     TableDefinition::new("services");
+/// Bans, by the keys of their logins.
+pub(super) const BANS: TableDefinition<'static, &'static Id, Bytes> = TableDefinition::new("bans");
 pub(super) const CLAIMS: TableDefinition<'static, &'static Hash, Bytes> =
     TableDefinition::new("claims");
 pub(super) const MARKS: TableDefinition<'static, &'static Hash, Bytes> =
@@ -51,6 +53,7 @@ pub(super) mod kind {
     pub(in super::super) const TOMBSTONE: u8 = 0;
     pub(in super::super) const MARK: u8 = 1;
     pub(in super::super) const CLAIM: u8 = 2;
+    pub(in super::super) const BAN: u8 = 3;
 }
 
 pub(super) const FIRST_ID: Id = [0; 16];
@@ -74,11 +77,21 @@ pub(super) fn create_all(txn: &WriteTransaction) -> Result<(), TableError> {
     txn.open_table(TOKENS)?;
     txn.open_table(EVENTS)?;
     txn.open_table(SERVICES)?;
+    txn.open_table(BANS)?;
     txn.open_table(CLAIMS)?;
     txn.open_table(MARKS)?;
     txn.open_table(PURGE)?;
     txn.open_table(META)?.insert(meta::FORMAT, FORMAT)?;
     Ok(())
+}
+
+/// Whether every table is there: files of the first versions have no bans.
+pub(super) fn has_all(txn: &ReadTransaction) -> Result<bool, TableError> {
+    match txn.open_table(BANS) {
+        Ok(_) => Ok(true),
+        Err(TableError::TableDoesNotExist(_)) => Ok(false),
+        Err(error) => Err(error),
+    }
 }
 
 /// The format that is stored; none in a new file.

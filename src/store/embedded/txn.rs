@@ -8,15 +8,15 @@ use super::feed::event_id;
 use super::record::{Kept, StoredEvent, StoredSession, encode};
 use super::rows::{ended, load, tombstone};
 use super::tables::{
-    Bytes, CLAIMS, EVENTS, EXPIRY, ExpiryKey, Hash, Id, LOGINS, LoginKey, MARKS, META, PURGE,
+    BANS, Bytes, CLAIMS, EVENTS, EXPIRY, ExpiryKey, Hash, Id, LOGINS, LoginKey, MARKS, META, PURGE,
     PurgeKey, SERVICES, SESSIONS, TOKENS, TOMBSTONES, kind, login_key, meta,
 };
 use crate::model::Timestamp;
 use crate::model::event::{Change, Event, Fact};
-use crate::model::id::{ServiceId, SessionId};
+use crate::model::id::SessionId;
 use crate::model::permission::Scope;
 use crate::model::record::SessionRecord;
-use crate::model::session::{EndReason, Session, TokenOrigin, Tombstone};
+use crate::model::session::{Ended, Session, TokenOrigin, Tombstone};
 use crate::model::token::CredentialHash;
 use crate::store::{Lookup, OpError, Refusal, StoreError, Target};
 
@@ -39,6 +39,7 @@ pub(super) struct Txn<'t> {
     pub(super) tokens: Table<'t, &'static Hash, &'static Id>,
     pub(super) events: Table<'t, u64, Bytes>,
     pub(super) services: Table<'t, &'static str, Bytes>,
+    pub(super) bans: Table<'t, &'static Id, Bytes>,
     pub(super) claims: Table<'t, &'static Hash, Bytes>,
     pub(super) marks: Table<'t, &'static Hash, Bytes>,
     pub(super) purge: Table<'t, PurgeKey, ()>,
@@ -65,6 +66,7 @@ impl<'t> Txn<'t> {
             tokens: txn.open_table(TOKENS)?,
             events,
             services: txn.open_table(SERVICES)?,
+            bans: txn.open_table(BANS)?,
             claims: txn.open_table(CLAIMS)?,
             marks: txn.open_table(MARKS)?,
             purge: txn.open_table(PURGE)?,
@@ -105,7 +107,7 @@ impl<'t> Txn<'t> {
         match stored.record.expired(self.now) {
             None => Ok(Lookup::Live(Box::new(stored))),
             Some((reason, at)) => {
-                let tombstone = self.end(&stored, reason, at, None)?;
+                let tombstone = self.end(&stored, Ended::by_age(reason, at))?;
                 Ok(ended(Some(tombstone), self.now))
             }
         }
@@ -196,16 +198,20 @@ impl<'t> Txn<'t> {
     pub(super) fn end(
         &mut self,
         stored: &StoredSession,
-        reason: EndReason,
-        at: Timestamp,
-        by: Option<ServiceId>,
+        ended: Ended,
     ) -> Result<Kept<Tombstone>, StoreError> {
         self.writes();
         let session = &stored.record.session;
         let id = session.session_id.as_bytes();
+        let at = ended.at;
+        let told = Change::SessionEnded {
+            reason: ended.reason,
+            by: ended.by.clone(),
+            detail: ended.detail.clone(),
+        };
         let kept = Kept {
             until: at.plus(self.shared.settings.tombstone_retention),
-            value: stored.record.end(reason, at, by.clone()),
+            value: stored.record.end(ended),
         };
         self.sessions.remove(id)?;
         self.logins.remove((&login_key(&session.login_id), id))?;
@@ -214,11 +220,11 @@ impl<'t> Txn<'t> {
         let purge_at = kept.until.sort_key();
         self.purge
             .insert((purge_at, kind::TOMBSTONE, id.as_slice()), ())?;
-        self.append_for(session, at, Change::SessionEnded { reason, by })?;
+        self.append_for(session, at, told)?;
         Ok(kept)
     }
 
-    /// Forgets an ended session, and with it that its token was in use.
+    /// Forgets an ended session, and with it that its tokens were in use.
     pub(super) fn forget(&mut self, session_id: SessionId) -> Result<(), StoreError> {
         let Some(kept) = tombstone(&self.tombstones, session_id)? else {
             return Ok(());
@@ -229,6 +235,9 @@ impl<'t> Txn<'t> {
         let token = kept.value.token;
         if token.origin == TokenOrigin::Caller {
             self.tokens.remove(token.hash.as_bytes())?;
+        }
+        if let Some(brought) = kept.value.former.and_then(|former| former.brought) {
+            self.tokens.remove(brought.as_bytes())?;
         }
         let purge_at = kept.until.sort_key();
         self.purge

@@ -13,7 +13,7 @@ use crate::model::Timestamp;
 use crate::model::id::SessionId;
 use crate::model::permission::Scope;
 use crate::model::record::{Life, SessionRecord};
-use crate::model::session::Session;
+use crate::model::session::{Ended, Session};
 use crate::model::token::{CredentialHash, PresentedToken};
 use crate::store::touches::SessionUse;
 use crate::store::{Lookup, StoreError, Touch, Verified};
@@ -104,20 +104,18 @@ pub(super) fn find_by_token(
 ) -> Result<Found, StoreError> {
     let now = shared.now();
     let read = shared.read()?;
-    let session_id = match token.session_id {
-        Some(session_id) => Some(session_id),
-        None => holder(&read, &token.hash)?,
-    };
-    let found = match session_id {
+    let found = match session_of(&read, token)? {
         Some(session_id) => look_up(shared, &read, session_id, now)?,
         None => Lookup::Unknown,
     };
     match found {
-        Lookup::Live(seen) if seen.stored.record.token.hash == token.hash => match touch {
-            Touch::No => Ok(Found::Answer(seen.verified(shared, now))),
-            Touch::Yes => touched(shared, *seen, now),
-        },
-        Lookup::Ended(tombstone) if tombstone.token.hash == token.hash => {
+        Lookup::Live(seen) if seen.stored.record.standing(&token.hash, now).is_good() => {
+            match touch {
+                Touch::No => Ok(Found::Answer(seen.verified(shared, now))),
+                Touch::Yes => touched(shared, *seen, now),
+            }
+        }
+        Lookup::Ended(tombstone) if tombstone.standing(&token.hash, now).is_good() => {
             Ok(Found::Answer(Lookup::Ended(tombstone)))
         }
         Lookup::Live(_) | Lookup::Ended(_) | Lookup::Unknown => Ok(Found::Answer(Lookup::Unknown)),
@@ -157,7 +155,7 @@ fn look_up(
         Some((reason, at)) => {
             let kept = Kept {
                 until: at.plus(shared.settings.tombstone_retention),
-                value: seen.stored.record.end(reason, at, None),
+                value: seen.stored.record.end(Ended::by_age(reason, at)),
             };
             ended(Some(kept), now)
         }
@@ -171,12 +169,14 @@ pub(super) fn touch_first(
     hash: CredentialHash,
 ) -> Result<Lookup<Verified>, StoreError> {
     Ok(match txn.meet(session_id)? {
-        Lookup::Live(mut stored) if stored.record.token.hash == hash => {
+        Lookup::Live(mut stored) if stored.record.standing(&hash, txn.now).is_good() => {
             stored.record.touch(txn.now);
             txn.save((*stored).clone())?;
             Seen::new(txn.shared, *stored).verified(txn.shared, txn.now)
         }
-        Lookup::Ended(tombstone) if tombstone.token.hash == hash => Lookup::Ended(tombstone),
+        Lookup::Ended(tombstone) if tombstone.standing(&hash, txn.now).is_good() => {
+            Lookup::Ended(tombstone)
+        }
         Lookup::Live(_) | Lookup::Ended(_) | Lookup::Unknown => Lookup::Unknown,
     })
 }
@@ -193,8 +193,15 @@ pub(super) fn write_touch(txn: &mut Txn<'_>, touch: SessionUse) -> Result<(), St
     Ok(())
 }
 
-fn holder(read: &ReadTransaction, hash: &CredentialHash) -> Result<Option<SessionId>, StoreError> {
+/// The session that a token is to be looked for in.
+pub(super) fn session_of(
+    read: &ReadTransaction,
+    token: &PresentedToken,
+) -> Result<Option<SessionId>, StoreError> {
+    if token.session_id.is_some() {
+        return Ok(token.session_id);
+    }
     let tokens = read.open_table(TOKENS)?;
-    let holder = tokens.get(hash.as_bytes())?;
+    let holder = tokens.get(token.hash.as_bytes())?;
     Ok(holder.map(|id| SessionId::from_bytes(*id.value())))
 }

@@ -115,7 +115,7 @@ impl Writer {
     }
 
     /// [`write`](Self::write) for work that may be refused. It must find that out before it writes, except that a
-    /// session that is over may end on the way.
+    /// session may end on the way.
     pub(super) async fn operate<T, F>(&self, work: F) -> Result<T, OpError>
     where
         T: Send + 'static,

@@ -10,10 +10,9 @@ use super::reply::{Args, Reply, ids};
 use super::verify::{live, tombstone};
 use super::{Inner, scripts};
 use crate::model::id::SessionId;
-use crate::model::session::{EndReason, TokenOrigin};
-use crate::store::{
-    Created, LimitPer, NewSession, OpError, Overflow, Refusal, SessionLimit, StoreError,
-};
+use crate::model::limit::{LimitPer, Overflow, SessionLimit};
+use crate::model::session::{EndReason, Ended, TokenOrigin};
+use crate::store::{Created, NewSession, OpError, Refusal, StoreError};
 
 impl Inner {
     pub(super) async fn create(&self, new: NewSession) -> Result<Created, OpError> {
@@ -48,13 +47,16 @@ impl Inner {
             "done" => {
                 let now = reply.moment()?;
                 let evicted = reply.packed_ids()?;
-                self.remember_ends(&evicted, EndReason::Replaced, now, &new.service_id);
+                let by = new.service_id.clone();
+                let ended = Ended::by_service(EndReason::Replaced, now, by);
+                self.remember_ends(&evicted, &ended);
                 let record = new.clone().open(now);
                 let session = self.shown(record, now);
                 Ok(Created { session, evicted })
             }
             "again" => Ok(self.created_before(new.session_id, &mut reply)?),
             "in_use" => Err(Refusal::TokenInUse.into()),
+            "banned" => Err(Refusal::LoginBanned.into()),
             "full" => Err(Refusal::LimitReached.into()),
             "unknown" => Err(Refusal::SessionUnknown.into()),
             "ended" => {

@@ -10,7 +10,7 @@ use super::reply::{Args, Reply};
 use super::verify::live;
 use super::{Inner, scripts};
 use crate::model::Timestamp;
-use crate::model::id::{LoginId, ServiceId, SessionId};
+use crate::model::id::{LoginId, SessionId};
 use crate::model::session::{EndReason, Ended, Session, SessionState};
 use crate::model::token::PresentedToken;
 use crate::store::{
@@ -43,8 +43,9 @@ impl Inner {
         match reply.text()?.as_str() {
             "done" => {
                 let (now, session) = self.closed(target.session_id, &mut reply)?;
-                let by = &target.access.service_id;
-                self.remember_ends(&[target.session_id], reason, now, by);
+                let by = target.access.service_id.clone();
+                let ended = Ended::by_service(reason, now, by);
+                self.remember_ends(&[target.session_id], &ended);
                 Ok(EndOutcome::Now(session))
             }
             word => {
@@ -74,20 +75,10 @@ impl Inner {
     }
 
     /// Endings that are acknowledged must not be taken back, whether this node ever hears of them or not.
-    pub(super) fn remember_ends(
-        &self,
-        ids: &[SessionId],
-        reason: EndReason,
-        at: Timestamp,
-        by: &ServiceId,
-    ) {
+    pub(super) fn remember_ends(&self, ids: &[SessionId], ended: &Ended) {
         for session_id in ids {
-            let ended = Ended {
-                reason,
-                at,
-                by: Some(by.clone()),
-            };
-            self.remembered.keep(Deed::Ended(*session_id, ended));
+            self.remembered
+                .keep(Deed::Ended(*session_id, ended.clone()));
         }
     }
 
@@ -165,6 +156,7 @@ impl Inner {
             .maybe(scope(&access.scope))
             .show(&access.service_id)
             .text(reason_text(which.reason))
+            .maybe(which.detail.as_ref())
             .bytes(except)
             .maybe(which.device.as_ref())
             .show(moment.millis())
@@ -177,7 +169,12 @@ impl Inner {
             "done" => {
                 let now = reply.moment()?;
                 let ended = reply.packed_ids()?;
-                self.remember_ends(&ended, which.reason, now, &access.service_id);
+                let by = access.service_id.clone();
+                let how = Ended {
+                    detail: which.detail.clone(),
+                    ..Ended::by_service(which.reason, now, by)
+                };
+                self.remember_ends(&ended, &how);
                 Ok(ended)
             }
             word => Err(reply.unexpected(SESSION, word)),

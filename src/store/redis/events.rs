@@ -2,11 +2,13 @@
 //!
 //! | field | |
 //! | --- | --- |
-//! | `t` `a` `o` | kind (`c` `w` `e` `s`) · when · the service that opened the session, or that was changed |
+//! | `t` `a` `o` | kind (`c` `w` `r` `e` `s` `b` `u`) · when · the service that opened the session, did something, or was changed |
 //! | `s` `l` | session id, login id |
 //! | `d` | device of a session that was opened |
 //! | `v` `n` `w` `b` | version, attribute names, field names (a line each) of a change, by whom |
-//! | `r` `b` | reason of an ending, by whom |
+//! | `b` | who asked for a rotation |
+//! | `r` `b` `d` | reason of an ending, by whom, what was said about it |
+//! | `q` `d` `b` | end of a ban, why, by whom |
 //! | `k` `b` | what happened to a service, by whom |
 
 use std::collections::HashMap;
@@ -17,7 +19,7 @@ use crate::model::Timestamp;
 use crate::model::attribute::AttributeName;
 use crate::model::event::{Change, Fact, ServiceChange};
 use crate::model::id::{LoginId, ServiceId, SessionId};
-use crate::model::session::Device;
+use crate::model::session::{Device, EndDetail};
 
 /// Reads an entry; `None` if it is none of ours.
 pub(super) fn decode(fields: Fields) -> Option<Fact> {
@@ -69,10 +71,24 @@ impl Entry {
                 fields: self.lines("w")?.map(ToOwned::to_owned).collect(),
                 by: self.by()?,
             },
+            "r" => Change::SessionRotated { by: self.by()? },
             "e" => Change::SessionEnded {
                 reason: reason_of(self.text("r")?)?,
                 by: self.by(),
+                detail: match self.text("d") {
+                    Some(detail) => Some(EndDetail::parse(detail).ok()?),
+                    None => None,
+                },
             },
+            "b" => Change::LoginBanned {
+                until: match self.text("q") {
+                    Some(until) => Some(Timestamp::from_millis(until.parse().ok()?)),
+                    None => None,
+                },
+                reason: EndDetail::parse(self.text("d")?).ok()?,
+                by: self.by()?,
+            },
+            "u" => Change::LoginUnbanned { by: self.by()? },
             "s" => Change::ServiceChanged {
                 change: service_change_of(self.text("k")?)?,
                 by: self.by()?,

@@ -4,6 +4,7 @@
 //! | --- | --- | --- |
 //! | `sgw:{7f}:s:<session id>` | hash | a record, live or ended |
 //! | `sgw:{7f}:l:<hash of login id>` | zset | the ids of a login's sessions |
+//! | `sgw:{7f}:m:<hash of login id>` | hash | the ban of a login |
 //! | `sgw:{7f}:i` · `sgw:{7f}:x` | zset | all ids · ids by the moment at which to look whether they are over |
 //! | `sgw:{7f}:e` | stream | events |
 //! | `sgw:{7f}:b` | string | the last heartbeat |
@@ -12,7 +13,7 @@
 //! | `sgw:k:<claim>` | hash | the claim of an idempotency key |
 //! | `sgw:{services}:r` · `sgw:{services}:e` | hash · stream | services · their events |
 //!
-//! Everything but the services has a TTL from the moment it exists: records and indexes outlive the greatest age of a
+//! Everything but the services and bans without an end has a TTL from the moment it exists: records and indexes outlive the greatest age of a
 //! session by the grace of the sweep, streams the last event by twice the time that events are kept. No TTL decides
 //! anything: moments in the records do.
 

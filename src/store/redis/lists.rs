@@ -102,7 +102,7 @@ impl Inner {
         }
     }
 
-    async fn ids_before(
+    pub(super) async fn ids_before(
         &self,
         slot: Slot,
         key: Vec<u8>,
@@ -171,7 +171,7 @@ impl Inner {
     }
 
     /// The live ones among these sessions, in their order.
-    async fn look_up_all(
+    pub(super) async fn look_up_all(
         &self,
         login_id: Option<&LoginId>,
         ids: &[SessionId],
@@ -234,13 +234,14 @@ impl Inner {
     }
 
     pub(super) async fn login(&self, login_id: &LoginId) -> Result<LoginSummary, StoreError> {
+        let banned = self.find_ban(login_id).await?;
         let mut summary = LoginSummary {
             login_id: login_id.clone(),
             session_count: 0,
             devices: Vec::new(),
             last_active_at: None,
             online: false,
-            banned_until: None,
+            banned_until: banned.map(|ban| ban.shown_end()),
         };
         let mut devices = BTreeSet::new();
         let mut before = None;

@@ -16,6 +16,8 @@ use crate::model::Timestamp;
 use crate::store::touches::Touches;
 use crate::store::{Listeners, Stores};
 
+mod bans;
+mod bulk;
 mod changes;
 mod claims;
 mod create;
@@ -34,6 +36,7 @@ mod places;
 mod plan;
 mod record;
 mod reply;
+mod rotation;
 mod scripts;
 mod services;
 mod sessions;

@@ -8,7 +8,10 @@
 //! | `b` `u` `i` `m` `p` | opened, last used, idle expiry, absolute expiry in ms · idle timeout in ms | |
 //! | `n` `z` `a:…` | number of attributes · their bytes · each as JSON | |
 //! | `D` `I` `C` `A` `P` `U…` `S` `T` | device, its id, connection, address, port, user agent, server, counters | |
-//! | `r` `e` `y` `q` | | reason · when · by whom · told until |
+//! | `h` `F` `G` | SHA-256 of the previous token · 8 bytes of those of the last 8 · until when each is good, 8 bytes | the same |
+//! | `B` | SHA-256 of the token that a caller brought, once rotated | the same |
+//! | `R` `X` | when the token was made by a rotation · it sealed | |
+//! | `r` `e` `y` `w` `q` | | reason · when · by whom · what was said about it · told until |
 //!
 //! A hash is small only while each value has at most 64 bytes, so a user agent is cut into `U0`, `U1` and so on.
 
@@ -18,9 +21,10 @@ use crate::model::Timestamp;
 use crate::model::attribute::{AttributeName, AttributeValue, Attributes};
 use crate::model::id::{LoginId, ServiceId, SessionId};
 use crate::model::record::SessionRecord;
+use crate::model::rotation::{FormerToken, FormerTokens, Rotation, SealedToken};
 use crate::model::session::{
-    ConnectionId, Device, DeviceId, Ended, ServerAddr, Session, StoredToken, TokenOrigin,
-    Tombstone, UserAgent,
+    ConnectionId, Device, DeviceId, EndDetail, Ended, ServerAddr, Session, StoredToken,
+    TokenOrigin, Tombstone, UserAgent,
 };
 use crate::model::token::CredentialHash;
 use crate::store::StoreError;
@@ -123,6 +127,46 @@ impl Record {
         })
     }
 
+    fn hash(&self, name: &str) -> Result<Option<CredentialHash>, Foreign> {
+        let bytes = self.bytes(name);
+        let digest = bytes
+            .map(<[u8; 32]>::try_from)
+            .transpose()
+            .or(Err(Foreign))?;
+        Ok(digest.map(CredentialHash::from_digest))
+    }
+
+    fn former(&self) -> Result<Option<FormerTokens>, Foreign> {
+        let Some(previous) = self.hash("h")? else {
+            return Ok(None);
+        };
+        let [marks, ends] = ["F", "G"].map(|name| self.bytes(name).unwrap_or_default());
+        let (marks, ends) = (marks.as_chunks().0, ends.as_chunks().0);
+        if marks.is_empty() || marks.len() != ends.len() {
+            return Err(Foreign);
+        }
+        let last = marks.iter().zip(ends).map(|(mark, end)| FormerToken {
+            mark: *mark,
+            until: Timestamp::from_millis(i64::from_be_bytes(*end)),
+        });
+        Ok(Some(FormerTokens {
+            previous,
+            brought: self.hash("B")?,
+            last: last.collect(),
+        }))
+    }
+
+    fn rotation(&self) -> Result<Option<Rotation>, Foreign> {
+        let Some(former) = self.former()? else {
+            return Ok(None);
+        };
+        Ok(Some(Rotation {
+            at: self.moment("R").ok_or(Foreign)?,
+            sealed: SealedToken(self.bytes("X").ok_or(Foreign)?.to_vec()),
+            former,
+        }))
+    }
+
     fn tombstone(&self, session_id: SessionId) -> Option<Stored> {
         let tombstone = Tombstone {
             session_id,
@@ -132,8 +176,10 @@ impl Record {
                 reason: reason_of(self.text("r")?)?,
                 at: self.moment("e")?,
                 by: self.maybe("y", ServiceId::parse).ok()?,
+                detail: self.maybe("w", EndDetail::parse).ok()?,
             },
             token: self.token()?,
+            former: self.former().ok()?,
         };
         let until = self.moment("q")?;
         self.is_of(session_id)
@@ -145,6 +191,7 @@ impl Record {
             session: self.session(session_id)?,
             idle_timeout: Duration::from_millis(self.number("p")?),
             token: self.token()?,
+            rotation: self.rotation().ok()?,
         };
         self.is_of(session_id)
             .then(|| Stored::Live(Box::new(record)))

@@ -22,6 +22,8 @@ use super::events::service_change_text;
 
 /// The format of service records: this byte, then postcard.
 const FORMAT: u8 = 1;
+/// The format of those that a limit follows.
+const WITH_LIMIT: u8 = 2;
 /// What error messages call a record.
 const SERVICE: &str = "service";
 /// Starts the cursors of service lists; the id of the last service follows.
@@ -125,6 +127,7 @@ fn registered(new: &NewService, now: Timestamp) -> Box<ServiceRecord> {
             enabled: true,
             created_at: now,
             updated_at: now,
+            session_limit: new.session_limit,
         },
         secret: new.secret,
         previous_secret: None,
@@ -271,12 +274,22 @@ fn corrupt(cause: impl Into<crate::store::Cause>) -> StoreError {
 }
 
 fn encode(record: &ServiceRecord) -> Result<Vec<u8>, StoreError> {
-    postcard::to_extend(record, vec![FORMAT]).map_err(corrupt)
+    let encoded = match &record.service.session_limit {
+        None => postcard::to_extend(record, vec![FORMAT]),
+        Some(limit) => postcard::to_extend(&(record, limit), vec![WITH_LIMIT]),
+    };
+    encoded.map_err(corrupt)
 }
 
 pub(super) fn decode(bytes: &[u8]) -> Result<ServiceRecord, StoreError> {
     match bytes.split_first() {
         Some((&FORMAT, body)) => postcard::from_bytes(body).map_err(corrupt),
+        Some((&WITH_LIMIT, body)) => {
+            let (mut record, limit): (ServiceRecord, _) =
+                postcard::from_bytes(body).map_err(corrupt)?;
+            record.service.session_limit = Some(limit);
+            Ok(record)
+        }
         Some((format, _)) => Err(newer(SERVICE, &format.to_string())),
         None => Err(corrupt(postcard::Error::DeserializeUnexpectedEnd)),
     }

@@ -7,16 +7,17 @@ use async_trait::async_trait;
 use super::RedisStore;
 use super::link::Slot;
 use crate::model::Timestamp;
-use crate::model::id::{LoginId, SessionId};
-use crate::model::login::LoginSummary;
+use crate::model::id::{LoginId, ServiceId, SessionId};
+use crate::model::login::{Ban, LoginSummary};
 use crate::model::page::{Cursor, Page, PageLimit};
 use crate::model::permission::Scope;
 use crate::model::record::SessionChange;
 use crate::model::session::{ConnectionStats, EndReason, Session};
 use crate::model::token::PresentedToken;
 use crate::store::{
-    Access, Changed, Created, EndAll, EndOutcome, Lookup, NewSession, OpError, SessionFilter,
-    SessionStore, StoreError, StoreHealth, Target, Touch, Verified,
+    Access, Banned, Changed, Created, EndAll, EndOutcome, EndWhere, Lookup, NewBan, NewSession,
+    OpError, Rotated, SessionFilter, SessionStore, StoreError, StoreHealth, Target, TokenRotation,
+    Touch, Verified,
 };
 
 #[async_trait]
@@ -73,12 +74,36 @@ impl SessionStore for RedisStore {
         self.inner.end(&target, reason, &[]).await
     }
 
+    async fn session_of(&self, token: &PresentedToken) -> Result<Option<SessionId>, StoreError> {
+        self.inner.session_of(token).await
+    }
+
+    async fn rotate(&self, asked: TokenRotation) -> Result<Rotated, OpError> {
+        self.inner.rotate(asked).await
+    }
+
     async fn revoke(&self, token: &PresentedToken, access: &Access) -> Result<(), StoreError> {
         self.inner.revoke(token, access).await
     }
 
     async fn end_all(&self, which: EndAll, access: &Access) -> Result<Vec<SessionId>, StoreError> {
         self.inner.end_all(&which, access).await
+    }
+
+    async fn end_where(&self, which: EndWhere, access: &Access) -> Result<u64, OpError> {
+        Ok(self.inner.end_where(&which, access).await?)
+    }
+
+    async fn ban(&self, new: NewBan, by: &ServiceId) -> Result<Banned, StoreError> {
+        self.inner.ban(new, by).await
+    }
+
+    async fn find_ban(&self, login_id: &LoginId) -> Result<Option<Ban>, StoreError> {
+        self.inner.find_ban(login_id).await
+    }
+
+    async fn unban(&self, login_id: &LoginId, by: &ServiceId) -> Result<(), OpError> {
+        self.inner.unban(login_id, by).await
     }
 
     async fn list(

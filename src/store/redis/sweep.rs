@@ -7,6 +7,7 @@ use futures_util::{StreamExt, stream};
 use super::link::{Effect, Slot};
 use super::reply::Args;
 use super::{ABREAST, Inner, scripts};
+use crate::model::Timestamp;
 use crate::model::id::SessionId;
 use crate::store::StoreError;
 
@@ -22,6 +23,8 @@ const ROUNDS: usize = 3;
 #[derive(Debug)]
 pub(super) struct Due {
     pub(super) slot: Slot,
+    /// When it was so.
+    pub(super) at: Timestamp,
     /// How many sessions it stores.
     pub(super) stored: u64,
     pub(super) ids: Vec<SessionId>,
@@ -80,9 +83,9 @@ impl Inner {
         let effect = Effect::Repeatable;
         let mut reply = self.run(slot, &scripts::DUE, args, effect).await?;
         reply.text()?;
-        reply.moment()?;
         Ok(Due {
             slot,
+            at: reply.moment()?,
             stored: reply.number()?.unsigned_abs(),
             ids: reply.ids()?,
         })

@@ -14,7 +14,8 @@ use crate::model::Timestamp;
 use crate::model::id::SessionId;
 use crate::model::permission::Scope;
 use crate::model::record::{Life, SessionRecord};
-use crate::model::session::{Session, Tombstone};
+use crate::model::rotation::Standing;
+use crate::model::session::{Ended, Session, Tombstone};
 use crate::model::token::{CredentialHash, PresentedToken};
 use crate::store::{Lookup, StoreError, Touch, Verified};
 
@@ -97,10 +98,19 @@ impl Inner {
                 Touch::No => Ok(Lookup::Live(Box::new(self.verified(*seen)))),
                 Touch::Yes => self.touched(*seen).await,
             },
-            Lookup::Ended(tombstone) if tombstone.token.hash == token.hash => {
-                Ok(Lookup::Ended(tombstone))
+            Lookup::Live(seen)
+                if seen.record.standing(&token.hash, seen.now) != Standing::Never =>
+            {
+                self.met(session_id, token.hash, touch).await
             }
-            Lookup::Live(_) | Lookup::Ended(_) | Lookup::Unknown => Ok(Lookup::Unknown),
+            Lookup::Ended(tombstone) => {
+                let now = self.clock(slot_of(session_id)).now;
+                let good = tombstone.standing(&token.hash, now).is_good();
+                Ok(good
+                    .then_some(tombstone)
+                    .map_or(Lookup::Unknown, Lookup::Ended))
+            }
+            Lookup::Live(_) | Lookup::Unknown => Ok(Lookup::Unknown),
         }
     }
 
@@ -133,8 +143,17 @@ impl Inner {
             return Ok(Lookup::Live(Box::new(found)));
         }
         let SessionRecord { session, token, .. } = record;
-        let met = self.meet(session.session_id, Some(token.hash), Touch::Yes);
-        Ok(match met.await? {
+        self.met(session.session_id, token.hash, Touch::Yes).await
+    }
+
+    /// Lets a script judge whether a token is good.
+    async fn met(
+        &self,
+        session_id: SessionId,
+        hash: CredentialHash,
+        touch: Touch,
+    ) -> Result<Lookup<Verified>, StoreError> {
+        Ok(match self.meet(session_id, Some(hash), touch).await? {
             Lookup::Live(seen) => Lookup::Live(Box::new(self.verified(*seen))),
             Lookup::Ended(tombstone) => Lookup::Ended(tombstone),
             Lookup::Unknown => Lookup::Unknown,
@@ -174,15 +193,17 @@ impl Inner {
                 }
                 Some(match seen.record.expired(now) {
                     None => Lookup::Live(Box::new(seen)),
-                    Some((reason, at)) => {
-                        told(Box::new(seen.record.end(reason, at, None)), until, now)
-                    }
+                    Some((reason, at)) => told(
+                        Box::new(seen.record.end(Ended::by_age(reason, at))),
+                        until,
+                        now,
+                    ),
                 })
             }
         }
     }
 
-    /// Lets a script judge a session by the server's own clock. With a hash, only if that is its token's.
+    /// Lets a script judge a session by the server's own clock. With a hash, only if that is of a good token of it.
     pub(super) async fn meet(
         &self,
         session_id: SessionId,

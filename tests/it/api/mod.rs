@@ -1,7 +1,12 @@
 //! The operations under `/v1`, each as its callers see it.
 
 mod attributes;
+mod bans;
+mod bulk;
 mod events;
+mod limits;
 mod logins;
+mod rotation;
 mod sessions;
+mod states;
 mod tokens;

@@ -79,6 +79,12 @@ async fn write(shop: &Client, session: &Opened) {
     let verify = shop.post("/v1/tokens/verify");
     let verified = verify.json(&json!({"token": session.token})).await;
     let verified = verified.value(200)["session"].clone();
+    let rotate = shop.post("/v1/tokens/rotate");
+    let rotated = rotate
+        .json(&json!({"token": session.token}))
+        .await
+        .value(200);
+    assert_eq!(rotated["session"]["attributes"], verified["attributes"]);
     let attributes = json!({"color": "red", "n": 2, "shape": {"sides": 3, "size": 1}});
     assert_eq!(verified["attributes"], attributes);
     assert_eq!(shop.get(&color).await.value(200), "red");

@@ -31,6 +31,7 @@ mod kills;
 mod limits;
 mod logins;
 mod repetitions;
+mod rotation;
 mod secured;
 mod services;
 mod writes;

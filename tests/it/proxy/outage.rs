@@ -6,16 +6,17 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use session_gateway::model::Timestamp;
-use session_gateway::model::id::{LoginId, SessionId};
-use session_gateway::model::login::LoginSummary;
+use session_gateway::model::id::{LoginId, ServiceId, SessionId};
+use session_gateway::model::login::{Ban, LoginSummary};
 use session_gateway::model::page::{Cursor, Page, PageLimit};
 use session_gateway::model::permission::Scope;
 use session_gateway::model::record::SessionChange;
 use session_gateway::model::session::{ConnectionStats, EndReason, Session};
 use session_gateway::model::token::PresentedToken;
 use session_gateway::store::{
-    Access, Changed, Created, EndAll, EndOutcome, Lookup, NewSession, OpError, SessionFilter,
-    SessionStore, StoreError, StoreHealth, Stores, Target, Touch, Verified,
+    Access, Banned, Changed, Created, EndAll, EndOutcome, EndWhere, Lookup, NewBan, NewSession,
+    OpError, Rotated, SessionFilter, SessionStore, StoreError, StoreHealth, Stores, Target,
+    TokenRotation, Touch, Verified,
 };
 
 /// Far longer than anybody waits.
@@ -95,12 +96,36 @@ impl SessionStore for Losable {
         self.sessions.end(target, reason).await
     }
 
+    async fn session_of(&self, token: &PresentedToken) -> Result<Option<SessionId>, StoreError> {
+        self.sessions.session_of(token).await
+    }
+
+    async fn rotate(&self, rotation: TokenRotation) -> Result<Rotated, OpError> {
+        self.sessions.rotate(rotation).await
+    }
+
     async fn revoke(&self, token: &PresentedToken, access: &Access) -> Result<(), StoreError> {
         self.sessions.revoke(token, access).await
     }
 
     async fn end_all(&self, which: EndAll, access: &Access) -> Result<Vec<SessionId>, StoreError> {
         self.sessions.end_all(which, access).await
+    }
+
+    async fn end_where(&self, which: EndWhere, access: &Access) -> Result<u64, OpError> {
+        self.sessions.end_where(which, access).await
+    }
+
+    async fn ban(&self, new: NewBan, by: &ServiceId) -> Result<Banned, StoreError> {
+        self.sessions.ban(new, by).await
+    }
+
+    async fn find_ban(&self, login_id: &LoginId) -> Result<Option<Ban>, StoreError> {
+        self.sessions.find_ban(login_id).await
+    }
+
+    async fn unban(&self, login_id: &LoginId, by: &ServiceId) -> Result<(), OpError> {
+        self.sessions.unban(login_id, by).await
     }
 
     async fn list(

@@ -10,8 +10,10 @@ use serde::de::DeserializeOwned;
 use session_gateway::model::Timestamp;
 use session_gateway::model::event::{Change, Fact};
 use session_gateway::model::id::SessionId;
+use session_gateway::model::login::Ban;
 use session_gateway::model::record::SessionRecord;
-use session_gateway::model::session::{StoredToken, TokenOrigin, Tombstone};
+use session_gateway::model::rotation::FormerTokens;
+use session_gateway::model::session::{EndDetail, StoredToken, TokenOrigin, Tombstone};
 use sha2::{Digest, Sha256};
 
 type Id = [u8; 16];
@@ -51,26 +53,32 @@ where
         .collect()
 }
 
-fn records<T: DeserializeOwned>(read: &ReadTransaction, name: &str) -> BTreeMap<Id, T> {
-    let decoded = rows::<&Id, &[u8], _>(read, name, |id, bytes| (*id, decode(bytes)));
+fn records<T: DeserializeOwned>(read: &ReadTransaction, name: &str, format: u8) -> BTreeMap<Id, T> {
+    let decoded = rows::<&Id, &[u8], _>(read, name, |id, bytes| (*id, decode(format, bytes)));
     decoded.into_iter().collect()
 }
 
-fn decode<T: DeserializeOwned>(bytes: &[u8]) -> T {
-    assert_eq!(bytes[0], 1, "the format of the record");
+/// Reads a record of this format, or of the next one: then something is stored beside it.
+fn decode<T: DeserializeOwned>(format: u8, bytes: &[u8]) -> T {
     let (record, rest) = postcard::take_from_bytes(&bytes[1..]).unwrap();
-    assert!(rest.is_empty(), "bytes follow a record");
+    if bytes[0] == format {
+        assert!(rest.is_empty(), "bytes follow a record");
+    } else {
+        assert_eq!(bytes[0], format + 1, "the format of the record");
+        let _: EndDetail = postcard::from_bytes(rest).unwrap();
+    }
     record
 }
 
 /// Fails if anything in the file contradicts anything else.
 pub(crate) fn check(db: &Database) {
     let read = db.begin_read().unwrap();
-    let sessions: BTreeMap<Id, StoredSession> = records(&read, "sessions");
-    let tombstones: BTreeMap<Id, Kept<Tombstone>> = records(&read, "tombstones");
+    let sessions: BTreeMap<Id, StoredSession> = records(&read, "sessions", 2);
+    let tombstones: BTreeMap<Id, Kept<Tombstone>> = records(&read, "tombstones", 2);
     check_indexes(&read, &sessions);
     check_tokens(&read, &sessions, &tombstones);
     check_purge(&read, &tombstones);
+    check_bans(&read);
     check_feed(&read, &sessions, &tombstones);
 }
 
@@ -103,21 +111,42 @@ fn check_tokens(
     sessions: &BTreeMap<Id, StoredSession>,
     tombstones: &BTreeMap<Id, Kept<Tombstone>>,
 ) {
-    let live = sessions
+    let live = sessions.iter().map(|(id, stored)| {
+        let record = &stored.record;
+        let former = record.rotation.as_ref().map(|rotation| &rotation.former);
+        (id, record.token, former)
+    });
+    let ended = tombstones
         .iter()
-        .map(|(id, stored)| (id, stored.record.token));
-    let ended = tombstones.iter().map(|(id, kept)| (id, kept.value.token));
-    let brought = |token: &StoredToken| token.origin == TokenOrigin::Caller;
+        .map(|(id, kept)| (id, kept.value.token, kept.value.former.as_ref()));
     let expected: BTreeMap<Hash, Id> = live
         .chain(ended)
-        .filter(|(_, token)| brought(token))
-        .map(|(id, token)| (*token.hash.as_bytes(), *id))
+        .filter_map(|(id, token, former)| Some((brought(token, former)?, *id)))
         .collect();
     let tokens = rows::<&Hash, &Id, _>(read, "tokens", |hash, id| (*hash, *id));
     assert_eq!(tokens.into_iter().collect::<BTreeMap<_, _>>(), expected);
     for id in tombstones.keys() {
         assert!(!sessions.contains_key(id), "an ended session is live");
     }
+}
+
+/// The token among those of a session that leads to it by an index.
+fn brought(token: StoredToken, former: Option<&FormerTokens>) -> Option<Hash> {
+    let hash = match token.origin {
+        TokenOrigin::Caller => Some(token.hash),
+        TokenOrigin::Gateway => former.and_then(|former| former.brought),
+    };
+    if let Some(former) = former {
+        assert!((1..=FormerTokens::MOST).contains(&former.last.len()));
+        let previous = former.last.last().unwrap();
+        assert!(former.previous.as_bytes().starts_with(&previous.mark));
+        assert_eq!(
+            token.origin,
+            TokenOrigin::Gateway,
+            "rotated into no own token"
+        );
+    }
+    hash.map(|hash| *hash.as_bytes())
 }
 
 fn check_purge(read: &ReadTransaction, tombstones: &BTreeMap<Id, Kept<Tombstone>>) {
@@ -138,6 +167,20 @@ fn check_purge(read: &ReadTransaction, tombstones: &BTreeMap<Id, Kept<Tombstone>
     }
 }
 
+fn check_bans(read: &ReadTransaction) {
+    let purge = rows::<(u64, u8, &[u8]), (), _>(read, "purge", |(at, kind, key), ()| {
+        (kind, key.to_vec(), at)
+    });
+    for (login, ban) in records::<Ban>(read, "bans", 1) {
+        let digest = Sha256::digest(ban.login_id.as_str());
+        assert_eq!(login, digest[..16], "the key of a ban");
+        if let Some(until) = ban.until {
+            let entry = (3, login.to_vec(), until.sort_key());
+            assert!(purge.contains(&entry), "a ban that is never purged");
+        }
+    }
+}
+
 /// Exactly one creation, at most one ending and nothing after it, versions that only grow.
 fn check_feed(
     read: &ReadTransaction,
@@ -148,7 +191,7 @@ fn check_feed(
     let trimmed = meta.iter().find(|(key, _)| key == "events_trimmed");
     let trimmed = trimmed.map_or(0, |(_, number)| *number);
     let events = rows::<u64, &[u8], StoredEventAt>(read, "events", |number, bytes| {
-        (number, decode::<StoredEvent>(bytes))
+        (number, decode::<StoredEvent>(1, bytes))
     });
     let mut appended = Timestamp::from_millis(0);
     let mut stories: BTreeMap<SessionId, Vec<&Change>> = BTreeMap::new();
@@ -196,7 +239,10 @@ fn check_story(story: &[&Change]) {
                 assert_ne!(position, 0, "ended before it was created");
                 assert_eq!(position, story.len() - 1, "told of after its end");
             }
-            Change::ServiceChanged { .. } => panic!("a service is no session"),
+            Change::SessionRotated { .. } => assert_ne!(position, 0, "rotated before its creation"),
+            Change::ServiceChanged { .. }
+            | Change::LoginBanned { .. }
+            | Change::LoginUnbanned { .. } => panic!("this is not about a session"),
         }
     }
 }

@@ -22,6 +22,7 @@ use super::backend::{
     Backend, HOUR, IDLE, MILLISECOND, MINUTE, access, draft, draft_with_token, login_id, merge,
     presented, service, target,
 };
+use super::rotation::{self, rotation};
 
 const SETTINGS: CacheSettings = CacheSettings {
     max_staleness: Duration::from_secs(1),
@@ -136,6 +137,12 @@ async fn what_happens_elsewhere_voids_the_copy() {
     change.await.unwrap();
     assert!(!node.knows(&token));
     assert!(node.verify(&token).await && node.knows(&token));
+    let rotated = elsewhere.rotate(rotation(session_id, &token, 1)).await;
+    rotated.unwrap();
+    assert!(!node.knows(&token));
+    assert!(node.verify(&token).await && !node.knows(&token));
+    let token = rotation::token(session_id, 1);
+    assert!(node.knows(&token));
     let end = elsewhere.end(target(session_id), EndReason::Logout).await;
     end.unwrap();
     assert!(!node.knows(&token) && !node.verify(&token).await);
@@ -161,6 +168,9 @@ async fn what_the_node_does_itself_voids_the_copy_before_its_answer() {
     own.heartbeat(target(session_id), None).await.unwrap();
     assert!(!node.knows(&token));
     assert!(node.verify(&token).await && node.knows(&token));
+    own.rotate(rotation(session_id, &token, 1)).await.unwrap();
+    assert!(!node.knows(&token) && !node.knows(&rotation::token(session_id, 1)));
+    assert!(node.verify(&token).await);
     own.revoke(&token, &access()).await.unwrap();
     assert!(!node.knows(&token));
     let token = node.known().await;
@@ -169,6 +179,7 @@ async fn what_the_node_does_itself_voids_the_copy_before_its_answer() {
         except: None,
         device: None,
         reason: EndReason::Logout,
+        detail: None,
     };
     own.end_all(all, &access()).await.unwrap();
     assert!(!node.knows(&token));
@@ -255,6 +266,7 @@ async fn a_service_is_known_until_any_service_changes() {
         service_id: shop.clone(),
         service_name: ServiceName::parse("Shop").unwrap(),
         permissions: Permissions::everything(),
+        session_limit: None,
         secret: CredentialHash::of(b"secret"),
         mark: None,
     };

@@ -26,6 +26,7 @@ fn everything(login: &str) -> EndAll {
         except: None,
         device: None,
         reason: EndReason::KickedOut,
+        detail: None,
     }
 }
 
@@ -46,6 +47,7 @@ async fn an_end_is_final_and_told_of_once(b: &Backend) {
     let told = Change::SessionEnded {
         reason: EndReason::Logout,
         by: Some(service("web")),
+        detail: None,
     };
     let story = b.story(session.session_id).await;
     assert_eq!(story, [Change::SessionCreated { device: None }, told]);

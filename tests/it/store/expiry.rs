@@ -32,6 +32,7 @@ async fn an_idle_session_is_over_to_the_millisecond(b: &Backend) {
         reason: EndReason::IdleTimeout,
         at: session.expires_at,
         by: None,
+        detail: None,
     };
     assert_eq!(b.ended(session.session_id).await, expected);
     b.advance(MINUTE);

@@ -6,7 +6,9 @@ use redb::{Database, ReadableDatabase, TableDefinition};
 use session_gateway::clock::SettableClock;
 use session_gateway::model::id::SessionId;
 use session_gateway::model::permission::Scope;
-use session_gateway::model::session::{DeviceId, EndReason, StoredToken, TokenOrigin, UserAgent};
+use session_gateway::model::session::{
+    DeviceId, EndDetail, EndReason, Ended, StoredToken, TokenOrigin, UserAgent,
+};
 use session_gateway::model::token::CredentialHash;
 use session_gateway::store::embedded::{EmbeddedStore, OpenError};
 use session_gateway::store::{EndAll, NewSession, OpError, StoreError};
@@ -17,7 +19,10 @@ use super::backend::{
     target, value,
 };
 
-const SESSIONS: TableDefinition<'static, &[u8; 16], &[u8]> = TableDefinition::new("sessions");
+type Table = TableDefinition<'static, &'static [u8; 16], &'static [u8]>;
+
+const SESSIONS: Table = TableDefinition::new("sessions");
+const TOMBSTONES: Table = TableDefinition::new("tombstones");
 const META: TableDefinition<'static, &str, u64> = TableDefinition::new("meta");
 
 fn open(dir: &TempDir) -> Backend {
@@ -30,29 +35,42 @@ fn bare(dir: &TempDir) -> Database {
 }
 
 fn stored(dir: &TempDir, session_id: SessionId) -> Vec<u8> {
+    row(dir, SESSIONS, session_id)
+}
+
+fn row(dir: &TempDir, table: Table, session_id: SessionId) -> Vec<u8> {
     let db = bare(dir);
     let read = db.begin_read().unwrap();
-    let sessions = read.open_table(SESSIONS).unwrap();
-    sessions
-        .get(session_id.as_bytes())
-        .unwrap()
-        .unwrap()
-        .value()
-        .to_vec()
+    let rows = read.open_table(table).unwrap();
+    let row = rows.get(session_id.as_bytes()).unwrap().unwrap();
+    row.value().to_vec()
 }
 
 /// Overwrites a record behind the store's back.
 fn overwrite(dir: &TempDir, session_id: SessionId, bytes: &[u8]) {
+    write_row(dir, SESSIONS, session_id, bytes);
+}
+
+fn write_row(dir: &TempDir, table: Table, session_id: SessionId, bytes: &[u8]) {
     let db = bare(dir);
     let write = db.begin_write().unwrap();
-    let mut sessions = write.open_table(SESSIONS).unwrap();
-    sessions.insert(session_id.as_bytes(), bytes).unwrap();
-    drop(sessions);
+    let mut rows = write.open_table(table).unwrap();
+    rows.insert(session_id.as_bytes(), bytes).unwrap();
+    drop(rows);
     write.commit().unwrap();
 }
 
 /// A change of these bytes is a change of the format: records that are on disks today would not be read any more.
 const GOLDEN: &str = concat!(
+    "02100707070707070707070707070707070705616c696365036170690103696f73010570686f6e65",
+    "0100010120010db800000000000000000000000101bb0301066375726c2f38000104726f6c650d7b",
+    "2261223a5b31653430305d7d000180c0e285e36880c0e285e368809dbe87e368809dbe87e36880b0",
+    "95d8e368880e003c469e9d6c5875d37a43f353d4f88e61fcf812c66eee3457465a40b0da4153e001",
+    "00809dbe87e368",
+);
+
+/// The same in format 1, and the tombstone of the session in it.
+const FORMAT_1: &str = concat!(
     "01100707070707070707070707070707070705616c696365036170690103696f73010570686f6e65",
     "0100010120010db800000000000000000000000101bb0301066375726c2f38000104726f6c650d7b",
     "2261223a5b31653430305d7d000180c0e285e36880c0e285e368809dbe87e368809dbe87e36880b0",
@@ -60,13 +78,22 @@ const GOLDEN: &str = concat!(
     "809dbe87e368",
 );
 
-#[tokio::test]
-async fn a_stored_session_has_exactly_these_bytes() {
-    let dir = TempDir::new().unwrap();
-    let b = open(&dir);
-    let session_id = SessionId::from_bytes([7; 16]);
-    let new = NewSession {
-        session_id,
+fn hex(bytes: &[u8]) -> String {
+    let hex = bytes.iter().map(|byte| format!("{byte:02x}"));
+    hex.collect::<Vec<_>>().concat()
+}
+
+fn bytes(hex: &str) -> Vec<u8> {
+    let pairs = hex.as_bytes().chunks(2);
+    pairs
+        .map(|pair| u8::from_str_radix(std::str::from_utf8(pair).unwrap(), 16).unwrap())
+        .collect()
+}
+
+/// The session whose record is golden.
+fn golden() -> NewSession {
+    NewSession {
+        session_id: SessionId::from_bytes([7; 16]),
         token: StoredToken {
             hash: CredentialHash::of(b"token"),
             origin: TokenOrigin::Caller,
@@ -80,12 +107,67 @@ async fn a_stored_session_has_exactly_these_bytes() {
         client_port: Some(443),
         user_agent: Some(UserAgent::parse("curl/8").unwrap()),
         ..draft("alice")
-    };
-    b.create(new).await;
+    }
+}
+
+#[tokio::test]
+async fn a_stored_session_has_exactly_these_bytes() {
+    let dir = TempDir::new().unwrap();
+    let b = open(&dir);
+    let new = golden();
+    b.create(new.clone()).await;
     drop(b);
-    let bytes = stored(&dir, session_id);
-    let hex = bytes.iter().map(|byte| format!("{byte:02x}"));
-    assert_eq!(hex.collect::<Vec<_>>().concat(), GOLDEN);
+    assert_eq!(hex(&stored(&dir, new.session_id)), GOLDEN);
+}
+
+#[tokio::test]
+async fn records_of_format_1_are_read_and_written_anew() {
+    let dir = TempDir::new().unwrap();
+    let new = golden();
+    let b = open(&dir);
+    let session = b.create(new.clone()).await.session;
+    drop(b);
+    overwrite(&dir, new.session_id, &bytes(FORMAT_1));
+    let b = open(&dir);
+    assert_eq!(b.live(new.session_id).await, session);
+    b.put(new.session_id, "seen", "1").await;
+    b.end(new.session_id).await;
+    let ended = b.ended(new.session_id).await;
+    drop(b);
+    let tombstone = row(&dir, TOMBSTONES, new.session_id);
+    let (format, body) = tombstone.split_first().unwrap();
+    let (nothing, body) = body.split_last().unwrap();
+    assert_eq!((format, nothing), (&2, &0));
+    write_row(&dir, TOMBSTONES, new.session_id, &[&[1], body].concat());
+    assert_eq!(open(&dir).ended(new.session_id).await, ended);
+}
+
+#[tokio::test]
+async fn what_was_said_about_an_ending_follows_its_tombstone() {
+    let dir = TempDir::new().unwrap();
+    let b = open(&dir);
+    let session_id = b.open("alice").await.session_id;
+    let which = EndAll {
+        login_id: login_id("alice"),
+        except: None,
+        device: None,
+        reason: EndReason::KickedOut,
+        detail: Some(EndDetail::parse("spam").unwrap()),
+    };
+    let ended = b.stores.sessions.end_all(which, &access()).await;
+    assert_eq!(ended.unwrap(), [session_id]);
+    let ended = b.ended(session_id).await;
+    drop(b);
+    assert_eq!(open(&dir).ended(session_id).await, ended);
+    let tombstone = row(&dir, TOMBSTONES, session_id);
+    let body = tombstone.strip_prefix(&[3]).unwrap();
+    let body = body.strip_suffix(b"\x04spam").unwrap();
+    write_row(&dir, TOMBSTONES, session_id, &[&[2], body].concat());
+    let nothing_said = Ended {
+        detail: None,
+        ..ended
+    };
+    assert_eq!(open(&dir).ended(session_id).await, nothing_said);
 }
 
 #[tokio::test]
@@ -96,11 +178,11 @@ async fn a_record_of_a_newer_format_is_refused_and_left_as_it_is() {
     let other = b.open("bob").await.session_id;
     drop(b);
     let mut newer = stored(&dir, session_id);
-    newer[0] = 2;
+    newer[0] = 3;
     overwrite(&dir, session_id, &newer);
     let b = open(&dir);
     let newer_format =
-        |error: &StoreError| matches!(error, StoreError::NewerFormat { format: 2, .. });
+        |error: &StoreError| matches!(error, StoreError::NewerFormat { format: 3, .. });
     let found = b.stores.sessions.find(session_id, &Scope::All).await;
     assert!(newer_format(&found.unwrap_err()));
     let changed = b
@@ -142,6 +224,24 @@ async fn a_store_of_a_newer_format_is_refused_and_left_as_it_is() {
 }
 
 #[tokio::test]
+async fn a_file_of_the_first_version_gets_the_table_it_lacks() {
+    let dir = TempDir::new().unwrap();
+    let b = open(&dir);
+    let session_id = b.open("alice").await.session_id;
+    drop(b);
+    let db = bare(&dir);
+    let write = db.begin_write().unwrap();
+    let bans = TableDefinition::<&[u8; 16], &[u8]>::new("bans");
+    assert!(write.delete_table(bans).unwrap());
+    write.commit().unwrap();
+    drop(db);
+    let b = open(&dir);
+    b.live(session_id).await;
+    let found = b.stores.sessions.find_ban(&login_id("alice")).await;
+    assert_eq!(found.unwrap(), None);
+}
+
+#[tokio::test]
 async fn a_damaged_record_is_an_error_and_not_no_session() {
     for damage in [0, 1, 10] {
         let dir = TempDir::new().unwrap();
@@ -171,6 +271,7 @@ async fn an_operation_that_fails_half_way_leaves_nothing() {
         except: None,
         device: None,
         reason: EndReason::Admin,
+        detail: None,
     };
     let ended = b.stores.sessions.end_all(which, &access()).await;
     assert!(

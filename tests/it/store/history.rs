@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use proptest::prelude::*;
 use proptest::sample::Index;
-use session_gateway::store::{LimitPer, Overflow, SessionLimit};
+use session_gateway::model::limit::{LimitPer, Overflow, SessionLimit};
 
 pub(crate) const LOGINS: [&str; 3] = ["alice", "bob", "carol"];
 pub(crate) const NAMES: [&str; 2] = ["a", "b"];

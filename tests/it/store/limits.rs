@@ -1,8 +1,9 @@
 //! How many sessions a login may have.
 
 use session_gateway::model::id::SessionId;
+use session_gateway::model::limit::{LimitPer, Overflow, SessionLimit};
 use session_gateway::model::session::EndReason;
-use session_gateway::store::{LimitPer, NewSession, Overflow, Refusal, SessionLimit};
+use session_gateway::store::{NewSession, Refusal};
 
 use super::backend::{
     Backend, IDLE, MINUTE, SECOND, device, draft, draft_with_token, login_id, presented, service,

@@ -100,6 +100,7 @@ pub(crate) async fn register(stores: &Stores, id: &str) {
         service_id: service(id),
         service_name: ServiceName::parse(id).unwrap(),
         permissions: Permissions::default(),
+        session_limit: None,
         secret: CredentialHash::of(id.as_bytes()),
         mark: None,
     };

@@ -27,6 +27,8 @@ macro_rules! contract {
 
 mod backend;
 
+mod bans;
+mod bulk;
 mod claims;
 mod ends;
 mod expiry;
@@ -36,6 +38,8 @@ pub(crate) mod listeners;
 mod lists;
 mod races;
 mod repetitions;
+mod rotation;
+mod rotation_races;
 mod services;
 mod sessions;
 mod touches;

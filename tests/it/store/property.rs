@@ -337,6 +337,7 @@ impl Pair {
             except: except.map(|who| who.get(known).new.session_id),
             device: kind.map(device),
             reason: EndReason::KickedOut,
+            detail: None,
         };
         let sessions = &self.backend().stores.sessions;
         let ended = sessions.end_all(which.clone(), &access()).await.unwrap();
@@ -428,7 +429,10 @@ fn told(fact: Fact) -> Told {
             Told::Changed(version, attributes.chain(fields).collect())
         }
         Change::SessionEnded { reason, .. } => Told::Ended(reason, fact.at),
-        Change::ServiceChanged { .. } => panic!("no service is changed here"),
+        Change::ServiceChanged { .. }
+        | Change::SessionRotated { .. }
+        | Change::LoginBanned { .. }
+        | Change::LoginUnbanned { .. } => panic!("nothing but sessions is changed here"),
     }
 }
 

@@ -6,10 +6,9 @@ use std::time::Duration;
 
 use session_gateway::model::event::EventType;
 use session_gateway::model::id::SessionId;
+use session_gateway::model::limit::{LimitPer, Overflow, SessionLimit};
 use session_gateway::model::session::EndReason;
-use session_gateway::store::{
-    EndAll, LimitPer, NewSession, OpError, Overflow, Refusal, SessionLimit, SessionStore,
-};
+use session_gateway::store::{EndAll, NewSession, OpError, Refusal, SessionStore};
 use tokio::task::JoinSet;
 
 use super::backend::{
@@ -176,6 +175,7 @@ async fn no_create_slips_through_the_end_of_all(b: &Backend) {
         except: None,
         device: None,
         reason: EndReason::Admin,
+        detail: None,
     };
     let ended = b.stores.sessions.end_all(which, &access()).await.unwrap();
     stop.store(true, Ordering::SeqCst);

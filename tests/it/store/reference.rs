@@ -5,8 +5,9 @@ use std::time::Duration;
 
 use session_gateway::model::Timestamp;
 use session_gateway::model::id::SessionId;
+use session_gateway::model::limit::{LimitPer, Overflow, SessionLimit};
 use session_gateway::model::session::{Device, EndReason};
-use session_gateway::store::{LimitPer, NewSession, Overflow, SessionLimit};
+use session_gateway::store::NewSession;
 
 use super::backend::SETTINGS;
 

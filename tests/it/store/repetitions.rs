@@ -1,8 +1,9 @@
 //! Repeating an operation whose answer was lost: one effect, the same answer.
 
+use session_gateway::model::limit::{LimitPer, Overflow, SessionLimit};
 use session_gateway::model::record::SessionChange;
 use session_gateway::model::session::SessionState;
-use session_gateway::store::{LimitPer, NewSession, Overflow, Precondition, SessionLimit, Target};
+use session_gateway::store::{NewSession, Precondition, Target};
 
 use super::backend::{Backend, HOUR, SECOND, attribute, draft, ended_refusal, mark, target, value};
 

@@ -25,6 +25,7 @@ fn draft(id: &str, secret: &str) -> NewService {
             .iter()
             .map(|text| text.parse().unwrap())
             .collect(),
+        session_limit: None,
         secret: hash(secret),
         mark: Some(Mark([7; 32])),
     }

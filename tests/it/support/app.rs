@@ -42,7 +42,9 @@ impl TestApp {
         let stores =
             EmbeddedStore::in_memory(settings, Arc::<SettableClock>::clone(&clock)).unwrap();
         let admin = AdminCredential(Some(CredentialHash::of(ADMIN_SECRET.as_bytes())));
-        let state = AppState::new(stores, config.lifetimes, admin).with_proxies(config.proxies);
+        let state = AppState::new(stores, config.lifetimes, admin)
+            .with_session_limit(config.session_limit)
+            .with_proxies(config.proxies);
         let nobody = Client::in_process(app(state.clone()));
         Self {
             clock,

@@ -1,7 +1,8 @@
 //! What a failover cannot take back. Redis replicates late: a replica that takes over, or a server that starts from an
 //! old snapshot, may know nothing of endings that were acknowledged. So each node keeps those of the last 15 minutes, its
 //! own at once and others as it hears of them. When the history of a master is another than before, they are applied
-//! again: a session that lives again ends as it did, with its event; a service becomes as it was left.
+//! again: a session that lives again ends as it did, with its event; a token that was rotated gets the same successor; a
+//! service becomes as it was left, and a login is banned or not as before.
 //!
 //! Several nodes may do this at once, and each goes on until it is done.
 
@@ -22,10 +23,13 @@ use crate::model::id::SessionId;
 use crate::model::session::Ended;
 use crate::store::{Part, StoreError};
 
+mod bans;
 mod recall;
 mod remembered;
+mod rotations;
 mod services;
 
+pub(super) use bans::BanState;
 pub(super) use recall::{WrittenService, recall_until};
 pub(super) use remembered::{Deed, Remembered, ServiceState};
 
@@ -128,7 +132,7 @@ impl Inner {
         let streams: Vec<usize> = work.due.iter().copied().collect();
         let parts = streams.into_iter().map(|stream| async move {
             let applied = match places::part(stream) {
-                Part::Shard(shard) => self.end_again(shard).await.map(Some),
+                Part::Shard(shard) => self.leave_shard_again(shard).await.map(Some),
                 Part::Services => self.write_services_again(noticed).await,
             };
             (stream, applied)
@@ -148,6 +152,14 @@ impl Inner {
             return sleep(RETRY).await;
         }
         work.log();
+    }
+
+    /// How many sessions of a shard were not as they were left.
+    async fn leave_shard_again(&self, shard: u8) -> Result<u64, StoreError> {
+        for left in self.remembered.bans(shard) {
+            self.leave_ban_again(&left).await?;
+        }
+        Ok(self.end_again(shard).await? + self.rotate_again(shard).await?)
     }
 
     /// How many sessions of a shard lived again.
@@ -174,6 +186,7 @@ impl Inner {
                 .text(reason_text(ended.reason))
                 .show(ended.at.millis())
                 .maybe(ended.by.as_ref())
+                .maybe(ended.detail.as_ref())
         });
         let effect = Effect::Repeatable;
         let mut reply = self.run(slot, &scripts::END_AGAIN, args, effect).await?;

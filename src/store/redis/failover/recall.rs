@@ -8,7 +8,7 @@ use tokio::time::sleep;
 use tokio_util::sync::CancellationToken;
 
 use super::super::places::{self, Place, STREAMS};
-use super::{Deed, Inner, KEPT, RETRY, ServiceState};
+use super::{BanState, Deed, Inner, KEPT, RETRY, ServiceState};
 use crate::model::Timestamp;
 use crate::model::event::{Change, Fact, ServiceChange};
 use crate::model::id::ServiceId;
@@ -43,19 +43,27 @@ impl Inner {
     /// Learns from an event what must not be taken back.
     pub(in crate::store::redis) fn remember(&self, fact: &Fact) -> Option<WrittenService> {
         match (&fact.change, fact.session_id) {
-            (Change::SessionEnded { reason, by }, Some(session_id)) => {
+            (Change::SessionEnded { reason, by, detail }, Some(session_id)) => {
                 let ended = Ended {
                     reason: *reason,
                     at: fact.at,
                     by: by.clone(),
+                    detail: detail.clone(),
                 };
                 self.remembered.keep(Deed::Ended(session_id, ended));
                 None
             }
             (Change::ServiceChanged { change, by }, _) => self.remember_change(fact, *change, by),
+            (Change::LoginBanned { .. } | Change::LoginUnbanned { .. }, _) => {
+                if let Some(left) = BanState::of(fact) {
+                    self.remembered.keep(Deed::Ban(left));
+                }
+                None
+            }
             (
                 Change::SessionCreated { .. }
                 | Change::SessionChanged { .. }
+                | Change::SessionRotated { .. }
                 | Change::SessionEnded { .. },
                 _,
             ) => None,

@@ -8,16 +8,18 @@ use tokio::time::Instant;
 
 use super::super::keys::slot_of;
 use super::super::link::Slot;
-use super::KEPT;
+use super::rotations::Rotations;
+use super::{BanState, KEPT};
 use crate::model::Timestamp;
-use crate::model::id::{ServiceId, SessionId};
-use crate::model::session::{EndReason, Ended};
+use crate::model::id::{LoginId, ServiceId, SessionId};
+use crate::model::session::{EndDetail, EndReason, Ended};
+use crate::store::TokenRotation;
 
-/// Endings that are kept: some 40 MB.
+/// Endings that are kept: some 50 MB.
 const MOST: usize = 1_000_000;
 /// How many of a shard's last endings a new one is compared with: a node hears of its own endings soon again.
 const RECENT: usize = 64;
-/// Services that are kept.
+/// Services that are kept, and as many bans.
 const MOST_SERVICES: usize = 10_000;
 
 /// Something that must not be taken back.
@@ -25,8 +27,12 @@ const MOST_SERVICES: usize = 10_000;
 pub(in crate::store::redis) enum Deed {
     /// A session ended.
     Ended(SessionId, Ended),
+    /// A token was rotated at a moment.
+    Rotated(TokenRotation, Timestamp),
     /// A service was written or removed.
     Service(ServiceId, ServiceState),
+    /// A login was banned, or its ban was lifted.
+    Ban(BanState),
 }
 
 /// A service as it was left.
@@ -46,7 +52,9 @@ pub(in crate::store::redis) struct Remembered {
     shards: Vec<Mutex<VecDeque<Ending>>>,
     count: AtomicUsize,
     warned: AtomicBool,
+    rotations: Rotations,
     services: Mutex<HashMap<ServiceId, (Instant, ServiceState)>>,
+    bans: Mutex<HashMap<LoginId, (Instant, BanState)>>,
     actors: Mutex<HashSet<Arc<ServiceId>>>,
 }
 
@@ -58,6 +66,7 @@ struct Ending {
     /// Seconds after the start.
     learned: u32,
     reason: EndReason,
+    detail: Option<Box<EndDetail>>,
 }
 
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
@@ -76,7 +85,9 @@ impl Remembered {
             shards: (0..=u8::MAX).map(|_| Mutex::default()).collect(),
             count: AtomicUsize::new(0),
             warned: AtomicBool::new(false),
+            rotations: Rotations::default(),
             services: Mutex::default(),
+            bans: Mutex::default(),
             actors: Mutex::default(),
         }
     }
@@ -84,7 +95,9 @@ impl Remembered {
     pub(in crate::store::redis) fn keep(&self, deed: Deed) {
         match deed {
             Deed::Ended(session_id, ended) => self.keep_ending(session_id, ended),
+            Deed::Rotated(rotation, at) => self.rotations.keep(rotation, at),
             Deed::Service(service_id, state) => self.keep_service(service_id, state),
+            Deed::Ban(state) => self.keep_ban(state),
         }
     }
 
@@ -98,6 +111,7 @@ impl Remembered {
             by: ended.by.map(|by| self.actor(by)),
             learned: self.seconds(),
             reason: ended.reason,
+            detail: ended.detail.map(Box::new),
         };
         let mut shard = lock(shard);
         let mut recent = shard.iter().rev().take(RECENT);
@@ -123,6 +137,16 @@ impl Remembered {
         }
     }
 
+    /// The newest state stays here too.
+    fn keep_ban(&self, state: BanState) {
+        let mut bans = lock(&self.bans);
+        let known = bans.get(&state.login_id);
+        let newer = known.is_none_or(|(_, known)| known.at <= state.at);
+        if newer && (known.is_some() || bans.len() < MOST_SERVICES) {
+            bans.insert(state.login_id.clone(), (Instant::now(), state));
+        }
+    }
+
     /// Endings of a shard from the newest to the oldest, after as many as were seen before.
     pub(super) fn endings(&self, shard: u8, seen: usize, most: usize) -> Vec<(SessionId, Ended)> {
         let Some(shard) = self.shard(Slot::Shard(shard)) else {
@@ -136,10 +160,15 @@ impl Remembered {
                     reason: ending.reason,
                     at: ending.at,
                     by: ending.by.as_deref().cloned(),
+                    detail: ending.detail.as_deref().cloned(),
                 };
                 (ending.session_id, ended)
             })
             .collect()
+    }
+
+    pub(super) fn rotations(&self) -> &Rotations {
+        &self.rotations
     }
 
     pub(super) fn services(&self) -> Vec<(ServiceId, ServiceState)> {
@@ -150,12 +179,21 @@ impl Remembered {
             .collect()
     }
 
+    pub(super) fn bans(&self, shard: u8) -> Vec<BanState> {
+        let bans = lock(&self.bans);
+        let states = bans.values().map(|(_, state)| state);
+        let of_shard = states.filter(|state| state.login_id.shard() == shard);
+        of_shard.cloned().collect()
+    }
+
     /// Drops what was kept long enough.
     pub(super) fn forget_old(&self) {
         for shard in &self.shards {
             self.forget_old_in(&mut lock(shard));
         }
+        self.rotations.forget_old();
         lock(&self.services).retain(|_, (learned, _)| learned.elapsed() < KEPT);
+        lock(&self.bans).retain(|_, (learned, _)| learned.elapsed() < KEPT);
         lock(&self.actors).retain(|actor| Arc::strong_count(actor) > 1);
     }
 
@@ -219,6 +257,7 @@ mod tests {
             reason: EndReason::Logout,
             at: Timestamp::from_millis(i64::from(number)),
             by: Some(ServiceId::parse("web").unwrap()),
+            detail: None,
         };
         (session_id, ended)
     }

@@ -21,6 +21,9 @@ if before.kind == 'live' and before.t == r.t and (before.c or '') == r.c then
   return {'again', now, whole(before), '0', '', '', ''}
 end
 if before.kind ~= 'none' and before.kind ~= 'over' then return {'in_use'} end
+local newer = newer_ban(r.k)
+if newer then return newer end
+if ban_of(r.k, r.l) then return {'banned'} end
 
 local function counted()
   local live = {}

@@ -1,9 +1,9 @@
 -- Ends again what a failover has brought back to life: the same reason, moment and actor. All else is left alone.
 local again = 0
 for _ = 1, tonumber(arg()) do
-  local r, reason, at, by = load(arg()), arg(), tonumber(arg()), arg()
+  local r, reason, at, by, detail = load(arg()), arg(), tonumber(arg()), arg(), arg()
   if r.kind == 'live' then
-    finish(r, reason, at, by ~= '' and by or nil)
+    finish(r, reason, at, by ~= '' and by or nil, detail ~= '' and detail or nil)
     again = again + 1
   end
 end

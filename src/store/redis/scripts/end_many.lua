@@ -1,6 +1,6 @@
 -- Ends those of a login's sessions that are wanted.
 local login_key, login, scope, by, reason = arg(), arg(), arg(), arg(), arg()
-local except, device, moment = arg(), arg(), tonumber(arg())
+local detail, except, device, moment = arg(), arg(), arg(), tonumber(arg())
 local ended = {}
 for _ = 1, tonumber(arg()) do
   local r = meet(arg(), tonumber(arg()))
@@ -8,7 +8,7 @@ for _ = 1, tonumber(arg()) do
     unlink(r.id, login_key)
   elseif r.kind == 'live' and r.l == login and r.b <= moment and r.id ~= except
     and (scope == '' or r.o == scope) and (device == '' or r.D == device) then
-    finish(r, reason, now, by)
+    finish(r, reason, now, by, detail ~= '' and detail or nil)
     ended[#ended + 1] = r.id
   end
 end

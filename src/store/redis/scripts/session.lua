@@ -1,5 +1,5 @@
 -- Records: one hash a session, live or ended; `record.rs` has the fields.
-local NAMES = {'f', 'd', 'o', 't', 'c', 'l', 'k', 'r', 'q', 'v', 's', 'b', 'u', 'i', 'm', 'p', 'n', 'z', 'D'}
+local NAMES = {'f', 'd', 'o', 't', 'c', 'l', 'k', 'r', 'q', 'v', 's', 'b', 'u', 'i', 'm', 'p', 'n', 'z', 'D', 'h', 'F', 'G', 'B'}
 local TEXTS = {'s', 'o', 't', 'l', 'k'}
 local NUMBERS = {'v', 'b', 'u', 'i', 'm', 'p', 'n', 'z'}
 
@@ -45,6 +45,25 @@ local function count_use(r, at)
   return counts
 end
 
+-- What a token's hash is to a session, as `model::rotation` has it. A former token has 8 bytes of its hash in F and
+-- as many of the moment in G when its grace is over.
+local function standing(r, hash)
+  if r.t == hash then return 'present' end
+  local marks, ends = r.F or '', r.G or ''
+  for at = #marks - 7, 1, -8 do
+    if string.sub(marks, at, at + 7) == string.sub(hash, 1, 8) then
+      if now >= struct.unpack('>I8', ends, at) then return 'reused' end
+      return r.h == hash and 'previous' or 'late'
+    end
+  end
+  return 'never'
+end
+
+local function good(r, hash)
+  local what = standing(r, hash)
+  return what == 'present' or what == 'previous'
+end
+
 local function unlink(id, login_key)
   if login_key then redis.call('ZREM', tag .. 'l:' .. login_key, id) end
   redis.call('ZREM', ids, id)
@@ -52,20 +71,25 @@ local function unlink(id, login_key)
 end
 
 -- The one place where records become tombstones, with the one event of it.
-local function finish(r, reason, at, by)
+local function finish(r, reason, at, by, detail)
   unlink(r.id, r.k)
   redis.call('DEL', r.key)
   r.kind, r.q = 'ended', at + tombstone_kept
   if r.q > now then
     local fields = {'f', FORMAT, 'd', r.id, 'o', r.o, 't', r.t, 'l', r.l, 'r', reason, 'e', at, 'q', r.q}
-    for name, value in pairs({c = r.c or nil, y = by}) do
+    for name, value in pairs({c = r.c or nil, h = r.h or nil, F = r.F or nil, G = r.G or nil, B = r.B or nil, y = by, w = detail}) do
       fields[#fields + 1] = name
       fields[#fields + 1] = value
     end
     redis.call('HSET', r.key, unpack(fields))
     redis.call('PEXPIRE', r.key, r.q - now)
   end
-  emit('e', at, r, by and {'r', reason, 'b', by} or {'r', reason})
+  local more = {'r', reason}
+  for name, value in pairs({b = by, d = detail}) do
+    more[#more + 1] = name
+    more[#more + 1] = value
+  end
+  emit('e', at, r, more)
 end
 
 local function expire(r)

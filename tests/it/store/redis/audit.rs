@@ -1,5 +1,5 @@
 //! The invariants of what is stored, checked on the bare keys: records, indexes and feed tell the same, and everything
-//! but services has its time.
+//! but services and endless bans has its time.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -32,11 +32,8 @@ pub(crate) fn audit(redis: &mut Connection, prefix: &str) -> Vec<Bytes> {
     for key in &keys {
         let ttl: i64 = redis.pttl(key).unwrap();
         // A key whose time is over meanwhile answers -2.
-        assert!(
-            key == services.as_bytes() || ttl != -1,
-            "{} has no TTL",
-            key.escape_ascii()
-        );
+        let endless = key == services.as_bytes() || is_endless_ban(redis, key, prefix);
+        assert!(endless || ttl != -1, "{} has no TTL", key.escape_ascii());
         if let Some((tag, name)) = in_shard(key, prefix)
             && name != HEARTBEAT
         {
@@ -49,6 +46,11 @@ pub(crate) fn audit(redis: &mut Connection, prefix: &str) -> Vec<Bytes> {
         check_feed(redis, &stream, shard);
     }
     keys
+}
+
+fn is_endless_ban(redis: &mut Connection, key: &[u8], prefix: &str) -> bool {
+    let is_ban = in_shard(key, prefix).is_some_and(|(_, name)| name.starts_with(b"m:"));
+    is_ban && redis.hget::<_, _, Bytes>(key, "q").unwrap().is_empty()
 }
 
 /// The tag and the rest of a key that has the tag of a shard.
@@ -100,6 +102,7 @@ fn check(shard: &Shard) {
     for (id, fields) in &shard.records {
         assert_eq!(fields["f"], b"1", "the format");
         assert_eq!(&fields["d"], id, "the id in its record");
+        check_former_tokens(fields);
     }
     for (id, fields) in live {
         let login = &Sha256::digest(&fields["l"])[..16];
@@ -108,6 +111,27 @@ fn check(shard: &Shard) {
         assert!(shard.expiries[id] <= number(fields, "i"), "filed too late");
         check_attributes(fields);
     }
+}
+
+/// Either nothing of a rotation or all of it, each small enough for a small hash.
+fn check_former_tokens(fields: &Fields) {
+    let live = is_live(fields);
+    for (name, needed) in [("F", true), ("G", true), ("R", live), ("X", live)] {
+        let there = fields.get(name);
+        let expected = needed && fields.contains_key("h");
+        assert_eq!(there.is_some(), expected, "the field {name}");
+        assert!(
+            there.is_none_or(|value| value.len() <= 64),
+            "{name} is long"
+        );
+    }
+    let Some(previous) = fields.get("h") else {
+        return;
+    };
+    let (marks, ends) = (&fields["F"], &fields["G"]);
+    assert_eq!((marks.len() % 8, marks.len()), (0, ends.len()));
+    assert_eq!(marks[marks.len() - 8..], previous[..8], "the last mark");
+    assert!(!fields.contains_key("c"), "rotated into no own token");
 }
 
 fn is_live(fields: &Fields) -> bool {
@@ -148,7 +172,10 @@ fn check_feed(redis: &mut Connection, stream: &str, shard: &Shard) {
         let fields: Fields = fields
             .map(|(name, value)| (name, from_redis_value(value).unwrap()))
             .collect();
-        stories.entry(fields["s"].clone()).or_default().push(fields);
+        // Bans are about no session.
+        if let Some(id) = fields.get("s").cloned() {
+            stories.entry(id).or_default().push(fields);
+        }
     }
     for (id, story) in &stories {
         check_story(story);
@@ -176,6 +203,7 @@ fn check_story(story: &[Fields]) {
                 assert_eq!(number(entry, "v"), version + grows, "a version is missing");
                 version += grows;
             }
+            b"r" => assert!(live, "rotated before or after its life"),
             b"e" => {
                 assert!(live, "ended twice");
                 live = false;

@@ -4,11 +4,10 @@ use std::sync::Arc;
 
 use deadpool_redis::redis::cmd;
 use session_gateway::model::event::EventType;
+use session_gateway::model::limit::{LimitPer, Overflow, SessionLimit};
 use session_gateway::model::permission::Scope;
 use session_gateway::model::session::EndReason;
-use session_gateway::store::{
-    EndAll, LimitPer, Lookup, NewSession, OpError, Overflow, SessionLimit, SessionStore, Stores,
-};
+use session_gateway::store::{EndAll, Lookup, NewSession, OpError, SessionStore, Stores};
 use tokio::task::JoinSet;
 
 use super::super::backend::{
@@ -140,6 +139,7 @@ async fn a_full_server_still_reads_and_ends() {
         except: None,
         device: None,
         reason: EndReason::Admin,
+        detail: None,
     };
     assert_eq!(sessions.end_all(which, &access()).await.unwrap().len(), 3);
     b.advance(IDLE);

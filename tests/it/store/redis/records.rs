@@ -16,6 +16,7 @@ use super::super::backend::{
     Backend, IDLE, MINUTE, SECOND, START, attribute, draft, limit, login_id, merge, presented,
     refusal, target, value,
 };
+use super::super::rotation;
 use super::Keyspace;
 use super::node::settled;
 
@@ -266,4 +267,20 @@ async fn a_session_is_read_by_one_command() {
     assert_eq!(calls.remove("set"), beats);
     assert_eq!(calls.remove("publish"), beats);
     assert_eq!(calls, BTreeMap::from([("hgetall", "100")]));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_session_that_was_rotated_often_is_still_a_small_hash() {
+    let b = Backend::redis().await;
+    let mut redis = b.redis_connection();
+    let (session_id, mut last) = rotation::opened(&b).await;
+    for number in 1..=20 {
+        rotation::rotate(&b, &last, number).await.unwrap();
+        last = rotation::token(session_id, number);
+    }
+    let mut encoding = cmd("OBJECT");
+    let encoding = encoding.arg("ENCODING").arg(record_key(session_id));
+    let told: String = encoding.query(&mut redis).unwrap();
+    assert_eq!(told, "listpack");
+    b.close().await;
 }

@@ -1,15 +1,16 @@
 //! A server that starts again from an old snapshot: nodes apply again what was acknowledged.
 
 use serde_json::json;
+use session_gateway::model::event::EventType;
 use session_gateway::model::id::SessionId;
+use session_gateway::model::limit::{LimitPer, Overflow, SessionLimit};
 use session_gateway::model::service::ServiceUpdate;
-use session_gateway::model::session::{EndReason, Ended};
-use session_gateway::store::{
-    EndAll, FeedPlace, LimitPer, Lookup, NewSession, Overflow, Part, SessionLimit, Stores, Touch,
-};
+use session_gateway::model::session::{EndDetail, EndReason, Ended};
+use session_gateway::store::{EndAll, FeedPlace, Lookup, NewBan, NewSession, Part, Stores, Touch};
 
 use super::super::backend::{Backend, MINUTE, access, draft, login_id, presented, service};
 use super::super::listeners::register;
+use super::super::rotation;
 use super::node::{DEADLINE, clock, ended, feed, is_live, node, settled};
 use crate::support::redis::{RedisServer, ServerOptions, eventually};
 use crate::support::{Launch, open};
@@ -94,6 +95,7 @@ impl Lives {
             except: None,
             device: None,
             reason: EndReason::KickedOut,
+            detail: None,
         };
         let put_out = b.stores.sessions.end_all(which, &access()).await;
         assert_eq!(put_out.unwrap().len(), 2);
@@ -277,4 +279,77 @@ async fn the_log_tells_what_was_applied_again() {
         answer.status == 200 && answer.json()["active"] == json!(false)
     })
     .await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_old_snapshot_takes_back_no_rotation() {
+    let mut server = forgetful(None).await;
+    let b = node(&server.url(), &clock()).await;
+    let (session_id, first) = rotation::opened(&b).await;
+    server.ask::<()>("SAVE").await;
+    rotation::rotate(&b, &first, 1).await.unwrap();
+    let second = rotation::token(session_id, 1);
+    b.advance(rotation::GRACE);
+    rotation::rotate(&b, &second, 2).await.unwrap();
+    restart_from_snapshot(&mut server).await;
+    let sessions = &b.stores.sessions;
+    let found = async |token| sessions.find_by_token(&token, Touch::No).await;
+    eventually(DEADLINE, || async {
+        matches!(
+            found(rotation::token(session_id, 2)).await,
+            Ok(Lookup::Live(_))
+        )
+    })
+    .await;
+    assert!(matches!(found(second).await, Ok(Lookup::Live(_))));
+    assert_eq!(found(first).await.unwrap(), Lookup::Unknown);
+    let story = b.types(session_id).await;
+    let rotated = EventType::SessionRotated;
+    assert_eq!(story, [EventType::SessionCreated, rotated, rotated]);
+}
+
+/// Whether a login is banned; nothing while that cannot be told.
+async fn is_banned(stores: &Stores, login: &str) -> Option<bool> {
+    let found = stores.sessions.find_ban(&login_id(login)).await;
+    Some(found.ok()?.is_some())
+}
+
+async fn ban(stores: &Stores, login: &str) {
+    let new = NewBan {
+        login_id: login_id(login),
+        until: None,
+        reason: EndDetail::parse("spam").unwrap(),
+    };
+    let banned = stores.sessions.ban(new, &service("web")).await;
+    banned.unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_old_snapshot_neither_lifts_a_ban_nor_brings_one_back() {
+    let mut server = forgetful(None).await;
+    let clock = clock();
+    let one = node(&server.url(), &clock).await;
+    let two = node(&server.url(), &clock).await;
+    ban(&one.stores, "lifted").await;
+    let session = one.open("banned").await;
+    server.ask::<()>("SAVE").await;
+    one.advance(MINUTE);
+    ban(&one.stores, "banned").await;
+    let before = one.ended(session.session_id).await;
+    let (lifted, web) = (login_id("lifted"), service("web"));
+    one.stores.sessions.unban(&lifted, &web).await.unwrap();
+    restart_from_snapshot(&mut server).await;
+    for node in [&one.stores, &two.stores] {
+        eventually(DEADLINE, || async {
+            is_banned(node, "banned").await == Some(true)
+                && is_banned(node, "lifted").await == Some(false)
+                && ended(node, session.session_id).await.is_some()
+        })
+        .await;
+        let found = ended(node, session.session_id).await.unwrap();
+        assert_eq!(
+            (found.reason, found.detail),
+            (before.reason, before.detail.clone())
+        );
+    }
 }

@@ -1,4 +1,4 @@
-//! Tokens: is this one good? `introspect` and `revoke` speak OAuth 2.0 (RFC 7662, RFC 7009).
+//! Tokens: is this one good, and a new one in its place. `introspect` and `revoke` speak OAuth 2.0 (RFC 7662, RFC 7009).
 
 use axum::extract::State;
 use axum::http::StatusCode;
@@ -15,15 +15,21 @@ use crate::model::Timestamp;
 use crate::model::id::{LoginId, ServiceId, SessionId};
 use crate::model::permission::Permission;
 use crate::model::session::{EndReason, Ended, Session};
-use crate::model::token::PresentedToken;
+use crate::model::token::{CredentialHash, PresentedToken};
 use crate::state::AppState;
 use crate::store::{Freshness, Lookup, Touch, Verified};
+
+mod rotate;
 
 /// The routes of tokens.
 pub(super) fn routes() -> OpenApiRouter<AppState> {
     OpenApiRouter::new()
         .merge(guarded(Permission::TokenVerify, routes!(verify_token)))
         .merge(guarded(Permission::TokenVerify, routes!(introspect_token)))
+        .merge(guarded(
+            Permission::SessionUpdate,
+            routes!(rotate::rotate_token),
+        ))
         .merge(guarded(Permission::SessionDelete, routes!(revoke_token)))
 }
 
@@ -57,6 +63,10 @@ pub(crate) struct VerifyTokenResponse {
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(nullable = false)]
     remaining_seconds: Option<u64>,
+    /// When the token should be rotated, at once if that has passed. Told if the gateway is set to.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
+    rotate_after: Option<Timestamp>,
     /// Why it is not active: `unknown_token`, or the reason its session ended.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(nullable = false, value_type = Option<String>, example = "logout")]
@@ -129,12 +139,15 @@ async fn verify_token(
     Json(request): Json<VerifyTokenRequest>,
 ) -> Result<Json<VerifyTokenResponse>, ApiError> {
     let touch = if request.touch { Touch::Yes } else { Touch::No };
+    let age = state.lifetimes.rotate_after;
+    let hash = CredentialHash::of(request.token.as_bytes());
     Ok(Json(
         match look_up(&state, &request.token, touch, freshness).await? {
             Lookup::Live(found) => {
                 let now = state.stores.sessions.now();
                 VerifyTokenResponse {
                     active: true,
+                    rotate_after: age.map(|age| found.record.rotate_after(&hash, age)),
                     remaining_seconds: Some(found.stored_until.since(now).as_secs()),
                     session: Some(found.into_session()),
                     reason: None,
@@ -213,6 +226,7 @@ fn inactive(reason: Inactive, ended: Option<Ended>) -> VerifyTokenResponse {
         active: false,
         session: None,
         remaining_seconds: None,
+        rotate_after: None,
         reason: Some(reason),
         ended,
     }

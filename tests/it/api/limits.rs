@@ -1,0 +1,146 @@
+//! Which limit counts when a session is opened.
+
+use std::time::Duration;
+
+use serde_json::{Value, json};
+
+use crate::support::{Client, Opened, TestApp, open};
+
+const SECOND: Duration = Duration::from_secs(1);
+const TWO: &[(&str, &str)] = &[("SGW_LOGIN_MAX_SESSIONS", "2")];
+
+async fn evicted(client: &Client, request: Value) -> Value {
+    let created = client.post("/v1/sessions").json(&request).await.value(201);
+    created["evicted"].clone()
+}
+
+/// Two sessions, opened one after the other; time goes on after each.
+async fn two(app: &TestApp, client: &Client) -> [Opened; 2] {
+    let first = open(client, json!({"login_id": "u", "device": "web"})).await;
+    app.pass(SECOND);
+    let second = open(client, json!({"login_id": "u", "device": "ios"})).await;
+    app.pass(SECOND);
+    [first, second]
+}
+
+#[tokio::test]
+async fn without_a_limit_there_is_none() {
+    let app = TestApp::new();
+    let admin = app.admin();
+    for _ in 0..20 {
+        assert_eq!(evicted(&admin, json!({"login_id": "u"})).await, json!([]));
+    }
+}
+
+#[tokio::test]
+async fn the_default_counts_and_the_device_that_gives_way_learns_that_it_was_replaced() {
+    let app = TestApp::with(TWO);
+    let admin = app.admin();
+    let [first, second] = two(&app, &admin).await;
+    assert_eq!(
+        evicted(&admin, json!({"login_id": "u"})).await,
+        json!([first.id])
+    );
+    let verified = admin
+        .post("/v1/tokens/verify")
+        .json(&json!({"token": first.token}))
+        .await
+        .value(200);
+    assert_eq!(verified["active"], false);
+    assert_eq!(verified["reason"], "replaced");
+    admin.get(second.path()).await.value(200);
+}
+
+#[tokio::test]
+async fn the_default_may_count_devices_and_refuse() {
+    let app = TestApp::with(&[
+        ("SGW_LOGIN_MAX_SESSIONS", "1"),
+        ("SGW_LOGIN_LIMIT_PER", "device"),
+        ("SGW_LOGIN_OVERFLOW", "refuse"),
+    ]);
+    let admin = app.admin();
+    two(&app, &admin).await;
+    admin
+        .post("/v1/sessions")
+        .json(&json!({"login_id": "u", "device": "web"}))
+        .await
+        .problem(409, "session_limit_reached");
+}
+
+#[tokio::test]
+async fn the_default_may_let_the_least_active_give_way() {
+    let app = TestApp::with(&[
+        ("SGW_LOGIN_MAX_SESSIONS", "2"),
+        ("SGW_LOGIN_OVERFLOW", "evict_least_active"),
+    ]);
+    let admin = app.admin();
+    let [first, second] = two(&app, &admin).await;
+    admin
+        .post(first.at("/heartbeat"))
+        .json(&json!({}))
+        .await
+        .value(200);
+    assert_eq!(
+        evicted(&admin, json!({"login_id": "u"})).await,
+        json!([second.id])
+    );
+}
+
+#[tokio::test]
+async fn the_limit_of_the_request_wins_over_that_of_the_service_over_the_default() {
+    let app = TestApp::with(TWO);
+    let admin = app.admin();
+    let shop = app.service("shop", &["session.*"]).await;
+    let set = |limit: Value| {
+        admin
+            .patch("/v1/services/shop")
+            .json(&json!({"session_limit": limit}))
+    };
+    let patched = set(json!({"max": 3})).await.value(200);
+    let limit = json!({"max": 3, "per": "login", "overflow": "evict_oldest"});
+    assert_eq!(patched["session_limit"], limit);
+    assert_eq!(
+        shop.get("/v1/whoami").await.value(200)["session_limit"],
+        limit
+    );
+    let [first, second] = two(&app, &shop).await;
+    assert_eq!(evicted(&shop, json!({"login_id": "u"})).await, json!([]));
+    let asked = json!({"login_id": "u", "limit": {"max": 4}});
+    assert_eq!(evicted(&shop, asked).await, json!([]));
+    let by_service = evicted(&shop, json!({"login_id": "u"})).await;
+    assert_eq!(by_service, json!([first.id, second.id]));
+    set(json!({"max": 0})).await.value(200);
+    assert_eq!(evicted(&shop, json!({"login_id": "u"})).await, json!([]));
+    let back = set(Value::Null).await.value(200);
+    assert_eq!(back["session_limit"], Value::Null);
+    let by_default = evicted(&shop, json!({"login_id": "u"})).await;
+    assert_eq!(by_default.as_array().unwrap().len(), 3);
+}
+
+#[tokio::test]
+async fn a_service_is_registered_with_a_limit_that_another_change_keeps() {
+    let app = TestApp::new();
+    let admin = app.admin();
+    let request = json!({"service_id": "shop", "service_name": "Shop", "permissions": [],
+        "session_limit": {"max": 1, "per": "device", "overflow": "refuse"}});
+    let registered = admin.post("/v1/services").json(&request).await.value(201);
+    assert_eq!(
+        registered["service"]["session_limit"],
+        request["session_limit"]
+    );
+    let renamed = admin
+        .patch("/v1/services/shop")
+        .json(&json!({"service_name": "Store"}))
+        .await
+        .value(200);
+    assert_eq!(renamed["session_limit"], request["session_limit"]);
+    for limit in [
+        json!({"max": 1001}),
+        json!({}),
+        json!({"max": 1, "per": "user"}),
+    ] {
+        let body = json!({"session_limit": limit});
+        let refused = admin.patch("/v1/services/shop").json(&body).await;
+        refused.problem(400, "invalid_request");
+    }
+}
