@@ -13,9 +13,10 @@ use crate::model::service::ServiceName;
 use crate::model::token::{CredentialHash, ServiceSecret};
 use crate::store::{NewService, OpError, Refusal, Stores};
 
-/// For how long a store that does not answer is asked again.
-const PATIENCE: Duration = Duration::from_secs(5);
+/// For how long a store that opened and does not answer is asked again before the start is given up.
+const PATIENCE: Duration = Duration::from_secs(10);
 
+/// Between two attempts.
 const PAUSE: Duration = Duration::from_millis(100);
 
 /// Sees to it that `admin` exists and can authenticate. A secret that had to be made for that is returned, once; a

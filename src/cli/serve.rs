@@ -6,7 +6,6 @@ use std::time::Duration;
 
 use thiserror::Error;
 use tokio::net::TcpListener;
-use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use super::banner;
@@ -27,12 +26,6 @@ use crate::telemetry;
 
 /// How long tasks and threads that are still at work at the very end may take.
 const LAST_DEADLINE: Duration = Duration::from_secs(2);
-
-/// How long a store that opened may fail to answer before the start is given up.
-const ADMIN_DEADLINE: Duration = Duration::from_secs(10);
-
-/// Between two attempts.
-const ADMIN_PAUSE: Duration = Duration::from_millis(100);
 
 /// Why the gateway does not run, in one line.
 #[derive(Debug, Error)]
@@ -112,7 +105,8 @@ async fn run_until_told(config: &Config) -> Result<(), ServeError> {
     let listener = bound.map_err(|source| ServeError::Listen { address, source })?;
     let address = listener.local_addr().map_err(ServeError::Runtime)?;
     // A secret that is made must be shown, or nobody ever knows it: nothing that may fail comes in between.
-    let made = set_up_admin(&stores, &admin).await?;
+    let made = ensure_admin(&stores, &admin).await;
+    let made = made.map_err(ServeError::Admin)?;
     banner::show(config, address, made.as_ref());
     let state = AppState::new(stores, config.lifetimes, admin)
         .with_session_limit(config.session_limit)
@@ -124,25 +118,6 @@ async fn run_until_told(config: &Config) -> Result<(), ServeError> {
         () = stop.second.cancelled() => return Err(ServeError::Interrupted),
     }
     Ok(())
-}
-
-/// A configured secret is tried again while the store is slow. One that is made is not: had the first attempt done it
-/// without an answer, its secret would be lost.
-async fn set_up_admin(
-    stores: &Stores,
-    admin: &AdminCredential,
-) -> Result<Option<ServiceSecret>, ServeError> {
-    let deadline = Instant::now() + ADMIN_DEADLINE;
-    loop {
-        match ensure_admin(stores, admin).await {
-            Err(ApiError::StoreUnavailable(_))
-                if admin.0.is_some() && Instant::now() < deadline =>
-            {
-                tokio::time::sleep(ADMIN_PAUSE).await;
-            }
-            made => return made.map_err(ServeError::Admin),
-        }
-    }
 }
 
 async fn serve_and_sweep(

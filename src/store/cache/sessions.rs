@@ -16,9 +16,9 @@ use crate::model::record::SessionChange;
 use crate::model::session::{ConnectionStats, EndReason, Session};
 use crate::model::token::PresentedToken;
 use crate::store::{
-    Access, Banned, Changed, Created, EndAll, EndOutcome, EndWhere, Lookup, NewBan, NewSession,
-    OpError, Part, Rotated, SessionFilter, SessionStore, StoreError, StoreHealth, Target,
-    TokenRotation, Touch, Verified,
+    Access, Banned, BulkEffect, Changed, Created, EndAll, EndOutcome, EndWhere, Lookup, NewBan,
+    NewSession, OpError, Part, Rotated, SessionFilter, SessionStore, StoreError, StoreHealth,
+    Target, TokenRotation, Touch, Verified,
 };
 
 /// Keeps copies of sessions that were found by their tokens.
@@ -162,9 +162,15 @@ impl SessionStore for CachedSessions {
     }
 
     async fn end_where(&self, which: EndWhere, access: &Access) -> Result<u64, OpError> {
+        let effect = which.effect;
         let outcome = self.store.end_where(which, access).await;
-        for shard in 0..=u8::MAX {
-            self.copies.void_part(Part::Shard(shard));
+        match effect {
+            BulkEffect::Count => {}
+            BulkEffect::End => {
+                for shard in 0..=u8::MAX {
+                    self.copies.void_part(Part::Shard(shard));
+                }
+            }
         }
         outcome
     }
