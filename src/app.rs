@@ -13,17 +13,33 @@ use utoipa_axum::router::OpenApiRouter;
 
 use crate::api;
 use crate::auth::authenticate;
-use crate::edge::{Edge, not_allowed, not_found};
+use crate::edge::{Edge, Watcher, not_allowed, not_found};
 use crate::openapi;
 use crate::proxy;
 use crate::state::AppState;
 
-/// The whole application.
+/// The whole application, with its metrics.
 pub fn app(state: AppState) -> Router {
+    serve_all(documented, state)
+}
+
+/// The application, and its metrics apart from it.
+pub fn app_and_metrics(state: AppState) -> (Router, Router) {
+    let metrics = OpenApiRouter::<AppState>::new().merge(api::metrics::routes());
+    let metrics = Router::from(metrics).with_state(state.clone());
+    let metrics = with_edge(metrics, &state.watcher());
+    (serve_all(documented_without_metrics, state), metrics)
+}
+
+type Document = fn(OpenApiRouter<AppState>) -> OpenApiRouter<AppState>;
+
+fn serve_all(documented: Document, state: AppState) -> Router {
+    let watcher = state.watcher();
     let authenticated = from_fn_with_state(Arc::clone(&state.authenticator), authenticate);
     let documented = documented(services_api().route_layer(authenticated));
     let (routes, document) = documented.split_for_parts();
-    with_edge(routes.merge(openapi::routes(&document)).with_state(state))
+    let routes = routes.merge(openapi::routes(&document)).with_state(state);
+    with_edge(routes, &watcher)
 }
 
 /// The document of the API, made from the routes as they are built.
@@ -38,6 +54,10 @@ fn services_api() -> OpenApiRouter<AppState> {
 }
 
 fn documented(services_api: OpenApiRouter<AppState>) -> OpenApiRouter<AppState> {
+    documented_without_metrics(services_api).merge(api::metrics::routes())
+}
+
+fn documented_without_metrics(services_api: OpenApiRouter<AppState>) -> OpenApiRouter<AppState> {
     OpenApiRouter::with_openapi(openapi::description())
         .merge(services_api)
         .merge(proxy::routes())
@@ -45,9 +65,10 @@ fn documented(services_api: OpenApiRouter<AppState>) -> OpenApiRouter<AppState> 
 }
 
 /// Puts around routes what holds for every request.
-pub fn with_edge(routes: Router) -> Router {
+pub fn with_edge(routes: Router, watcher: &Watcher) -> Router {
+    let watcher = watcher.clone();
     routes
         .fallback(not_found)
         .method_not_allowed_fallback(not_allowed)
-        .layer(layer_fn(Edge::new))
+        .layer(layer_fn(move |route| Edge::new(route, &watcher)))
 }

@@ -37,7 +37,7 @@ const DOCUMENT_PATH: &str = "/openapi.json";
         (name = "services", description = "The callers of the gateway and their permissions"),
         (name = "proxies", description = "Reverse proxies ask whether a request may pass"),
         (name = "events", description = "The feed of every change"),
-        (name = "health", description = "Whether the process lives and is ready")
+        (name = "health", description = "Whether the process lives and is ready, and what it does")
     ),
     components(schemas(Problem)),
     modifiers(&Credentials)

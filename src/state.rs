@@ -8,9 +8,12 @@ use std::time::Duration;
 use axum::extract::FromRef;
 
 use crate::auth::{AdminCredential, Authenticator, Throttle};
+use crate::edge::Watcher;
+use crate::metrics::Metrics;
 use crate::model::limit::SessionLimit;
 use crate::proxy::{Gate, ProxySettings};
 use crate::store::Stores;
+use crate::traces::Traces;
 
 /// Shared by all requests.
 #[derive(Debug, Clone)]
@@ -31,12 +34,17 @@ pub struct Shared {
     pub gate: Arc<Gate>,
     /// Set while the server drains.
     pub draining: Draining,
+    /// What is told at `/metrics`.
+    pub metrics: Arc<Metrics>,
+    /// Where traces go.
+    pub traces: Traces,
 }
 
 impl AppState {
     /// The state of a gateway on this store, with no settings for reverse proxies.
     #[must_use]
     pub fn new(stores: Stores, lifetimes: Lifetimes, admin: AdminCredential) -> Self {
+        let metrics = Arc::new(Metrics::of(&stores));
         let authenticator = Arc::new(Authenticator {
             stores: stores.clone(),
             admin,
@@ -50,6 +58,8 @@ impl AppState {
             authenticator,
             gate: Arc::new(gate),
             draining: Draining::default(),
+            metrics,
+            traces: Traces::default(),
         }))
     }
 
@@ -60,6 +70,24 @@ impl AppState {
             session_limit: limit,
             ..Shared::clone(self)
         }))
+    }
+
+    /// The same with traces that go there.
+    #[must_use]
+    pub fn with_traces(&self, traces: Traces) -> Self {
+        Self(Arc::new(Shared {
+            traces,
+            ..Shared::clone(self)
+        }))
+    }
+
+    /// What watches every request.
+    #[must_use]
+    pub fn watcher(&self) -> Watcher {
+        Watcher {
+            requests: Arc::clone(&self.metrics.requests),
+            traces: self.traces.clone(),
+        }
     }
 
     /// The same with these settings for reverse proxies.

@@ -29,23 +29,28 @@ everywhere_but() {
 }
 
 mapfile -t outside_store < <(everywhere_but '^./store/')
+mapfile -t outside_traces < <(everywhere_but '^./traces/')
 mapfile -t outside_config < <(everywhere_but '^./config(/|\.rs$)')
 
 never 'model and store know no web framework' '\b(axum|axum_extra|http|http_body_util|hyper|hyper_util|tower|tower_http)::' model store
 never 'drivers stay in the store' '(^|[^:])\b(deadpool|deadpool_redis|redb|redis|sqlx)::' "${outside_store[@]}"
+never 'spans are made in traces' '\bopentelemetry\w*::' "${outside_traces[@]}"
 never 'only config reads the environment' '\b(std::env\b|env::vars?(_os)?\b|dotenvy::)' "${outside_config[@]}"
 
 only model 'model'
 only clock 'model'
-only store 'model|clock'
+only tally 'tally'
+only traces 'traces'
+only store 'model|clock|tally|traces'
+only metrics 'tally|store|model'
 only seal 'model|error'
 only auth 'model|store|clock|draw|error|extract|idempotency|state'
 only idempotency 'model|seal|store|clock|auth|draw|error|extract|state'
 for room in api proxy online; do
-    only "$room" 'model|seal|store|clock|auth|draw|error|extract|idempotency|state'
+    only "$room" 'model|seal|store|clock|auth|draw|error|extract|idempotency|state|metrics'
 done
-for backend in cache embedded postgres redis; do
-    never "$backend uses no other backend" "\\bstore::(?!$backend\\b)(cache|embedded|postgres|redis)\\b" "store/$backend"
+for backend in cache embedded observed postgres redis; do
+    never "$backend uses no other backend" "\\bstore::(?!$backend\\b)(cache|embedded|observed|postgres|redis)\\b" "store/$backend"
 done
 
 exit "$broken"

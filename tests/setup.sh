@@ -67,6 +67,7 @@ test)
     need nginx-light nginx -v
     need haproxy haproxy -v
     need caddy caddy version
+    need prometheus promtool --version
     need libfaketime compgen -G '/usr/lib/*/faketime/libfaketime.so.1'
     need python3-venv python3 -c 'import ensurepip, venv'
     need nodejs node --version

@@ -24,6 +24,7 @@ mod events;
 pub(crate) mod health;
 mod limit;
 mod logins;
+pub(crate) mod metrics;
 mod services;
 mod sessions;
 mod tokens;

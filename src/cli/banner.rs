@@ -7,14 +7,21 @@ use crate::config::{Config, LogFormat};
 use crate::model::token::ServiceSecret;
 
 /// Tells on stderr where the gateway is, and the admin secret if it was made just now: it is never shown again.
-pub(super) fn show(config: &Config, bound: SocketAddr, made: Option<&ServiceSecret>) {
+pub(super) fn show(
+    config: &Config,
+    bound: SocketAddr,
+    metrics: Option<SocketAddr>,
+    made: Option<&ServiceSecret>,
+) {
     let url = format!("http://{}", reachable(bound));
+    let metrics = format!("http://{}/metrics", reachable(metrics.unwrap_or(bound)));
     let store = &config.store.location;
     match config.log.format {
         LogFormat::Text => eprintln!(
             "session-gateway {}\n  \
                listening on  {url}\n  \
                API browser   {url}/docs\n  \
+               metrics       {metrics}\n  \
                store         {store}",
             env!("CARGO_PKG_VERSION"),
         ),
@@ -22,6 +29,7 @@ pub(super) fn show(config: &Config, bound: SocketAddr, made: Option<&ServiceSecr
             version = env!("CARGO_PKG_VERSION"),
             server.url = url,
             server.store = %store,
+            server.metrics = metrics,
             "listening"
         ),
     }

@@ -1,15 +1,18 @@
 //! `serve`: puts the parts together, tells that it is there, and brings everything to an end when it is told to.
 
+use std::future::pending;
 use std::io;
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
 use thiserror::Error;
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
+use tokio_util::task::AbortOnDropHandle;
 
 use super::banner;
-use crate::app::app;
+use crate::app::{app, app_and_metrics};
 use crate::auth::{AdminCredential, ensure_admin};
 use crate::clock::SystemClock;
 use crate::config::{Config, StoreLocation, StoreSettings};
@@ -20,9 +23,11 @@ use crate::server::{Deadlines, Drained, ServerSettings, Signals, serve, sweep_un
 use crate::state::{AppState, Draining};
 use crate::store::cache::cached;
 use crate::store::embedded::EmbeddedStore;
+use crate::store::observed::observed;
 use crate::store::redis::RedisStore;
 use crate::store::{Cause, Stores};
 use crate::telemetry;
+use crate::traces::{ExportError, Exporter, Traces};
 
 /// How long tasks and threads that are still at work at the very end may take.
 const LAST_DEADLINE: Duration = Duration::from_secs(2);
@@ -42,10 +47,12 @@ pub enum ServeError {
     #[error("the built-in service `admin` cannot be set up: {}", with_causes(.0))]
     Admin(#[source] ApiError),
     /// The address cannot be listened on.
-    #[error("SGW_LISTEN: cannot listen on {address}: {source}")]
+    #[error("{variable}: cannot listen on {address}: {source}")]
     Listen {
+        /// Which setting names it.
+        variable: &'static str,
         /// The address.
-        address: std::net::SocketAddr,
+        address: SocketAddr,
         /// What the system said.
         source: io::Error,
     },
@@ -55,12 +62,15 @@ pub enum ServeError {
     /// The log is in use already.
     #[error("the log does not start: {0}")]
     Telemetry(#[from] tracing_subscriber::util::TryInitError),
+    /// Traces cannot be sent.
+    #[error("traces cannot be sent: {}", with_causes(.0))]
+    Traces(#[from] ExportError),
     /// A second signal came while the first was being obeyed.
     #[error("stopped at once, by a second signal")]
     Interrupted,
 }
 
-async fn open_stores(settings: &StoreSettings) -> Result<Stores, ServeError> {
+async fn open_stores(settings: &StoreSettings, traces: Traces) -> Result<Stores, ServeError> {
     let clock = Arc::new(SystemClock);
     let opened: Result<Stores, Cause> = match &settings.location {
         StoreLocation::Memory => {
@@ -77,6 +87,7 @@ async fn open_stores(settings: &StoreSettings) -> Result<Stores, ServeError> {
         location: settings.location.clone(),
         source,
     })?;
+    let stores = observed(stores, traces);
     Ok(match settings.cache {
         Some(cache) => cached(stores, cache),
         None => stores,
@@ -97,22 +108,42 @@ pub(super) fn run(config: &Config) -> Result<(), ServeError> {
 
 async fn run_until_told(config: &Config) -> Result<(), ServeError> {
     let signals = Signals::listen().map_err(ServeError::Runtime)?;
-    let stores = open_stores(&config.store).await?;
+    let (traces, exporter) = start_traces(config.sends_traces)?;
+    let outcome = run_traced(config, signals, traces).await;
+    if let Some(exporter) = exporter {
+        exporter.stop().await;
+    }
+    outcome
+}
+
+fn start_traces(wanted: bool) -> Result<(Traces, Option<Exporter>), ServeError> {
+    if !wanted {
+        return Ok((Traces::default(), None));
+    }
+    let (traces, exporter) = Exporter::start()?;
+    Ok((traces, Some(exporter)))
+}
+
+async fn run_traced(config: &Config, signals: Signals, traces: Traces) -> Result<(), ServeError> {
+    let stores = open_stores(&config.store, traces.clone()).await?;
     let secret = config.admin_secret.as_ref().map(ServiceSecret::hash);
     let admin = AdminCredential(secret);
-    let address = config.listener.listen;
-    let bound = TcpListener::bind(address).await;
-    let listener = bound.map_err(|source| ServeError::Listen { address, source })?;
-    let address = listener.local_addr().map_err(ServeError::Runtime)?;
+    let main = Bound::to("SGW_LISTEN", config.listener.listen).await?;
+    let metrics = match config.listener.metrics {
+        Some(address) => Some(Bound::to("SGW_METRICS_LISTEN", address).await?),
+        None => None,
+    };
     // A secret that is made must be shown, or nobody ever knows it: nothing that may fail comes in between.
     let made = ensure_admin(&stores, &admin).await;
     let made = made.map_err(ServeError::Admin)?;
-    banner::show(config, address, made.as_ref());
+    let metrics_address = metrics.as_ref().map(|metrics| metrics.address);
+    banner::show(config, main.address, metrics_address, made.as_ref());
     let state = AppState::new(stores, config.lifetimes, admin)
         .with_session_limit(config.session_limit)
-        .with_proxies(config.proxies.clone());
+        .with_proxies(config.proxies.clone())
+        .with_traces(traces);
     let stop = Stop::watch(signals, state.draining.clone());
-    let served = serve_and_sweep(listener, state, config, stop.first);
+    let served = serve_and_sweep(main, metrics, state, config, stop.first);
     tokio::select! {
         drained = served => log_end(drained),
         () = stop.second.cancelled() => return Err(ServeError::Interrupted),
@@ -120,8 +151,28 @@ async fn run_until_told(config: &Config) -> Result<(), ServeError> {
     Ok(())
 }
 
-async fn serve_and_sweep(
+/// A listener, and where it is.
+struct Bound {
     listener: TcpListener,
+    address: SocketAddr,
+}
+
+impl Bound {
+    async fn to(variable: &'static str, address: SocketAddr) -> Result<Self, ServeError> {
+        let bound = TcpListener::bind(address).await;
+        let listener = bound.map_err(|source| ServeError::Listen {
+            variable,
+            address,
+            source,
+        })?;
+        let address = listener.local_addr().map_err(ServeError::Runtime)?;
+        Ok(Self { listener, address })
+    }
+}
+
+async fn serve_and_sweep(
+    main: Bound,
+    metrics: Option<Bound>,
     state: AppState,
     config: &Config,
     shutdown: CancellationToken,
@@ -139,7 +190,15 @@ async fn serve_and_sweep(
         drain_timeout: config.listener.drain_timeout,
         deadlines: Deadlines::default(),
     };
-    serve(listener, app(state), settings, shutdown.cancelled_owned()).await
+    let shutdown = shutdown.cancelled_owned();
+    let Some(metrics) = metrics else {
+        return serve(main.listener, app(state), settings, shutdown).await;
+    };
+    let (app, metrics_app) = app_and_metrics(state);
+    // The metrics are told until the last request is answered.
+    let told = serve(metrics.listener, metrics_app, settings, pending());
+    let _told_until_the_end = AbortOnDropHandle::new(tokio::spawn(told));
+    serve(main.listener, app, settings, shutdown).await
 }
 
 fn log_end(drained: Drained) {

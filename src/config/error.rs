@@ -23,6 +23,12 @@ pub enum ConfigError {
         /// The rule it breaks.
         source: InvalidValue,
     },
+    /// Traces cannot be sent there.
+    #[error("{0} must be a URL that starts with http:// or https://")]
+    TraceEndpoint(&'static str),
+    /// Traces cannot be sent like this.
+    #[error("{0} must be http/protobuf, the only form in which traces are sent")]
+    TraceProtocol(&'static str),
     /// The value, or that of a variable of an unknown name, is not UTF-8.
     #[error("{0} is not UTF-8")]
     NotUtf8(String),

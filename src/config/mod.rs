@@ -45,6 +45,8 @@ pub struct Config {
     pub proxies: ProxySettings,
     /// The log.
     pub log: LogSettings,
+    /// Whether traces are sent somewhere; where, OpenTelemetry reads itself.
+    pub sends_traces: bool,
 }
 
 /// How requests come in.
@@ -56,6 +58,8 @@ pub struct ListenerSettings {
     pub max_connections: usize,
     /// How long requests under way may take at shutdown.
     pub drain_timeout: Duration,
+    /// Address and port for metrics alone; none if they are told where everything is.
+    pub metrics: Option<SocketAddr>,
 }
 
 /// Where sessions are kept, and for how long what is over.
@@ -159,6 +163,7 @@ impl Config {
                 listen: source.get(&var::LISTEN, value::address)?,
                 max_connections: source.get(&var::MAX_CONNECTIONS, value::connections)?,
                 drain_timeout: source.get(&var::DRAIN_TIMEOUT, value::duration)?,
+                metrics: source.get(&var::METRICS_LISTEN, value::optional_address)?,
             },
             store: StoreSettings {
                 location: source.get_or_read(&var::STORE, &var::STORE_FILE, value::store)?,
@@ -190,6 +195,7 @@ impl Config {
                 filter: source.get(&var::LOG, value::filter)?,
                 format: source.get(&var::LOG_FORMAT, value::format)?,
             },
+            sends_traces: source.sends_traces()?,
         };
         config.check_order()?;
         Ok(config)

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::io;
 use std::path::Path;
 
+use url::Url;
 use zeroize::Zeroizing;
 
 use super::error::ConfigError;
@@ -13,15 +14,40 @@ use crate::model::token::ServiceSecret;
 
 const PREFIX: &str = "SGW_";
 
-/// All variables that start with `SGW_`.
+/// What starts the standard settings of OpenTelemetry.
+const TRACES: &str = "OTEL_";
+
+/// Where traces go.
+const ENDPOINTS: [&str; 2] = [
+    "OTEL_EXPORTER_OTLP_ENDPOINT",
+    "OTEL_EXPORTER_OTLP_TRACES_ENDPOINT",
+];
+
+/// In what form.
+const PROTOCOLS: [&str; 2] = [
+    "OTEL_EXPORTER_OTLP_PROTOCOL",
+    "OTEL_EXPORTER_OTLP_TRACES_PROTOCOL",
+];
+
+fn is_ours(name: &str) -> bool {
+    name.starts_with(PREFIX) || name.starts_with(TRACES)
+}
+
+fn is_http(url: &str) -> bool {
+    Url::parse(url).is_ok_and(|url| matches!(url.scheme(), "http" | "https"))
+}
+
+/// All variables that start with `SGW_`, and those of OpenTelemetry.
 pub(super) struct Source(BTreeMap<String, String>);
 
 impl Source {
     pub(super) fn load() -> Result<Self, ConfigError> {
         let mut source = Self::from_pairs(dot_env(Path::new(".env"))?);
+        // Whoever reads these reads the environment alone.
+        source.0.retain(|name, _| name.starts_with(PREFIX));
         for (name, value) in std::env::vars_os() {
             let name = name.to_string_lossy().into_owned();
-            if name.starts_with(PREFIX) {
+            if is_ours(&name) {
                 let value = value
                     .into_string()
                     .map_err(|_bytes| ConfigError::NotUtf8(name.clone()))?;
@@ -32,17 +58,39 @@ impl Source {
     }
 
     pub(super) fn from_pairs(pairs: impl IntoIterator<Item = (String, String)>) -> Self {
-        let ours = pairs
-            .into_iter()
-            .filter(|(name, _)| name.starts_with(PREFIX));
+        let ours = pairs.into_iter().filter(|(name, _)| is_ours(name));
         Self(ours.collect())
     }
 
     pub(super) fn refuse_unknown(&self) -> Result<(), ConfigError> {
         let known = |name: &str| VARIABLES.iter().any(|variable| variable.name == name);
-        match self.0.keys().find(|name| !known(name)) {
+        let mut names = self.0.keys().filter(|name| name.starts_with(PREFIX));
+        match names.find(|name| !known(name)) {
             Some(name) => Err(ConfigError::Unknown(name.clone())),
             None => Ok(()),
+        }
+    }
+
+    /// Whether the environment says where traces go.
+    pub(super) fn sends_traces(&self) -> Result<bool, ConfigError> {
+        let is = |name: &str, word: &str| {
+            let value = self.0.get(name);
+            value.is_some_and(|value| value.eq_ignore_ascii_case(word))
+        };
+        let names = |name: &str| self.0.get(name).is_some_and(|value| !value.is_empty());
+        let off = is("OTEL_SDK_DISABLED", "true") || is("OTEL_TRACES_EXPORTER", "none");
+        let endpoints: Vec<_> = ENDPOINTS.into_iter().filter(|name| names(name)).collect();
+        if off || endpoints.is_empty() {
+            return Ok(false);
+        }
+        let is_url = |name: &str| self.0.get(name).is_some_and(|value| is_http(value));
+        if let Some(name) = endpoints.into_iter().find(|name| !is_url(name)) {
+            return Err(ConfigError::TraceEndpoint(name));
+        }
+        let other = |name: &&str| names(name) && !is(name, "http/protobuf");
+        match PROTOCOLS.into_iter().find(other) {
+            Some(name) => Err(ConfigError::TraceProtocol(name)),
+            None => Ok(true),
         }
     }
 

@@ -237,3 +237,42 @@ fn two_attributes_never_share_a_header() {
         .collect();
     assert!(refusal("SGW_EXPORT_ATTRIBUTES", &many.join(",")).contains("so many"));
 }
+
+#[test]
+fn metrics_can_have_an_address_of_their_own() {
+    assert_eq!(with(&[]).unwrap().listener.metrics, None);
+    let apart = with(&[("SGW_METRICS_LISTEN", "127.0.0.1:9090")]).unwrap();
+    let address = apart.listener.metrics.unwrap();
+    assert_eq!(address.to_string(), "127.0.0.1:9090");
+}
+
+#[test]
+fn traces_are_sent_if_the_standard_variables_say_where() {
+    let endpoint = ("OTEL_EXPORTER_OTLP_ENDPOINT", "http://collector:4318");
+    let only_traces = (
+        "OTEL_EXPORTER_OTLP_TRACES_ENDPOINT",
+        "https://collector/v1/traces",
+    );
+    let protocol = ("OTEL_EXPORTER_OTLP_PROTOCOL", "http/protobuf");
+    for (variables, sends) in [
+        (&[][..], false),
+        (&[("OTEL_SERVICE_NAME", "sessions")], false),
+        (&[("OTEL_EXPORTER_OTLP_ENDPOINT", "")], false),
+        (&[endpoint], true),
+        (&[only_traces], true),
+        (&[endpoint, protocol], true),
+        (&[endpoint, ("OTEL_SDK_DISABLED", "true")], false),
+        (&[endpoint, ("OTEL_TRACES_EXPORTER", "none")], false),
+    ] {
+        assert_eq!(
+            with(variables).unwrap().sends_traces,
+            sends,
+            "{variables:?}"
+        );
+    }
+    refusal("OTEL_EXPORTER_OTLP_ENDPOINT", "collector:4318");
+    let grpc = ("OTEL_EXPORTER_OTLP_PROTOCOL", "grpc");
+    assert!(with(&[grpc]).is_ok());
+    let refused = with(&[endpoint, grpc]).unwrap_err();
+    assert!(refused.to_string().starts_with(grpc.0), "{refused}");
+}

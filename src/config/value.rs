@@ -119,6 +119,15 @@ pub(super) fn address(text: &str) -> Result<SocketAddr, InvalidValue> {
     text.parse().map_err(|_parse| InvalidValue::Address)
 }
 
+/// An address that may be left out.
+pub(super) fn optional_address(text: &str) -> Result<Option<SocketAddr>, InvalidValue> {
+    if text.is_empty() {
+        Ok(None)
+    } else {
+        address(text).map(Some)
+    }
+}
+
 pub(super) fn connections(text: &str) -> Result<usize, InvalidValue> {
     let number = text.parse().ok();
     number

@@ -1,7 +1,8 @@
 //! Names the request, turns errors into documents (RFC 9457), sets the headers that every answer has, and logs the cause
 //! of what is our fault, once.
 
-use std::time::Instant;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
 
 use axum::body::Body;
 use axum::extract::{MatchedPath, Request};
@@ -9,6 +10,7 @@ use axum::http::{HeaderMap, HeaderValue, Method, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 
 use super::request_id::{self, RequestId};
+use super::watch::Watch;
 use crate::error::{ApiError, Failure, with_causes};
 
 /// What its answer and the log say of a request. Paths hold ids, so only the route is told.
@@ -18,6 +20,7 @@ pub(super) struct Asked {
     route: Option<MatchedPath>,
     since: Instant,
     holds_sessions: bool,
+    watch: Arc<Watch>,
 }
 
 fn is_api(path: &str) -> bool {
@@ -66,13 +69,14 @@ fn set_headers(headers: &mut HeaderMap, id: &RequestId, holds_sessions: bool) {
 }
 
 impl Asked {
-    pub(super) fn note(request: &Request) -> Self {
+    pub(super) fn note(request: &Request, watch: Arc<Watch>) -> Self {
         Self {
             id: RequestId::of(request.headers()),
             method: request.method().clone(),
             route: request.extensions().get::<MatchedPath>().cloned(),
             since: Instant::now(),
             holds_sessions: is_api(request.uri().path()),
+            watch,
         }
     }
 
@@ -80,7 +84,11 @@ impl Asked {
     pub(super) fn finish(&self, response: Response) -> Response {
         let mut response = with_failure(response);
         let failure = response.extensions_mut().remove::<Failure>();
-        self.log(response.status(), failure.as_ref());
+        let (status, took) = (response.status(), self.since.elapsed());
+        self.log(status, took, failure.as_ref());
+        let method = self.method.as_str();
+        self.watch
+            .answered(self.route.as_ref(), method, status, took);
         if let Some(failure) = failure {
             write_document(&mut response, failure, &self.id);
         }
@@ -88,11 +96,11 @@ impl Asked {
         response
     }
 
-    fn log(&self, status: StatusCode, failure: Option<&Failure>) {
+    fn log(&self, status: StatusCode, took: Duration, failure: Option<&Failure>) {
         let id = self.id.as_str();
         let method = self.method.as_str();
         let route = self.route.as_ref().map_or("", MatchedPath::as_str);
-        let duration_ms = u64::try_from(self.since.elapsed().as_millis()).unwrap_or(u64::MAX);
+        let duration_ms = u64::try_from(took.as_millis()).unwrap_or(u64::MAX);
         macro_rules! log {
             ($level:ident, $message:literal $(, $field:ident)?) => {
                 tracing::$level!(

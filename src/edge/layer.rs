@@ -4,6 +4,7 @@
 use std::convert::Infallible;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::pin::Pin;
+use std::sync::Arc;
 use std::task::{Context, Poll};
 
 use axum::extract::Request;
@@ -15,16 +16,20 @@ use tower::Service;
 use super::answer::Asked;
 use super::limits::check_head;
 use super::panic::answer_panic;
+use super::watch::{Watch, Watcher};
+use crate::traces::{Span, within};
 
 /// A route inside the edge.
 #[derive(Debug, Clone)]
 pub(crate) struct Edge {
     route: Route,
+    watch: Arc<Watch>,
 }
 
 impl Edge {
-    pub(crate) fn new(route: Route) -> Self {
-        Self { route }
+    pub(crate) fn new(route: Route, watcher: &Watcher) -> Self {
+        let watch = Arc::new(Watch::new(watcher));
+        Self { route, watch }
     }
 }
 
@@ -38,18 +43,31 @@ impl Service<Request> for Edge {
     }
 
     fn call(&mut self, request: Request) -> Self::Future {
-        let asked = Asked::note(&request);
+        let span = self.watch.begin(&request);
+        let asked = Asked::note(&request, Arc::clone(&self.watch));
         if let Err(error) = check_head(&request) {
-            return Box::pin(std::future::ready(Ok(asked.finish(error.into_response()))));
+            let response = finish(&asked, span, error.into_response());
+            return Box::pin(std::future::ready(Ok(response)));
         }
         let called = catch_unwind(AssertUnwindSafe(|| self.route.call(request)));
         Box::pin(async move {
             let answered = match called {
-                Ok(answer) => AssertUnwindSafe(answer).catch_unwind().await,
+                Ok(answer) => within(span.as_ref(), AssertUnwindSafe(answer).catch_unwind()).await,
                 Err(panic) => Err(panic),
             };
             let Ok(response) = answered.unwrap_or_else(|panic| Ok(answer_panic(panic)));
-            Ok(asked.finish(response))
+            Ok(finish(&asked, span, response))
         })
     }
+}
+
+/// The answer as it leaves, told to who watches.
+fn finish(asked: &Asked, span: Option<Span>, response: Response) -> Response {
+    let response = asked.finish(response);
+    if let Some(span) = span {
+        let status = response.status();
+        span.answered(status);
+        span.end(status.is_server_error());
+    }
+    response
 }

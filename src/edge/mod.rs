@@ -1,13 +1,15 @@
 //! What holds for every request, whatever its route: a request id, the limits of the head, no panic that gets out, and
-//! one form of error document.
+//! one form of error document. It also counts and traces requests.
 
 mod answer;
 mod layer;
 mod limits;
 mod panic;
 mod request_id;
+mod watch;
 
 pub(crate) use layer::Edge;
 pub use limits::{MAX_HEADER_BYTES, MAX_URI_BYTES};
 pub(crate) use limits::{not_allowed, not_found};
 pub use panic::install_panic_hook;
+pub use watch::Watcher;

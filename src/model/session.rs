@@ -150,6 +150,49 @@ pub enum EndReason {
     Admin,
 }
 
+impl EndReason {
+    /// All of them.
+    pub const ALL: [Self; 8] = [
+        Self::Logout,
+        Self::KickedOut,
+        Self::Replaced,
+        Self::IdleTimeout,
+        Self::MaxAge,
+        Self::Banned,
+        Self::TokenReuse,
+        Self::Admin,
+    ];
+
+    /// Its word, as answers and stores write it.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Logout => "logout",
+            Self::KickedOut => "kicked_out",
+            Self::Replaced => "replaced",
+            Self::IdleTimeout => "idle_timeout",
+            Self::MaxAge => "max_age",
+            Self::Banned => "banned",
+            Self::TokenReuse => "token_reuse",
+            Self::Admin => "admin",
+        }
+    }
+
+    /// Whether it comes with time and not from anybody.
+    #[must_use]
+    pub const fn is_by_age(self) -> bool {
+        match self {
+            Self::IdleTimeout | Self::MaxAge => true,
+            Self::Logout
+            | Self::KickedOut
+            | Self::Replaced
+            | Self::Banned
+            | Self::TokenReuse
+            | Self::Admin => false,
+        }
+    }
+}
+
 text_type! {
     /// Why somebody put a user out, in their own words.
     EndDetail, printable, max = 512, example = "reported by three users"

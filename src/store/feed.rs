@@ -6,7 +6,7 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use tokio::time::Instant;
 
-use super::OpError;
+use super::{Act, OpError};
 use crate::model::event::{Event, EventId, EventType};
 use crate::model::id::{LoginId, SessionId};
 use crate::model::page::{Cursor, PageLimit};
@@ -65,6 +65,10 @@ pub trait Listener: Debug + Send + Sync {
     /// Changes in this part may go unheard from now on: copies of what lies there are worth nothing. What went unheard
     /// is told later, before [`EventFeed::heard_until`] says anything about the part again.
     fn gap(&self, part: Part);
+
+    /// An operation of this node did this: told once, when its outcome is known here, and never of other nodes. What had
+    /// an unknown outcome (an answer that was lost, or that nobody waited for) is not told.
+    fn acted(&self, _act: &Act) {}
 }
 
 /// The feed: every change, at least once, in order for each login.

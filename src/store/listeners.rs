@@ -2,7 +2,7 @@
 
 use std::sync::{Arc, PoisonError, RwLock};
 
-use super::{Listener, Part};
+use super::{Act, Listener, Part};
 use crate::model::event::Event;
 
 /// All who want to be told of changes.
@@ -21,6 +21,10 @@ impl Listeners {
 
     pub(super) fn gap(&self, part: Part) {
         self.each(|listener| listener.gap(part));
+    }
+
+    pub(super) fn acted(&self, act: &Act) {
+        self.each(|listener| listener.acted(act));
     }
 
     fn each(&self, tell: impl Fn(&dyn Listener)) {

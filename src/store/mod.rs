@@ -11,23 +11,31 @@ use crate::model::id::ServiceId;
 use crate::model::permission::Scope;
 use crate::model::token::PresentedToken;
 
+mod acts;
 pub mod cache;
 mod claims;
 mod create;
 pub mod embedded;
 mod error;
 mod feed;
+mod figures;
 mod health;
 mod listeners;
+pub mod observed;
 pub mod redis;
 mod services;
 mod sessions;
 pub mod touches;
 
+pub use acts::Act;
 pub use claims::{Claim, ClaimKey, ClaimStore};
 pub use create::{Created, NewSession};
 pub use error::{Cause, OpError, Refusal, StoreError};
 pub use feed::{EventFeed, EventPage, FeedPlace, Listener, Part};
+pub use figures::{
+    Breaker, CacheFigures, Census, CopiesFigures, Figures, MasterFigures, OperationFigures,
+    StoreFigures,
+};
 pub use health::{Risk, StoreHealth, StoreWarning};
 use listeners::Listeners;
 pub use services::{NewService, ServiceStore};
@@ -36,7 +44,7 @@ pub use sessions::{
     SessionFilter, SessionStore, Target, TokenRotation, Touch, Verified,
 };
 
-/// One backend, seen through its four contracts.
+/// One backend, seen through its contracts.
 #[derive(Debug, Clone)]
 pub struct Stores {
     /// Sessions, their attributes, their logins.
@@ -47,6 +55,8 @@ pub struct Stores {
     pub events: Arc<dyn EventFeed>,
     /// Claims of idempotency keys.
     pub claims: Arc<dyn ClaimStore>,
+    /// What it tells of itself.
+    pub figures: Arc<dyn StoreFigures>,
 }
 
 impl Stores {

@@ -228,6 +228,17 @@ impl Touches {
         shard.put(touch.session_id, Use { due, ..written });
     }
 
+    /// How many uses are still to be written.
+    #[must_use]
+    pub fn waiting(&self) -> u64 {
+        let waiting = |shard: &Mutex<Shard>| {
+            let shard = lock(shard);
+            let uses = shard.uses.values();
+            uses.filter(|known| !known.is_written()).count() as u64
+        };
+        self.shards.iter().map(waiting).sum()
+    }
+
     fn shard(&self, session_id: SessionId) -> MutexGuard<'_, Shard> {
         let [.., random, _shard] = *session_id.as_bytes();
         let [first, ..] = &self.shards;

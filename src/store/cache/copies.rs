@@ -8,13 +8,14 @@ use quick_cache::Weighter;
 use quick_cache::sync::Cache;
 use tokio::time::Instant;
 
+use super::asked::Asked;
 use super::stamps::{Stamp, Stamps};
 use crate::model::event::{Change, Event};
 use crate::model::id::{ServiceId, SessionId};
 use crate::model::record::SessionRecord;
 use crate::model::service::ServiceRecord;
 use crate::model::token::CredentialHash;
-use crate::store::{Listener, Part, Verified};
+use crate::store::{CacheFigures, Listener, Part, Verified};
 
 /// What a copy takes beside its texts: the record, its names, and its place.
 const COPY_BYTES: u64 = 640;
@@ -54,6 +55,9 @@ pub(super) struct Copies {
     /// Where the tokens of callers lead; the record decides.
     holders: Cache<[u8; 32], SessionId>,
     services: Cache<ServiceId, ServiceCopy>,
+    pub(super) asked_of_sessions: Asked,
+    pub(super) asked_of_services: Asked,
+    max_bytes: u64,
 }
 
 #[derive(Clone)]
@@ -91,6 +95,18 @@ impl Copies {
             sessions: Cache::with_weighter(expected, max_bytes, ByBytes),
             holders: Cache::new(HOLDERS),
             services: Cache::new(SERVICES),
+            asked_of_sessions: Asked::default(),
+            asked_of_services: Asked::default(),
+            max_bytes,
+        }
+    }
+
+    pub(super) fn figures(&self) -> CacheFigures {
+        CacheFigures {
+            sessions: self.asked_of_sessions.figures(self.sessions.len()),
+            services: self.asked_of_services.figures(self.services.len()),
+            bytes: self.sessions.weight(),
+            max_bytes: self.max_bytes,
         }
     }
 

@@ -15,12 +15,15 @@ use tokio::time::Instant;
 
 use super::{EventFeed, Part, Stores};
 
+mod asked;
 mod copies;
+mod figures;
 mod services;
 mod sessions;
 mod stamps;
 
 use copies::Copies;
+use figures::CachedFigures;
 use services::CachedServices;
 use sessions::CachedSessions;
 
@@ -48,7 +51,12 @@ pub fn cached(stores: Stores, settings: CacheSettings) -> Stores {
             Arc::clone(&copies),
             proof.clone(),
         )),
-        services: Arc::new(CachedServices::new(stores.services, copies, proof)),
+        services: Arc::new(CachedServices::new(
+            stores.services,
+            Arc::clone(&copies),
+            proof,
+        )),
+        figures: Arc::new(CachedFigures::new(stores.figures, copies)),
         ..stores
     }
 }

@@ -41,7 +41,9 @@ impl CachedServices {
 impl ServiceStore for CachedServices {
     fn recall_service(&self, service_id: &ServiceId) -> Option<Arc<ServiceRecord>> {
         let proven = self.proof.holds(Part::Services);
-        proven.then(|| self.copies.service(service_id)).flatten()
+        let known = proven.then(|| self.copies.service(service_id)).flatten();
+        self.copies.asked_of_services.count(known.is_some());
+        known
     }
 
     async fn find_service(

@@ -42,6 +42,24 @@ impl CachedSessions {
         token.session_id.or_else(|| self.copies.holder(&token.hash))
     }
 
+    /// What a copy tells, if there is a good one.
+    fn copy(&self, token: &PresentedToken, touch: Touch) -> Option<Verified> {
+        let session_id = self.known_session(token)?;
+        if !self.proof.holds(Part::of_session(session_id)) {
+            return None;
+        }
+        let copy = self.copies.session(session_id)?;
+        // Uses on other nodes are not told: only this very use makes the times of an older copy right.
+        let tells = match touch {
+            Touch::Yes => true,
+            Touch::No => self.proof.is_recent(copy.read_at),
+        };
+        if !tells || copy.found.record.token.hash != token.hash {
+            return None;
+        }
+        self.store.find_again(&copy.found, touch)
+    }
+
     fn ended(&self, session_ids: &[SessionId]) {
         for session_id in session_ids {
             self.copies.void_session(*session_id);
@@ -58,20 +76,9 @@ impl CachedSessions {
 #[async_trait]
 impl SessionStore for CachedSessions {
     fn recall(&self, token: &PresentedToken, touch: Touch) -> Option<Verified> {
-        let session_id = self.known_session(token)?;
-        if !self.proof.holds(Part::of_session(session_id)) {
-            return None;
-        }
-        let copy = self.copies.session(session_id)?;
-        // Uses on other nodes are not told: only this very use makes the times of an older copy right.
-        let tells = match touch {
-            Touch::Yes => true,
-            Touch::No => self.proof.is_recent(copy.read_at),
-        };
-        if !tells || copy.found.record.token.hash != token.hash {
-            return None;
-        }
-        self.store.find_again(&copy.found, touch)
+        let known = self.copy(token, touch);
+        self.copies.asked_of_sessions.count(known.is_some());
+        known
     }
 
     async fn find_by_token(

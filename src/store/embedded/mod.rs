@@ -25,6 +25,7 @@ mod claims;
 mod create;
 mod ends;
 mod feed;
+mod figures;
 mod format1;
 mod lists;
 mod marks;
@@ -137,7 +138,8 @@ impl EmbeddedStore {
             sessions: Arc::<Self>::clone(&store),
             services: Arc::<Self>::clone(&store),
             events: Arc::<Self>::clone(&store),
-            claims: store,
+            claims: Arc::<Self>::clone(&store),
+            figures: store,
         })
     }
 

@@ -18,7 +18,7 @@ use crate::model::permission::Scope;
 use crate::model::record::SessionRecord;
 use crate::model::session::{Ended, Session, TokenOrigin, Tombstone};
 use crate::model::token::CredentialHash;
-use crate::store::{Lookup, OpError, Refusal, StoreError, Target};
+use crate::store::{Act, Lookup, OpError, Refusal, StoreError, Target};
 
 /// What a job may read and write. The fields are the tables; the methods keep them true to each other.
 pub(super) struct Txn<'t> {
@@ -32,6 +32,8 @@ pub(super) struct Txn<'t> {
     next_event: u64,
     /// The events of the group.
     pub(super) told: Vec<Event>,
+    /// What the group did to sessions.
+    pub(super) acts: Vec<Act>,
     pub(super) sessions: Table<'t, &'static Id, Bytes>,
     pub(super) tombstones: Table<'t, &'static Id, Bytes>,
     pub(super) logins: Table<'t, LoginKey, ()>,
@@ -59,6 +61,7 @@ impl<'t> Txn<'t> {
             group_wrote: false,
             next_event: last.max(trimmed) + 1,
             told: Vec::new(),
+            acts: Vec::new(),
             sessions: txn.open_table(SESSIONS)?,
             tombstones: txn.open_table(TOMBSTONES)?,
             logins: txn.open_table(LOGINS)?,
@@ -252,6 +255,7 @@ impl<'t> Txn<'t> {
         at: Timestamp,
         change: Change,
     ) -> Result<(), StoreError> {
+        self.acts.extend(act(session, at, &change));
         self.append(Fact {
             at,
             session_id: Some(session.session_id),
@@ -276,5 +280,21 @@ impl<'t> Txn<'t> {
             fact: event.fact,
         });
         Ok(())
+    }
+}
+
+/// What it is to do this to a session.
+fn act(session: &Session, at: Timestamp, change: &Change) -> Option<Act> {
+    match change {
+        Change::SessionCreated { .. } => Some(Act::Opened),
+        Change::SessionEnded { reason, .. } => Some(Act::Ended {
+            reason: *reason,
+            lived: at.since(session.created_at),
+        }),
+        Change::SessionChanged { .. }
+        | Change::SessionRotated { .. }
+        | Change::ServiceChanged { .. }
+        | Change::LoginBanned { .. }
+        | Change::LoginUnbanned { .. } => None,
     }
 }

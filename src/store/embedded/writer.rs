@@ -17,7 +17,7 @@ use super::{DEADLINE, Shared};
 use crate::model::Timestamp;
 use crate::model::event::Event;
 use crate::store::touches::SessionUse;
-use crate::store::{OpError, StoreError};
+use crate::store::{Act, OpError, StoreError};
 
 /// Jobs that may wait; one more is refused.
 const QUEUE: usize = 4_096;
@@ -253,10 +253,13 @@ fn commit(
     write.set_quick_repair(shared.on_disk);
     let ran = run_jobs(shared, &write, jobs, touches);
     match ran {
-        Ok(Some(events)) => {
+        Ok(Some(written)) => {
             write.commit().map_err(failed)?;
-            for event in &events {
+            for event in &written.events {
                 shared.listeners.event(event);
+            }
+            for act in &written.acts {
+                shared.listeners.acted(act);
             }
             Ok(())
         }
@@ -268,13 +271,19 @@ fn commit(
     }
 }
 
-/// The events of what was written, if anything was.
+/// What listeners are told of a group.
+struct Written {
+    events: Vec<Event>,
+    acts: Vec<Act>,
+}
+
+/// What was written, if anything was.
 fn run_jobs(
     shared: &Shared,
     write: &redb::WriteTransaction,
     jobs: &mut [Box<dyn Job>],
     touches: &[SessionUse],
-) -> Result<Option<Vec<Event>>, GroupFailure> {
+) -> Result<Option<Written>, GroupFailure> {
     let mut txn = Txn::open(write, shared).map_err(failed)?;
     for job in jobs {
         job.run(&mut txn).map_err(|TornJob| GroupFailure::Torn)?;
@@ -286,7 +295,10 @@ fn run_jobs(
             return Err(GroupFailure::Torn);
         }
     }
-    Ok(txn.group_wrote.then_some(txn.told))
+    Ok(txn.group_wrote.then_some(Written {
+        events: txn.told,
+        acts: txn.acts,
+    }))
 }
 
 fn failed(error: impl StdError + Send + Sync + 'static) -> GroupFailure {

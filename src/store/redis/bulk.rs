@@ -4,7 +4,6 @@ use std::collections::HashSet;
 
 use futures_util::{StreamExt, TryStreamExt, stream};
 
-use super::fields::reason_text;
 use super::link::{Effect, Slot};
 use super::record::SESSION;
 use super::reply::Args;
@@ -109,7 +108,7 @@ impl Inner {
         let changing = which.filter.asks_for_what_changes();
         let args = Args::new()
             .show(&access.service_id)
-            .text(reason_text(which.reason))
+            .text(which.reason.as_str())
             .show(seen.len());
         let args = seen.iter().fold(args, |args, seen| {
             let session = &seen.record.session;

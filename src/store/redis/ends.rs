@@ -2,7 +2,6 @@
 
 use super::changes::{refused, scope};
 use super::failover::Deed;
-use super::fields::reason_text;
 use super::keys::{login_key, slot_of};
 use super::link::{Effect, Slot};
 use super::record::SESSION;
@@ -32,10 +31,7 @@ impl Inner {
             mark: None,
             ..target.clone()
         };
-        let args = self
-            .target_args(&target)
-            .text(reason_text(reason))
-            .bytes(hash);
+        let args = self.target_args(&target).text(reason.as_str()).bytes(hash);
         let slot = slot_of(target.session_id);
         let mut reply = self
             .run_replicated(slot, &scripts::END, args, Effect::Once)
@@ -155,7 +151,7 @@ impl Inner {
             .show(&which.login_id)
             .maybe(scope(&access.scope))
             .show(&access.service_id)
-            .text(reason_text(which.reason))
+            .text(which.reason.as_str())
             .maybe(which.detail.as_ref())
             .bytes(except)
             .maybe(which.device.as_ref())

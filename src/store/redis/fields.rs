@@ -90,32 +90,9 @@ pub(super) fn state_of(text: &str) -> Option<SessionState> {
     })
 }
 
-pub(super) fn reason_text(reason: EndReason) -> &'static str {
-    match reason {
-        EndReason::Logout => "logout",
-        EndReason::KickedOut => "kicked_out",
-        EndReason::Replaced => "replaced",
-        EndReason::IdleTimeout => "idle_timeout",
-        EndReason::MaxAge => "max_age",
-        EndReason::Banned => "banned",
-        EndReason::TokenReuse => "token_reuse",
-        EndReason::Admin => "admin",
-    }
-}
-
 pub(super) fn reason_of(text: &str) -> Option<EndReason> {
-    [
-        EndReason::Logout,
-        EndReason::KickedOut,
-        EndReason::Replaced,
-        EndReason::IdleTimeout,
-        EndReason::MaxAge,
-        EndReason::Banned,
-        EndReason::TokenReuse,
-        EndReason::Admin,
-    ]
-    .into_iter()
-    .find(|reason| reason_text(*reason) == text)
+    let mut all = EndReason::ALL.into_iter();
+    all.find(|reason| reason.as_str() == text)
 }
 
 /// Counters as numbers with commas.

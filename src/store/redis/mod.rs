@@ -16,6 +16,7 @@ use crate::model::Timestamp;
 use crate::store::touches::Touches;
 use crate::store::{Listeners, Stores};
 
+mod acts;
 mod bans;
 mod bulk;
 mod changes;
@@ -26,6 +27,7 @@ mod events;
 mod failover;
 mod feed;
 mod fields;
+mod figures;
 mod health;
 mod keys;
 mod link;
@@ -127,7 +129,8 @@ impl RedisStore {
             sessions: Arc::<Self>::clone(&store),
             services: Arc::<Self>::clone(&store),
             events: Arc::<Self>::clone(&store),
-            claims: store,
+            claims: Arc::<Self>::clone(&store),
+            figures: store,
         })
     }
 }

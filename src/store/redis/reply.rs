@@ -137,6 +137,11 @@ impl Reply {
         ids(self.0.next().ok_or_else(odd)?)
     }
 
+    /// What comes last, before anything else is read.
+    pub(super) fn last(&mut self) -> Result<Self, StoreError> {
+        Self::new(self.0.next_back().ok_or_else(odd)?)
+    }
+
     pub(super) fn is_empty(&self) -> bool {
         self.0.as_slice().is_empty()
     }
@@ -227,7 +232,9 @@ impl Inner {
         let answer = self
             .link
             .replicated_script(slot, script, &keys, &args.0, effect);
-        Reply::new(answer.await?)
+        let mut reply = Reply::new(answer.await?)?;
+        self.tell_acts(&mut reply)?;
+        Ok(reply)
     }
 
     /// The same with more keys.
@@ -240,7 +247,9 @@ impl Inner {
         effect: Effect,
     ) -> Result<Reply, StoreError> {
         let args = self.with_settings(args);
-        self.run_bare(slot, script, keys, args, effect).await
+        let mut reply = self.run_bare(slot, script, keys, args, effect).await?;
+        self.tell_acts(&mut reply)?;
+        Ok(reply)
     }
 
     /// What every script on a hash tag takes first.

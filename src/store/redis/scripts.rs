@@ -12,13 +12,23 @@ const SESSION: &str = include_str!("scripts/session.lua");
 const TURN: &str = include_str!("scripts/turn.lua");
 const BANS: &str = include_str!("scripts/bans.lua");
 const TARGET: &str = include_str!("scripts/target.lua");
+const OPERATION: &str = include_str!("scripts/operation.lua");
+
+/// On a hash tag, the part of its own becomes a function, whose answer is completed.
+fn whole<'a>(parts: &[&'a str], own: &'a str) -> Vec<&'a str> {
+    if parts.contains(&SHARD) {
+        [parts, &["local function operation()", own, OPERATION]].concat()
+    } else {
+        [parts, &[own]].concat()
+    }
+}
 
 macro_rules! scripts {
     ($($(#[$doc:meta])* $name:ident = $flags:literal, [$($part:expr),*], $file:literal;)+) => {
         $(
             $(#[$doc])*
             pub(super) static $name: LazyLock<Script> = LazyLock::new(|| {
-                Script::new($flags, &[$($part,)* include_str!($file)])
+                Script::new($flags, &whole(&[$($part),*], include_str!($file)))
             });
         )+
     };
@@ -44,6 +54,7 @@ scripts! {
     BAN_AGAIN = "", [CLOCK, MESSAGE, SHARD, BANS], "scripts/ban_again.lua";
     DUE = "no-writes", [CLOCK, MESSAGE, SHARD], "scripts/due.lua";
     MEMBERS = "no-writes", [CLOCK, MESSAGE, SHARD], "scripts/members.lua";
+    CENSUS = "no-writes", [CLOCK, MESSAGE, SHARD], "scripts/census.lua";
     FEED = "no-writes", [CLOCK, MESSAGE, SHARD], "scripts/feed.lua";
     SERVICE = "", [CLOCK, MESSAGE, SHARD], "scripts/service.lua";
     BEAT = "allow-oom,allow-cross-slot-keys", [MESSAGE], "scripts/beat.lua";

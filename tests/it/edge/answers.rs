@@ -12,6 +12,7 @@ use hyper::body::{Body as HttpBody, Frame};
 use serde::Deserialize;
 use serde_json::json;
 use session_gateway::app::with_edge;
+use session_gateway::edge::Watcher;
 use session_gateway::edge::{MAX_HEADER_BYTES, MAX_URI_BYTES};
 use session_gateway::error::ApiError;
 use session_gateway::extract::{Json, MAX_BODY_BYTES};
@@ -73,7 +74,7 @@ fn routes() -> Router {
         .route("/panic", get(stumble))
         .route("/store", get(lose_the_store))
         .route("/internal", get(break_down));
-    with_edge(routes)
+    with_edge(routes, &Watcher::default())
 }
 
 #[tokio::test]

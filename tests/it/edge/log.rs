@@ -5,6 +5,7 @@ use axum::Router;
 use axum::http::StatusCode;
 use axum::routing::get;
 use session_gateway::app::with_edge;
+use session_gateway::edge::Watcher;
 use session_gateway::error::ApiError;
 use session_gateway::store::StoreError;
 use tracing::Level;
@@ -50,7 +51,7 @@ async fn logged(level: Level, path: &str) -> Vec<String> {
     let routes = Router::new()
         .route("/store/{name}", get(lose_the_store))
         .route("/teapot/{name}", get(|| async { StatusCode::IM_A_TEAPOT }));
-    let client = Client::in_process(with_edge(routes));
+    let client = Client::in_process(with_edge(routes, &Watcher::default()));
     client.get(path).header("x-request-id", "r-1").await;
     written.lines()
 }

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use axum::Router;
 use session_gateway::app::with_edge;
+use session_gateway::edge::Watcher;
 use session_gateway::server::{Deadlines, Drained, ServerSettings, serve};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
@@ -40,7 +41,12 @@ impl EdgeServer {
         let address = listener.local_addr().unwrap();
         let shutdown = CancellationToken::new();
         let told = shutdown.clone().cancelled_owned();
-        let served = tokio::spawn(serve(listener, with_edge(routes), settings, told));
+        let served = tokio::spawn(serve(
+            listener,
+            with_edge(routes, &Watcher::default()),
+            settings,
+            told,
+        ));
         Self {
             address,
             shutdown,

@@ -8,7 +8,7 @@ const FORM: &str = "application/x-www-form-urlencoded";
 const LOGINS: [&str; 3] = ["u", "v", "w"];
 
 /// Does it as a service that is registered for it and removed at the end.
-pub(super) async fn do_everything(admin: &Client, nobody: &Client) {
+pub(crate) async fn do_everything(admin: &Client, nobody: &Client) {
     let shop = register(admin, nobody).await;
     for login in LOGINS {
         let session = open_within_limit(&shop, login).await;

@@ -25,6 +25,8 @@ macro_rules! on_three_nodes {
 mod gateways;
 mod job;
 
+pub(crate) use job::do_everything;
+
 mod commands;
 mod ends;
 mod kills;

@@ -33,6 +33,7 @@ mod claims;
 mod ends;
 mod expiry;
 mod feed;
+mod figures;
 mod limits;
 pub(crate) mod listeners;
 mod lists;

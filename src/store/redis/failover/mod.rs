@@ -14,7 +14,6 @@ use futures_util::{StreamExt, stream};
 use tokio::time::{Instant, interval, sleep};
 use tokio_util::sync::CancellationToken;
 
-use super::fields::reason_text;
 use super::link::{Effect, Slot, Topology};
 use super::places::{self, STREAMS};
 use super::reply::Args;
@@ -183,7 +182,7 @@ impl Inner {
         let counted = Args::new().show(endings.len());
         let args = endings.iter().fold(counted, |args, (session_id, ended)| {
             args.bytes(session_id.as_bytes())
-                .text(reason_text(ended.reason))
+                .text(ended.reason.as_str())
                 .show(ended.at.millis())
                 .maybe(ended.by.as_ref())
                 .maybe(ended.detail.as_ref())

@@ -5,6 +5,7 @@ use std::error::Error;
 use super::checks::Warning;
 use super::lane::State;
 use super::routes::Routes;
+use crate::store::{Breaker, MasterFigures};
 
 /// How Redis is.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -22,6 +23,25 @@ pub(in crate::store::redis) struct MasterHealth {
     pub(in crate::store::redis) trouble: Option<String>,
     /// What an operator should know.
     pub(in crate::store::redis) warnings: Vec<Warning>,
+}
+
+/// What this node sees of each master.
+pub(super) fn figures(routes: &Routes) -> Vec<MasterFigures> {
+    let masters = routes.masters();
+    let masters = masters.iter().map(|node| {
+        let (breaker, connections) = match node.state() {
+            State::Up(lanes) => (Breaker::Closed, lanes.len()),
+            State::Connecting { .. } => (Breaker::Connecting, 0),
+            State::Down(_) => (Breaker::Open, 0),
+        };
+        MasterFigures {
+            address: node.address.to_string(),
+            breaker,
+            connections: connections as u64,
+            requests: node.requests() as u64,
+        }
+    });
+    masters.collect()
 }
 
 impl Health {

@@ -15,7 +15,7 @@ use tokio_util::task::AbortOnDropHandle;
 
 use super::RedisSettings;
 use crate::model::Timestamp;
-use crate::store::StoreError;
+use crate::store::{MasterFigures, StoreError};
 
 mod backoff;
 mod checks;
@@ -193,6 +193,11 @@ impl Link {
     /// Whether Redis can be reached, and what an operator should know of it.
     pub(in crate::store::redis) fn health(&self) -> Health {
         Health::of(&self.inner.routes)
+    }
+
+    /// What this node sees of each master.
+    pub(in crate::store::redis) fn figures(&self) -> Vec<MasterFigures> {
+        health::figures(&self.inner.routes)
     }
 }
 

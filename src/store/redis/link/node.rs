@@ -229,6 +229,11 @@ impl Node {
         }
     }
 
+    /// Requests that are under way or wait for their turn.
+    pub(super) fn requests(&self) -> usize {
+        ADMITTED.saturating_sub(self.admitted.available_permits())
+    }
+
     pub(super) fn is_up(&self) -> bool {
         matches!(*self.state.borrow(), State::Up(_))
     }

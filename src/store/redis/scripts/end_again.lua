@@ -7,4 +7,6 @@ for _ = 1, tonumber(arg()) do
     again = again + 1
   end
 end
+-- They were counted when they ended first.
+acts = {}
 return {'done', again}

@@ -32,6 +32,9 @@ local function newest_over()
   return redis.call('XREVRANGE', events, kept_since, '-', 'COUNT', 1)[1]
 end
 
+-- What this script did to sessions, for who counts it: each opened, or ended with why and after how many milliseconds.
+local acts = {}
+
 local last_event = newest and newest[1] or ''
 
 -- Listeners are told what stood before the event, so that they notice if they missed it.
@@ -52,4 +55,6 @@ local function emit(kind, at, r, more)
   redis.call('PEXPIRE', events, 2 * events_kept)
   say(ARGV[4], {'event', string.match(tag, '{(%w+)}:$'), last_event, id}, fields)
   last_event = id
+  if kind == 'c' then acts[#acts + 1] = {'opened'} end
+  if kind == 'e' then acts[#acts + 1] = {'ended', more[2], math.max(0, at - r.b)} end
 end

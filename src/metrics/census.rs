@@ -1,0 +1,109 @@
+//! How many sessions live. The store counts them when somebody asks, and not too often: counting looks at every session.
+
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use tokio::sync::Mutex as Turn;
+use tokio::time::{Instant, timeout};
+
+use super::page::{Family, Kind, Page};
+use crate::store::{Census, StoreFigures};
+
+/// A count serves for this long.
+const SHORTEST: Duration = Duration::from_secs(5);
+
+/// And for this many times as long as it took, so that the store has 98 % of its time for others.
+const REST: u32 = 49;
+
+/// How long anybody waits for a count; it goes on without them.
+const PATIENCE: Duration = Duration::from_secs(2);
+
+const TOTAL: Family = Family {
+    name: "session_total",
+    kind: Kind::Untyped,
+    help: "Sessions that live, in whatever state, on all nodes together: every node tells the same. Goes up and down.",
+};
+const ACTIVE: Family = Family {
+    name: "session_active",
+    kind: Kind::Gauge,
+    help: "Sessions that show as active, on all nodes together: every node tells the same.",
+};
+const IDLE: Family = Family {
+    name: "session_idle",
+    kind: Kind::Gauge,
+    help: "Sessions that show as idle, on all nodes together: every node tells the same.",
+};
+const AGE: Family = Family {
+    name: "sgw_census_age_seconds",
+    kind: Kind::Gauge,
+    help: "How long ago sessions were counted for session_total, session_active and session_idle.",
+};
+
+/// A count, and how fresh it is.
+#[derive(Debug, Clone, Copy)]
+struct Counted {
+    census: Census,
+    begun: Instant,
+    took: Duration,
+}
+
+impl Counted {
+    fn is_fresh(&self) -> bool {
+        self.begun.elapsed() < SHORTEST.max(self.took * REST)
+    }
+}
+
+/// The last count.
+#[derive(Debug)]
+pub(super) struct Counts {
+    store: Arc<dyn StoreFigures>,
+    last: Mutex<Option<Counted>>,
+    turn: Turn<()>,
+}
+
+impl Counts {
+    pub(super) fn of(store: Arc<dyn StoreFigures>) -> Arc<Self> {
+        Arc::new(Self {
+            store,
+            last: Mutex::default(),
+            turn: Turn::default(),
+        })
+    }
+
+    /// Writes the last count. While the store does not count there is none.
+    pub(super) async fn write(self: &Arc<Self>, page: &mut Page) {
+        if !self.last().is_some_and(|last| last.is_fresh()) {
+            let counting = tokio::spawn(Arc::clone(self).count());
+            // Whoever does not wait to the end gets the count before.
+            drop(timeout(PATIENCE, counting).await);
+        }
+        if let Some(Counted { census, begun, .. }) = self.last() {
+            page.sample(&TOTAL, &[], census.live);
+            page.sample(&ACTIVE, &[], census.active);
+            page.sample(&IDLE, &[], census.idle);
+            page.sample(&AGE, &[], begun.elapsed().as_secs_f64());
+        }
+    }
+
+    fn last(&self) -> Option<Counted> {
+        *self.last.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// One counts at a time; who comes meanwhile waits for that count.
+    async fn count(self: Arc<Self>) {
+        let _turn = self.turn.lock().await;
+        if self.last().is_some_and(|last| last.is_fresh()) {
+            return;
+        }
+        let begun = Instant::now();
+        let counted = self.store.census().await.map(|census| Counted {
+            census,
+            begun,
+            took: begun.elapsed(),
+        });
+        if let Err(error) = &counted {
+            tracing::debug!(%error, "sessions could not be counted");
+        }
+        *self.last.lock().unwrap_or_else(PoisonError::into_inner) = counted.ok();
+    }
+}

@@ -1,0 +1,63 @@
+//! What is told at `/metrics`, for Prometheus.
+//!
+//! Counters are those of this node since its start; the sum over the nodes is what was done. Numbers of sessions that
+//! live are facts of the store, and the same on every node. No label has a value that users or services choose.
+
+use std::sync::Arc;
+
+use crate::store::{EventFeed, StoreFigures, Stores};
+
+mod acts;
+mod census;
+mod page;
+mod process;
+mod requests;
+mod store;
+
+pub use requests::{Requests, RouteRequests};
+
+use acts::Acts;
+use census::Counts;
+use page::Page;
+
+/// The type of the text.
+pub const CONTENT_TYPE: &str = "text/plain; version=0.0.4; charset=utf-8";
+
+/// All metrics of a node.
+#[derive(Debug)]
+pub struct Metrics {
+    /// Requests, as the edge counts them.
+    pub requests: Arc<Requests>,
+    acts: Arc<Acts>,
+    counts: Arc<Counts>,
+    feed: Arc<dyn EventFeed>,
+    figures: Arc<dyn StoreFigures>,
+}
+
+impl Metrics {
+    /// Of the node that uses this store, from now on.
+    #[must_use]
+    pub fn of(stores: &Stores) -> Self {
+        let acts = Arc::<Acts>::default();
+        stores.events.listen(Arc::<Acts>::clone(&acts));
+        Self {
+            requests: Arc::default(),
+            acts,
+            counts: Counts::of(Arc::clone(&stores.figures)),
+            feed: Arc::clone(&stores.events),
+            figures: Arc::clone(&stores.figures),
+        }
+    }
+
+    /// All of it, as text of the type [`CONTENT_TYPE`].
+    pub async fn text(&self) -> String {
+        let mut page = Page::default();
+        self.counts.write(&mut page).await;
+        self.acts.write(&mut page);
+        self.requests.write(&mut page);
+        store::write(&self.figures.figures(), &mut page);
+        store::write_feed(&*self.feed, &mut page);
+        process::write(&mut page);
+        page.into_text()
+    }
+}

@@ -1,0 +1,129 @@
+//! What a store tells of itself, for those who watch it.
+
+use std::fmt::Debug;
+
+use async_trait::async_trait;
+
+use super::StoreError;
+use crate::tally::Seen;
+
+/// How many sessions live at a moment.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Census {
+    /// All that live, in whatever state.
+    pub live: u64,
+    /// Those that show as active.
+    pub active: u64,
+    /// Those that show as idle.
+    pub idle: u64,
+}
+
+impl Census {
+    /// Both together.
+    #[must_use]
+    pub fn and(self, other: Self) -> Self {
+        Self {
+            live: self.live + other.live,
+            active: self.active + other.active,
+            idle: self.idle + other.idle,
+        }
+    }
+}
+
+/// What this node sees of its store.
+#[derive(Debug, Clone, Default)]
+pub struct Figures {
+    /// Uses of sessions that are noted here and still to be written.
+    pub uses_waiting: u64,
+    /// How it stands with each server behind the store; none where the store is in this process.
+    pub masters: Vec<MasterFigures>,
+    /// Copies that this node keeps; none without a [`cache`](super::cache).
+    pub cache: Option<CacheFigures>,
+    /// How long operations took, as far as they are [observed](super::observed).
+    pub operations: Vec<OperationFigures>,
+}
+
+/// One server behind the store, as this node sees it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct MasterFigures {
+    /// Host and port.
+    pub address: String,
+    /// Whether requests are sent to it.
+    pub breaker: Breaker,
+    /// Open connections to it.
+    pub connections: u64,
+    /// Requests that are under way or wait for their turn.
+    pub requests: u64,
+}
+
+/// Whether requests are sent to a server.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Breaker {
+    /// They are.
+    Closed,
+    /// They wait a moment for a connection.
+    Connecting,
+    /// They fail at once.
+    Open,
+}
+
+impl Breaker {
+    /// All of them.
+    pub const ALL: [Self; 3] = [Self::Closed, Self::Connecting, Self::Open];
+
+    /// Its name.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Closed => "closed",
+            Self::Connecting => "connecting",
+            Self::Open => "open",
+        }
+    }
+}
+
+/// Copies that a node keeps.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct CacheFigures {
+    /// Of sessions.
+    pub sessions: CopiesFigures,
+    /// Of services.
+    pub services: CopiesFigures,
+    /// What copies of sessions take, as it is reckoned.
+    pub bytes: u64,
+    /// What they may take.
+    pub max_bytes: u64,
+}
+
+/// Copies of one kind.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct CopiesFigures {
+    /// Questions that a copy answered.
+    pub hits: u64,
+    /// Questions that went to the store.
+    pub misses: u64,
+    /// Copies there are, good or not.
+    pub entries: u64,
+}
+
+/// How long one operation took that ended one way.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct OperationFigures {
+    /// Which operation.
+    pub operation: &'static str,
+    /// How it ended.
+    pub outcome: &'static str,
+    /// How long that took.
+    pub durations: Seen,
+}
+
+/// What a store tells of itself.
+#[async_trait]
+pub trait StoreFigures: Debug + Send + Sync {
+    /// Counts the sessions that live now, by the store's clock, whatever node they were opened on. Looks at every record,
+    /// in steps that hold up nobody. A use that is still to be written may be missing.
+    async fn census(&self) -> Result<Census, StoreError>;
+
+    /// What this node sees, from memory.
+    fn figures(&self) -> Figures;
+}

@@ -1,0 +1,155 @@
+//! Services, events and claims, observed; and the figures, with what was observed.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use async_trait::async_trait;
+use tokio::time::Instant;
+
+use super::Observer;
+use super::operations::Operation;
+use crate::model::event::EventType;
+use crate::model::id::ServiceId;
+use crate::model::page::{Cursor, Page, PageLimit};
+use crate::model::service::{Service, ServiceRecord, ServiceUpdate};
+use crate::model::token::CredentialHash;
+use crate::store::{
+    Census, Claim, ClaimKey, ClaimStore, EventFeed, EventPage, FeedPlace, Figures, Listener,
+    NewService, OpError, Part, ServiceStore, StoreError, StoreFigures,
+};
+
+/// Makes the type that stands over one contract.
+macro_rules! over {
+    ($name:ident, $contract:ident) => {
+        #[derive(Debug)]
+        pub(super) struct $name {
+            store: Arc<dyn $contract>,
+            observer: Observer,
+        }
+
+        impl $name {
+            pub(super) fn new(store: Arc<dyn $contract>, observer: Observer) -> Self {
+                Self { store, observer }
+            }
+        }
+    };
+}
+
+over!(ObservedServices, ServiceStore);
+over!(ObservedEvents, EventFeed);
+over!(ObservedClaims, ClaimStore);
+over!(ObservedFigures, StoreFigures);
+
+#[async_trait]
+impl ServiceStore for ObservedServices {
+    fn recall_service(&self, service_id: &ServiceId) -> Option<Arc<ServiceRecord>> {
+        self.store.recall_service(service_id)
+    }
+
+    async fn register(&self, new: NewService, by: &ServiceId) -> Result<Service, OpError> {
+        let run = self.store.register(new, by);
+        self.observer.see(Operation::Register, run).await
+    }
+
+    async fn find_service(
+        &self,
+        service_id: &ServiceId,
+    ) -> Result<Option<ServiceRecord>, StoreError> {
+        let run = self.store.find_service(service_id);
+        self.observer.see(Operation::FindService, run).await
+    }
+
+    async fn list_services(
+        &self,
+        limit: PageLimit,
+        cursor: Option<&Cursor>,
+    ) -> Result<Page<Service>, OpError> {
+        let run = self.store.list_services(limit, cursor);
+        self.observer.see(Operation::ListServices, run).await
+    }
+
+    async fn update_service(
+        &self,
+        service_id: &ServiceId,
+        update: ServiceUpdate,
+        by: &ServiceId,
+    ) -> Result<Service, OpError> {
+        let run = self.store.update_service(service_id, update, by);
+        self.observer.see(Operation::UpdateService, run).await
+    }
+
+    async fn rotate_secret(
+        &self,
+        service_id: &ServiceId,
+        secret: CredentialHash,
+        grace: Duration,
+        by: &ServiceId,
+    ) -> Result<Service, OpError> {
+        let run = self.store.rotate_secret(service_id, secret, grace, by);
+        self.observer.see(Operation::RotateSecret, run).await
+    }
+
+    async fn remove_service(&self, service_id: &ServiceId, by: &ServiceId) -> Result<(), OpError> {
+        let run = self.store.remove_service(service_id, by);
+        self.observer.see(Operation::RemoveService, run).await
+    }
+}
+
+#[async_trait]
+impl EventFeed for ObservedEvents {
+    async fn events(
+        &self,
+        from: &FeedPlace,
+        types: &[EventType],
+        limit: PageLimit,
+    ) -> Result<EventPage, OpError> {
+        let run = self.store.events(from, types, limit);
+        self.observer.see(Operation::Events, run).await
+    }
+
+    fn listen(&self, listener: Arc<dyn Listener>) {
+        self.store.listen(listener);
+    }
+
+    fn heard_until(&self, part: Part) -> Option<Instant> {
+        self.store.heard_until(part)
+    }
+}
+
+#[async_trait]
+impl ClaimStore for ObservedClaims {
+    async fn claim(
+        &self,
+        key: ClaimKey,
+        fingerprint: [u8; 32],
+        sealed_draw: Vec<u8>,
+    ) -> Result<Claim, StoreError> {
+        let run = self.store.claim(key, fingerprint, sealed_draw);
+        self.observer.see(Operation::Claim, run).await
+    }
+
+    async fn keep_answer(&self, key: ClaimKey, sealed_answer: Vec<u8>) -> Result<(), StoreError> {
+        let run = self.store.keep_answer(key, sealed_answer);
+        self.observer.see(Operation::KeepAnswer, run).await
+    }
+
+    async fn release(&self, key: ClaimKey) -> Result<(), StoreError> {
+        let run = self.store.release(key);
+        self.observer.see(Operation::Release, run).await
+    }
+}
+
+#[async_trait]
+impl StoreFigures for ObservedFigures {
+    async fn census(&self) -> Result<Census, StoreError> {
+        let run = self.store.census();
+        self.observer.see(Operation::Census, run).await
+    }
+
+    fn figures(&self) -> Figures {
+        Figures {
+            operations: self.observer.operations.figures(),
+            ..self.store.figures()
+        }
+    }
+}

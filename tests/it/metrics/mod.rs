@@ -1,0 +1,62 @@
+//! Metrics and traces, as Prometheus and a collector of OpenTelemetry get them from the real program.
+
+mod counters;
+mod dashboard;
+mod exposition;
+mod sink;
+mod traces;
+
+use std::collections::BTreeMap;
+
+use crate::support::{Client, Gateway};
+
+/// What a node told at one moment: values by name with labels, as they are written.
+#[derive(Debug, Clone, PartialEq)]
+struct Told(BTreeMap<String, f64>);
+
+impl Told {
+    async fn by(client: &Client) -> Self {
+        Self::parse(&text(client).await)
+    }
+
+    fn parse(text: &str) -> Self {
+        let samples = text.lines().filter(|line| !line.starts_with('#'));
+        let pairs = samples.map(|line| {
+            let (name, value) = line.rsplit_once(' ').unwrap();
+            (name.to_owned(), value.parse().unwrap())
+        });
+        Self(pairs.collect())
+    }
+
+    /// One value; `None` if it was not told.
+    fn get(&self, name: &str) -> Option<f64> {
+        self.0.get(name).copied()
+    }
+
+    /// The sum of all of a name whose labels have all these parts.
+    fn sum(&self, name: &str, parts: &[&str]) -> f64 {
+        let named = |sample: &str| sample.split('{').next() == Some(name);
+        let of_it = self.0.iter().filter(|(sample, _)| named(sample));
+        let wanted = of_it.filter(|(sample, _)| parts.iter().all(|part| sample.contains(part)));
+        wanted.map(|(_, value)| value).sum()
+    }
+
+    /// The names, without labels.
+    fn names(&self) -> impl Iterator<Item = &str> {
+        self.0.keys().filter_map(|sample| sample.split('{').next())
+    }
+}
+
+async fn text(client: &Client) -> String {
+    let answer = client.get("/metrics").await.expect(200);
+    assert_eq!(
+        answer.header("content-type"),
+        "text/plain; version=0.0.4; charset=utf-8"
+    );
+    answer.text()
+}
+
+/// Everything that a gateway does, so that every metric has something to tell.
+async fn make_use_of(gateway: &Gateway) {
+    crate::nodes::do_everything(&gateway.admin(), &gateway.nobody()).await;
+}

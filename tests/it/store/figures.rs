@@ -1,0 +1,241 @@
+//! What a store tells of itself: how many sessions live, and what operations of this node did.
+
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use session_gateway::model::event::Event;
+use session_gateway::model::limit::{LimitPer, Overflow, SessionLimit};
+use session_gateway::model::permission::Scope;
+use session_gateway::model::session::{EndDetail, EndReason, SessionState};
+use session_gateway::store::cache::{CacheSettings, cached};
+use session_gateway::store::observed::observed;
+use session_gateway::store::{
+    Act, Census, EndAll, Freshness, Listener, Lookup, NewBan, NewSession, Part, SessionFilter,
+    Stores, Touch,
+};
+use session_gateway::traces::Traces;
+
+use super::backend::{
+    Backend, HOUR, IDLE, MAX_AGE, MINUTE, SECOND, SETTINGS, access, draft, limit, login_id,
+    presented, service, target,
+};
+
+contract! {
+    the_census_tells_what_lives_and_what_it_shows,
+    the_census_goes_through_many_sessions,
+    each_act_is_told_once_whatever_operation_it_was,
+    what_was_ended_before_is_no_act,
+    uses_wait_until_they_are_written,
+}
+
+async fn census(b: &Backend) -> Census {
+    b.stores.figures.census().await.unwrap()
+}
+
+async fn the_census_tells_what_lives_and_what_it_shows(b: &Backend) {
+    assert_eq!(census(b).await, Census::default());
+    let connecting = NewSession {
+        state: SessionState::Connecting,
+        ..draft("dora")
+    };
+    b.create(connecting).await;
+    let [first, second] = [b.open("ana").await, b.open("ana").await];
+    let short = NewSession {
+        idle_timeout: MINUTE,
+        ..draft("bob")
+    };
+    b.create(short).await;
+    let fresh = Census {
+        live: 4,
+        active: 3,
+        idle: 0,
+    };
+    assert_eq!(census(b).await, fresh);
+    b.advance(SETTINGS.idle_after);
+    b.put(first.session_id, "seen", "true").await;
+    let later = Census {
+        live: 3,
+        active: 1,
+        idle: 1,
+    };
+    assert_eq!(census(b).await, later, "expired sessions are not swept yet");
+    b.end(second.session_id).await;
+    b.sweep().await;
+    let last = Census {
+        live: 2,
+        active: 1,
+        idle: 0,
+    };
+    assert_eq!(census(b).await, last);
+    assert_eq!(b.count().await, last.live);
+}
+
+/// More of one login, and so of one shard, than any step looks at.
+async fn the_census_goes_through_many_sessions(b: &Backend) {
+    b.create_all((0..450).map(|_| draft("ana"))).await;
+    b.create_all((0..50).map(|number| draft(&format!("login {number}"))))
+        .await;
+    let all = Census {
+        live: 500,
+        active: 500,
+        idle: 0,
+    };
+    assert_eq!(census(b).await, all);
+}
+
+/// Keeps what was done.
+#[derive(Debug, Default)]
+struct Diary(Mutex<Vec<Act>>);
+
+impl Listener for Diary {
+    fn event(&self, _event: &Event) {}
+
+    fn gap(&self, _part: Part) {}
+
+    fn acted(&self, act: &Act) {
+        self.0.lock().unwrap().push(*act);
+    }
+}
+
+impl Diary {
+    fn of(stores: &Stores) -> Arc<Self> {
+        let diary = Arc::<Self>::default();
+        stores.events.listen(Arc::<Self>::clone(&diary));
+        diary
+    }
+
+    /// What was done since it was asked last.
+    fn acts(&self) -> Vec<Act> {
+        std::mem::take(&mut self.0.lock().unwrap())
+    }
+}
+
+fn ended(reason: EndReason, lived: Duration) -> Act {
+    Act::Ended { reason, lived }
+}
+
+async fn each_act_is_told_once_whatever_operation_it_was(b: &Backend) {
+    let diary = Diary::of(&b.stores);
+    let first = b.open("ana").await;
+    assert_eq!(diary.acts(), [Act::Opened]);
+    b.advance(SECOND);
+    b.put(first.session_id, "color", "1").await;
+    b.end(first.session_id).await;
+    assert_eq!(diary.acts(), [ended(EndReason::Logout, SECOND)]);
+
+    let single = |login: &str| NewSession {
+        limit: Some(SessionLimit {
+            max: 1,
+            per: LimitPer::Login,
+            overflow: Overflow::EvictOldest,
+        }),
+        ..draft(login)
+    };
+    b.create(single("bob")).await;
+    b.advance(MINUTE);
+    b.create(single("bob")).await;
+    let evicting = [Act::Opened, ended(EndReason::Replaced, MINUTE), Act::Opened];
+    let mut acts = diary.acts();
+    acts.sort_by_key(|act| *act != Act::Opened);
+    let mut wanted = evicting.to_vec();
+    wanted.sort_by_key(|act| *act != Act::Opened);
+    assert_eq!(acts, wanted);
+
+    let ban = NewBan {
+        login_id: login_id("bob"),
+        until: None,
+        reason: EndDetail::parse("spam").unwrap(),
+    };
+    b.stores.sessions.ban(ban, &service("web")).await.unwrap();
+    assert_eq!(diary.acts(), [ended(EndReason::Banned, Duration::ZERO)]);
+
+    b.create_all((0..3).map(|_| draft("cleo"))).await;
+    let all = EndAll {
+        login_id: login_id("cleo"),
+        except: None,
+        device: None,
+        reason: EndReason::Admin,
+        detail: None,
+    };
+    let gone = b.stores.sessions.end_all(all, &access()).await.unwrap();
+    assert_eq!(gone.len(), 3);
+    let mut wanted = vec![Act::Opened; 3];
+    wanted.extend([ended(EndReason::Admin, Duration::ZERO); 3]);
+    assert_eq!(diary.acts(), wanted);
+
+    // One is met by an operation, the other by the sweep.
+    let [met, _swept] = [b.open("dora").await, b.open("eve").await];
+    b.advance(IDLE + SECOND);
+    let refresh = b.stores.sessions.refresh(target(met.session_id), None);
+    assert!(refresh.await.is_err());
+    b.sweep().await;
+    let expired = ended(EndReason::IdleTimeout, IDLE);
+    assert_eq!(diary.acts(), [Act::Opened, Act::Opened, expired, expired]);
+}
+
+async fn what_was_ended_before_is_no_act(b: &Backend) {
+    let session = b.open("ana").await;
+    b.end(session.session_id).await;
+    let diary = Diary::of(&b.stores);
+    b.end(session.session_id).await;
+    let refresh = b.stores.sessions.refresh(target(session.session_id), None);
+    assert!(refresh.await.is_err());
+    b.advance(2 * MAX_AGE);
+    b.sweep().await;
+    b.feed().await;
+    let (all, sessions) = (SessionFilter::default(), &b.stores.sessions);
+    let listed = sessions.list(&all, &Scope::All, limit(10), None);
+    listed.await.unwrap();
+    assert_eq!(diary.acts(), []);
+}
+
+async fn uses_wait_until_they_are_written(b: &Backend) {
+    let new = draft("ana");
+    b.create(new.clone()).await;
+    b.advance(MINUTE);
+    let waiting = || b.stores.figures.figures().uses_waiting;
+    assert_eq!(waiting(), 0);
+    b.verified(&presented(&new)).await;
+    b.verified(&presented(&new)).await;
+    assert_eq!(waiting(), 1);
+    b.advance(HOUR / 4);
+    let deadline = std::time::Instant::now() + Duration::from_secs(30);
+    while waiting() > 0 {
+        assert!(std::time::Instant::now() < deadline, "never written");
+        b.sweep().await;
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_copies_answer_is_told_and_is_no_operation() {
+    let b = Backend::in_memory();
+    let settings = CacheSettings {
+        max_staleness: SECOND,
+        max_bytes: 1 << 20,
+    };
+    let stores = cached(observed(b.stores.clone(), Traces::default()), settings);
+    let new = draft("ana");
+    stores.sessions.create(new.clone()).await.unwrap();
+    for _ in 0..5 {
+        let token = presented(&new);
+        let found = stores.find_by_token(&token, Touch::No, Freshness::Bounded);
+        assert!(matches!(found.await.unwrap(), Lookup::Live(_)));
+    }
+    let figures = stores.figures.figures();
+    let cache = figures.cache.unwrap();
+    assert_eq!((cache.sessions.hits, cache.sessions.misses), (4, 1));
+    assert_eq!(cache.sessions.entries, 1);
+    assert!(cache.bytes > 0 && cache.bytes < cache.max_bytes);
+    let operations = figures.operations.iter();
+    let counts: Vec<_> = operations
+        .map(|timed| {
+            let count: u64 = timed.durations.ranges.iter().sum();
+            (timed.operation, timed.outcome, count)
+        })
+        .collect();
+    assert_eq!(
+        counts,
+        [("create", "done", 1), ("find_by_token", "done", 1)]
+    );
+}
