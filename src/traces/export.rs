@@ -112,11 +112,13 @@ struct RuntimeClient {
 impl HttpClient for RuntimeClient {
     async fn send_bytes(&self, request: Request<Bytes>) -> Result<Response<Bytes>, HttpError> {
         let answer = self.client.request(request.map(Full::new));
-        let exchange = self.runtime.spawn(timeout(DEADLINE, async move {
+        let whole = async move {
             let (head, body) = answer.await?.into_parts();
             let body = body.collect().await?.to_bytes();
             Ok(Response::from_parts(head, body))
-        }));
-        exchange.await??
+        };
+        // A timer, like the connection, belongs to the runtime.
+        let exchange = async move { timeout(DEADLINE, whole).await? };
+        self.runtime.spawn(exchange).await?
     }
 }

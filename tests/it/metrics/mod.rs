@@ -12,7 +12,7 @@ use crate::support::{Client, Gateway};
 
 /// What a node told at one moment: values by name with labels, as they are written.
 #[derive(Debug, Clone, PartialEq)]
-struct Told(BTreeMap<String, f64>);
+struct Told(BTreeMap<String, String>);
 
 impl Told {
     async fn by(client: &Client) -> Self {
@@ -21,24 +21,25 @@ impl Told {
 
     fn parse(text: &str) -> Self {
         let samples = text.lines().filter(|line| !line.starts_with('#'));
-        let pairs = samples.map(|line| {
-            let (name, value) = line.rsplit_once(' ').unwrap();
-            (name.to_owned(), value.parse().unwrap())
-        });
-        Self(pairs.collect())
+        let pairs = samples.map(|line| line.rsplit_once(' ').unwrap());
+        Self(
+            pairs
+                .map(|(name, value)| (name.to_owned(), value.to_owned()))
+                .collect(),
+        )
     }
 
-    /// One value; `None` if it was not told.
-    fn get(&self, name: &str) -> Option<f64> {
-        self.0.get(name).copied()
+    /// One number; `None` if it was not told.
+    fn number(&self, name: &str) -> Option<u64> {
+        Some(self.0.get(name)?.parse().unwrap())
     }
 
     /// The sum of all of a name whose labels have all these parts.
-    fn sum(&self, name: &str, parts: &[&str]) -> f64 {
+    fn sum(&self, name: &str, parts: &[&str]) -> u64 {
         let named = |sample: &str| sample.split('{').next() == Some(name);
         let of_it = self.0.iter().filter(|(sample, _)| named(sample));
         let wanted = of_it.filter(|(sample, _)| parts.iter().all(|part| sample.contains(part)));
-        wanted.map(|(_, value)| value).sum()
+        wanted.map(|(_, value)| value.parse::<u64>().unwrap()).sum()
     }
 
     /// The names, without labels.

@@ -13,8 +13,8 @@ const TRACE: [u8; 16] = [0x5a; 16];
 const CALLER: [u8; 8] = [0xc3; 8];
 
 fn traceparent(flags: &str) -> String {
-    let hex = |bytes: &[u8]| -> String { bytes.iter().map(|byte| format!("{byte:02x}")).collect() };
-    format!("00-{}-{}-{flags}", hex(&TRACE), hex(&CALLER))
+    let (trace, caller) = (u128::from_be_bytes(TRACE), u64::from_be_bytes(CALLER));
+    format!("00-{trace:032x}-{caller:016x}-{flags}")
 }
 
 /// Sends batches this often, in milliseconds.
