@@ -96,15 +96,12 @@ impl Record {
     }
 
     fn bytes(&self, name: &str) -> Option<&[u8]> {
-        let (_, value) = match *name.as_bytes() {
-            [letter] => {
-                let place = (*self.letters.get(usize::from(letter))?)?;
-                self.fields.get(usize::from(place))?
-            }
-            _ => {
-                let mut fields = self.fields.iter();
-                fields.find(|(field, _)| field == name.as_bytes())?
-            }
+        let (_, value) = if let [letter] = *name.as_bytes() {
+            let place = (*self.letters.get(usize::from(letter))?)?;
+            self.fields.get(usize::from(place))?
+        } else {
+            let mut fields = self.fields.iter();
+            fields.find(|(field, _)| field == name.as_bytes())?
         };
         Some(value)
     }
