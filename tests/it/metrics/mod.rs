@@ -1,6 +1,5 @@
 //! Metrics and traces, as Prometheus and a collector of OpenTelemetry get them from the real program.
 
-mod counters;
 mod dashboard;
 mod exposition;
 mod sink;
@@ -12,10 +11,10 @@ use crate::support::{Client, Gateway};
 
 /// What a node told at one moment: values by name with labels, as they are written.
 #[derive(Debug, Clone, PartialEq)]
-struct Told(BTreeMap<String, String>);
+pub(crate) struct Told(BTreeMap<String, String>);
 
 impl Told {
-    async fn by(client: &Client) -> Self {
+    pub(crate) async fn by(client: &Client) -> Self {
         Self::parse(&text(client).await)
     }
 
@@ -30,12 +29,12 @@ impl Told {
     }
 
     /// One number; `None` if it was not told.
-    fn number(&self, name: &str) -> Option<u64> {
+    pub(crate) fn number(&self, name: &str) -> Option<u64> {
         Some(self.0.get(name)?.parse().unwrap())
     }
 
     /// The sum of all of a name whose labels have all these parts.
-    fn sum(&self, name: &str, parts: &[&str]) -> u64 {
+    pub(crate) fn sum(&self, name: &str, parts: &[&str]) -> u64 {
         let named = |sample: &str| sample.split('{').next() == Some(name);
         let of_it = self.0.iter().filter(|(sample, _)| named(sample));
         let wanted = of_it.filter(|(sample, _)| parts.iter().all(|part| sample.contains(part)));

@@ -11,6 +11,8 @@ use session_gateway::model::token::CredentialHash;
 use session_gateway::server::{Deadlines, Drained, ServerSettings, serve};
 use session_gateway::state::AppState;
 use session_gateway::store::Stores;
+use session_gateway::store::observed::observed;
+use session_gateway::traces::Traces;
 use tokio::net::TcpListener;
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
@@ -114,6 +116,7 @@ impl Node {
         let none: [(&str, &str); 0] = [];
         let lifetimes = Config::from_variables(none).unwrap().lifetimes;
         let admin = AdminCredential(Some(CredentialHash::of(ADMIN_SECRET.as_bytes())));
+        let stores = observed(stores, Traces::default());
         let state = AppState::new(stores.clone(), lifetimes, admin);
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let nobody = Client::tcp(listener.local_addr().unwrap());

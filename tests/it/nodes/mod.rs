@@ -28,6 +28,7 @@ mod job;
 pub(crate) use job::do_everything;
 
 mod commands;
+mod counters;
 mod ends;
 mod kills;
 mod limits;
