@@ -85,7 +85,7 @@ async fn the_census_goes_through_many_sessions(b: &Backend) {
 
 /// Keeps what was done.
 #[derive(Debug, Default)]
-struct Diary(Mutex<Vec<Act>>);
+pub(super) struct Diary(Mutex<Vec<Act>>);
 
 impl Listener for Diary {
     fn event(&self, _event: &Event) {}
@@ -98,14 +98,14 @@ impl Listener for Diary {
 }
 
 impl Diary {
-    fn of(stores: &Stores) -> Arc<Self> {
+    pub(super) fn of(stores: &Stores) -> Arc<Self> {
         let diary = Arc::<Self>::default();
         stores.events.listen(Arc::<Self>::clone(&diary));
         diary
     }
 
     /// What was done since it was asked last.
-    fn acts(&self) -> Vec<Act> {
+    pub(super) fn acts(&self) -> Vec<Act> {
         std::mem::take(&mut self.0.lock().unwrap())
     }
 }

@@ -9,6 +9,7 @@ use session_gateway::model::session::{EndDetail, EndReason, Ended};
 use session_gateway::store::{EndAll, FeedPlace, Lookup, NewBan, NewSession, Part, Stores, Touch};
 
 use super::super::backend::{Backend, MINUTE, access, draft, login_id, presented, service};
+use super::super::figures::Diary;
 use super::super::listeners::register;
 use super::super::rotation;
 use super::node::{DEADLINE, clock, ended, feed, is_live, node, settled};
@@ -127,6 +128,7 @@ async fn an_old_snapshot_revives_no_session() {
     server.ask::<()>("SAVE").await;
     let endings = lives.end(&one).await;
     one.advance(MINUTE);
+    let diaries = [&one.stores, &two.stores].map(Diary::of);
     restart_from_snapshot(&mut server).await;
     for node in [&one.stores, &two.stores] {
         for (session_id, before) in &endings {
@@ -147,6 +149,8 @@ async fn an_old_snapshot_revives_no_session() {
         });
         assert_eq!(told.count(), 1, "{session_id}");
     }
+    // They were counted when they ended first.
+    assert_eq!(diaries.map(|diary| diary.acts()), [[], []]);
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
