@@ -5,6 +5,8 @@ mod exposition;
 mod sink;
 mod traces;
 
+pub(crate) use sink::Sink;
+
 use std::collections::BTreeMap;
 
 use crate::support::{Client, Gateway};

@@ -21,7 +21,7 @@ const DEADLINE: Duration = Duration::from_secs(30);
 
 /// A running collector.
 #[derive(Debug)]
-pub(super) struct Sink {
+pub(crate) struct Sink {
     address: SocketAddr,
     bodies: Bodies,
     _served: AbortOnDropHandle<()>,
@@ -34,7 +34,7 @@ async fn take(State(bodies): State<Bodies>, body: Bytes) {
 }
 
 impl Sink {
-    pub(super) async fn start() -> Self {
+    pub(crate) async fn start() -> Self {
         let bodies = Bodies::default();
         let routes = Router::new().route("/v1/traces", post(take));
         let routes = routes.with_state(Arc::clone(&bodies));
@@ -49,12 +49,12 @@ impl Sink {
     }
 
     /// What `OTEL_EXPORTER_OTLP_ENDPOINT` says of it.
-    pub(super) fn endpoint(&self) -> String {
+    pub(crate) fn endpoint(&self) -> String {
         format!("http://{}", self.address)
     }
 
     /// All that was sent, as it was sent.
-    pub(super) fn bodies(&self) -> Vec<Bytes> {
+    pub(crate) fn bodies(&self) -> Vec<Bytes> {
         self.bodies.lock().unwrap().clone()
     }
 

@@ -1,4 +1,5 @@
-//! No credential in clear outside the answers that hand it out: not on disk, not in the log at its most talkative.
+//! No credential in clear outside the answers that hand it out: not on disk, not in the log at its most talkative, not
+//! in metrics or traces.
 
 use std::fs;
 use std::path::Path;
@@ -8,6 +9,7 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use nix::sys::signal::Signal;
 use serde_json::json;
 
+use crate::metrics::Sink;
 use crate::support::{ADMIN_SECRET, Client, Gateway, Launch, open};
 
 const FORM: &str = "application/x-www-form-urlencoded";
@@ -119,10 +121,15 @@ async fn use_tokens(admin: &Client, tokens: &[String]) {
 
 #[tokio::test]
 async fn no_credential_is_in_the_data_or_in_the_log() {
-    let mut gateway = Launch::new().set("SGW_LOG", "trace").start().await;
+    let sink = Sink::start().await;
+    let launch = Launch::new()
+        .set("SGW_LOG", "trace")
+        .set("OTEL_EXPORTER_OTLP_ENDPOINT", &sink.endpoint());
+    let mut gateway = launch.start().await;
     let mut needles = Needles::default();
     let tokens = make_credentials(&gateway, &mut needles).await;
     use_tokens(&gateway.admin(), &tokens).await;
+    let metrics = gateway.nobody().get("/metrics").await.expect(200).body;
     gateway.signal(Signal::SIGTERM);
     assert!(gateway.ended().await.success());
 
@@ -134,8 +141,13 @@ async fn no_credential_is_in_the_data_or_in_the_log() {
         finds(MARKER.as_bytes()),
         "the data is not where it is looked for"
     );
+    let traces = sink.bodies();
+    assert!(!traces.is_empty(), "no traces were sent");
     for needle in &needles.0 {
         let shown = String::from_utf8_lossy(needle);
+        assert!(!contains(&metrics, needle), "the metrics show {shown}");
+        let traced = traces.iter().any(|body| contains(body, needle));
+        assert!(!traced, "the traces show {shown}");
         assert!(!contains(log.as_bytes(), needle), "the log shows {shown}");
         assert!(!finds(needle), "the data shows {shown}");
     }
