@@ -36,6 +36,7 @@ mod feed;
 mod limits;
 pub(crate) mod listeners;
 mod lists;
+mod profiles;
 mod races;
 mod repetitions;
 mod rotation;

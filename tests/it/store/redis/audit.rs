@@ -69,6 +69,10 @@ fn read(redis: &mut Connection, key: &[u8], name: &[u8], shard: &mut Shard) {
             let fields = fields.map(|(name, value)| (String::from_utf8(name).unwrap(), value));
             shard.records.insert(id.to_vec(), fields.collect());
         }
+        [b'p', b':', login @ ..] => {
+            let of: Bytes = redis.hget(key, "l").unwrap();
+            assert_eq!(Sha256::digest(of)[..16], *login, "the key of a profile");
+        }
         [b'l', b':', login @ ..] => {
             let members = redis.zrange(key, 0, -1).unwrap();
             shard.logins.insert(login.to_vec(), members);
