@@ -32,7 +32,7 @@ async fn a_profile_that_is_missed_is_loaded_and_kept() {
 
 #[tokio::test]
 async fn a_profile_that_was_put_is_loaded_only_when_it_is_over() {
-    let (loader, loaded) = knowing(json!({"from": "the loader"})).await;
+    let (loader, known) = knowing(json!({"from": "the loader"})).await;
     let app = gateway(&loader);
     let admin = app.admin();
     let put = json!({"profile": {"from": "a service"}, "ttl_seconds": 60});
@@ -40,7 +40,7 @@ async fn a_profile_that_was_put_is_loaded_only_when_it_is_over() {
     assert_read(&admin, "ana", &put["profile"], false).await;
     assert_eq!(loader.count(), 0);
     app.pass(Duration::from_secs(60));
-    assert_read(&admin, "ana", &loaded, false).await;
+    assert_read(&admin, "ana", &known, false).await;
 }
 
 #[tokio::test]

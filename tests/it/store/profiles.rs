@@ -71,8 +71,8 @@ async fn remove(b: &Backend, login: &str) -> bool {
 }
 
 async fn begin(b: &Backend, ticket: LoadTicket, cause: LoadCause) -> LoadClaim {
-    let profiles = &b.stores.profiles;
-    let claim = profiles.begin_load(&login_id("ana"), ticket, cause, LEASE);
+    let (profiles, ana) = (&b.stores.profiles, login_id("ana"));
+    let claim = profiles.begin_load(&ana, ticket, cause, LEASE);
     claim.await.unwrap()
 }
 
@@ -327,8 +327,8 @@ async fn of_many_who_want_to_load_one_may(b: &Backend) {
     for number in 0..50 {
         let profiles = Arc::<dyn ProfileStore>::clone(&b.stores.profiles);
         claims.spawn(async move {
-            let ticket = LoadTicket([number; 16]);
-            let claim = profiles.begin_load(&login_id("ana"), ticket, LoadCause::Miss, LEASE);
+            let (ticket, ana) = (LoadTicket([number; 16]), login_id("ana"));
+            let claim = profiles.begin_load(&ana, ticket, LoadCause::Miss, LEASE);
             claim.await.unwrap()
         });
     }
