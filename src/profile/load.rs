@@ -13,7 +13,8 @@ use crate::store::{
     FoundProfile, LoadCause, LoadClaim, LoadEnd, LoadTicket, Loaded, NewProfile, StoreError, Stores,
 };
 
-/// How much longer than its request to the loader a load may take. A node that dies holds others up for no longer.
+/// How much longer than its request to the loader a load may take. A node that dies over one holds others up for no
+/// longer.
 const MARGIN: Duration = Duration::from_secs(1);
 
 /// How often somebody who waits for the load of another node asks what it came to.
@@ -59,7 +60,8 @@ impl Loading {
         })
     }
 
-    /// Loads a profile, or waits for somebody else who does.
+    /// Loads a profile, or waits for somebody else who does: for as long as the loader may take and no longer, except
+    /// that what was written meanwhile, or a node that died, may make it begin once more.
     pub(super) async fn load(
         &self,
         login_id: &LoginId,
@@ -84,7 +86,7 @@ impl Loading {
         while Instant::now() < until {
             match profiles.begin_load(login_id, ticket, cause, lease).await? {
                 LoadClaim::Granted => {
-                    let loaded = self.ask(login_id, ticket, ttl, until).await;
+                    let loaded = self.ask(login_id, ticket, ttl).await;
                     let is_missing = matches!(loaded, Loaded::Missing { .. });
                     match profiles.end_load(login_id, ticket, loaded).await? {
                         LoadEnd::Kept(profile) => return Ok(Outcome::Loaded(profile)),
@@ -106,16 +108,9 @@ impl Loading {
     }
 
     /// Asks the loader.
-    async fn ask(
-        &self,
-        login_id: &LoginId,
-        ticket: LoadTicket,
-        ttl: Duration,
-        until: Instant,
-    ) -> Loaded {
+    async fn ask(&self, login_id: &LoginId, ticket: LoadTicket, ttl: Duration) -> Loaded {
         let now = self.stores.sessions.now();
-        let patience = until.saturating_duration_since(Instant::now());
-        match self.loader.load(login_id, &ticket.0, now, patience).await {
+        match self.loader.load(login_id, &ticket.0, now).await {
             Ok(Some(details)) => Loaded::Found(NewProfile {
                 details,
                 ttl,

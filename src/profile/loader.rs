@@ -134,18 +134,18 @@ impl Loader {
         self.timeout
     }
 
-    /// What is known of a user, if there is one; within `patience` at most. No two requests have the same random bytes.
+    /// What is known of a user, if there is one, within the timeout. No two requests have the same random bytes.
     pub(super) async fn load(
         &self,
         login_id: &LoginId,
         random: &[u8; 16],
         now: Timestamp,
-        patience: Duration,
     ) -> Result<Option<UserDetails>, LoadFailure> {
-        let patience = patience.min(self.timeout);
         let request = self.request(login_id, random, now)?;
-        let asked = tokio::time::timeout(patience, self.ask(request));
-        asked.await.unwrap_or(Err(LoadFailure::TimedOut(patience)))
+        let asked = tokio::time::timeout(self.timeout, self.ask(request));
+        asked
+            .await
+            .unwrap_or(Err(LoadFailure::TimedOut(self.timeout)))
     }
 
     async fn ask(

@@ -9,7 +9,7 @@ use tokio::task::JoinSet;
 use super::gateways::Nodes;
 use crate::store::redis::{Keyspace, shared};
 use crate::support::redis::Topology;
-use crate::support::{Answer, Client, Manner, TestLoader};
+use crate::support::{Answer, Client, Manner, TestLoader, persistently};
 
 const PATH: &str = "/v1/logins/ana/profile";
 
@@ -117,6 +117,36 @@ async fn all_serve_what_is_stale_while_the_loader_is_silent(topology: Arc<Topolo
         }
     }
     nodes.close().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_node_that_dies_over_a_load_leaves_it_to_another() {
+    let loader = TestLoader::start(Manner::Silence).await;
+    let redis = Keyspace::on(shared::standalone().await);
+    let launch = || {
+        let launch = redis.launch().set("SGW_PROFILE_LOADER_URL", &loader.url());
+        launch.set("SGW_PROFILE_LOADER_TIMEOUT", "3s")
+    };
+    let dying = launch().start().await;
+    let other = launch().start().await;
+    let admin = other.admin();
+    let client = dying.admin();
+    let waiting = tokio::spawn(async move { client.get(PATH).attempt().await });
+    loader.until_asked(1).await;
+    drop(dying);
+    assert!(
+        waiting.await.unwrap().is_none(),
+        "its caller learns nothing"
+    );
+    loader.answers(Manner::profile(&json!({"v": 1})));
+    let read = persistently(|| admin.get(PATH)).await.value(200);
+    assert_eq!(
+        (&read["profile"]["v"], &read["stale"]),
+        (&json!(1), &json!(false))
+    );
+    assert_eq!(loader.count(), 2);
+    drop(other);
+    redis.close().await;
 }
 
 /// Runs each case on one server and in a cluster.
