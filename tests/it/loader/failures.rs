@@ -93,7 +93,6 @@ async fn a_failing_loader_leaves_what_is_kept_as_stale_and_makes_up_nothing() {
         app.pass(FRESH);
         loader.answers(manner);
         let begun = Instant::now();
-        let asked = loader.count();
         let read = get(&admin, "ana").await.value(200);
         assert_eq!(
             (&read["profile"], &read["stale"]),
@@ -106,7 +105,6 @@ async fn a_failing_loader_leaves_what_is_kept_as_stale_and_makes_up_nothing() {
         answer.problem(503, "loader_unavailable");
         assert_eq!(answer.header("retry-after"), "1");
         assert!(begun.elapsed() < IN_TIME, "{name}: {:?}", begun.elapsed());
-        assert_eq!(loader.count(), asked + 2, "{name}");
         app.pass(Duration::from_secs(1));
         loader.answers(Manner::profile(&json!({"name": "Ana B"})));
         let mut back = get(&admin, "ana").await.value(200);

@@ -1,7 +1,7 @@
 //! Profiles that several nodes want at once.
 
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
 use tokio::task::JoinSet;
@@ -59,11 +59,13 @@ async fn a_thousand_misses_of_nobody_ask_once(topology: Arc<Topology>) {
     let late = Manner::status("404 Not Found").after(Duration::from_millis(500));
     let loader = TestLoader::start(late).await;
     let nodes = start(topology, &loader, &[]).await;
+    let begun = Instant::now();
     for answer in read_at_once(&nodes, 1_000).await {
         answer.problem(404, "profile_not_found");
     }
     // That there is nobody is known for five seconds; the reads may take longer on a busy machine.
-    assert!(loader.count() <= 3, "{}", loader.count());
+    let most = 1 + begun.elapsed().as_secs() / 5;
+    assert!(loader.count() as u64 <= most, "{}", loader.count());
     nodes.close().await;
 }
 
@@ -109,10 +111,10 @@ async fn all_serve_what_is_stale_while_the_loader_is_silent(topology: Arc<Topolo
         assert_eq!((&read["profile"], &read["stale"]), (&profile, &json!(true)));
     }
     loader.answers(Manner::profile(&json!({"v": 2})));
-    let deadline = std::time::Instant::now() + Duration::from_secs(60);
+    let deadline = Instant::now() + Duration::from_secs(60);
     for admin in nodes.admins() {
         while admin.get(PATH).await.value(200)["stale"] == true {
-            assert!(std::time::Instant::now() < deadline, "stale for ever");
+            assert!(Instant::now() < deadline, "stale for ever");
             tokio::time::sleep(Duration::from_millis(50)).await;
         }
     }
