@@ -73,3 +73,58 @@ impl<T: Clone + Send + Sync + 'static> Drop for Landing<T> {
         self.flights.under_way().remove(&self.login_id);
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::sync::atomic::{AtomicUsize, Ordering};
+    use tokio::sync::Notify;
+
+    fn ana() -> LoginId {
+        LoginId::parse("ana").unwrap()
+    }
+
+    #[tokio::test]
+    async fn all_who_come_meanwhile_share_one_load() {
+        let flights: Arc<Flights<usize>> = Arc::default();
+        let (go, loads) = (Arc::new(Notify::new()), Arc::new(AtomicUsize::new(0)));
+        let load = || {
+            let (go, loads) = (Arc::clone(&go), Arc::clone(&loads));
+            async move {
+                go.notified().await;
+                loads.fetch_add(1, Ordering::SeqCst) + 1
+            }
+        };
+        let ana = ana();
+        let all = futures_util::future::join_all((0..100).map(|_| flights.join(&ana, load())));
+        go.notify_one();
+        assert_eq!(all.await, vec![Some(1); 100]);
+        go.notify_one();
+        assert_eq!(flights.join(&ana, load()).await, Some(2));
+        assert!(flights.under_way().is_empty());
+    }
+
+    #[tokio::test]
+    async fn a_load_goes_on_without_those_who_left() {
+        let flights: Arc<Flights<()>> = Arc::default();
+        let (go, done) = (Arc::new(Notify::new()), Arc::new(Notify::new()));
+        let (begin, end) = (Arc::clone(&go), Arc::clone(&done));
+        let load = async move {
+            begin.notified().await;
+            end.notify_one();
+        };
+        drop(flights.enter(&ana(), load));
+        go.notify_one();
+        done.notified().await;
+    }
+
+    #[tokio::test]
+    async fn a_load_that_breaks_down_holds_nobody_up() {
+        let flights: Arc<Flights<()>> = Arc::default();
+        let ana = ana();
+        let broken = flights.join(&ana, async { panic!("a bug") });
+        assert_eq!(broken.await, None);
+        assert!(flights.under_way().is_empty());
+        assert_eq!(flights.join(&ana, async {}).await, Some(()));
+    }
+}

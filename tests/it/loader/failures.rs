@@ -117,6 +117,24 @@ async fn a_failing_loader_leaves_what_is_kept_as_stale_and_makes_up_nothing() {
     }
 }
 
+/// More than the buffers of a connection hold, far less than comes in ten seconds.
+const ENOUGH: usize = 64 * 1024 * 1024;
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_endless_answer_is_cut_off_long_before_its_time_is_over() {
+    for bytes in [head(""), b"HTTP/1.1 200 OK\r\nx:".to_vec()] {
+        let loader = TestLoader::start(Manner::Endless(bytes)).await;
+        let app = with(&loader, &[]);
+        let answer = get(&app.admin(), "ana").await;
+        answer.problem(503, "loader_unavailable");
+        assert!(
+            loader.endless_bytes() < ENOUGH,
+            "{}",
+            loader.endless_bytes()
+        );
+    }
+}
+
 #[tokio::test]
 async fn a_loader_that_is_not_there_is_a_failure() {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();

@@ -97,6 +97,7 @@ struct Shared {
     asked: Mutex<Vec<Asked>>,
     under_way: AtomicUsize,
     most_under_way: AtomicUsize,
+    endless_bytes: AtomicUsize,
 }
 
 /// The running service; gone when dropped.
@@ -133,6 +134,7 @@ impl TestLoader {
             asked: Mutex::default(),
             under_way: AtomicUsize::new(0),
             most_under_way: AtomicUsize::new(0),
+            endless_bytes: AtomicUsize::new(0),
         });
         Self {
             address: listener.local_addr().unwrap(),
@@ -164,6 +166,11 @@ impl TestLoader {
     /// How many requests it had at a time, at most.
     pub(crate) fn most_under_way(&self) -> usize {
         self.shared.most_under_way.load(Ordering::SeqCst)
+    }
+
+    /// How much it could write without end.
+    pub(crate) fn endless_bytes(&self) -> usize {
+        self.shared.endless_bytes.load(Ordering::SeqCst)
     }
 
     /// Waits until it has been asked so often.
@@ -199,7 +206,7 @@ async fn serve<S: AsyncRead + AsyncWrite + Unpin>(mut stream: S, shared: &Shared
         let now = shared.under_way.fetch_add(1, Ordering::SeqCst) + 1;
         shared.most_under_way.fetch_max(now, Ordering::SeqCst);
         let manner = shared.manner.lock().unwrap().clone();
-        let goes_on = answer_in(&mut stream, manner).await;
+        let goes_on = answer_in(&mut stream, manner, &shared.endless_bytes).await;
         shared.under_way.fetch_sub(1, Ordering::SeqCst);
         if goes_on.is_none() {
             return;
@@ -231,6 +238,7 @@ async fn read<S: AsyncRead + Unpin>(stream: &mut S) -> Option<Asked> {
 async fn answer_in<S: AsyncRead + AsyncWrite + Unpin>(
     stream: &mut S,
     manner: Manner,
+    endless_bytes: &AtomicUsize,
 ) -> Option<()> {
     match manner {
         Manner::Answer(bytes) => write(stream, &bytes).await,
@@ -247,6 +255,7 @@ async fn answer_in<S: AsyncRead + AsyncWrite + Unpin>(
             write(stream, &bytes).await?;
             loop {
                 write(stream, &[b' '; 4096]).await?;
+                endless_bytes.fetch_add(4096, Ordering::SeqCst);
             }
         }
         Manner::Dripping(bytes) => {
