@@ -73,6 +73,8 @@ pub(super) enum LoadFailure {
     TimedOut(Duration),
     #[error("no request can be made of it")]
     Request(#[source] axum::http::Error),
+    #[error("the request cannot be signed")]
+    Unsigned(#[from] hmac::digest::InvalidLength),
     #[error("no answer")]
     NoAnswer(#[source] hyper_util::client::legacy::Error),
     #[error("it answers {0}")]
@@ -190,7 +192,7 @@ impl Loader {
                 HeaderValue::from_static("session-gateway"),
             );
         if let Some(key) = &self.key {
-            let signed = key.sign(random, now, target);
+            let signed = key.sign(random, now, target)?;
             request = request
                 .header("webhook-id", signed.id)
                 .header("webhook-timestamp", signed.timestamp)

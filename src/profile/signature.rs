@@ -5,6 +5,7 @@ use std::fmt;
 
 use base64::Engine;
 use base64::engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD};
+use hmac::digest::InvalidLength;
 use hmac::{Hmac, KeyInit, Mac};
 use sha2::Sha256;
 use zeroize::Zeroizing;
@@ -35,23 +36,22 @@ impl SigningKey {
     }
 
     /// Signs a GET request.
-    pub(super) fn sign(&self, random: &[u8; 16], now: Timestamp, target: &str) -> Signature {
+    pub(super) fn sign(
+        &self,
+        random: &[u8; 16],
+        now: Timestamp,
+        target: &str,
+    ) -> Result<Signature, InvalidLength> {
         let id = format!("get_{}", URL_SAFE_NO_PAD.encode(random));
         let timestamp = (now.millis() / 1_000).to_string();
-        let mac = self.mac(&format!("{id}.{timestamp}.GET {target}"));
-        Signature {
+        let text = format!("{id}.{timestamp}.GET {target}");
+        let mac = Hmac::<Sha256>::new_from_slice(&self.0)?.chain_update(text);
+        let mac = STANDARD.encode(mac.finalize().into_bytes());
+        Ok(Signature {
             id,
             timestamp,
             mac: format!("v1,{mac}"),
-        }
-    }
-
-    fn mac(&self, text: &str) -> String {
-        // HMAC takes keys of any length.
-        Hmac::<Sha256>::new_from_slice(&self.0)
-            .map(|mac| mac.chain_update(text.as_bytes()).finalize().into_bytes())
-            .map(|bytes| STANDARD.encode(bytes))
-            .unwrap_or_default()
+        })
     }
 }
 
