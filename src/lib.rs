@@ -14,6 +14,7 @@ pub mod idempotency;
 pub mod metrics;
 pub mod model;
 pub mod openapi;
+pub mod profile;
 pub mod proxy;
 mod seal;
 pub mod server;

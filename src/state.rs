@@ -11,6 +11,7 @@ use crate::auth::{AdminCredential, Authenticator, Throttle};
 use crate::edge::Watcher;
 use crate::metrics::Metrics;
 use crate::model::limit::SessionLimit;
+use crate::profile::Profiles;
 use crate::proxy::{Gate, ProxySettings};
 use crate::store::Stores;
 use crate::traces::Traces;
@@ -28,6 +29,8 @@ pub struct Shared {
     pub lifetimes: Lifetimes,
     /// How many sessions a login may have unless a service or a request says so; none is any number.
     pub session_limit: Option<SessionLimit>,
+    /// What is known of users.
+    pub profiles: Arc<Profiles>,
     /// Finds out who calls.
     pub authenticator: Arc<Authenticator>,
     /// Decides for reverse proxies.
@@ -41,7 +44,7 @@ pub struct Shared {
 }
 
 impl AppState {
-    /// The state of a gateway on this store, with no settings for reverse proxies.
+    /// The state of a gateway on this store, with no settings for reverse proxies and no loader of profiles.
     #[must_use]
     pub fn new(stores: Stores, lifetimes: Lifetimes, admin: AdminCredential) -> Self {
         let metrics = Arc::new(Metrics::of(&stores));
@@ -52,6 +55,7 @@ impl AppState {
         });
         let gate = Gate::new(Arc::clone(&authenticator), ProxySettings::default());
         Self(Arc::new(Shared {
+            profiles: Arc::new(Profiles::without_loader(&stores)),
             stores,
             lifetimes,
             session_limit: None,
@@ -77,6 +81,15 @@ impl AppState {
     pub fn with_traces(&self, traces: Traces) -> Self {
         Self(Arc::new(Shared {
             traces,
+            ..Shared::clone(self)
+        }))
+    }
+
+    /// The same with profiles that may be loaded.
+    #[must_use]
+    pub fn with_profiles(&self, profiles: Profiles) -> Self {
+        Self(Arc::new(Shared {
+            profiles: Arc::new(profiles),
             ..Shared::clone(self)
         }))
     }

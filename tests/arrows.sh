@@ -46,9 +46,11 @@ only metrics 'tally|store|model'
 only seal 'model|error'
 only auth 'model|store|clock|draw|error|extract|idempotency|state'
 only idempotency 'model|seal|store|clock|auth|draw|error|extract|state'
-for room in api proxy online; do
-    only "$room" 'model|seal|store|clock|auth|draw|error|extract|idempotency|state|metrics'
+only profile 'model|store|draw|error'
+for room in proxy online; do
+    only "$room" 'model|seal|store|clock|auth|draw|error|extract|idempotency|state'
 done
+only api 'model|seal|store|clock|auth|draw|error|extract|idempotency|metrics|profile|state'
 for backend in cache embedded observed postgres redis; do
     never "$backend uses no other backend" "\\bstore::(?!$backend\\b)(cache|embedded|observed|postgres|redis)\\b" "store/$backend"
 done

@@ -25,6 +25,7 @@ pub(crate) mod health;
 mod limit;
 mod logins;
 pub(crate) mod metrics;
+mod profiles;
 mod services;
 mod sessions;
 mod tokens;
@@ -38,6 +39,7 @@ pub fn routes() -> OpenApiRouter<AppState> {
         .merge(attributes::routes())
         .merge(logins::routes())
         .merge(bans::routes())
+        .merge(profiles::routes())
         .merge(tokens::routes())
         .merge(events::routes())
 }

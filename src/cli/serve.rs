@@ -19,6 +19,7 @@ use crate::config::{Config, StoreLocation, StoreSettings};
 use crate::edge::install_panic_hook;
 use crate::error::{ApiError, with_causes};
 use crate::model::token::ServiceSecret;
+use crate::profile::{OpenLoaderError, Profiles};
 use crate::server::{Deadlines, Drained, ServerSettings, Signals, serve, sweep_until};
 use crate::state::{AppState, Draining};
 use crate::store::cache::cached;
@@ -43,6 +44,9 @@ pub enum ServeError {
         /// What stands against it.
         source: Cause,
     },
+    /// The loader of profiles cannot be asked.
+    #[error("SGW_PROFILE_LOADER_URL: its certificates cannot be checked: {0}")]
+    Loader(#[from] OpenLoaderError),
     /// The built-in service cannot be looked up or made.
     #[error("the built-in service `admin` cannot be set up: {}", with_causes(.0))]
     Admin(#[source] ApiError),
@@ -126,6 +130,7 @@ fn start_traces(wanted: bool) -> Result<(Traces, Option<Exporter>), ServeError> 
 
 async fn run_traced(config: &Config, signals: Signals, traces: Traces) -> Result<(), ServeError> {
     let stores = open_stores(&config.store, traces.clone()).await?;
+    let profiles = Profiles::open(&stores, &config.profiles)?;
     let secret = config.admin_secret.as_ref().map(ServiceSecret::hash);
     let admin = AdminCredential(secret);
     let main = Bound::to("SGW_LISTEN", config.listener.listen).await?;
@@ -141,7 +146,8 @@ async fn run_traced(config: &Config, signals: Signals, traces: Traces) -> Result
     let state = AppState::new(stores, config.lifetimes, admin)
         .with_session_limit(config.session_limit)
         .with_proxies(config.proxies.clone())
-        .with_traces(traces);
+        .with_traces(traces)
+        .with_profiles(profiles);
     let stop = Stop::watch(signals, state.draining.clone());
     let served = serve_and_sweep(main, metrics, state, config, stop.first);
     tokio::select! {

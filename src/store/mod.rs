@@ -22,6 +22,7 @@ mod figures;
 mod health;
 mod listeners;
 pub mod observed;
+mod profiles;
 pub mod redis;
 mod services;
 mod sessions;
@@ -38,6 +39,9 @@ pub use figures::{
 };
 pub use health::{Risk, StoreHealth, StoreWarning};
 use listeners::Listeners;
+pub use profiles::{
+    FoundProfile, LoadCause, LoadClaim, LoadEnd, LoadTicket, Loaded, NewProfile, ProfileStore,
+};
 pub use services::{NewService, ServiceStore};
 pub use sessions::{
     Banned, BulkEffect, Changed, EndAll, EndOutcome, EndWhere, Freshness, Lookup, NewBan, Rotated,
@@ -55,6 +59,8 @@ pub struct Stores {
     pub events: Arc<dyn EventFeed>,
     /// Claims of idempotency keys.
     pub claims: Arc<dyn ClaimStore>,
+    /// Profiles of logins.
+    pub profiles: Arc<dyn ProfileStore>,
     /// What it tells of itself.
     pub figures: Arc<dyn StoreFigures>,
 }

@@ -19,6 +19,7 @@ use opentelemetry_http::{Bytes, HttpClient, HttpError, Request, Response};
 use opentelemetry_otlp::{ExporterBuildError, SpanExporter, WithHttpConfig};
 use opentelemetry_sdk::Resource;
 use opentelemetry_sdk::trace::SdkTracerProvider;
+use rustls::crypto::ring::default_provider;
 use thiserror::Error;
 use tokio::runtime::Handle;
 use tokio::time::timeout;
@@ -53,7 +54,7 @@ impl Exporter {
     /// Starts it in the present runtime, over which it sends.
     pub fn start() -> Result<(Traces, Self), ExportError> {
         let connector = HttpsConnectorBuilder::new()
-            .with_native_roots()
+            .with_provider_and_native_roots(default_provider())
             .map_err(ExportError::Certificates)?
             .https_or_http()
             .enable_http1()

@@ -30,6 +30,7 @@ mod format1;
 mod lists;
 mod marks;
 mod open;
+mod profiles;
 mod record;
 mod rotation;
 mod rows;
@@ -139,6 +140,7 @@ impl EmbeddedStore {
             services: Arc::<Self>::clone(&store),
             events: Arc::<Self>::clone(&store),
             claims: Arc::<Self>::clone(&store),
+            profiles: Arc::<Self>::clone(&store),
             figures: store,
         })
     }

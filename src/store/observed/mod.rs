@@ -12,7 +12,7 @@ mod others;
 mod sessions;
 
 use operations::{Operation, Operations};
-use others::{ObservedClaims, ObservedEvents, ObservedFigures, ObservedServices};
+use others::{ObservedClaims, ObservedEvents, ObservedFigures, ObservedProfiles, ObservedServices};
 use sessions::ObservedSessions;
 
 /// The store, observed.
@@ -27,6 +27,7 @@ pub fn observed(stores: Stores, traces: Traces) -> Stores {
         services: Arc::new(ObservedServices::new(stores.services, observer.clone())),
         events: Arc::new(ObservedEvents::new(stores.events, observer.clone())),
         claims: Arc::new(ObservedClaims::new(stores.claims, observer.clone())),
+        profiles: Arc::new(ObservedProfiles::new(stores.profiles, observer.clone())),
         figures: Arc::new(ObservedFigures::new(stores.figures, observer)),
     }
 }

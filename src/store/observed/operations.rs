@@ -58,6 +58,11 @@ operations! {
     Claim = "claim",
     KeepAnswer = "keep_answer",
     Release = "release",
+    PutProfile = "put_profile",
+    FindProfile = "find_profile",
+    RemoveProfile = "remove_profile",
+    BeginLoad = "begin_load",
+    EndLoad = "end_load",
 }
 
 /// How long each took; what never happened takes no room.

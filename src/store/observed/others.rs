@@ -1,4 +1,4 @@
-//! Services, events and claims, observed; and the figures, with what was observed.
+//! Services, events, claims and profiles, observed; and the figures, with what was observed.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -9,13 +9,15 @@ use tokio::time::Instant;
 use super::Observer;
 use super::operations::Operation;
 use crate::model::event::EventType;
-use crate::model::id::ServiceId;
+use crate::model::id::{LoginId, ServiceId};
 use crate::model::page::{Cursor, Page, PageLimit};
+use crate::model::profile::Profile;
 use crate::model::service::{Service, ServiceRecord, ServiceUpdate};
 use crate::model::token::CredentialHash;
 use crate::store::{
-    Census, Claim, ClaimKey, ClaimStore, EventFeed, EventPage, FeedPlace, Figures, Listener,
-    NewService, OpError, Part, ServiceStore, StoreError, StoreFigures,
+    Census, Claim, ClaimKey, ClaimStore, EventFeed, EventPage, FeedPlace, Figures, FoundProfile,
+    Listener, LoadCause, LoadClaim, LoadEnd, LoadTicket, Loaded, NewProfile, NewService, OpError,
+    Part, ProfileStore, ServiceStore, StoreError, StoreFigures,
 };
 
 /// Makes the type that stands over one contract.
@@ -38,6 +40,7 @@ macro_rules! over {
 over!(ObservedServices, ServiceStore);
 over!(ObservedEvents, EventFeed);
 over!(ObservedClaims, ClaimStore);
+over!(ObservedProfiles, ProfileStore);
 over!(ObservedFigures, StoreFigures);
 
 #[async_trait]
@@ -136,6 +139,49 @@ impl ClaimStore for ObservedClaims {
     async fn release(&self, key: ClaimKey) -> Result<(), StoreError> {
         let run = self.store.release(key);
         self.observer.see(Operation::Release, run).await
+    }
+}
+
+#[async_trait]
+impl ProfileStore for ObservedProfiles {
+    async fn put_profile(
+        &self,
+        login_id: &LoginId,
+        new: NewProfile,
+    ) -> Result<Profile, StoreError> {
+        let run = self.store.put_profile(login_id, new);
+        self.observer.see(Operation::PutProfile, run).await
+    }
+
+    async fn find_profile(&self, login_id: &LoginId) -> Result<Option<FoundProfile>, StoreError> {
+        let run = self.store.find_profile(login_id);
+        self.observer.see(Operation::FindProfile, run).await
+    }
+
+    async fn remove_profile(&self, login_id: &LoginId) -> Result<bool, StoreError> {
+        let run = self.store.remove_profile(login_id);
+        self.observer.see(Operation::RemoveProfile, run).await
+    }
+
+    async fn begin_load(
+        &self,
+        login_id: &LoginId,
+        ticket: LoadTicket,
+        cause: LoadCause,
+        lease: Duration,
+    ) -> Result<LoadClaim, StoreError> {
+        let run = self.store.begin_load(login_id, ticket, cause, lease);
+        self.observer.see(Operation::BeginLoad, run).await
+    }
+
+    async fn end_load(
+        &self,
+        login_id: &LoginId,
+        ticket: LoadTicket,
+        loaded: Loaded,
+    ) -> Result<LoadEnd, StoreError> {
+        let run = self.store.end_load(login_id, ticket, loaded);
+        self.observer.see(Operation::EndLoad, run).await
     }
 }
 

@@ -36,6 +36,7 @@ mod live;
 mod merge;
 mod places;
 mod plan;
+mod profiles;
 mod record;
 mod reply;
 mod rotation;
@@ -130,6 +131,7 @@ impl RedisStore {
             services: Arc::<Self>::clone(&store),
             events: Arc::<Self>::clone(&store),
             claims: Arc::<Self>::clone(&store),
+            profiles: Arc::<Self>::clone(&store),
             figures: store,
         })
     }

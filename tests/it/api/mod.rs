@@ -6,6 +6,7 @@ mod bulk;
 mod events;
 mod limits;
 mod logins;
+mod profiles;
 mod rotation;
 mod sessions;
 mod states;

@@ -33,6 +33,7 @@ mod ends;
 mod kills;
 mod limits;
 mod logins;
+mod profiles;
 mod repetitions;
 mod rotation;
 mod secured;

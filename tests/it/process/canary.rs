@@ -146,8 +146,8 @@ async fn no_credential_is_in_the_data_or_in_the_log() {
     for needle in &needles.0 {
         let shown = String::from_utf8_lossy(needle);
         assert!(!contains(&metrics, needle), "the metrics show {shown}");
-        let traced = traces.iter().any(|body| contains(body, needle));
-        assert!(!traced, "the traces show {shown}");
+        let is_shown = traces.iter().any(|body| contains(body, needle));
+        assert!(!is_shown, "the traces show {shown}");
         assert!(!contains(log.as_bytes(), needle), "the log shows {shown}");
         assert!(!finds(needle), "the data shows {shown}");
     }

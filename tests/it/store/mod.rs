@@ -37,6 +37,7 @@ mod figures;
 mod limits;
 pub(crate) mod listeners;
 mod lists;
+mod profiles;
 mod races;
 mod repetitions;
 mod rotation;

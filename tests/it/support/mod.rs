@@ -3,6 +3,7 @@
 mod app;
 mod client;
 mod gateway;
+mod loader;
 #[expect(
     dead_code,
     unreachable_pub,
@@ -13,6 +14,7 @@ pub(crate) mod redis;
 pub(crate) use app::TestApp;
 pub(crate) use client::{Answer, Call, Client};
 pub(crate) use gateway::{ADMIN_SECRET, Gateway, Launch};
+pub(crate) use loader::{Asked, Manner, TestLoader};
 
 use std::time::{Duration, Instant};
 
