@@ -110,6 +110,7 @@ async fn run_until_told(config: &Config) -> Result<(), ServeError> {
     banner::show(config, address, made.as_ref());
     let state = AppState::new(stores, config.lifetimes, admin)
         .with_session_limit(config.session_limit)
+        .with_followers(config.event_followers)
         .with_proxies(config.proxies.clone());
     let stop = Stop::watch(signals, state.draining.clone());
     let served = serve_and_sweep(listener, state, config, stop.first);

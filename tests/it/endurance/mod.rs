@@ -2,6 +2,7 @@
 //!
 //! Sizes are what a test has time for. The environment asks for more; CONTRIBUTING.md names the variables.
 
+mod bulk;
 mod downtime;
 mod fleet;
 mod history;

@@ -9,7 +9,7 @@ use session_gateway::auth::AdminCredential;
 use session_gateway::config::Config;
 use session_gateway::model::token::CredentialHash;
 use session_gateway::server::{Deadlines, Drained, ServerSettings, serve};
-use session_gateway::state::AppState;
+use session_gateway::state::{AppState, Draining};
 use session_gateway::store::Stores;
 use tokio::net::TcpListener;
 use tokio::task::JoinHandle;
@@ -42,6 +42,7 @@ pub(super) struct Nodes {
 struct Node {
     nobody: Client,
     stores: Stores,
+    draining: Draining,
     served: JoinHandle<Drained>,
 }
 
@@ -101,6 +102,9 @@ impl Nodes {
 
     /// Stops the nodes, and audits their keys.
     pub(super) async fn close(self) {
+        for node in &self.each {
+            node.draining.begin();
+        }
         self.stop.cancel();
         for node in self.each {
             assert_eq!(node.served.await.unwrap(), Drained::Whole);
@@ -117,10 +121,11 @@ impl Node {
         let state = AppState::new(stores.clone(), lifetimes, admin);
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let nobody = Client::tcp(listener.local_addr().unwrap());
-        let told = stop.cancelled_owned();
+        let (draining, told) = (state.draining.clone(), stop.cancelled_owned());
         Self {
             nobody,
             stores,
+            draining,
             served: tokio::spawn(serve(listener, app(state), SETTINGS, told)),
         }
     }

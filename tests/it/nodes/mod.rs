@@ -25,8 +25,10 @@ macro_rules! on_three_nodes {
 mod gateways;
 mod job;
 
+mod bans;
 mod commands;
 mod ends;
+mod followers;
 mod kills;
 mod limits;
 mod logins;

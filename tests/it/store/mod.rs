@@ -33,6 +33,7 @@ mod claims;
 mod ends;
 mod expiry;
 mod feed;
+mod follow;
 mod limits;
 pub(crate) mod listeners;
 mod lists;

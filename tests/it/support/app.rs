@@ -44,6 +44,7 @@ impl TestApp {
         let admin = AdminCredential(Some(CredentialHash::of(ADMIN_SECRET.as_bytes())));
         let state = AppState::new(stores, config.lifetimes, admin)
             .with_session_limit(config.session_limit)
+            .with_followers(config.event_followers)
             .with_proxies(config.proxies);
         let nobody = Client::in_process(app(state.clone()));
         Self {
