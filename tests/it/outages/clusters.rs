@@ -15,8 +15,8 @@ const LOAD: Load = Load {
     per_second: 300,
 };
 
-/// How long a request goes on trying what Redis refuses for the moment.
-const LAST_ATTEMPT: Duration = Duration::from_millis(150);
+/// How long a request goes on trying in a slot that is on its way.
+const LAST_ATTEMPT: Duration = Duration::from_secs(1);
 
 /// Between two times that all servers forget all scripts.
 const FLUSH_EVERY: Duration = Duration::from_millis(50);

@@ -30,6 +30,10 @@ impl Deadlines {
     }
 }
 
+/// For a slot that is on its way to another master, which takes longer the more keys are in it. Redis refuses at once
+/// meanwhile, and has done nothing.
+pub(super) const MOVING_SLOT: Duration = Duration::from_secs(1);
+
 /// For the acknowledgement of sent bytes, after which the kernel gives a connection up.
 pub(super) const UNACKNOWLEDGED: Duration = Duration::from_secs(1);
 

@@ -13,7 +13,7 @@
 //! | any other | a script failed | the caller learns nothing: 503 |
 //! | no answer, broken connection, garbage | anything may have been done | connection dropped; what may be repeated is, but not after silence; otherwise 503 |
 //!
-//! "Again" ends with the deadline of the operation.
+//! "Again" ends with the deadline of the operation, and for a slot that is being moved with a longer one.
 
 use std::sync::Arc;
 
@@ -101,11 +101,15 @@ impl Reaction {
             "ASK" => redirect(error, answered_by, true),
             "NOSCRIPT" => Self::SendSource,
             "TRYAGAIN" | "CLUSTERDOWN" => Self::Pause,
-            "ERR" if error.detail().is_some_and(|text| text.contains(MOVING)) => Self::Pause,
+            "ERR" if names_a_moving_slot(error) => Self::Pause,
             "READONLY" | "MASTERDOWN" | "LOADING" | "NOAUTH" => Self::Reconnect,
             _ => Self::GiveUp,
         }
     }
+}
+
+fn names_a_moving_slot(error: &RedisError) -> bool {
+    error.detail().is_some_and(|text| text.contains(MOVING))
 }
 
 fn redirect(error: &RedisError, answered_by: &Address, asking: bool) -> Reaction {
@@ -132,8 +136,19 @@ fn redirect(error: &RedisError, answered_by: &Address, asking: bool) -> Reaction
 impl Failure {
     /// The error Redis answered, if it answered.
     pub(super) fn code(&self) -> Option<&str> {
+        self.refusal().and_then(RedisError::code)
+    }
+
+    /// Whether the slot is, or was, on its way to another master.
+    pub(super) fn is_of_a_moving_slot(&self) -> bool {
+        self.refusal().is_some_and(|error| {
+            matches!(error.code(), Some("MOVED" | "ASK" | "TRYAGAIN")) || names_a_moving_slot(error)
+        })
+    }
+
+    fn refusal(&self) -> Option<&RedisError> {
         match self {
-            Self::Refused { cause, .. } => cause.code(),
+            Self::Refused { cause, .. } => Some(cause),
             Self::NoMaster(_)
             | Self::Down { .. }
             | Self::Overloaded(_)

@@ -84,7 +84,7 @@ impl<'a> Operation<'a> {
         slot: Slot,
         effect: Effect,
     ) -> Result<(Value, Arc<Node>), Failure> {
-        let until = Instant::now() + routes.deadlines().operation();
+        let start = Instant::now();
         let slot = self.key().map_or_else(|| slot.number(), slot::of_key);
         let mut attempt = Attempt::new(self.command());
         loop {
@@ -92,7 +92,13 @@ impl<'a> Operation<'a> {
                 Ok(done) => return Ok(done),
                 Err(failure) => failure,
             };
-            if until <= Instant::now() || !attempt.prepare(self, &failure, effect, routes).await {
+            let patience = if failure.is_of_a_moving_slot() {
+                deadline::MOVING_SLOT
+            } else {
+                routes.deadlines().operation()
+            };
+            if start.elapsed() >= patience || !attempt.prepare(self, &failure, effect, routes).await
+            {
                 return Err(failure);
             }
         }

@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 use deadpool_redis::redis::{self, Value};
 
-use super::{Deadlines, Effect, Link, OpenError, RedisSettings, RedisUrl, Script, Slot};
+use super::{Deadlines, Effect, Link, OpenError, RedisSettings, RedisUrl, Script, Slot, deadline};
 use crate::store::StoreError;
 
 #[path = "../../../../../tests/it/support/redis/mod.rs"]
