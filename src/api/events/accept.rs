@@ -78,7 +78,7 @@ mod tests {
             .iter()
             .map(|text| (header::ACCEPT, HeaderValue::from_static(text)));
         assert_eq!(
-            Form::wanted(&HeaderMap::from_iter(values)),
+            Form::wanted(&values.collect::<HeaderMap>()),
             form,
             "{accepts:?}"
         );

@@ -69,10 +69,10 @@ impl Seen {
 
 /// Opens sessions, writes to each and ends it, each step at another node.
 async fn change(nodes: &Nodes, sessions: usize, writes: u64) {
-    let mut writers = JoinSet::new();
+    let mut changers = JoinSet::new();
     for number in 0..sessions {
         let clients = nodes.admins();
-        writers.spawn(async move {
+        changers.spawn(async move {
             let client = |step: usize| &clients[(number + step) % clients.len()];
             let session = open(client(0), json!({"login_id": format!("u{number}")})).await;
             for write in 0..writes {
@@ -83,13 +83,13 @@ async fn change(nodes: &Nodes, sessions: usize, writes: u64) {
             client(2).delete(session.path()).await.expect(204);
         });
     }
-    writers.join_all().await;
+    changers.join_all().await;
 }
 
 /// Reads some events here and some there, until it has seen so many.
-async fn wander(clients: Vec<Client>, seed: u64, count: usize) -> Seen {
+async fn wander(clients: Vec<Client>, number: u64, count: usize) -> Seen {
     const PATH: &str = "/v1/events?types=session.created,session.changed,session.ended";
-    let mut rng = Rng::with_seed(seed);
+    let mut rng = Rng::with_seed(number);
     let (mut seen, mut last, mut cuts) = (Seen::default(), None::<String>, 0);
     while seen.ids.len() < count {
         let client = rng.choice(&clients).unwrap();

@@ -97,7 +97,7 @@ async fn rotations_beside_writes_elsewhere_lose_nothing(nodes: &Nodes) {
     for turn in 0..20 {
         let rotate = nodes.admin(turn).post("/v1/tokens/rotate");
         let rotated = rotate.json(&json!({"token": token})).await.value(200);
-        token = rotated["token"].as_str().unwrap().to_owned();
+        rotated["token"].as_str().unwrap().clone_into(&mut token);
     }
     for answer in writes.join_all().await {
         answer.expect(201);

@@ -14,7 +14,7 @@ use session_gateway::model::token::{CredentialHash, PresentedToken};
 use session_gateway::store::cache::{CacheSettings, cached};
 use session_gateway::store::{
     EndAll, EventFeed, EventPage, FeedPlace, Freshness, Listener, Lookup, NewService, OpError,
-    Part, Stores, Touch,
+    Part, Progress, Stores, Touch,
 };
 use tokio::time::Instant;
 

@@ -1,6 +1,7 @@
 //! Followers of the feed: everything once, in order, from exact places, whatever a follower misses meanwhile.
 
 use std::collections::HashSet;
+use std::sync::Arc;
 use std::time::Duration;
 
 use session_gateway::model::event::{Event, EventId, EventType};
@@ -22,7 +23,7 @@ contract! {
 const PATIENCE: Duration = Duration::from_millis(200);
 
 fn followers(b: &Backend) -> Followers {
-    Followers::new(b.stores.events.clone(), 2)
+    Followers::new(Arc::clone(&b.stores.events), 2)
 }
 
 async fn follow(b: &Backend, types: &[EventType]) -> Follower {
@@ -77,10 +78,8 @@ async fn every_place_of_a_follower_is_exact(b: &Backend) {
     let mut before = HashSet::new();
     for Placed { event, place } in told {
         before.insert(event.id);
-        let rest = b
-            .stores
-            .events
-            .events(&FeedPlace::At(place), &[], limit(50));
+        let place = FeedPlace::At(place);
+        let rest = b.stores.events.events(&place, &[], limit(50));
         let rest: Vec<_> = rest.await.unwrap().events;
         assert_eq!(rest.len(), all.len() - before.len());
         assert!(rest.iter().all(|event| !before.contains(&event.id)));

@@ -9,7 +9,7 @@ use session_gateway::store::{NewBan, NewSession, OpError, Rotated, TokenRotation
 
 use super::{Pair, no};
 use crate::store::backend::{access, login_id, service};
-use crate::store::reference::{No, Turn};
+use crate::store::reference::{BannedUntil, No, Turn};
 use crate::store::rotation::GRACE;
 
 impl Pair {
@@ -73,7 +73,7 @@ impl Pair {
     pub(super) async fn find_ban(&self, login: &str, now: Timestamp) {
         let sessions = &self.backend().stores.sessions;
         let found = sessions.find_ban(&login_id(login)).await.unwrap();
-        let until = found.map(|ban| ban.until);
+        let until = found.map(|ban| BannedUntil(ban.until));
         assert_eq!(until, self.reference.ban_of(login, now));
     }
 }

@@ -21,6 +21,10 @@ pub(crate) enum Turn {
     Before,
 }
 
+/// When a ban ends, if ever.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct BannedUntil(pub(crate) Option<Timestamp>);
+
 impl Known {
     /// The token that was this many rotations ago, or the first.
     pub(crate) fn token(&self, ago: usize) -> PresentedToken {
@@ -79,9 +83,10 @@ impl Reference {
     }
 
     /// Until when a login is banned, if it is.
-    pub(crate) fn ban_of(&self, login: &str, now: Timestamp) -> Option<Option<Timestamp>> {
+    pub(crate) fn ban_of(&self, login: &str, now: Timestamp) -> Option<BannedUntil> {
         let until = self.bans.get(login).copied()?;
-        until.is_none_or(|until| now < until).then_some(until)
+        let holds = until.is_none_or(|until| now < until);
+        holds.then_some(BannedUntil(until))
     }
 
     pub(crate) fn ban(&mut self, new: &NewBan, now: Timestamp) -> Vec<SessionId> {

@@ -10,11 +10,11 @@ use session_gateway::model::session::{Device, EndReason};
 use session_gateway::model::token::CredentialHash;
 use session_gateway::store::NewSession;
 
-use super::backend::SETTINGS;
+use crate::store::backend::SETTINGS;
 
 mod logins;
 
-pub(crate) use logins::Turn;
+pub(crate) use logins::{BannedUntil, Turn};
 
 /// What a reader is told of a session.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -20,15 +20,15 @@ use session_gateway::store::{
 
 mod logins;
 
-use super::audit;
-use super::backend::{
+use crate::store::audit;
+use crate::store::backend::{
     self, Backend, START, access, attribute, device, draft, draft_with_token, limit, login_id,
     target, value,
 };
-use super::disk::Disk;
-use super::history::{Draft, LOGINS, NAMES, Step, histories};
-use super::redis::{Keyspace, shared};
-use super::reference::{Known, No, Reference, Told, View};
+use crate::store::disk::Disk;
+use crate::store::history::{Draft, LOGINS, NAMES, Step, histories};
+use crate::store::redis::{Keyspace, shared};
+use crate::store::reference::{Known, No, Reference, Told, View};
 use crate::support::redis::Topology;
 
 /// As elsewhere, but the feed keeps whole histories.
@@ -311,10 +311,7 @@ impl Pair {
         if good && touch && matches!(known.view(now), View::Live { .. }) {
             known.touch(now);
         }
-        let expected = match good {
-            true => known.view(now),
-            false => View::Unknown,
-        };
+        let expected = if good { known.view(now) } else { View::Unknown };
         let found = match found {
             Lookup::Live(verified) => Lookup::Live(Box::new(verified.into_session())),
             Lookup::Ended(tombstone) => Lookup::Ended(tombstone),
@@ -405,7 +402,7 @@ impl Pair {
         let until = reference.ban_of(login, now);
         assert_eq!(
             summary.banned_until,
-            until.map(|until| until.unwrap_or(no_end))
+            until.map(|until| until.0.unwrap_or(no_end))
         );
     }
 
