@@ -8,7 +8,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
-use serde_json::{Value, json};
+use serde_json::json;
 use tokio::task::{JoinHandle, JoinSet};
 use tokio::time::{interval, sleep};
 
@@ -16,7 +16,7 @@ use super::size;
 use super::size::fill;
 use super::stored::Stored;
 use crate::support::redis::eventually;
-use crate::support::{Call, Client, Gateway, Opened, open, persistently};
+use crate::support::{Call, Client, Gateway, Opened, feed, open, persistently};
 
 /// Sessions of others.
 const BYSTANDERS: usize = 20;
@@ -110,21 +110,6 @@ async fn begin(stored: &Stored, gateway: &Gateway, left: usize) -> JoinHandle<()
     deleting
 }
 
-/// All events that tell of an end.
-async fn ends(client: &Client) -> Vec<Value> {
-    let mut events = Vec::new();
-    let mut after = String::new();
-    loop {
-        let path = format!("/v1/events?types=session.ended&limit=1000{after}");
-        let page = persistently(|| client.get(&path)).await.value(200);
-        events.extend(page["items"].as_array().unwrap().iter().cloned());
-        match page["next_cursor"].as_str() {
-            Some(cursor) => after = format!("&after={cursor}"),
-            None => return events,
-        }
-    }
-}
-
 #[tokio::test(flavor = "multi_thread")]
 async fn a_bulk_deletion_that_is_broken_off_and_run_again_ends_each_session_once() {
     let sessions = size("SGW_TEST_ENDED", 5_000);
@@ -166,7 +151,7 @@ async fn a_bulk_deletion_that_is_broken_off_and_run_again_ends_each_session_once
     assert!(last["count"].as_u64().unwrap() <= left as u64);
     assert_eq!(stored.filed(), BYSTANDERS);
     assert!(left > 0 && left < sessions, "broken off in the midst");
-    let events = ends(&serving.admin()).await;
+    let events = feed(&serving.admin(), "session.ended").await;
     let ids: HashSet<_> = events
         .iter()
         .map(|event| event["session_id"].to_string())

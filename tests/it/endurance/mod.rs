@@ -5,6 +5,7 @@
 mod bulk;
 mod downtime;
 mod fleet;
+mod followers;
 mod history;
 mod one_login;
 mod rolling;

@@ -17,7 +17,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::store::redis::Keyspace;
 use crate::support::redis::Topology;
-use crate::support::{ADMIN_SECRET, Client};
+use crate::support::{ADMIN_SECRET, Client, feed};
 
 const SETTINGS: ServerSettings = ServerSettings {
     max_connections: 10_000,
@@ -86,18 +86,7 @@ impl Nodes {
 
     /// The events of one type that the feed tells, all of them.
     pub(super) async fn events(&self, event_type: &str) -> Vec<Value> {
-        let client = self.admin(0);
-        let mut events = Vec::new();
-        let mut after = String::new();
-        loop {
-            let path = format!("/v1/events?types={event_type}&limit=1000{after}");
-            let page = client.get(path).await.value(200);
-            events.extend(page["items"].as_array().unwrap().iter().cloned());
-            match page["next_cursor"].as_str() {
-                Some(cursor) => after = format!("&after={cursor}"),
-                None => return events,
-            }
-        }
+        feed(&self.admin(0), event_type).await
     }
 
     /// Stops the nodes, and audits their keys.

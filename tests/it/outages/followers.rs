@@ -8,9 +8,11 @@ use std::time::Instant;
 use tokio::task::JoinHandle;
 
 use super::sentinels::{start, taken_over_by};
-use super::{RECOVERY, patiently, tell};
+use super::{RECOVERY, tell};
 use crate::support::redis::eventually;
-use crate::support::{Client, Follow, Gateway};
+use crate::support::{Follow, Gateway, feed};
+
+const TYPES: &str = "session.created,session.changed,session.ended,service.changed";
 
 /// The ids of the events that were seen.
 type Seen = Arc<Mutex<HashSet<String>>>;
@@ -19,11 +21,11 @@ type Seen = Arc<Mutex<HashSet<String>>>;
 fn follow(gateway: &Gateway) -> (Seen, JoinHandle<()>) {
     let seen = Seen::default();
     let (client, told) = (gateway.admin(), Arc::clone(&seen));
+    let path = format!("/v1/events?types={TYPES}");
     let following = tokio::spawn(async move {
         let mut last = None::<String>;
         loop {
-            let Some(mut follow) = Follow::attempt(&client, "/v1/events", last.as_deref()).await
-            else {
+            let Some(mut follow) = Follow::attempt(&client, &path, last.as_deref()).await else {
                 continue;
             };
             while let Some(event) = follow.next().await {
@@ -36,29 +38,11 @@ fn follow(gateway: &Gateway) -> (Seen, JoinHandle<()>) {
     (seen, following)
 }
 
-/// The ids of all events that the feed tells.
-async fn feed(client: &Client) -> HashSet<String> {
-    let mut ids = HashSet::new();
-    let mut after = String::new();
-    loop {
-        let path = format!("/v1/events?limit=1000{after}");
-        let page = patiently(|| client.get(&path)).await.value(200);
-        let items = page["items"].as_array().unwrap();
-        ids.extend(
-            items
-                .iter()
-                .map(|item| item["id"].as_str().unwrap().to_owned()),
-        );
-        match page["next_cursor"].as_str() {
-            Some(cursor) => after = format!("&after={cursor}"),
-            None => return ids,
-        }
-    }
-}
-
 /// Everything that the feed tells now has been seen, or is soon.
 async fn assert_seen(gateway: &Gateway, seen: &Seen) {
-    let feed = feed(&gateway.admin()).await;
+    let feed = feed(&gateway.admin(), TYPES).await;
+    let ids = feed.iter().map(|event| event["id"].as_str().unwrap());
+    let feed: HashSet<_> = ids.map(str::to_owned).collect();
     let start = Instant::now();
     eventually(RECOVERY, || async { feed.is_subset(&seen.lock().unwrap()) }).await;
     tell(format_args!(

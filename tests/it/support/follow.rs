@@ -9,7 +9,7 @@ use http_body_util::BodyExt;
 use serde_json::Value;
 use tokio::time::timeout;
 
-use super::Client;
+use super::{Client, persistently};
 
 /// Generous: the machine may be busy.
 const DEADLINE: Duration = Duration::from_secs(60);
@@ -139,5 +139,20 @@ impl Follow {
             events.push(self.next().await.expect("an event"));
         }
         events
+    }
+}
+
+/// The events of some types that the feed tells now, all of them.
+pub(crate) async fn feed(client: &Client, types: &str) -> Vec<Value> {
+    let mut events = Vec::new();
+    let mut after = String::new();
+    loop {
+        let path = format!("/v1/events?types={types}&limit=1000{after}");
+        let page = persistently(|| client.get(&path)).await.value(200);
+        events.extend(page["items"].as_array().unwrap().iter().cloned());
+        match page["next_cursor"].as_str() {
+            Some(cursor) => after = format!("&after={cursor}"),
+            None => return events,
+        }
     }
 }

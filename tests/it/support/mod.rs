@@ -13,7 +13,7 @@ pub(crate) mod redis;
 
 pub(crate) use app::TestApp;
 pub(crate) use client::{Answer, Call, Client};
-pub(crate) use follow::Follow;
+pub(crate) use follow::{Follow, feed};
 pub(crate) use gateway::{ADMIN_SECRET, Gateway, Launch};
 
 use std::time::{Duration, Instant};
