@@ -12,11 +12,10 @@ use serde_json::json;
 use tokio::task::{JoinHandle, JoinSet};
 use tokio::time::{interval, sleep};
 
-use super::size;
 use super::size::fill;
 use super::stored::Stored;
 use crate::support::redis::eventually;
-use crate::support::{Call, Client, Gateway, Opened, feed, open, persistently};
+use crate::support::{Call, Client, Gateway, Opened, feed, open, persistently, size};
 
 /// Sessions of others.
 const BYSTANDERS: usize = 20;

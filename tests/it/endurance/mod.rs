@@ -12,12 +12,3 @@ mod rolling;
 mod size;
 mod stored;
 mod worker;
-
-/// A size that the environment may raise.
-#[expect(
-    clippy::disallowed_methods,
-    reason = "a longer run is asked for by the environment"
-)]
-fn size(name: &str, usual: usize) -> usize {
-    std::env::var(name).map_or(usual, |text| text.parse().expect(name))
-}

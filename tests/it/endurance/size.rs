@@ -9,9 +9,8 @@ use serde_json::json;
 use sha2::{Digest, Sha256};
 use uuid::Uuid;
 
-use super::size;
 use super::stored::Stored;
-use crate::support::persistently;
+use crate::support::{persistently, size};
 
 /// Generous, and far below what reading all sessions takes.
 const STARTED_WITHIN: Duration = Duration::from_secs(5);

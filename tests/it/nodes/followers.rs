@@ -12,26 +12,18 @@ use tokio::task::JoinSet;
 use tokio::time::timeout;
 
 use super::gateways::Nodes;
-use crate::support::{Client, Follow, Opened, open};
+use crate::support::{Client, Follow, Opened, open, size};
 
 on_three_nodes! {
     a_follower_that_is_cut_off_and_moved_sees_every_change,
     what_all_nodes_do_is_followed_at_each_at_once,
+    a_service_that_is_removed_elsewhere_hears_no_more,
 }
 
 on_three_nodes!(many = shared::standalone(); two_hundred_follow_at_once);
 
 /// Longer than any of this takes.
 const DEADLINE: Duration = Duration::from_secs(300);
-
-#[expect(
-    clippy::disallowed_methods,
-    reason = "another size is asked for by the environment"
-)]
-fn changes() -> usize {
-    let wanted = std::env::var("SGW_TEST_CHANGES");
-    wanted.map_or(10_000, |text| text.parse().expect("SGW_TEST_CHANGES"))
-}
 
 /// What a follower has seen, each event once.
 #[derive(Default)]
@@ -117,7 +109,7 @@ async fn wander(clients: Vec<Client>, number: u64, count: usize) -> Seen {
 
 async fn a_follower_that_is_cut_off_and_moved_sees_every_change(nodes: &Nodes) {
     const SESSIONS: usize = 50;
-    let each = changes() / SESSIONS;
+    let each = size("SGW_TEST_CHANGES", 10_000) / SESSIONS;
     let count = each * SESSIONS;
     let writes = u64::try_from(each - 2).unwrap();
     let mut followers = JoinSet::new();
@@ -153,6 +145,25 @@ async fn what_all_nodes_do_is_followed_at_each_at_once(nodes: &Nodes) {
         let ids: HashSet<_> = ids.map(|id| id.unwrap().to_owned()).collect();
         assert_eq!(ids, ended);
     }
+}
+
+async fn a_service_that_is_removed_elsewhere_hears_no_more(nodes: &Nodes) {
+    let wanted =
+        json!({"service_id": "reader", "service_name": "r", "permissions": ["event.read"]});
+    let made = nodes.admin(0).post("/v1/services").json(&wanted);
+    let made = made.await.value(201);
+    let reader = nodes
+        .nobody(1)
+        .as_service("reader", made["secret"].as_str().unwrap());
+    let path = "/v1/events?types=session.created";
+    let mut follow = Follow::begin(&reader, path, None).await;
+    open(&nodes.admin(2), json!({"login_id": "before"})).await;
+    assert_eq!(follow.next().await.unwrap()["login_id"], "before");
+    let remove = nodes.admin(0).delete("/v1/services/reader");
+    remove.await.expect(204);
+    open(&nodes.admin(2), json!({"login_id": "after"})).await;
+    assert_eq!(follow.next().await, None);
+    assert!(follow.ended_well());
 }
 
 async fn two_hundred_follow_at_once(nodes: &Nodes) {

@@ -6,7 +6,7 @@ use serde_json::json;
 use tokio::task::JoinSet;
 
 use super::gateways::{Nodes, verify};
-use crate::support::open;
+use crate::support::{open, size};
 
 on_three_nodes! {
     parallel_rotations_on_all_nodes_bring_one_successor,
@@ -15,13 +15,8 @@ on_three_nodes! {
 }
 
 /// How often; `SGW_TEST_ROTATIONS` asks for more.
-#[expect(
-    clippy::disallowed_methods,
-    reason = "a longer run is asked for by the environment"
-)]
 fn rounds() -> usize {
-    let wanted = std::env::var("SGW_TEST_ROTATIONS");
-    wanted.map_or(10, |text| text.parse().expect("SGW_TEST_ROTATIONS"))
+    size("SGW_TEST_ROTATIONS", 10)
 }
 
 async fn parallel_rotations_on_all_nodes_bring_one_successor(nodes: &Nodes) {

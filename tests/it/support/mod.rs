@@ -74,6 +74,15 @@ pub(crate) async fn open(client: &Client, request: Value) -> Opened {
     Opened::of(&created)
 }
 
+/// A size that the environment may raise.
+#[expect(
+    clippy::disallowed_methods,
+    reason = "a longer run is asked for by the environment"
+)]
+pub(crate) fn size(name: &str, usual: usize) -> usize {
+    std::env::var(name).map_or(usual, |text| text.parse().expect(name))
+}
+
 /// Sends a request until it is answered by anything but 503: a busy machine does not keep the deadlines of the store.
 pub(crate) async fn persistently(request: impl Fn() -> Call) -> Answer {
     let deadline = Instant::now() + PATIENCE;
