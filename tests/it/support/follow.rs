@@ -119,12 +119,17 @@ impl Follow {
 
     /// The next event; `None` at the end.
     pub(crate) async fn next(&mut self) -> Option<Value> {
-        loop {
-            let frame = self.frame().await?;
-            if frame.data.is_some() {
-                return Some(frame.json());
+        let frame = timeout(DEADLINE, async {
+            loop {
+                let frame = self.frame().await?;
+                if frame.data.is_some() {
+                    return Some(frame);
+                }
             }
-        }
+        });
+        // Comments come all the while.
+        let frame = frame.await.expect("an event or the end in time")?;
+        Some(frame.json())
     }
 
     /// Whether the end that was met was not that of the connection, and nothing was half told.
