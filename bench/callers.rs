@@ -5,6 +5,7 @@ use std::time::{Duration, Instant};
 
 use serde::Deserialize;
 
+use crate::gateway::SECRET;
 use crate::http::Connection;
 
 /// How many call at the same time.
@@ -194,4 +195,19 @@ impl Caller {
 
 fn outcome(answer: Option<&[u8]>) -> Outcome {
     answer.map_or(Outcome::Unavailable, |_body| Outcome::Done)
+}
+
+/// A service as most callers are: looked up in the store.
+pub(crate) async fn register(address: SocketAddr) -> String {
+    #[derive(Deserialize)]
+    struct Registered {
+        secret: String,
+    }
+    let mut admin = Connection::open(address, "admin", SECRET).await;
+    let service = r#"{"service_id":"bench","service_name":"Benchmark","permissions":["*"]}"#;
+    let body = admin
+        .call("POST", "/v1/services", service, 201)
+        .await
+        .unwrap();
+    serde_json::from_slice::<Registered>(body).unwrap().secret
 }

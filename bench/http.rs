@@ -34,34 +34,44 @@ impl Connection {
         json: &str,
         status: u16,
     ) -> Option<&[u8]> {
-        let request = format!(
-            "{method} {path} HTTP/1.1\r\nhost: bench\r\n{}\r\ncontent-type: application/json\r\n\
-             content-length: {}\r\n\r\n{json}",
-            self.credentials,
-            json.len()
-        );
-        self.stream.write_all(request.as_bytes()).await.unwrap();
-        let mut filled = 0;
-        let (answered, body) = loop {
-            let read = self.stream.read(&mut self.buffer[filled..]).await.unwrap();
-            assert!(read > 0, "the server hung up");
-            filled += read;
-            if let Some(whole) = whole_answer(&self.buffer[..filled]) {
-                break whole;
-            }
-        };
+        let json_type = "content-type: application/json\r\n";
+        let (answered, body) = self.ask(method, path, json_type, json).await;
         if answered == 503 {
             return None;
         }
-        let text = || String::from_utf8_lossy(&self.buffer[..filled]);
-        assert_eq!(answered, status, "{}", text());
-        Some(&self.buffer[body..filled])
+        assert_eq!(answered, status, "{}", String::from_utf8_lossy(body));
+        Some(body)
+    }
+
+    /// Sends a request with more lines in its head, and returns status and body of its answer.
+    pub(crate) async fn ask(
+        &mut self,
+        method: &str,
+        path: &str,
+        lines: &str,
+        body: &str,
+    ) -> (u16, &[u8]) {
+        let request = format!(
+            "{method} {path} HTTP/1.1\r\nhost: bench\r\n{}\r\n{lines}content-length: {}\r\n\r\n{body}",
+            self.credentials,
+            body.len()
+        );
+        self.stream.write_all(request.as_bytes()).await.unwrap();
+        let mut filled = 0;
+        loop {
+            let read = self.stream.read(&mut self.buffer[filled..]).await.unwrap();
+            assert!(read > 0, "the server hung up");
+            filled += read;
+            if let Some((status, body)) = whole_answer(&self.buffer[..filled]) {
+                return (status, &self.buffer[body..filled]);
+            }
+        }
     }
 }
 
 /// The status and where the body begins, once all of it is there.
 fn whole_answer(answer: &[u8]) -> Option<(u16, usize)> {
-    let mut headers = [httparse::EMPTY_HEADER; 16];
+    let mut headers = [httparse::EMPTY_HEADER; 32];
     let mut head = httparse::Response::new(&mut headers);
     let httparse::Status::Complete(body) = head.parse(answer).unwrap() else {
         return None;

@@ -15,10 +15,7 @@
 )]
 
 use std::collections::BTreeMap;
-use std::net::SocketAddr;
 use std::time::Duration;
-
-use serde::Deserialize;
 
 mod bare_redis;
 mod callers;
@@ -26,9 +23,8 @@ mod gateway;
 mod http;
 
 use bare_redis::{BareRedis, cpu_time};
-use callers::{OPERATIONS, Operation, Run, all_at_once, callers};
-use gateway::{Gateway, SECRET};
-use http::Connection;
+use callers::{OPERATIONS, Operation, Run, all_at_once, callers, register};
+use gateway::Gateway;
 
 fn main() {
     // One thread: the other core is for the servers.
@@ -137,19 +133,4 @@ fn report(bare: &BTreeMap<&str, Vec<f64>>, measured: &BTreeMap<Operation, Vec<Me
             rounds.iter().map(|round| round.unavailable).sum::<usize>(),
         );
     }
-}
-
-/// A service as most callers are: looked up in the store.
-async fn register(address: SocketAddr) -> String {
-    #[derive(Deserialize)]
-    struct Registered {
-        secret: String,
-    }
-    let mut admin = Connection::open(address, "admin", SECRET).await;
-    let service = r#"{"service_id":"bench","service_name":"Benchmark","permissions":["*"]}"#;
-    let body = admin
-        .call("POST", "/v1/services", service, 201)
-        .await
-        .unwrap();
-    serde_json::from_slice::<Registered>(body).unwrap().secret
 }

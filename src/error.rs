@@ -80,6 +80,12 @@ pub enum ApiError {
     /// The login is not banned.
     #[error("the login is not banned")]
     BanNotFound,
+    /// Nothing is known of the user of this login id.
+    #[error("no profile is kept for this login id, and none can be loaded")]
+    ProfileNotFound,
+    /// Nobody loads profiles here.
+    #[error("no loader of profiles is configured (SGW_PROFILE_LOADER_URL)")]
+    LoaderNotConfigured,
     /// The attribute cannot be counted with.
     #[error("the attribute is not a 64-bit integer, or the sum would not be one")]
     AttributeNotANumber,
@@ -128,6 +134,9 @@ pub enum ApiError {
     /// The store does not know: neither yes nor no.
     #[error("the store does not answer; nothing is known about the outcome")]
     StoreUnavailable(#[source] Arc<StoreError>),
+    /// The service that knows the users does not tell: neither yes nor no.
+    #[error("the loader of profiles does not answer as it should; nothing is known about the user")]
+    LoaderUnavailable,
     /// The gateway is at its limit of what it does at once.
     #[error("the gateway is busy")]
     Busy,
@@ -201,6 +210,8 @@ impl ApiError {
             Self::SessionLimitReached => (StatusCode::CONFLICT, "session_limit_reached"),
             Self::LoginBanned => (StatusCode::FORBIDDEN, "login_banned"),
             Self::BanNotFound => (StatusCode::NOT_FOUND, "ban_not_found"),
+            Self::ProfileNotFound => (StatusCode::NOT_FOUND, "profile_not_found"),
+            Self::LoaderNotConfigured => (StatusCode::CONFLICT, "loader_not_configured"),
             Self::AttributeNotANumber => (StatusCode::CONFLICT, "attribute_not_a_number"),
             Self::SessionEnded(_) => (StatusCode::GONE, "session_ended"),
             Self::CursorExpired => (StatusCode::GONE, "cursor_expired"),
@@ -219,6 +230,7 @@ impl ApiError {
                 (StatusCode::UNPROCESSABLE_ENTITY, "idempotency_key_reused")
             }
             Self::StoreUnavailable(_) => (StatusCode::SERVICE_UNAVAILABLE, "store_unavailable"),
+            Self::LoaderUnavailable => (StatusCode::SERVICE_UNAVAILABLE, "loader_unavailable"),
             Self::Busy => (StatusCode::SERVICE_UNAVAILABLE, "busy"),
             Self::Internal(_) => (StatusCode::INTERNAL_SERVER_ERROR, "internal"),
         }
@@ -323,13 +335,20 @@ impl IntoResponse for ApiError {
 
 impl From<StoreError> for ApiError {
     fn from(error: StoreError) -> Self {
-        match error {
-            StoreError::Corrupt { .. } => Self::Internal(Arc::new(error)),
+        Arc::new(error).into()
+    }
+}
+
+/// An error that several requests were waiting for.
+impl From<Arc<StoreError>> for ApiError {
+    fn from(error: Arc<StoreError>) -> Self {
+        match *error {
+            StoreError::Corrupt { .. } => Self::Internal(error),
             StoreError::TimedOut
             | StoreError::Overloaded
             | StoreError::Unavailable(_)
             | StoreError::WritesStopped
-            | StoreError::NewerFormat { .. } => Self::StoreUnavailable(Arc::new(error)),
+            | StoreError::NewerFormat { .. } => Self::StoreUnavailable(error),
         }
     }
 }

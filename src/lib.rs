@@ -13,6 +13,7 @@ pub mod extract;
 pub mod idempotency;
 pub mod model;
 pub mod openapi;
+pub mod profile;
 pub mod proxy;
 mod seal;
 pub mod server;

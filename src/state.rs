@@ -9,6 +9,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::auth::{AdminCredential, Authenticator, Throttle};
 use crate::model::limit::SessionLimit;
+use crate::profile::Profiles;
 use crate::proxy::{Gate, ProxySettings};
 use crate::store::Stores;
 use crate::store::follow::Followers;
@@ -29,6 +30,8 @@ pub struct Shared {
     pub lifetimes: Lifetimes,
     /// How many sessions a login may have unless a service or a request says so; none is any number.
     pub session_limit: Option<SessionLimit>,
+    /// What is known of users.
+    pub profiles: Arc<Profiles>,
     /// Finds out who calls.
     pub authenticator: Arc<Authenticator>,
     /// Decides for reverse proxies.
@@ -40,7 +43,7 @@ pub struct Shared {
 }
 
 impl AppState {
-    /// The state of a gateway on this store, with no settings for reverse proxies.
+    /// The state of a gateway on this store, with no settings for reverse proxies and no loader of profiles.
     #[must_use]
     pub fn new(stores: Stores, lifetimes: Lifetimes, admin: AdminCredential) -> Self {
         let authenticator = Arc::new(Authenticator {
@@ -51,6 +54,7 @@ impl AppState {
         let gate = Gate::new(Arc::clone(&authenticator), ProxySettings::default());
         let followers = Followers::new(Arc::clone(&stores.events), MAX_FOLLOWERS);
         Self(Arc::new(Shared {
+            profiles: Arc::new(Profiles::without_loader(&stores)),
             stores,
             lifetimes,
             followers,
@@ -75,6 +79,15 @@ impl AppState {
     pub fn with_followers(&self, most: usize) -> Self {
         Self(Arc::new(Shared {
             followers: self.followers.at_most(most),
+            ..Shared::clone(self)
+        }))
+    }
+
+    /// The same with profiles that may be loaded.
+    #[must_use]
+    pub fn with_profiles(&self, profiles: Profiles) -> Self {
+        Self(Arc::new(Shared {
+            profiles: Arc::new(profiles),
             ..Shared::clone(self)
         }))
     }

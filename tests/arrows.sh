@@ -41,9 +41,11 @@ only store 'model|clock'
 only seal 'model|error'
 only auth 'model|store|clock|draw|error|extract|idempotency|state'
 only idempotency 'model|seal|store|clock|auth|draw|error|extract|state'
-for room in api proxy online; do
+only profile 'model|store|draw|error'
+for room in proxy online; do
     only "$room" 'model|seal|store|clock|auth|draw|error|extract|idempotency|state'
 done
+only api 'model|seal|store|clock|auth|draw|error|extract|idempotency|profile|state'
 for backend in cache embedded postgres redis; do
     never "$backend uses no other backend" "\\bstore::(?!$backend\\b)(cache|embedded|postgres|redis)\\b" "store/$backend"
 done

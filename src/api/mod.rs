@@ -24,6 +24,7 @@ mod events;
 pub(crate) mod health;
 mod limit;
 mod logins;
+mod profiles;
 mod services;
 mod sessions;
 mod tokens;
@@ -37,6 +38,7 @@ pub fn routes() -> OpenApiRouter<AppState> {
         .merge(attributes::routes())
         .merge(logins::routes())
         .merge(bans::routes())
+        .merge(profiles::routes())
         .merge(tokens::routes())
         .merge(events::routes())
 }

@@ -16,6 +16,7 @@ use crate::config::{Config, StoreLocation, StoreSettings};
 use crate::edge::install_panic_hook;
 use crate::error::{ApiError, with_causes};
 use crate::model::token::ServiceSecret;
+use crate::profile::{OpenLoaderError, Profiles};
 use crate::server::{Deadlines, Drained, ServerSettings, Signals, serve, sweep_until};
 use crate::state::{AppState, Draining};
 use crate::store::cache::cached;
@@ -38,6 +39,9 @@ pub enum ServeError {
         /// What stands against it.
         source: Cause,
     },
+    /// The loader of profiles cannot be asked.
+    #[error("SGW_PROFILE_LOADER_URL: its certificates cannot be checked: {0}")]
+    Loader(#[from] OpenLoaderError),
     /// The built-in service cannot be looked up or made.
     #[error("the built-in service `admin` cannot be set up: {}", with_causes(.0))]
     Admin(#[source] ApiError),
@@ -98,6 +102,7 @@ pub(super) fn run(config: &Config) -> Result<(), ServeError> {
 async fn run_until_told(config: &Config) -> Result<(), ServeError> {
     let signals = Signals::listen().map_err(ServeError::Runtime)?;
     let stores = open_stores(&config.store).await?;
+    let profiles = Profiles::open(&stores, &config.profiles)?;
     let secret = config.admin_secret.as_ref().map(ServiceSecret::hash);
     let admin = AdminCredential(secret);
     let address = config.listener.listen;
@@ -111,7 +116,8 @@ async fn run_until_told(config: &Config) -> Result<(), ServeError> {
     let state = AppState::new(stores, config.lifetimes, admin)
         .with_session_limit(config.session_limit)
         .with_followers(config.event_followers)
-        .with_proxies(config.proxies.clone());
+        .with_proxies(config.proxies.clone())
+        .with_profiles(profiles);
     let stop = Stop::watch(signals, state.draining.clone());
     let served = serve_and_sweep(listener, state, config, stop.first);
     tokio::select! {

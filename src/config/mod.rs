@@ -9,6 +9,7 @@ use std::time::Duration;
 
 use crate::model::limit::SessionLimit;
 use crate::model::token::ServiceSecret;
+use crate::profile::{LoaderSettings, LoaderUrl, ProfileSettings, SigningKey};
 use crate::proxy::{Exports, LoginOrigins, ProxySettings, TokenCookie, TrustedProxies};
 use crate::state::Lifetimes;
 use crate::store::cache::CacheSettings;
@@ -45,6 +46,8 @@ pub struct Config {
     pub event_followers: usize,
     /// What reverse proxies may do, and what they are told.
     pub proxies: ProxySettings,
+    /// How profiles are loaded.
+    pub profiles: ProfileSettings,
     /// The log.
     pub log: LogSettings,
 }
@@ -189,6 +192,7 @@ impl Config {
             },
             event_followers: source.get(&var::EVENT_FOLLOWERS, value::connections)?,
             proxies: proxies(source)?,
+            profiles: profiles(source)?,
             log: LogSettings {
                 filter: source.get(&var::LOG, value::filter)?,
                 format: source.get(&var::LOG_FORMAT, value::format)?,
@@ -255,6 +259,28 @@ fn proxies(source: &Source) -> Result<ProxySettings, ConfigError> {
         trusted: source.get(&var::TRUSTED_PROXIES, trusted)?,
         exports: source.get(&var::EXPORT_ATTRIBUTES, exports)?,
         login_origins: source.get(&var::LOGIN_URL_ALLOW, origins)?,
+    })
+}
+
+fn profiles(source: &Source) -> Result<ProfileSettings, ConfigError> {
+    let url = source.get(&var::PROFILE_LOADER_URL, |text| Ok(LoaderUrl::parse(text)?))?;
+    let secret = source.secret(
+        &var::PROFILE_LOADER_SECRET,
+        &var::PROFILE_LOADER_SECRET_FILE,
+    )?;
+    let ca_file = source.get(&var::PROFILE_LOADER_CA_FILE, value::optional_file)?;
+    let timeout = source.get(&var::PROFILE_LOADER_TIMEOUT, value::patience)?;
+    let ttl = source.get(&var::PROFILE_TTL, value::freshness)?;
+    let stale_for = source.get(&var::PROFILE_STALE_FOR, value::duration)?;
+    Ok(ProfileSettings {
+        loader: url.map(|url| LoaderSettings {
+            url,
+            key: secret.as_ref().map(SigningKey::of),
+            ca_file,
+            timeout,
+            ttl,
+            stale_for,
+        }),
     })
 }
 

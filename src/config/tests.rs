@@ -228,6 +228,37 @@ fn what_reverse_proxies_may_do_is_nothing_unless_it_is_set() {
 }
 
 #[test]
+fn profiles_are_loaded_if_it_is_told_where() {
+    assert!(with(&[]).unwrap().profiles.loader.is_none());
+    let url = (
+        "SGW_PROFILE_LOADER_URL",
+        "https://users.internal/{login_id}",
+    );
+    let secret = "0123456789abcdef0123456789abcdef";
+    let config = with(&[url, ("SGW_PROFILE_LOADER_SECRET", secret)]).unwrap();
+    assert!(!format!("{config:?}").contains(secret));
+    let loader = config.profiles.loader.unwrap();
+    assert!(loader.key.is_some());
+    assert_eq!(loader.timeout, Duration::from_secs(2));
+    assert_eq!(loader.ttl, Duration::from_secs(5 * 60));
+    assert_eq!(loader.stale_for, Duration::from_secs(24 * 3600));
+    for (name, bad) in [
+        (
+            "SGW_PROFILE_LOADER_URL",
+            "https://{login_id}.users.internal/",
+        ),
+        ("SGW_PROFILE_LOADER_URL", "users.internal"),
+        ("SGW_PROFILE_LOADER_TIMEOUT", "99ms"),
+        ("SGW_PROFILE_LOADER_TIMEOUT", "11s"),
+        ("SGW_PROFILE_TTL", "0s"),
+        ("SGW_PROFILE_TTL", "31d"),
+        ("SGW_PROFILE_TTL", "1500ms"),
+    ] {
+        refusal(name, bad);
+    }
+}
+
+#[test]
 fn two_attributes_never_share_a_header() {
     for names in ["home_town,home.town", "role,Role", "role,role"] {
         assert!(refusal("SGW_EXPORT_ATTRIBUTES", names).contains("same header"));

@@ -9,7 +9,9 @@ use tracing::level_filters::LevelFilter;
 use tracing_subscriber::EnvFilter;
 
 use crate::model::limit::{LimitPer, Overflow};
+use crate::model::profile::MAX_PROFILE_TTL;
 use crate::model::token::ServiceSecret;
+use crate::profile::InvalidLoaderUrl;
 use crate::proxy::InvalidProxySetting;
 use crate::store::redis::{RedisUrl, UrlError};
 
@@ -68,6 +70,15 @@ pub enum InvalidValue {
     /// Not what reverse proxies need.
     #[error(transparent)]
     Proxy(#[from] InvalidProxySetting),
+    /// Not where profiles are loaded.
+    #[error(transparent)]
+    Loader(#[from] InvalidLoaderUrl),
+    /// No time for a request to the loader.
+    #[error("must be from 100ms to 10s")]
+    Patience,
+    /// No time for a profile to be fresh.
+    #[error("must be whole seconds, from 1s to 30d")]
+    Freshness,
     /// Not a number of sessions.
     #[error("must be a number from 0 to 1000")]
     Sessions,
@@ -211,6 +222,28 @@ pub(super) fn bytes(text: &str) -> Result<u64, InvalidValue> {
         .and_then(|number| number.checked_mul(bytes_per_unit))
         .filter(|bytes| *bytes >= 1 << 20)
         .ok_or(InvalidValue::Bytes)
+}
+
+/// How long a request to the loader of profiles may take. Callers wait for it.
+pub(super) fn patience(text: &str) -> Result<Duration, InvalidValue> {
+    let duration = duration(text)?;
+    let bearable = Duration::from_millis(100)..=Duration::from_secs(10);
+    if bearable.contains(&duration) {
+        Ok(duration)
+    } else {
+        Err(InvalidValue::Patience)
+    }
+}
+
+/// How long a profile is fresh; answers tell it in whole seconds.
+pub(super) fn freshness(text: &str) -> Result<Duration, InvalidValue> {
+    let duration = duration(text)?;
+    let tellable = Duration::from_secs(1)..=MAX_PROFILE_TTL;
+    if tellable.contains(&duration) && duration.subsec_nanos() == 0 {
+        Ok(duration)
+    } else {
+        Err(InvalidValue::Freshness)
+    }
 }
 
 /// How long a session may live; requests and answers tell it in whole seconds.

@@ -93,6 +93,20 @@ variables! {
         "Attributes that reverse proxies are told, each in a header X-Auth-Attr-NAME.";
     LOGIN_URL_ALLOW = "SGW_LOGIN_URL_ALLOW", None, "https://login.example.com",
         "Origins of login pages to which /auth/forward may send a browser.";
+    PROFILE_LOADER_URL = "SGW_PROFILE_LOADER_URL", None, "https://users.internal/v1/users/{login_id}",
+        "Where a profile that is not kept is loaded: a GET that answers a JSON object, or 404. Without {login_id} in its path or query, the login id goes into a query parameter login_id. Without this setting, profiles are only put.";
+    PROFILE_LOADER_SECRET = "SGW_PROFILE_LOADER_SECRET", None, "",
+        "What requests to it are signed with, so that it knows who asks. 32 characters or more, as `openssl rand -hex 32` makes them.";
+    PROFILE_LOADER_SECRET_FILE = "SGW_PROFILE_LOADER_SECRET_FILE", None, "/run/secrets/sgw-loader",
+        "A file that holds it, instead.";
+    PROFILE_LOADER_CA_FILE = "SGW_PROFILE_LOADER_CA_FILE", None, "/etc/ssl/users-ca.pem",
+        "The certificates (PEM) that it must be signed by, instead of those the machine trusts.";
+    PROFILE_LOADER_TIMEOUT = "SGW_PROFILE_LOADER_TIMEOUT", Some("2s"), "",
+        "How long its whole answer may take, from 100ms to 10s.";
+    PROFILE_TTL = "SGW_PROFILE_TTL", Some("5m"), "",
+        "How long a profile that was loaded is fresh.";
+    PROFILE_STALE_FOR = "SGW_PROFILE_STALE_FOR", Some("24h"), "",
+        "How long a profile is kept after that, to be served as stale while it cannot be loaded; 0s serves none.";
     LOG = "SGW_LOG", Some("info"), "",
         "What is logged on stderr: error, warn, info, debug, trace, also by part: info,session_gateway=debug.";
     LOG_FORMAT = "SGW_LOG_FORMAT", Some("text"), "",

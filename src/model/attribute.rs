@@ -277,7 +277,8 @@ impl FromIterator<(AttributeName, AttributeValue)> for Attributes {
     }
 }
 
-fn map_schema(description: &str) -> RefOr<Schema> {
+/// An object of any values.
+pub(super) fn map_schema(description: &str) -> RefOr<Schema> {
     ObjectBuilder::new()
         .description(Some(description))
         .additional_properties(Some(AdditionalProperties::FreeForm(true)))

@@ -8,6 +8,7 @@ pub mod limit;
 pub mod login;
 pub mod page;
 pub mod permission;
+pub mod profile;
 pub mod record;
 pub mod rotation;
 pub mod service;

@@ -1,7 +1,8 @@
 //! A stream that knows what its connection is doing, and breaks off when the client is silent for too long.
 //!
-//! hyper has one deadline for everything up to the end of a header, the idle time before it included. The shorter one
-//! for the header itself, and the one for writing, are kept here.
+//! hyper has one deadline for everything up to the end of a header, the idle time before it included, and sets a timer
+//! for it with every request. Here waiting for a header, reading it and writing have deadlines of their own, and a timer
+//! is set anew only when it fires too early.
 
 use std::io;
 use std::pin::Pin;
@@ -17,8 +18,8 @@ use super::Deadlines;
 /// What a connection is doing.
 #[derive(Debug, Clone, Copy)]
 enum Phase {
-    /// Waiting for the next request; hyper keeps the time.
-    Idle,
+    /// Waiting for the next request.
+    Idle { since: Instant },
     /// Reading a header.
     Header { since: Instant },
     /// Answering.
@@ -61,12 +62,13 @@ impl Exchange {
 
     /// The answer is with hyper to its last byte.
     pub(super) fn end(&self) {
-        self.with(|state| state.phase = Phase::Idle);
+        let since = Instant::now();
+        self.with(|state| state.phase = Phase::Idle { since });
     }
 
     fn bytes_came(&self) {
         self.with(|state| {
-            if matches!(state.phase, Phase::Idle) {
+            if matches!(state.phase, Phase::Idle { .. }) {
                 state.phase = Phase::Header {
                     since: Instant::now(),
                 };
@@ -74,10 +76,12 @@ impl Exchange {
         });
     }
 
-    fn header_since(&self) -> Option<Instant> {
+    /// Until when the client may be silent.
+    fn silent_until(&self, deadlines: &Deadlines) -> Option<Instant> {
         self.with(|state| match state.phase {
-            Phase::Header { since } => Some(since),
-            Phase::Idle | Phase::Busy => None,
+            Phase::Idle { since } => Some(since + deadlines.idle),
+            Phase::Header { since } => Some(since + deadlines.header),
+            Phase::Busy => None,
         })
     }
 
@@ -92,7 +96,7 @@ pub(super) struct DeadlineStream<S> {
     stream: S,
     exchange: Exchange,
     deadlines: Deadlines,
-    header: Timer,
+    silence: Timer,
     write: Timer,
     linger: Timer,
 }
@@ -103,7 +107,7 @@ impl<S> DeadlineStream<S> {
             stream,
             exchange,
             deadlines,
-            header: Timer::default(),
+            silence: Timer::default(),
             write: Timer::default(),
             linger: Timer::default(),
         }
@@ -136,10 +140,10 @@ impl<S: AsyncRead + Unpin> AsyncRead for DeadlineStream<S> {
             this.exchange.bytes_came();
             return outcome;
         }
-        let Some(since) = this.exchange.header_since() else {
+        let Some(until) = this.exchange.silent_until(&this.deadlines) else {
             return Poll::Pending;
         };
-        ready!(this.header.poll_at(cx, since + this.deadlines.header));
+        ready!(this.silence.poll_at(cx, until));
         Poll::Ready(Err(io::ErrorKind::TimedOut.into()))
     }
 }
@@ -204,10 +208,15 @@ impl Timer {
         let sleep = self
             .0
             .get_or_insert_with(|| Box::pin(tokio::time::sleep_until(deadline)));
-        if sleep.deadline() != deadline {
+        if sleep.deadline() > deadline {
             sleep.as_mut().reset(deadline);
         }
-        sleep.as_mut().poll(cx)
+        ready!(sleep.as_mut().poll(cx));
+        while sleep.deadline() < deadline {
+            sleep.as_mut().reset(deadline);
+            ready!(sleep.as_mut().poll(cx));
+        }
+        Poll::Ready(())
     }
 
     /// Counts from the first time it is asked.

@@ -20,6 +20,7 @@ mod feed;
 pub mod follow;
 mod health;
 mod listeners;
+mod profiles;
 pub mod redis;
 mod services;
 mod sessions;
@@ -31,13 +32,16 @@ pub use error::{Cause, OpError, Refusal, StoreError};
 pub use feed::{EventFeed, EventPage, FeedPlace, Listener, Part, Progress};
 pub use health::{Risk, StoreHealth, StoreWarning};
 use listeners::Listeners;
+pub use profiles::{
+    FoundProfile, LoadCause, LoadClaim, LoadEnd, LoadTicket, Loaded, NewProfile, ProfileStore,
+};
 pub use services::{NewService, ServiceStore};
 pub use sessions::{
     Banned, BulkEffect, Changed, EndAll, EndOutcome, EndWhere, Freshness, Lookup, NewBan, Rotated,
     SessionFilter, SessionStore, Target, TokenRotation, Touch, Verified,
 };
 
-/// One backend, seen through its four contracts.
+/// One backend, seen through its five contracts.
 #[derive(Debug, Clone)]
 pub struct Stores {
     /// Sessions, their attributes, their logins.
@@ -48,6 +52,8 @@ pub struct Stores {
     pub events: Arc<dyn EventFeed>,
     /// Claims of idempotency keys.
     pub claims: Arc<dyn ClaimStore>,
+    /// Profiles of logins.
+    pub profiles: Arc<dyn ProfileStore>,
 }
 
 impl Stores {

@@ -7,10 +7,12 @@ use std::collections::{BTreeSet, HashMap};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
+use foldhash::fast::RandomState;
+
 use crate::model::Timestamp;
 use crate::model::id::SessionId;
 use crate::model::record::{Life, SessionRecord};
-use crate::store::Verified;
+use crate::store::{Touch, Verified};
 
 /// Parts with a lock of their own, so that verifications seldom meet.
 const SHARDS: usize = 16;
@@ -68,7 +70,7 @@ fn used(record: &SessionRecord, life: Life, at: Timestamp) -> Life {
 
 #[derive(Debug, Default)]
 struct Shard {
-    uses: HashMap<SessionId, Use>,
+    uses: HashMap<SessionId, Use, RandomState>,
     agenda: BTreeSet<(Timestamp, SessionId)>,
 }
 
@@ -85,6 +87,27 @@ struct Use {
 impl Use {
     fn is_written(&self) -> bool {
         self.written >= Some(self.at)
+    }
+
+    /// Takes a later use in, unless that is to be written anew.
+    fn moved_to(&mut self, at: Timestamp) -> bool {
+        let moves = !self.is_written() || at <= self.at;
+        if moves {
+            self.at = self.at.max(at);
+        }
+        moves
+    }
+
+    /// The life of a session that was found before this use, and until when its record lets it live in the store.
+    fn since(&self, found: &Verified) -> (Life, Timestamp) {
+        let record = &*found.record;
+        let stored_until = self.written.map_or(found.stored_until, |at| {
+            let moved = at.plus(record.idle_timeout);
+            found
+                .stored_until
+                .max(moved.min(record.session.max_expires_at))
+        });
+        (used(record, found.life, self.at), stored_until)
     }
 }
 
@@ -139,28 +162,7 @@ impl Touches {
     /// Counts a use that is to be written within `interval`; `false` if there is no room for it.
     #[must_use]
     pub fn note(&self, session_id: SessionId, at: Timestamp, interval: Duration) -> bool {
-        let mut shard = self.shard(session_id);
-        let mut written = None;
-        if let Some(known) = shard.uses.get_mut(&session_id) {
-            if !known.is_written() || at <= known.at {
-                known.at = known.at.max(at);
-                return true;
-            }
-            written = known.written;
-        } else if shard.uses.len() >= SHARD_ROOM {
-            return false;
-        }
-        let due = at.plus(interval);
-        shard.put(
-            session_id,
-            Use {
-                at,
-                interval,
-                due,
-                written,
-            },
-        );
-        true
+        self.shard(session_id).note(session_id, at, interval)
     }
 
     /// Adds the latest use to a record that may have been stored before it. What was written at the very moment of
@@ -172,22 +174,37 @@ impl Touches {
         }
     }
 
-    /// The life of a session that was found before, and until when its record lets it live in the store: it may have
-    /// been used since, and such a use may have been written.
+    /// The life of a session that was found before, as the uses since have left it, and until when its record lets it
+    /// live in the store; with [`Touch::Yes`] after one more use at `now`. `None` if `lives` refuses that life, or the
+    /// use must be written before anybody is told.
     #[must_use]
-    pub fn since(&self, found: &Verified) -> (Life, Timestamp) {
+    pub fn again(
+        &self,
+        found: &Verified,
+        touch: Touch,
+        now: Timestamp,
+        lives: impl FnOnce(Life) -> bool,
+    ) -> Option<(Life, Timestamp)> {
         let record = &*found.record;
-        let shard = self.shard(record.session.session_id);
-        let Some(known) = shard.uses.get(&record.session.session_id) else {
-            return (found.life, found.stored_until);
+        let session_id = record.session.session_id;
+        let mut shard = self.shard(session_id);
+        let known = shard.uses.get_mut(&session_id);
+        let (life, stored_until) = match &known {
+            None => (found.life, found.stored_until),
+            Some(known) => known.since(found),
         };
-        let stored_until = known.written.map_or(found.stored_until, |at| {
-            let moved = at.plus(record.idle_timeout);
-            found
-                .stored_until
-                .max(moved.min(record.session.max_expires_at))
-        });
-        (used(record, found.life, known.at), stored_until)
+        if !lives(life) {
+            return None;
+        }
+        if touch == Touch::No {
+            return Some((life, stored_until));
+        }
+        let TouchPlan::Within(interval) = self.plan(record, stored_until, now) else {
+            return None;
+        };
+        let noted =
+            known.is_some_and(|known| known.moved_to(now)) || shard.note(session_id, now, interval);
+        noted.then(|| (used(record, life, now), stored_until))
     }
 
     /// The latest use that is noted, whether or not it is written.
@@ -245,6 +262,29 @@ fn lock(shard: &Mutex<Shard>) -> MutexGuard<'_, Shard> {
 }
 
 impl Shard {
+    fn note(&mut self, session_id: SessionId, at: Timestamp, interval: Duration) -> bool {
+        let mut written = None;
+        if let Some(known) = self.uses.get_mut(&session_id) {
+            if known.moved_to(at) {
+                return true;
+            }
+            written = known.written;
+        } else if self.uses.len() >= SHARD_ROOM {
+            return false;
+        }
+        let due = at.plus(interval);
+        self.put(
+            session_id,
+            Use {
+                at,
+                interval,
+                due,
+                written,
+            },
+        );
+        true
+    }
+
     fn put(&mut self, session_id: SessionId, new: Use) {
         let old = self.uses.insert(session_id, new);
         if old.is_some_and(|old| old.due == new.due) {

@@ -17,6 +17,7 @@ mod document;
 mod edge;
 mod endurance;
 mod idempotency;
+mod loader;
 mod nodes;
 mod outages;
 mod process;

@@ -29,6 +29,7 @@ mod format1;
 mod lists;
 mod marks;
 mod open;
+mod profiles;
 mod record;
 mod rotation;
 mod rows;
@@ -137,7 +138,8 @@ impl EmbeddedStore {
             sessions: Arc::<Self>::clone(&store),
             services: Arc::<Self>::clone(&store),
             events: Arc::<Self>::clone(&store),
-            claims: store,
+            claims: Arc::<Self>::clone(&store),
+            profiles: store,
         })
     }
 

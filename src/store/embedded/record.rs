@@ -9,9 +9,10 @@ use super::format1::{Session1, Tombstone1};
 use crate::model::Timestamp;
 use crate::model::attribute::{AttributeName, AttributeValue};
 use crate::model::event::{Change, Fact};
-use crate::model::id::SessionId;
+use crate::model::id::{LoginId, SessionId};
 use crate::model::limit::SessionLimit;
 use crate::model::login::Ban;
+use crate::model::profile::Profile;
 use crate::model::record::SessionRecord;
 use crate::model::service::ServiceRecord;
 use crate::model::session::{EndDetail, Tombstone};
@@ -64,6 +65,25 @@ pub(super) struct StoredClaim {
     pub(super) sealed_draw: Vec<u8>,
     pub(super) lease_until: Timestamp,
     pub(super) sealed_answer: Option<Vec<u8>>,
+}
+
+/// What a load without a profile came to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) enum LoadNote {
+    /// There is no such user.
+    Missing,
+    /// Nobody knows.
+    Failed,
+}
+
+/// The profile of a login, and the load of it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) struct StoredProfile {
+    pub(super) login_id: LoginId,
+    pub(super) kept: Option<Kept<Profile>>,
+    /// The ticket of the load that is under way, under its lease.
+    pub(super) load: Option<Kept<[u8; 16]>>,
+    pub(super) note: Option<Kept<LoadNote>>,
 }
 
 /// A kind of record. One that knows of something beside it is of its newest format where there is such a thing.
@@ -159,6 +179,11 @@ impl Stored for StoredEvent {
 
 impl Stored for Ban {
     const NAME: &'static str = "ban";
+    type Beside = ();
+}
+
+impl Stored for StoredProfile {
+    const NAME: &'static str = "profile";
     type Beside = ();
 }
 

@@ -2,11 +2,11 @@
 
 use redb::ReadableTable;
 
-use super::bans;
 use super::record::{Effect, Kept, StoredClaim, StoredEvent, decode};
 use super::rows::row;
 use super::tables::{FIRST_ID, Hash, Id, LAST_ID, kind, meta};
 use super::txn::Txn;
+use super::{bans, profiles};
 use crate::model::id::SessionId;
 use crate::model::session::Ended;
 use crate::store::StoreError;
@@ -69,7 +69,7 @@ fn end_expired(txn: &mut Txn<'_>, room: usize, swept: &mut Swept) -> Result<usiz
     Ok(ids.len())
 }
 
-/// Removes tombstones, marks and claims whose time is over.
+/// Removes what was kept until a moment that is over.
 fn purge(txn: &mut Txn<'_>, room: usize, swept: &mut Swept) -> Result<usize, StoreError> {
     let none: &[u8] = &[];
     let due = (0, 0, none)..(txn.now.sort_key().saturating_add(1), 0, none);
@@ -96,6 +96,9 @@ fn purge_one(txn: &mut Txn<'_>, kind: u8, key: &[u8]) -> Result<(), StoreError> 
     }
     if let (kind::BAN, Ok(login)) = (kind, key.try_into()) {
         return bans::forget(txn, login);
+    }
+    if let (kind::PROFILE, Ok(login)) = (kind, key.try_into()) {
+        return profiles::forget(txn, login);
     }
     let Ok(key) = <&Hash>::try_from(key) else {
         return Ok(());

@@ -30,6 +30,9 @@ pub(super) const SERVICES: TableDefinition<'static, &'static str, Bytes> =
     TableDefinition::new("services");
 /// Bans, by the keys of their logins.
 pub(super) const BANS: TableDefinition<'static, &'static Id, Bytes> = TableDefinition::new("bans");
+/// Profiles, by the keys of their logins.
+pub(super) const PROFILES: TableDefinition<'static, &'static Id, Bytes> =
+    TableDefinition::new("profiles");
 pub(super) const CLAIMS: TableDefinition<'static, &'static Hash, Bytes> =
     TableDefinition::new("claims");
 pub(super) const MARKS: TableDefinition<'static, &'static Hash, Bytes> =
@@ -54,6 +57,7 @@ pub(super) mod kind {
     pub(in super::super) const MARK: u8 = 1;
     pub(in super::super) const CLAIM: u8 = 2;
     pub(in super::super) const BAN: u8 = 3;
+    pub(in super::super) const PROFILE: u8 = 4;
 }
 
 pub(super) const FIRST_ID: Id = [0; 16];
@@ -78,6 +82,7 @@ pub(super) fn create_all(txn: &WriteTransaction) -> Result<(), TableError> {
     txn.open_table(EVENTS)?;
     txn.open_table(SERVICES)?;
     txn.open_table(BANS)?;
+    txn.open_table(PROFILES)?;
     txn.open_table(CLAIMS)?;
     txn.open_table(MARKS)?;
     txn.open_table(PURGE)?;
@@ -85,13 +90,16 @@ pub(super) fn create_all(txn: &WriteTransaction) -> Result<(), TableError> {
     Ok(())
 }
 
-/// Whether every table is there: files of the first versions have no bans.
+/// Whether every table is there: files of the first versions have no bans, and later ones no profiles.
 pub(super) fn has_all(txn: &ReadTransaction) -> Result<bool, TableError> {
-    match txn.open_table(BANS) {
-        Ok(_) => Ok(true),
-        Err(TableError::TableDoesNotExist(_)) => Ok(false),
-        Err(error) => Err(error),
+    for table in [BANS, PROFILES] {
+        match txn.open_table(table) {
+            Ok(_) => {}
+            Err(TableError::TableDoesNotExist(_)) => return Ok(false),
+            Err(error) => return Err(error),
+        }
     }
+    Ok(true)
 }
 
 /// The format that is stored; none in a new file.

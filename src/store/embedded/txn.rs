@@ -8,8 +8,8 @@ use super::feed::event_id;
 use super::record::{Kept, StoredEvent, StoredSession, encode};
 use super::rows::{ended, load, tombstone};
 use super::tables::{
-    BANS, Bytes, CLAIMS, EVENTS, EXPIRY, ExpiryKey, Hash, Id, LOGINS, LoginKey, MARKS, META, PURGE,
-    PurgeKey, SERVICES, SESSIONS, TOKENS, TOMBSTONES, kind, login_key, meta,
+    BANS, Bytes, CLAIMS, EVENTS, EXPIRY, ExpiryKey, Hash, Id, LOGINS, LoginKey, MARKS, META,
+    PROFILES, PURGE, PurgeKey, SERVICES, SESSIONS, TOKENS, TOMBSTONES, kind, login_key, meta,
 };
 use crate::model::Timestamp;
 use crate::model::event::{Change, Event, Fact};
@@ -40,6 +40,7 @@ pub(super) struct Txn<'t> {
     pub(super) events: Table<'t, u64, Bytes>,
     pub(super) services: Table<'t, &'static str, Bytes>,
     pub(super) bans: Table<'t, &'static Id, Bytes>,
+    pub(super) profiles: Table<'t, &'static Id, Bytes>,
     pub(super) claims: Table<'t, &'static Hash, Bytes>,
     pub(super) marks: Table<'t, &'static Hash, Bytes>,
     pub(super) purge: Table<'t, PurgeKey, ()>,
@@ -67,6 +68,7 @@ impl<'t> Txn<'t> {
             events,
             services: txn.open_table(SERVICES)?,
             bans: txn.open_table(BANS)?,
+            profiles: txn.open_table(PROFILES)?,
             claims: txn.open_table(CLAIMS)?,
             marks: txn.open_table(MARKS)?,
             purge: txn.open_table(PURGE)?,

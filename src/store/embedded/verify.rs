@@ -69,17 +69,12 @@ impl Shared {
 
 pub(super) fn find_again(shared: &Shared, found: &Verified, touch: Touch) -> Option<Verified> {
     let now = shared.now();
-    let record = &found.record;
-    let (life, stored_until) = shared.touches.since(found);
-    if life.expires_at <= now {
+    if touch == Touch::Yes && shared.writes_stopped() {
         return None;
     }
-    let life = match touch {
-        Touch::No => life,
-        Touch::Yes if shared.writes_stopped() => return None,
-        Touch::Yes => shared.touches.count(record, life, stored_until, now)?,
-    };
-    Some(shared.verified(Arc::clone(record), life, stored_until, now))
+    let lives = |life: Life| now < life.expires_at;
+    let (life, stored_until) = shared.touches.again(found, touch, now, lives)?;
+    Some(shared.verified(Arc::clone(&found.record), life, stored_until, now))
 }
 
 pub(super) fn find(

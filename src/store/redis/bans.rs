@@ -1,8 +1,8 @@
 //! Bans of logins: written in the slot of the login's sessions, so that a create meets them in its own script.
 
 use super::failover::{BanState, Deed};
-use super::keys::login_key;
-use super::link::{Effect, Slot};
+use super::keys::slot_of_login;
+use super::link::Effect;
 use super::reply::{Args, Reply};
 use super::{Inner, scripts};
 use crate::model::Timestamp;
@@ -14,25 +14,16 @@ use crate::store::{Access, Banned, EndAll, NewBan, OpError, Refusal, StoreError}
 /// What error messages call a ban.
 const BAN: &str = "ban";
 
-/// What scripts about a ban take first.
-fn login_args(login_id: &LoginId) -> Args {
-    Args::new().bytes(&login_key(login_id)).show(login_id)
-}
-
-fn slot(login_id: &LoginId) -> Slot {
-    Slot::Shard(login_id.shard())
-}
-
 impl Inner {
     pub(super) async fn ban(&self, new: NewBan, by: &ServiceId) -> Result<Banned, StoreError> {
         let which = EndAll::banned(&new);
-        let args = login_args(&new.login_id)
+        let args = Args::of_login(&new.login_id)
             .maybe(new.until.map(Timestamp::millis))
             .show(&new.reason)
             .show(by);
         let effect = Effect::Repeatable;
         let mut reply = self
-            .run_replicated(slot(&new.login_id), &scripts::BAN, args, effect)
+            .run_replicated(slot_of_login(&new.login_id), &scripts::BAN, args, effect)
             .await?;
         let ban = match reply.text()?.as_str() {
             "done" => Ban {
@@ -50,10 +41,10 @@ impl Inner {
     }
 
     pub(super) async fn find_ban(&self, login_id: &LoginId) -> Result<Option<Ban>, StoreError> {
-        let args = login_args(login_id);
+        let args = Args::of_login(login_id);
         let effect = Effect::Repeatable;
         let mut reply = self
-            .run(slot(login_id), &scripts::FIND_BAN, args, effect)
+            .run(slot_of_login(login_id), &scripts::FIND_BAN, args, effect)
             .await?;
         match reply.text()?.as_str() {
             "done" => read(login_id, &mut reply).map(Some),
@@ -63,9 +54,9 @@ impl Inner {
     }
 
     pub(super) async fn unban(&self, login_id: &LoginId, by: &ServiceId) -> Result<(), OpError> {
-        let args = login_args(login_id).show(by);
+        let args = Args::of_login(login_id).show(by);
         let mut reply = self
-            .run_replicated(slot(login_id), &scripts::UNBAN, args, Effect::Once)
+            .run_replicated(slot_of_login(login_id), &scripts::UNBAN, args, Effect::Once)
             .await?;
         match reply.text()?.as_str() {
             "done" => {
@@ -89,7 +80,7 @@ impl Inner {
             Some(ban) => (ban.until, Some(&ban.reason)),
             None => (None, None),
         };
-        let args = login_args(&left.login_id)
+        let args = Args::of_login(&left.login_id)
             .show(left.at.millis())
             .show(&left.by)
             .flag(left.ban.is_some())
@@ -97,7 +88,12 @@ impl Inner {
             .maybe(reason);
         let effect = Effect::Repeatable;
         let mut reply = self
-            .run(slot(&left.login_id), &scripts::BAN_AGAIN, args, effect)
+            .run(
+                slot_of_login(&left.login_id),
+                &scripts::BAN_AGAIN,
+                args,
+                effect,
+            )
             .await?;
         let again = match reply.text()?.as_str() {
             "done" => reply.number()? == 1,

@@ -3,8 +3,8 @@
 use deadpool_redis::redis;
 
 use super::fields::more_fields;
-use super::keys::{login_key, slot_of};
-use super::link::{Effect, Slot};
+use super::keys::{login_key, slot_of, slot_of_login};
+use super::link::Effect;
 use super::record::SESSION;
 use super::reply::{Args, Reply, ids};
 use super::verify::{live, tombstone};
@@ -17,7 +17,7 @@ use crate::store::{Created, NewSession, OpError, Refusal, StoreError};
 impl Inner {
     pub(super) async fn create(&self, new: NewSession) -> Result<Created, OpError> {
         // An id of another login's shard is not the caller's to use.
-        if slot_of(new.session_id) != Slot::Shard(new.login_id.shard()) {
+        if slot_of(new.session_id) != slot_of_login(&new.login_id) {
             return Err(Refusal::TokenInUse.into());
         }
         self.reserve(&new).await?;

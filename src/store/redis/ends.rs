@@ -3,8 +3,8 @@
 use super::changes::{refused, scope};
 use super::failover::Deed;
 use super::fields::reason_text;
-use super::keys::{login_key, slot_of};
-use super::link::{Effect, Slot};
+use super::keys::{login_key, slot_of, slot_of_login};
+use super::link::Effect;
 use super::record::SESSION;
 use super::reply::{Args, Reply};
 use super::verify::live;
@@ -135,7 +135,7 @@ impl Inner {
             .bytes(&login_key(login_id))
             .bytes(after)
             .show(most);
-        let slot = Slot::Shard(login_id.shard());
+        let slot = slot_of_login(login_id);
         let effect = Effect::Repeatable;
         let mut reply = self.run(slot, &scripts::MEMBERS, args, effect).await?;
         reply.text()?;
@@ -161,7 +161,7 @@ impl Inner {
             .maybe(which.device.as_ref())
             .show(moment.millis())
             .sessions(self, ids);
-        let slot = Slot::Shard(which.login_id.shard());
+        let slot = slot_of_login(&which.login_id);
         let mut reply = self
             .run_replicated(slot, &scripts::END_MANY, args, Effect::Repeatable)
             .await?;

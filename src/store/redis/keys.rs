@@ -5,6 +5,7 @@
 //! | `sgw:{7f}:s:<session id>` | hash | a record, live or ended |
 //! | `sgw:{7f}:l:<hash of login id>` | zset | the ids of a login's sessions |
 //! | `sgw:{7f}:m:<hash of login id>` | hash | the ban of a login |
+//! | `sgw:{7f}:p:<hash of login id>` | hash | the profile of a login, and the load of it |
 //! | `sgw:{7f}:i` · `sgw:{7f}:x` | zset | all ids · ids by the moment at which to look whether they are over |
 //! | `sgw:{7f}:e` | stream | events |
 //! | `sgw:{7f}:b` | string | the last heartbeat |
@@ -35,6 +36,11 @@ pub(super) struct Keys {
 pub(super) fn slot_of(session_id: SessionId) -> Slot {
     let [.., shard] = *session_id.as_bytes();
     Slot::Shard(shard)
+}
+
+/// The slot of all that is about a login.
+pub(super) fn slot_of_login(login_id: &LoginId) -> Slot {
+    Slot::Shard(login_id.shard())
 }
 
 /// The part of a login's digest that its key has; records are compared with the whole login id.
@@ -96,7 +102,7 @@ impl Keys {
     }
 
     pub(super) fn login(&self, login_id: &LoginId) -> Vec<u8> {
-        let mut key = self.tagged(Slot::Shard(login_id.shard()), "l:");
+        let mut key = self.tagged(slot_of_login(login_id), "l:");
         key.extend(login_key(login_id));
         key
     }

@@ -6,7 +6,7 @@ use std::collections::{BTreeSet, BinaryHeap};
 use deadpool_redis::redis;
 use futures_util::{StreamExt, TryStreamExt, stream};
 
-use super::keys::{login_key, slot_of};
+use super::keys::{login_key, slot_of, slot_of_login};
 use super::link::Slot;
 use super::reply::ids;
 use super::verify::Seen;
@@ -94,7 +94,7 @@ impl Inner {
     ) -> Result<Vec<SessionId>, StoreError> {
         match login_id {
             Some(login_id) => {
-                let slot = Slot::Shard(login_id.shard());
+                let slot = slot_of_login(login_id);
                 let key = self.keys.login(login_id);
                 self.ids_before(slot, key, before, most).await
             }

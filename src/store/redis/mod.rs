@@ -34,6 +34,7 @@ mod live;
 mod merge;
 mod places;
 mod plan;
+mod profiles;
 mod record;
 mod reply;
 mod rotation;
@@ -127,7 +128,8 @@ impl RedisStore {
             sessions: Arc::<Self>::clone(&store),
             services: Arc::<Self>::clone(&store),
             events: Arc::<Self>::clone(&store),
-            claims: store,
+            claims: Arc::<Self>::clone(&store),
+            profiles: store,
         })
     }
 }

@@ -53,7 +53,7 @@ pub(super) fn decode(session_id: SessionId, fields: Fields) -> Result<Stored, St
     if fields.is_empty() {
         return Ok(Stored::Nothing);
     }
-    let record = Record { fields };
+    let record = Record::new(fields);
     if let Some(format) = record.text("f").filter(|format| *format != FORMAT)
         && format.parse::<u64>().is_ok()
     {
@@ -76,15 +76,33 @@ pub(super) fn foreign(session_id: SessionId) -> Stored {
 /// A field that holds what this version would not have written.
 struct Foreign;
 
-/// Few enough fields to look through.
+/// Fields, and where those are whose names are one letter; the others are few enough to look through.
 struct Record {
     fields: Fields,
+    letters: [Option<u16>; 128],
 }
 
 impl Record {
+    fn new(fields: Fields) -> Self {
+        let mut letters = [None; 128];
+        for (place, (name, _)) in (0..).zip(&fields) {
+            if let [letter] = name[..]
+                && let Some(known) = letters.get_mut(usize::from(letter))
+            {
+                *known = Some(place);
+            }
+        }
+        Self { fields, letters }
+    }
+
     fn bytes(&self, name: &str) -> Option<&[u8]> {
-        let mut fields = self.fields.iter();
-        let (_, value) = fields.find(|(field, _)| field == name.as_bytes())?;
+        let (_, value) = if let [letter] = *name.as_bytes() {
+            let place = (*self.letters.get(usize::from(letter))?)?;
+            self.fields.get(usize::from(place))?
+        } else {
+            let mut fields = self.fields.iter();
+            fields.find(|(field, _)| field == name.as_bytes())?
+        };
         Some(value)
     }
 

@@ -8,9 +8,10 @@ use thiserror::Error;
 
 use super::Inner;
 use super::fields::Fields;
+use super::keys::login_key;
 use super::link::{Effect, Script, Slot};
 use crate::model::Timestamp;
-use crate::model::id::SessionId;
+use crate::model::id::{LoginId, SessionId};
 use crate::store::StoreError;
 
 /// The arguments of a script.
@@ -20,6 +21,11 @@ pub(super) struct Args(pub(super) Vec<Vec<u8>>);
 impl Args {
     pub(super) fn new() -> Self {
         Self::default()
+    }
+
+    /// What scripts about a login take first.
+    pub(super) fn of_login(login_id: &LoginId) -> Self {
+        Self::new().bytes(&login_key(login_id)).show(login_id)
     }
 
     pub(super) fn bytes(mut self, bytes: &[u8]) -> Self {

@@ -11,6 +11,7 @@ const SHARD: &str = include_str!("scripts/shard.lua");
 const SESSION: &str = include_str!("scripts/session.lua");
 const TURN: &str = include_str!("scripts/turn.lua");
 const BANS: &str = include_str!("scripts/bans.lua");
+const PROFILES: &str = include_str!("scripts/profiles.lua");
 const TARGET: &str = include_str!("scripts/target.lua");
 
 macro_rules! scripts {
@@ -42,6 +43,11 @@ scripts! {
     UNBAN = "allow-oom", [CLOCK, MESSAGE, SHARD, BANS], "scripts/unban.lua";
     FIND_BAN = "no-writes", [CLOCK, MESSAGE, SHARD, BANS], "scripts/find_ban.lua";
     BAN_AGAIN = "", [CLOCK, MESSAGE, SHARD, BANS], "scripts/ban_again.lua";
+    PUT_PROFILE = "", [CLOCK, MESSAGE, SHARD, PROFILES], "scripts/put_profile.lua";
+    FIND_PROFILE = "no-writes", [CLOCK, MESSAGE, SHARD, PROFILES], "scripts/find_profile.lua";
+    REMOVE_PROFILE = "allow-oom", [CLOCK, MESSAGE, SHARD, PROFILES], "scripts/remove_profile.lua";
+    BEGIN_LOAD = "", [CLOCK, MESSAGE, SHARD, PROFILES], "scripts/begin_load.lua";
+    END_LOAD = "", [CLOCK, MESSAGE, SHARD, PROFILES], "scripts/end_load.lua";
     DUE = "no-writes", [CLOCK, MESSAGE, SHARD], "scripts/due.lua";
     MEMBERS = "no-writes", [CLOCK, MESSAGE, SHARD], "scripts/members.lua";
     FEED = "no-writes", [CLOCK, MESSAGE, SHARD], "scripts/feed.lua";

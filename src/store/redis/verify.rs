@@ -115,18 +115,11 @@ impl Inner {
     }
 
     pub(super) fn find_again(&self, found: &Verified, touch: Touch) -> Option<Verified> {
-        let record = &found.record;
-        let clock = self.clock(slot_of(record.session.session_id));
+        let clock = self.clock(slot_of(found.record.session.session_id));
         let now = clock.now;
-        let (life, stored_until) = self.touches.since(found);
-        if clock.is_near(life.expires_at) || life.expires_at <= now {
-            return None;
-        }
-        let life = match touch {
-            Touch::No => life,
-            Touch::Yes => self.touches.count(record, life, stored_until, now)?,
-        };
-        Some(self.verified_in(Arc::clone(record), life, stored_until, now))
+        let lives = |life: Life| now < life.expires_at && !clock.is_near(life.expires_at);
+        let (life, stored_until) = self.touches.again(found, touch, now, lives)?;
+        Some(self.verified_in(Arc::clone(&found.record), life, stored_until, now))
     }
 
     async fn touched(&self, seen: Seen) -> Result<Lookup<Verified>, StoreError> {

@@ -7,6 +7,7 @@ mod events;
 mod follow;
 mod limits;
 mod logins;
+mod profiles;
 mod rotation;
 mod sessions;
 mod states;

@@ -8,6 +8,7 @@ use session_gateway::app::app;
 use session_gateway::auth::AdminCredential;
 use session_gateway::config::Config;
 use session_gateway::model::token::CredentialHash;
+use session_gateway::profile::Profiles;
 use session_gateway::server::{Deadlines, Drained, ServerSettings, serve};
 use session_gateway::state::{AppState, Draining};
 use session_gateway::store::Stores;
@@ -52,11 +53,16 @@ impl Nodes {
     }
 
     pub(super) async fn start_on(keyspace: Keyspace) -> Self {
+        Self::start_with(keyspace, &[]).await
+    }
+
+    /// With some settings changed, of those that are not about the store.
+    pub(super) async fn start_with(keyspace: Keyspace, variables: &[(&str, &str)]) -> Self {
         let stop = CancellationToken::new();
         let mut each = Vec::new();
         for _ in 0..3 {
             let stores = keyspace.open(FEED_RETENTION, None).await;
-            each.push(Node::start(stores, stop.clone()).await);
+            each.push(Node::start(stores, variables, stop.clone()).await);
         }
         Self {
             keyspace,
@@ -103,11 +109,12 @@ impl Nodes {
 }
 
 impl Node {
-    async fn start(stores: Stores, stop: CancellationToken) -> Self {
-        let none: [(&str, &str); 0] = [];
-        let lifetimes = Config::from_variables(none).unwrap().lifetimes;
+    async fn start(stores: Stores, variables: &[(&str, &str)], stop: CancellationToken) -> Self {
+        let config = Config::from_variables(variables.iter().copied()).unwrap();
+        let profiles = Profiles::open(&stores, &config.profiles).unwrap();
         let admin = AdminCredential(Some(CredentialHash::of(ADMIN_SECRET.as_bytes())));
-        let state = AppState::new(stores.clone(), lifetimes, admin);
+        let state = AppState::new(stores.clone(), config.lifetimes, admin);
+        let state = state.with_profiles(profiles);
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let nobody = Client::tcp(listener.local_addr().unwrap());
         let (draining, told) = (state.draining.clone(), stop.cancelled_owned());

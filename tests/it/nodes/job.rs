@@ -20,6 +20,7 @@ pub(super) async fn do_everything(admin: &Client, nobody: &Client) {
         let verified = verify.json(&json!({"token": session.token})).await;
         assert_eq!(verified.value(200)["reason"], "logout");
         end_one_by_one(&shop, login).await;
+        know_the_user(&shop, login).await;
     }
     let total = shop.get("/v1/sessions?total=true").await.value(200);
     assert_eq!(total["total"], 0);
@@ -105,6 +106,17 @@ async fn read(shop: &Client, login: &str, session: &Opened) {
     }
     let summary = shop.get(format!("/v1/logins/{login}")).await.value(200);
     assert_eq!(summary["devices"], json!(["web"]));
+}
+
+async fn know_the_user(shop: &Client, login: &str) {
+    let path = format!("/v1/logins/{login}/profile");
+    let known = json!({"profile": {"name": login}, "ttl_seconds": 60});
+    let put = shop.put(&path).json(&known).await.value(200);
+    assert_eq!(put, known);
+    let read = shop.get(&path).await.value(200);
+    assert_eq!(read["profile"], known["profile"]);
+    shop.delete(&path).await.expect(204);
+    shop.get(&path).await.expect(404);
 }
 
 /// Tokens that were brought, and the ways to end a single session.

@@ -32,6 +32,7 @@ mod followers;
 mod kills;
 mod limits;
 mod logins;
+mod profiles;
 mod repetitions;
 mod rotation;
 mod secured;

@@ -79,6 +79,7 @@ pub(crate) fn check(db: &Database) {
     check_tokens(&read, &sessions, &tombstones);
     check_purge(&read, &tombstones);
     check_bans(&read);
+    check_profiles(&read);
     check_feed(&read, &sessions, &tombstones);
 }
 
@@ -179,6 +180,17 @@ fn check_bans(read: &ReadTransaction) {
             assert!(purge.contains(&entry), "a ban that is never purged");
         }
     }
+}
+
+/// Each has exactly one time at which it goes.
+fn check_profiles(read: &ReadTransaction) {
+    let purge =
+        rows::<(u64, u8, &[u8]), (), _>(read, "purge", |(_, kind, key), ()| (kind, key.to_vec()));
+    let purged = purge.into_iter().filter(|(kind, _)| *kind == 4);
+    let mut purged: Vec<_> = purged.map(|(_, key)| key).collect();
+    purged.sort();
+    let logins = rows::<&Id, &[u8], _>(read, "profiles", |login, _| login.to_vec());
+    assert_eq!(logins, purged, "profiles to be purged");
 }
 
 /// Exactly one creation, at most one ending and nothing after it, versions that only grow.

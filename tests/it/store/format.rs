@@ -224,20 +224,24 @@ async fn a_store_of_a_newer_format_is_refused_and_left_as_it_is() {
 }
 
 #[tokio::test]
-async fn a_file_of_the_first_version_gets_the_table_it_lacks() {
+async fn a_file_of_the_first_version_gets_the_tables_it_lacks() {
     let dir = TempDir::new().unwrap();
     let b = open(&dir);
     let session_id = b.open("alice").await.session_id;
     drop(b);
     let db = bare(&dir);
     let write = db.begin_write().unwrap();
-    let bans = TableDefinition::<&[u8; 16], &[u8]>::new("bans");
-    assert!(write.delete_table(bans).unwrap());
+    for name in ["bans", "profiles"] {
+        let table = TableDefinition::<&[u8; 16], &[u8]>::new(name);
+        assert!(write.delete_table(table).unwrap());
+    }
     write.commit().unwrap();
     drop(db);
     let b = open(&dir);
     b.live(session_id).await;
     let found = b.stores.sessions.find_ban(&login_id("alice")).await;
+    assert_eq!(found.unwrap(), None);
+    let found = b.stores.profiles.find_profile(&login_id("alice")).await;
     assert_eq!(found.unwrap(), None);
 }
 

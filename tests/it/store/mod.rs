@@ -37,6 +37,7 @@ mod follow;
 mod limits;
 pub(crate) mod listeners;
 mod lists;
+mod profiles;
 mod races;
 mod repetitions;
 mod rotation;

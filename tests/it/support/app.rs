@@ -9,6 +9,7 @@ use session_gateway::clock::{Clock, SettableClock};
 use session_gateway::config::Config;
 use session_gateway::model::Timestamp;
 use session_gateway::model::token::CredentialHash;
+use session_gateway::profile::Profiles;
 use session_gateway::state::AppState;
 use session_gateway::store::embedded::EmbeddedStore;
 
@@ -42,10 +43,12 @@ impl TestApp {
         let stores =
             EmbeddedStore::in_memory(settings, Arc::<SettableClock>::clone(&clock)).unwrap();
         let admin = AdminCredential(Some(CredentialHash::of(ADMIN_SECRET.as_bytes())));
+        let profiles = Profiles::open(&stores, &config.profiles).unwrap();
         let state = AppState::new(stores, config.lifetimes, admin)
             .with_session_limit(config.session_limit)
             .with_followers(config.event_followers)
-            .with_proxies(config.proxies);
+            .with_proxies(config.proxies)
+            .with_profiles(profiles);
         let nobody = Client::in_process(app(state.clone()));
         Self {
             clock,

@@ -4,6 +4,7 @@ mod app;
 mod client;
 mod follow;
 mod gateway;
+mod loader;
 #[expect(
     dead_code,
     unreachable_pub,
@@ -15,6 +16,7 @@ pub(crate) use app::TestApp;
 pub(crate) use client::{Answer, Call, Client};
 pub(crate) use follow::{Follow, feed};
 pub(crate) use gateway::{ADMIN_SECRET, Gateway, Launch};
+pub(crate) use loader::{Asked, Manner, TestLoader};
 
 use std::time::{Duration, Instant};
 

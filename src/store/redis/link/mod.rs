@@ -159,8 +159,8 @@ impl Link {
     /// The clock of the master of the slot. As long as that master has never answered, the error is beyond all bounds.
     pub(in crate::store::redis) fn clock(&self, slot: Slot) -> ServerClock {
         let routes = &self.inner.routes;
-        let own = routes.of(slot.number()).ok();
-        own.and_then(|node| node.pulse.clock())
+        routes
+            .clock_of(slot.number())
             .or_else(|| {
                 let others = routes.masters().into_iter();
                 let mut clocks = others.filter_map(|node| node.pulse.clock());

@@ -2,6 +2,7 @@
 
 use std::sync::{Arc, Mutex, PoisonError};
 
+use arc_swap::ArcSwapOption;
 use deadpool_redis::redis::aio::MultiplexedConnection;
 use deadpool_redis::redis::{self, RedisError, Value};
 use tokio::time::Instant;
@@ -11,12 +12,15 @@ use super::clock::{Sample, ServerClock};
 
 /// What is known of a master from its answers.
 #[derive(Debug, Default)]
-pub(super) struct Pulse(Mutex<Signs>);
+pub(super) struct Pulse {
+    signs: Mutex<Signs>,
+    /// Read on every request.
+    clock: ArcSwapOption<Sample>,
+}
 
 #[derive(Debug, Default)]
 struct Signs {
     answered_at: Option<Instant>,
-    clock: Option<Sample>,
     replication_id: Option<Arc<str>>,
     warnings: Vec<Warning>,
 }
@@ -29,7 +33,7 @@ pub(super) struct Beat {
 
 impl Pulse {
     fn signs<T>(&self, look: impl FnOnce(&mut Signs) -> T) -> T {
-        look(&mut self.0.lock().unwrap_or_else(PoisonError::into_inner))
+        look(&mut self.signs.lock().unwrap_or_else(PoisonError::into_inner))
     }
 
     pub(super) fn answered(&self) {
@@ -44,7 +48,12 @@ impl Pulse {
     pub(super) fn beat(&self, sample: Sample, replication_id: Arc<str>) -> bool {
         self.signs(|signs| {
             signs.answered_at = Some(Instant::now());
-            signs.clock = Some(signs.clock.map_or(sample, |clock| clock.or(sample)));
+            let better = self
+                .clock
+                .load()
+                .as_deref()
+                .map_or(sample, |clock| clock.or(sample));
+            self.clock.store(Some(Arc::new(better)));
             let before = signs.replication_id.replace(Arc::clone(&replication_id));
             before != Some(replication_id)
         })
@@ -68,7 +77,7 @@ impl Pulse {
     }
 
     pub(super) fn clock(&self) -> Option<ServerClock> {
-        self.signs(|signs| Some(signs.clock.as_ref()?.clock(Instant::now())))
+        Some(self.clock.load().as_ref()?.clock(Instant::now()))
     }
 }
 

@@ -2,13 +2,15 @@
 
 use std::collections::HashMap;
 use std::ops::RangeInclusive;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
+use arc_swap::ArcSwap;
 use deadpool_redis::redis::RedisResult;
 use tokio::sync::Notify;
 use tokio::time::Instant;
 
+use super::clock::ServerClock;
 use super::connect::Dialer;
 use super::deadline::Deadlines;
 use super::errors::Failure;
@@ -29,7 +31,7 @@ pub(super) struct Routes {
     fails_over: bool,
     /// Wakes who looks for masters.
     pub(super) changed: Arc<Notify>,
-    table: RwLock<Arc<Table>>,
+    table: ArcSwap<Table>,
     visited: Mutex<HashMap<Address, (Arc<Node>, Instant)>>,
 }
 
@@ -39,13 +41,22 @@ struct Table {
     ranges: Vec<(RangeInclusive<u16>, Arc<Node>)>,
 }
 
+impl Table {
+    fn of(&self, slot: u16) -> Option<&Arc<Node>> {
+        let ranges = &self.ranges;
+        let next = ranges.partition_point(|(range, _)| *range.end() < slot);
+        let (range, node) = ranges.get(next)?;
+        range.contains(&slot).then_some(node)
+    }
+}
+
 impl Routes {
     pub(super) fn new(dialer: Dialer, fails_over: bool) -> Self {
         Self {
             dialer,
             fails_over,
             changed: Arc::new(Notify::new()),
-            table: RwLock::default(),
+            table: ArcSwap::default(),
             visited: Mutex::default(),
         }
     }
@@ -54,28 +65,22 @@ impl Routes {
         self.dialer.deadlines
     }
 
-    fn table(&self) -> Arc<Table> {
-        Arc::clone(&self.table.read().unwrap_or_else(PoisonError::into_inner))
-    }
-
     /// The master of a slot.
     pub(super) fn of(&self, slot: u16) -> Result<Arc<Node>, Failure> {
-        let table = self.table();
-        let next = table
-            .ranges
-            .partition_point(|(range, _)| *range.end() < slot);
-        table
-            .ranges
-            .get(next)
-            .filter(|(range, _)| range.contains(&slot))
-            .map(|(_, node)| Arc::clone(node))
-            .ok_or(Failure::NoMaster(slot))
+        let table = self.table.load();
+        let node = table.of(slot).ok_or(Failure::NoMaster(slot))?;
+        Ok(Arc::clone(node))
+    }
+
+    /// The clock of the master of a slot.
+    pub(super) fn clock_of(&self, slot: u16) -> Option<ServerClock> {
+        self.table.load().of(slot)?.pulse.clock()
     }
 
     /// Every master that serves slots, once.
     pub(super) fn masters(&self) -> Vec<Arc<Node>> {
         let mut masters: Vec<Arc<Node>> = Vec::new();
-        for (_, node) in &self.table().ranges {
+        for (_, node) in &self.table.load().ranges {
             if !masters.iter().any(|known| Arc::ptr_eq(known, node)) {
                 masters.push(Arc::clone(node));
             }
@@ -133,7 +138,7 @@ impl Routes {
             known.insert(address, Arc::clone(&node));
             ranges.push((range, node));
         }
-        *self.table.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(Table { ranges });
+        self.table.store(Arc::new(Table { ranges }));
         Ok(())
     }
 
@@ -144,7 +149,7 @@ impl Routes {
     }
 
     pub(super) fn topology(&self) -> Topology {
-        let table = self.table();
+        let table = self.table.load();
         let slots_of = |node: &Arc<Node>| {
             let own = table.ranges.iter().filter(|(_, of)| Arc::ptr_eq(of, node));
             own.map(|(range, _)| range.clone()).collect()

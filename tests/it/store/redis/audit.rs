@@ -34,10 +34,11 @@ pub(crate) fn audit(redis: &mut Connection, prefix: &str) -> Vec<Bytes> {
         // A key whose time is over meanwhile answers -2.
         let endless = key == services.as_bytes() || is_endless_ban(redis, key, prefix);
         assert!(endless || ttl != -1, "{} has no TTL", key.escape_ascii());
-        if let Some((tag, name)) = in_shard(key, prefix)
-            && name != HEARTBEAT
-        {
-            read(redis, key, name, shards.entry(tag).or_default());
+        match in_shard(key, prefix) {
+            Some((_, name)) if name == HEARTBEAT => {}
+            Some((_, [b'p', b':', login @ ..])) => check_profile(redis, key, login),
+            Some((tag, name)) => read(redis, key, name, shards.entry(tag).or_default()),
+            None => {}
         }
     }
     for (tag, shard) in &shards {
@@ -46,6 +47,16 @@ pub(crate) fn audit(redis: &mut Connection, prefix: &str) -> Vec<Bytes> {
         check_feed(redis, &stream, shard);
     }
     keys
+}
+
+/// Profiles stand for themselves: nothing points to them, and nothing is told of them.
+fn check_profile(redis: &mut Connection, key: &[u8], login: &[u8]) {
+    let fields: BTreeMap<String, Bytes> = redis.hgetall(key).unwrap();
+    // Its time may be over meanwhile.
+    if let Some(of) = fields.get("l") {
+        assert_eq!(Sha256::digest(of)[..16], *login, "the key of a profile");
+        assert_eq!(fields["f"], b"1", "the format");
+    }
 }
 
 fn is_endless_ban(redis: &mut Connection, key: &[u8], prefix: &str) -> bool {

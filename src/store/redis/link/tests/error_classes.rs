@@ -19,7 +19,7 @@ fn code(result: Result<Value, StoreError>) -> String {
 #[tokio::test(flavor = "multi_thread")]
 async fn what_lasts_is_told_at_once_and_ends_with_its_cause() {
     let server = RedisServer::start().await;
-    let link = open(&server.url()).await;
+    let link = open_patiently(&server.url()).await;
     for (provoke, expected, cure) in [
         (
             "CONFIG SET min-replicas-to-write 3",
@@ -47,7 +47,7 @@ async fn what_lasts_is_told_at_once_and_ends_with_its_cause() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_snapshot_that_cannot_be_written_stops_writes_only() {
     let server = RedisServer::start().await;
-    let link = open(&server.url()).await;
+    let link = open_patiently(&server.url()).await;
     set(&link, SHARD, "any", "1").await.unwrap();
     let mut operator = server.connection().await;
     let mut save = redis::cmd("CONFIG");
@@ -66,7 +66,7 @@ async fn a_snapshot_that_cannot_be_written_stops_writes_only() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_busy_redis_is_unavailable_until_the_script_is_killed() {
     let server = RedisServer::start().await;
-    let link = open(&server.url()).await;
+    let link = open_patiently(&server.url()).await;
     server.ask::<()>("CONFIG SET busy-reply-threshold 10").await;
     let mut other = server.connection().await;
     let endless = tokio::spawn(async move {
@@ -89,7 +89,7 @@ async fn a_busy_redis_is_unavailable_until_the_script_is_killed() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_key_of_another_type_is_corrupt() {
     let server = RedisServer::start().await;
-    let link = open(&server.url()).await;
+    let link = open_patiently(&server.url()).await;
     server
         .ask::<i64>(&format!("LPUSH {} 1", key(SHARD, "any")))
         .await;
@@ -103,7 +103,7 @@ async fn a_key_of_another_type_is_corrupt() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_master_that_became_a_replica_is_left_until_it_is_a_master_again() {
     let server = RedisServer::start().await;
-    let link = open(&server.url()).await;
+    let link = open_patiently(&server.url()).await;
     set(&link, SHARD, "any", "1").await.unwrap();
     server.ask::<()>("REPLICAOF 127.0.0.1 1").await;
     assert!(set(&link, SHARD, "any", "2").await.is_err());
@@ -119,7 +119,7 @@ async fn a_master_that_became_a_replica_is_left_until_it_is_a_master_again() {
 #[tokio::test(flavor = "multi_thread")]
 async fn reads_end_soon_on_a_master_that_became_a_replica_unseen() {
     let server = RedisServer::start().await;
-    let link = open(&server.url()).await;
+    let link = open_patiently(&server.url()).await;
     server.ask::<()>("REPLICAOF 127.0.0.1 1").await;
     eventually(RECOVERY, || async { !link.health().is_ready() }).await;
     assert!(get(&link, SHARD, "any").await.is_err());
@@ -135,7 +135,7 @@ async fn a_redis_that_loads_is_waited_for() {
         ..ServerOptions::default()
     })
     .await;
-    let link = open(&server.url()).await;
+    let link = open_patiently(&server.url()).await;
     for number in 0..30 {
         set(&link, SHARD, &format!("key{number}"), &"x".repeat(1_000))
             .await
