@@ -1,12 +1,17 @@
 //! Followers of the feed: everything once, in order, from exact places, whatever a follower misses meanwhile.
 
 use std::collections::HashSet;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
+use async_trait::async_trait;
 use session_gateway::model::event::{Event, EventId, EventType};
+use session_gateway::model::page::{Cursor, PageLimit};
 use session_gateway::store::follow::{FollowError, Follower, Followers, Placed};
-use session_gateway::store::{FeedPlace, OpError, Refusal};
+use session_gateway::store::{
+    EventFeed, EventPage, FeedPlace, Listener, OpError, Part, Progress, Refusal,
+};
+use tokio::time::Instant;
 
 use super::backend::{Backend, SECOND, SETTINGS, draft, limit, refusal};
 
@@ -21,6 +26,8 @@ contract! {
 }
 
 const PATIENCE: Duration = Duration::from_millis(200);
+/// Generous: the machine may be busy.
+const DEADLINE: Duration = Duration::from_secs(60);
 
 fn followers(b: &Backend) -> Followers {
     Followers::new(Arc::clone(&b.stores.events), 2)
@@ -34,7 +41,9 @@ async fn follow(b: &Backend, types: &[EventType]) -> Follower {
 /// So many events; the deadlines of the store may pass on a busy machine.
 async fn take(follower: &mut Follower, count: usize) -> Vec<Placed> {
     let mut taken = Vec::new();
+    let start = Instant::now();
     while taken.len() < count {
+        assert!(start.elapsed() < DEADLINE, "{taken:?}");
         match follower.next(PATIENCE).await {
             Ok(step) => taken.extend(step),
             Err(OpError::Store(_)) => {}
@@ -157,4 +166,56 @@ async fn a_follower_that_leaves_makes_room_for_another(b: &Backend) {
     assert!(matches!(begin().await, Err(FollowError::Full)));
     drop(one);
     begin().await.unwrap();
+}
+
+/// A feed whose listeners are told only what the test tells them.
+#[derive(Debug)]
+struct Silent {
+    feed: Arc<dyn EventFeed>,
+    listeners: Mutex<Vec<Arc<dyn Listener>>>,
+}
+
+#[async_trait]
+impl EventFeed for Silent {
+    async fn events(
+        &self,
+        from: &FeedPlace,
+        types: &[EventType],
+        limit: PageLimit,
+    ) -> Result<EventPage, OpError> {
+        self.feed.events(from, types, limit).await
+    }
+
+    fn progress(&self, from: &Cursor) -> Option<Box<dyn Progress>> {
+        self.feed.progress(from)
+    }
+
+    fn listen(&self, listener: Arc<dyn Listener>) {
+        self.listeners.lock().unwrap().push(listener);
+    }
+
+    fn heard_until(&self, part: Part) -> Option<Instant> {
+        self.feed.heard_until(part)
+    }
+}
+
+#[tokio::test]
+async fn what_went_unheard_is_read_before_anything_after_it_is_told() {
+    let b = Backend::in_memory();
+    let silent = Arc::new(Silent {
+        feed: Arc::clone(&b.stores.events),
+        listeners: Mutex::default(),
+    });
+    let followers = Followers::new(Arc::<Silent>::clone(&silent), 1);
+    let begun = followers.follow(&FeedPlace::Start, Vec::new()).await;
+    let mut follower = begun.unwrap();
+    let session_id = b.open("alice").await.session_id;
+    b.end(session_id).await;
+    assert!(follower.next(PATIENCE).await.unwrap().is_empty());
+    let feed = b.feed().await;
+    for listener in silent.listeners.lock().unwrap().iter() {
+        listener.gap(Part::of_session(session_id));
+        listener.event(&feed[1]);
+    }
+    assert_eq!(events(&take(&mut follower, 2).await), feed);
 }
