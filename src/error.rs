@@ -17,6 +17,7 @@ use utoipa::openapi::{ContentBuilder, Ref, RefOr, ResponseBuilder};
 use crate::model::permission::Permission;
 use crate::model::record::Unchangeable;
 use crate::model::session::Ended;
+use crate::store::follow::FollowError;
 use crate::store::{OpError, Refusal, StoreError};
 
 /// Seconds after which a client may try again when the store did not answer.
@@ -374,6 +375,15 @@ impl From<Refusal> for ApiError {
                 Self::InvalidRequest("`cursor` is not one of this list".to_owned())
             }
             Refusal::CursorExpired => Self::CursorExpired,
+        }
+    }
+}
+
+impl From<FollowError> for ApiError {
+    fn from(error: FollowError) -> Self {
+        match error {
+            FollowError::Full => Self::Busy,
+            FollowError::Feed(error) => error.into(),
         }
     }
 }

@@ -2,10 +2,10 @@
 
 use std::ops::Deref;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use axum::extract::FromRef;
+use tokio_util::sync::CancellationToken;
 
 use crate::auth::{AdminCredential, Authenticator, Throttle};
 use crate::edge::Watcher;
@@ -14,7 +14,11 @@ use crate::model::limit::SessionLimit;
 use crate::profile::Profiles;
 use crate::proxy::{Gate, ProxySettings};
 use crate::store::Stores;
+use crate::store::follow::Followers;
 use crate::traces::Traces;
+
+/// Followers of the feed at once, unless a setting says otherwise.
+const MAX_FOLLOWERS: usize = 1_000;
 
 /// Shared by all requests.
 #[derive(Debug, Clone)]
@@ -35,6 +39,8 @@ pub struct Shared {
     pub authenticator: Arc<Authenticator>,
     /// Decides for reverse proxies.
     pub gate: Arc<Gate>,
+    /// Who follows the feed.
+    pub followers: Followers,
     /// Set while the server drains.
     pub draining: Draining,
     /// What is told at `/metrics`.
@@ -54,10 +60,12 @@ impl AppState {
             throttle: Throttle::default(),
         });
         let gate = Gate::new(Arc::clone(&authenticator), ProxySettings::default());
+        let followers = Followers::new(Arc::clone(&stores.events), MAX_FOLLOWERS);
         Self(Arc::new(Shared {
             profiles: Arc::new(Profiles::without_loader(&stores)),
             stores,
             lifetimes,
+            followers,
             session_limit: None,
             authenticator,
             gate: Arc::new(gate),
@@ -81,6 +89,15 @@ impl AppState {
     pub fn with_traces(&self, traces: Traces) -> Self {
         Self(Arc::new(Shared {
             traces,
+            ..Shared::clone(self)
+        }))
+    }
+
+    /// The same with no more followers of the feed at once than this.
+    #[must_use]
+    pub fn with_followers(&self, most: usize) -> Self {
+        Self(Arc::new(Shared {
+            followers: self.followers.at_most(most),
             ..Shared::clone(self)
         }))
     }
@@ -147,17 +164,22 @@ pub struct Lifetimes {
 
 /// Whether the server is on its way out: it still answers, but is not ready for more.
 #[derive(Debug, Clone, Default)]
-pub struct Draining(Arc<AtomicBool>);
+pub struct Draining(CancellationToken);
 
 impl Draining {
     /// Begins to drain; there is no way back.
     pub fn begin(&self) {
-        self.0.store(true, Ordering::Relaxed);
+        self.0.cancel();
     }
 
     /// Whether it has begun.
     #[must_use]
     pub fn has_begun(&self) -> bool {
-        self.0.load(Ordering::Relaxed)
+        self.0.is_cancelled()
+    }
+
+    /// Waits until it has begun. What would answer for ever ends then.
+    pub async fn begun(&self) {
+        self.0.cancelled().await;
     }
 }

@@ -23,6 +23,7 @@ use crate::store::{Freshness, Stores};
 #[derive(Debug, Clone)]
 pub(super) struct Authenticated {
     pub(super) service: Service,
+    pub(super) presented: CredentialHash,
     pub(super) key: CallerKey,
     pub(super) stores: Stores,
 }
@@ -56,7 +57,10 @@ impl Authenticator {
     ) -> Result<Option<Service>, ApiError> {
         let found = match Credentials::read_pair(headers) {
             Ok(None) => return Ok(None),
-            Ok(Some(credentials)) => admit(self, &credentials, Freshness::Bounded).await?,
+            Ok(Some(Credentials { service_id, secret })) => {
+                let presented = CredentialHash::of(&secret);
+                admit(self, &service_id, &presented, Freshness::Bounded).await?
+            }
             Err(_malformed) => None,
         };
         if found.is_none() {
@@ -77,10 +81,20 @@ async fn identify(
         Ok(None) => return Err(ApiError::Unauthenticated),
         Err(_malformed) => return Err(authenticator.throttle.refuse(address)),
     };
-    match admit(authenticator, &credentials, freshness_of(headers)).await? {
+    let Credentials { service_id, secret } = credentials;
+    let presented = CredentialHash::of(&secret);
+    match admit(
+        authenticator,
+        &service_id,
+        &presented,
+        freshness_of(headers),
+    )
+    .await?
+    {
         Some(service) => Ok(Authenticated {
             service,
-            key: CallerKey::new(credentials.secret),
+            presented,
+            key: CallerKey::new(secret),
             stores: authenticator.stores.clone(),
         }),
         None => Err(authenticator.throttle.refuse(address)),
@@ -89,25 +103,24 @@ async fn identify(
 
 /// The service, if these are its credentials. Only a good credential is taken from what this node knows; whatever is
 /// wrong with one, the same is done to find out.
-async fn admit(
+pub(super) async fn admit(
     authenticator: &Authenticator,
-    credentials: &Credentials,
+    service_id: &ServiceId,
+    presented: &CredentialHash,
     freshness: Freshness,
 ) -> Result<Option<Service>, ApiError> {
-    let Credentials { service_id, secret } = credentials;
-    let presented = CredentialHash::of(secret);
     let services = &authenticator.stores.services;
     let known = match freshness {
         Freshness::Bounded => services.recall_service(service_id),
         Freshness::Now => None,
     };
     if let Some(known) = known
-        && accepts(authenticator, service_id, Some(&known), &presented)
+        && accepts(authenticator, service_id, Some(&known), presented)
     {
         return Ok(Some(known.service.clone()));
     }
     let mut record = services.find_service(service_id).await?;
-    let accepted = accepts(authenticator, service_id, record.as_ref(), &presented);
+    let accepted = accepts(authenticator, service_id, record.as_ref(), presented);
     if accepted && record.is_none() {
         built_in::register(&authenticator.stores, CredentialHash::NONE).await?;
         record = services.find_service(service_id).await?;

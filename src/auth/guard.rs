@@ -64,6 +64,7 @@ impl Guard {
     async fn pass(&self, mut request: Request, next: Next) -> Result<Response, ApiError> {
         let Authenticated {
             service,
+            presented,
             key,
             stores,
         } = request
@@ -78,7 +79,12 @@ impl Guard {
             now: stores.sessions.now(),
             claims: stores.claims,
         };
-        request.extensions_mut().insert(Caller { service, scope });
+        request.extensions_mut().insert(Caller {
+            service,
+            scope,
+            presented,
+            needed: self.permission,
+        });
         if document::takes_idempotency_key(request.method(), self.permission) {
             idempotency::run_once(&claimant, request, next).await
         } else {

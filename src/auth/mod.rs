@@ -10,11 +10,12 @@ use axum::http::request::Parts;
 
 use crate::error::ApiError;
 use crate::model::id::ServiceId;
-use crate::model::permission::Scope;
+use crate::model::permission::{Permission, Scope};
 use crate::model::service::Service;
 use crate::model::token::CredentialHash;
 use crate::store::{Access, Stores};
 
+mod admission;
 mod authenticate;
 mod built_in;
 mod credentials;
@@ -23,6 +24,7 @@ mod guard;
 mod rules;
 mod throttle;
 
+pub use admission::Admission;
 pub use authenticate::{authenticate, peer};
 pub use built_in::ensure_admin;
 pub use guard::{guarded, open_to_any};
@@ -50,6 +52,8 @@ pub struct Caller {
     pub service: Service,
     /// Sessions outside it look missing.
     pub scope: Scope,
+    presented: CredentialHash,
+    needed: Option<Permission>,
 }
 
 impl Caller {

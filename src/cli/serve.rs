@@ -145,6 +145,7 @@ async fn run_traced(config: &Config, signals: Signals, traces: Traces) -> Result
     banner::show(config, main.address, metrics_address, made.as_ref());
     let state = AppState::new(stores, config.lifetimes, admin)
         .with_session_limit(config.session_limit)
+        .with_followers(config.event_followers)
         .with_proxies(config.proxies.clone())
         .with_traces(traces)
         .with_profiles(profiles);

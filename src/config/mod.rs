@@ -42,6 +42,8 @@ pub struct Config {
     pub lifetimes: Lifetimes,
     /// How many sessions a login may have; none is any number.
     pub session_limit: Option<SessionLimit>,
+    /// The most streams of events at once.
+    pub event_followers: usize,
     /// What reverse proxies may do, and what they are told.
     pub proxies: ProxySettings,
     /// How profiles are loaded.
@@ -193,6 +195,7 @@ impl Config {
                 rotate_grace: source.get(&var::ROTATE_GRACE, value::duration)?,
                 rotate_after: source.get(&var::ROTATE_AFTER, value::optional_duration)?,
             },
+            event_followers: source.get(&var::EVENT_FOLLOWERS, value::connections)?,
             proxies: proxies(source)?,
             profiles: profiles(source)?,
             log: LogSettings {

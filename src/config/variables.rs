@@ -57,6 +57,8 @@ variables! {
         "How long an ended session still tells when, why and by whom it ended.";
     EVENT_RETENTION = "SGW_EVENT_RETENTION", Some("24h"), "",
         "How long events stay in the feed; a reader that was away for longer gets 410.";
+    EVENT_FOLLOWERS = "SGW_EVENT_FOLLOWERS", Some("1000"), "",
+        "The most streams of events at once. Each takes one of the connections.";
     SWEEP_INTERVAL = "SGW_SWEEP_INTERVAL", Some("5s"), "",
         "How late the event of an expired session may be. Expiry itself is always exact.";
     SWEEP_GRACE = "SGW_SWEEP_GRACE", Some("24h"), "",

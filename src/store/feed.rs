@@ -11,11 +11,13 @@ use crate::model::event::{Event, EventId, EventType};
 use crate::model::id::{LoginId, SessionId};
 use crate::model::page::{Cursor, PageLimit};
 
-/// A page of the feed, and the exact place after it. The place is there also when nothing follows yet.
+/// A page of the feed, and the exact places before and after it. They are there also when nothing follows yet.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct EventPage {
     /// The events, in order for each login.
     pub events: Vec<Event>,
+    /// Where the page begins.
+    pub start: Cursor,
     /// Where to go on.
     pub next: Cursor,
     /// Whether this was the end of the feed for now.
@@ -57,6 +59,15 @@ impl Part {
     }
 }
 
+/// A place in the feed that moves on event by event, in any order that the feed tells them.
+pub trait Progress: Debug + Send {
+    /// Moves past an event; false if that was done before.
+    fn pass(&mut self, event: &EventId) -> bool;
+
+    /// The exact place.
+    fn cursor(&self) -> Cursor;
+}
+
 /// Is told of changes soon after they happened. It must return at once and must not panic: operations wait for it.
 pub trait Listener: Debug + Send + Sync {
     /// Something happened. Told at least once, in order for each login.
@@ -81,6 +92,9 @@ pub trait EventFeed: Debug + Send + Sync {
         types: &[EventType],
         limit: PageLimit,
     ) -> Result<EventPage, OpError>;
+
+    /// A place to move on from; none if this store did not make the cursor.
+    fn progress(&self, from: &Cursor) -> Option<Box<dyn Progress>>;
 
     /// Tells a listener of every change from now on, as long as the store is there.
     fn listen(&self, listener: Arc<dyn Listener>);

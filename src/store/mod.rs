@@ -19,6 +19,7 @@ pub mod embedded;
 mod error;
 mod feed;
 mod figures;
+pub mod follow;
 mod health;
 mod listeners;
 pub mod observed;
@@ -32,7 +33,7 @@ pub use acts::Act;
 pub use claims::{Claim, ClaimKey, ClaimStore};
 pub use create::{Created, NewSession};
 pub use error::{Cause, OpError, Refusal, StoreError};
-pub use feed::{EventFeed, EventPage, FeedPlace, Listener, Part};
+pub use feed::{EventFeed, EventPage, FeedPlace, Listener, Part, Progress};
 pub use figures::{
     Breaker, CacheFigures, Census, CopiesFigures, Figures, MasterFigures, OperationFigures,
     StoreFigures,

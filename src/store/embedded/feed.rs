@@ -12,7 +12,9 @@ use super::tables::{EVENTS, META, meta};
 use super::{EmbeddedStore, Shared};
 use crate::model::event::{Event, EventId, EventType};
 use crate::model::page::{Cursor, PageLimit, RECORDS_PER_PAGE};
-use crate::store::{EventFeed, EventPage, FeedPlace, Listener, OpError, Part, Refusal, StoreError};
+use crate::store::{
+    EventFeed, EventPage, FeedPlace, Listener, OpError, Part, Progress, Refusal, StoreError,
+};
 
 /// Starts the cursors of the feed.
 const CURSOR: u8 = b'e';
@@ -35,6 +37,10 @@ impl EventFeed for EmbeddedStore {
         Ok(page.await??)
     }
 
+    fn progress(&self, from: &Cursor) -> Option<Box<dyn Progress>> {
+        Some(Box::new(Passed(place(from)?)))
+    }
+
     fn listen(&self, listener: Arc<dyn Listener>) {
         self.shared.listeners.add(listener);
     }
@@ -42,6 +48,22 @@ impl EventFeed for EmbeddedStore {
     /// The writer tells listeners before it answers.
     fn heard_until(&self, _part: Part) -> Option<Instant> {
         Some(Instant::now())
+    }
+}
+
+/// The number of the last event that was passed.
+#[derive(Debug)]
+struct Passed(u64);
+
+impl Progress for Passed {
+    fn pass(&mut self, event: &EventId) -> bool {
+        let next = number(event).filter(|number| *number > self.0);
+        self.0 = next.unwrap_or(self.0);
+        next.is_some()
+    }
+
+    fn cursor(&self) -> Cursor {
+        cursor(self.0)
     }
 }
 
@@ -102,6 +124,7 @@ fn page(
     }
     Ok(Ok(EventPage {
         events,
+        start: cursor(after),
         next: cursor(at),
         caught_up: at == last,
     }))

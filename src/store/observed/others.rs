@@ -17,7 +17,7 @@ use crate::model::token::CredentialHash;
 use crate::store::{
     Census, Claim, ClaimKey, ClaimStore, EventFeed, EventPage, FeedPlace, Figures, FoundProfile,
     Listener, LoadCause, LoadClaim, LoadEnd, LoadTicket, Loaded, NewProfile, NewService, OpError,
-    Part, ProfileStore, ServiceStore, StoreError, StoreFigures,
+    Part, ProfileStore, Progress, ServiceStore, StoreError, StoreFigures,
 };
 
 /// Makes the type that stands over one contract.
@@ -108,6 +108,10 @@ impl EventFeed for ObservedEvents {
     ) -> Result<EventPage, OpError> {
         let run = self.store.events(from, types, limit);
         self.observer.see(Operation::Events, run).await
+    }
+
+    fn progress(&self, from: &Cursor) -> Option<Box<dyn Progress>> {
+        self.store.progress(from)
     }
 
     fn listen(&self, listener: Arc<dyn Listener>) {

@@ -13,9 +13,11 @@ use super::merge::{Source, page, wanted};
 use super::places::{self, Bookmark, History, Place, STREAMS};
 use super::reply::{Args, Reply};
 use super::{ABREAST, Inner, RedisStore, events, scripts};
-use crate::model::event::{EventType, Fact};
-use crate::model::page::{PageLimit, RECORDS_PER_PAGE};
-use crate::store::{EventFeed, EventPage, FeedPlace, Listener, OpError, Part, Refusal, StoreError};
+use crate::model::event::{EventId, EventType, Fact};
+use crate::model::page::{Cursor, PageLimit, RECORDS_PER_PAGE};
+use crate::store::{
+    EventFeed, EventPage, FeedPlace, Listener, OpError, Part, Progress, Refusal, StoreError,
+};
 
 /// How far apart the clocks of masters may be. Before the present by this much a quiet stream gets no more events.
 pub(super) const SKEW: Duration = Duration::from_secs(15 * 60);
@@ -56,12 +58,38 @@ impl EventFeed for RedisStore {
         Ok(page(sources, &histories, types, limit))
     }
 
+    fn progress(&self, from: &Cursor) -> Option<Box<dyn Progress>> {
+        Some(Box::new(Passed(places::decode(from)?)))
+    }
+
     fn listen(&self, listener: Arc<dyn Listener>) {
         self.inner.listeners.add(listener);
     }
 
     fn heard_until(&self, part: Part) -> Option<Instant> {
         self.inner.heard.until(places::stream_of(part))
+    }
+}
+
+/// How far each stream was passed.
+#[derive(Debug)]
+struct Passed(Vec<Bookmark>);
+
+impl Progress for Passed {
+    fn pass(&mut self, event: &EventId) -> bool {
+        let Some((stream, place)) = places::place_of(event) else {
+            return false;
+        };
+        let mark = self.0.get_mut(stream);
+        let Some(mark) = mark.filter(|mark| mark.place < place) else {
+            return false;
+        };
+        mark.place = place;
+        true
+    }
+
+    fn cursor(&self) -> Cursor {
+        places::encode(&self.0)
     }
 }
 

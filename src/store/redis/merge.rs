@@ -4,7 +4,7 @@ use super::feed::SKEW;
 use super::places::{self, Bookmark, History, Place};
 use crate::model::Timestamp;
 use crate::model::event::{Event, EventType, Fact};
-use crate::model::page::PageLimit;
+use crate::model::page::{Cursor, PageLimit};
 use crate::store::EventPage;
 
 /// A stream as far as it was read.
@@ -77,6 +77,12 @@ pub(super) fn page(
     types: &[EventType],
     limit: PageLimit,
 ) -> EventPage {
+    for source in &mut sources {
+        if !source.open && source.entries.is_empty() {
+            source.settle();
+        }
+    }
+    let start = place_of(&sources, histories);
     let horizon = horizon(&sources);
     let mut waiting: Vec<((Place, usize), Option<Fact>)> = Vec::new();
     for source in &mut sources {
@@ -105,6 +111,15 @@ pub(super) fn page(
             source.settle();
         }
     }
+    EventPage {
+        events,
+        start,
+        next: place_of(&sources, histories),
+        caught_up,
+    }
+}
+
+fn place_of(sources: &[Source], histories: &[Option<History>]) -> Cursor {
     let marks = sources.iter().zip(histories).map(|(source, history)| {
         let place = source.place;
         Bookmark {
@@ -112,9 +127,5 @@ pub(super) fn page(
             history: *history,
         }
     });
-    EventPage {
-        events,
-        next: places::encode(&marks.collect::<Vec<_>>()),
-        caught_up,
-    }
+    places::encode(&marks.collect::<Vec<_>>())
 }

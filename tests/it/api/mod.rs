@@ -4,6 +4,7 @@ mod attributes;
 mod bans;
 mod bulk;
 mod events;
+mod follow;
 mod limits;
 mod logins;
 mod profiles;

@@ -3,6 +3,7 @@
 mod answers;
 mod connections;
 mod drain;
+mod followers;
 mod log;
 mod routes;
 mod server;

@@ -10,11 +10,10 @@ use fastrand::Rng;
 use tokio::task::JoinSet;
 
 use super::fleet::Fleet;
-use super::size;
 use super::stored::Stored;
 use super::worker::{Told, Worker};
-use crate::support::persistently;
 use crate::support::redis::{FaultProxy, Mode};
+use crate::support::{persistently, size};
 
 /// Clients that call at the same time.
 const WORKERS: u64 = 24;

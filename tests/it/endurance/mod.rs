@@ -2,20 +2,13 @@
 //!
 //! Sizes are what a test has time for. The environment asks for more; CONTRIBUTING.md names the variables.
 
+mod bulk;
 mod downtime;
 mod fleet;
+mod followers;
 mod history;
 mod one_login;
 mod rolling;
 mod size;
 mod stored;
 mod worker;
-
-/// A size that the environment may raise.
-#[expect(
-    clippy::disallowed_methods,
-    reason = "a longer run is asked for by the environment"
-)]
-fn size(name: &str, usual: usize) -> usize {
-    std::env::var(name).map_or(usual, |text| text.parse().expect(name))
-}

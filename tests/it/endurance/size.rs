@@ -9,9 +9,8 @@ use serde_json::json;
 use sha2::{Digest, Sha256};
 use uuid::Uuid;
 
-use super::size;
 use super::stored::Stored;
-use crate::support::persistently;
+use crate::support::{persistently, size};
 
 /// Generous, and far below what reading all sessions takes.
 const STARTED_WITHIN: Duration = Duration::from_secs(5);
@@ -35,14 +34,14 @@ for n = 1, tonumber(ARGV[2]) do
   redis.call('ZADD', KEYS[4], 0, copy)
 end";
 
-/// Fills the server past the gateway, which would take longer.
-async fn fill(stored: &Stored, sessions: usize) {
+/// Fills the server past the gateway, which would take longer. The sessions are on devices of the kind `bulk`.
+pub(super) async fn fill(stored: &Stored, sessions: usize) {
     let gateway = stored.launch().start().await;
     let client = gateway.admin();
     let mut redis = stored.masters().remove(0);
     for n in 0..MODELS {
         let login = format!("login-{n}");
-        let new = json!({"login_id": login});
+        let new = json!({"login_id": login, "device": "bulk"});
         let opened = persistently(|| client.post("/v1/sessions").json(&new)).await;
         let model = opened.value(201)["session"]["session_id"].clone();
         let id = serde_json::from_value::<Uuid>(model).unwrap().into_bytes();

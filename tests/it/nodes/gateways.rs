@@ -10,7 +10,7 @@ use session_gateway::config::Config;
 use session_gateway::model::token::CredentialHash;
 use session_gateway::profile::Profiles;
 use session_gateway::server::{Deadlines, Drained, ServerSettings, serve};
-use session_gateway::state::AppState;
+use session_gateway::state::{AppState, Draining};
 use session_gateway::store::Stores;
 use session_gateway::store::observed::observed;
 use session_gateway::traces::Traces;
@@ -20,7 +20,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::store::redis::Keyspace;
 use crate::support::redis::Topology;
-use crate::support::{ADMIN_SECRET, Client};
+use crate::support::{ADMIN_SECRET, Client, feed};
 
 const SETTINGS: ServerSettings = ServerSettings {
     max_connections: 10_000,
@@ -45,6 +45,7 @@ pub(super) struct Nodes {
 struct Node {
     nobody: Client,
     stores: Stores,
+    draining: Draining,
     served: JoinHandle<Drained>,
 }
 
@@ -93,22 +94,14 @@ impl Nodes {
 
     /// The events of one type that the feed tells, all of them.
     pub(super) async fn events(&self, event_type: &str) -> Vec<Value> {
-        let client = self.admin(0);
-        let mut events = Vec::new();
-        let mut after = String::new();
-        loop {
-            let path = format!("/v1/events?types={event_type}&limit=1000{after}");
-            let page = client.get(path).await.value(200);
-            events.extend(page["items"].as_array().unwrap().iter().cloned());
-            match page["next_cursor"].as_str() {
-                Some(cursor) => after = format!("&after={cursor}"),
-                None => return events,
-            }
-        }
+        feed(&self.admin(0), event_type).await
     }
 
     /// Stops the nodes, and audits their keys.
     pub(super) async fn close(self) {
+        for node in &self.each {
+            node.draining.begin();
+        }
         self.stop.cancel();
         for node in self.each {
             assert_eq!(node.served.await.unwrap(), Drained::Whole);
@@ -127,10 +120,11 @@ impl Node {
         let state = state.with_profiles(profiles);
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let nobody = Client::tcp(listener.local_addr().unwrap());
-        let told = stop.cancelled_owned();
+        let (draining, told) = (state.draining.clone(), stop.cancelled_owned());
         Self {
             nobody,
             stores,
+            draining,
             served: tokio::spawn(serve(listener, app(state), SETTINGS, told)),
         }
     }

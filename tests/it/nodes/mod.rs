@@ -27,9 +27,11 @@ mod job;
 
 pub(crate) use job::do_everything;
 
+mod bans;
 mod commands;
 mod counters;
 mod ends;
+mod followers;
 mod kills;
 mod limits;
 mod logins;

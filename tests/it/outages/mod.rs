@@ -5,6 +5,7 @@
 mod clusters;
 mod dropped;
 mod errors;
+mod followers;
 mod frozen;
 mod harm;
 mod latency;

@@ -16,7 +16,7 @@ const LOAD: Load = Load {
 const DOWN_AFTER: Duration = Duration::from_secs(1);
 
 /// A gateway in use, and which of the servers is the master; the other has all that was written so far.
-async fn start() -> (RedisSentinels, Gateway, Traffic, usize) {
+pub(super) async fn start() -> (RedisSentinels, Gateway, Traffic, usize) {
     let sentinels = RedisSentinels::start("watch").await;
     let hosts = sentinels.hosts();
     let url = format!("redis+sentinel://{hosts}/main/1?sentinel_password=watch");
@@ -30,7 +30,7 @@ async fn start() -> (RedisSentinels, Gateway, Traffic, usize) {
 }
 
 /// Returns when the server at an index is the master and everything goes on there.
-async fn taken_over_by(index: usize, sentinels: &RedisSentinels, traffic: &Traffic) {
+pub(super) async fn taken_over_by(index: usize, sentinels: &RedisSentinels, traffic: &Traffic) {
     eventually(RECOVERY, || async {
         sentinels.servers[index].info("role").await == "master"
     })

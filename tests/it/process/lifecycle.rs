@@ -3,7 +3,7 @@ use serde_json::json;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 
-use crate::support::{ADMIN_SECRET, Gateway, Launch};
+use crate::support::{ADMIN_SECRET, Follow, Gateway, Launch};
 
 /// A request whose handler waits for the rest of its body, and that rest.
 async fn begin_request(gateway: &Gateway) -> (TcpStream, String) {
@@ -42,6 +42,18 @@ async fn a_signal_lets_the_request_under_way_end_and_the_exit_is_clean() {
             gateway.stderr()
         );
     }
+}
+
+#[tokio::test]
+async fn a_signal_ends_streams_of_events_well() {
+    let mut gateway = Gateway::start().await;
+    let mut follow = Follow::begin(&gateway.admin(), "/v1/events", None).await;
+    follow.take(1).await;
+    gateway.signal(Signal::SIGTERM);
+    assert_eq!(follow.next().await, None);
+    assert!(follow.ended_well());
+    // Long before the time for draining is over.
+    assert_eq!(gateway.ended().await.code(), Some(0));
 }
 
 #[tokio::test]

@@ -15,6 +15,7 @@ use tokio::task::JoinSet;
 use super::backend::{
     Backend, IDLE, MINUTE, SECOND, SETTINGS, access, device, draft, login_id, presented, service,
 };
+use crate::support::size;
 
 contract! {
     what_matches_ends_and_nothing_else,
@@ -192,13 +193,8 @@ async fn hundreds_of_logins_end_each_once(b: &Backend) {
 }
 
 /// How many sessions are there: as many as `SGW_TEST_BULK` says.
-#[expect(
-    clippy::disallowed_methods,
-    reason = "a knob of the test, not a setting of the gateway"
-)]
 fn many() -> u64 {
-    let wanted = std::env::var("SGW_TEST_BULK");
-    wanted.map_or(1_500, |text| text.parse().expect("SGW_TEST_BULK"))
+    size("SGW_TEST_BULK", 1_500) as u64
 }
 
 async fn what_is_broken_off_is_finished_by_the_next_call(b: &Backend) {

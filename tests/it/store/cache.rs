@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use session_gateway::model::event::EventType;
-use session_gateway::model::page::PageLimit;
+use session_gateway::model::page::{Cursor, PageLimit};
 use session_gateway::model::permission::Permissions;
 use session_gateway::model::service::{ServiceName, ServiceUpdate};
 use session_gateway::model::session::EndReason;
@@ -14,7 +14,7 @@ use session_gateway::model::token::{CredentialHash, PresentedToken};
 use session_gateway::store::cache::{CacheSettings, cached};
 use session_gateway::store::{
     EndAll, EventFeed, EventPage, FeedPlace, Freshness, Listener, Lookup, NewService, OpError,
-    Part, Stores, Touch,
+    Part, Progress, Stores, Touch,
 };
 use tokio::time::Instant;
 
@@ -46,6 +46,10 @@ impl EventFeed for Channel {
         limit: PageLimit,
     ) -> Result<EventPage, OpError> {
         self.feed.events(from, types, limit).await
+    }
+
+    fn progress(&self, from: &Cursor) -> Option<Box<dyn Progress>> {
+        self.feed.progress(from)
     }
 
     fn listen(&self, listener: Arc<dyn Listener>) {

@@ -13,7 +13,7 @@ pub(crate) const NAMES: [&str; 2] = ["a", "b"];
 pub(crate) enum Step {
     Create(Draft),
     Find(Index),
-    Verify(Index, bool),
+    Verify(Index, usize, bool),
     Put(Index, usize, i64),
     PutText(Index, usize),
     Remove(Index, usize),
@@ -21,7 +21,11 @@ pub(crate) enum Step {
     Refresh(Index, Option<u64>),
     Heartbeat(Index),
     End(Index),
-    Revoke(Index),
+    Revoke(Index, usize),
+    Rotate(Index, usize),
+    Ban(usize, Option<u64>),
+    Unban(usize),
+    FindBan(usize),
     EndAll(usize, Option<Index>, Option<&'static str>),
     List(Option<usize>, usize),
     Count,
@@ -83,10 +87,13 @@ fn limits() -> impl Strategy<Value = SessionLimit> {
 fn steps() -> impl Strategy<Value = Step> {
     let who = any::<Index>;
     let name = || 0..NAMES.len();
+    let login = || 0..LOGINS.len();
+    // Mostly the present token.
+    let ago = || prop::sample::select(vec![0, 0, 0, 0, 1, 1, 2, 9]);
     prop_oneof![
         6 => drafts().prop_map(Step::Create),
         2 => who().prop_map(Step::Find),
-        5 => (who(), any::<bool>()).prop_map(|(who, touch)| Step::Verify(who, touch)),
+        5 => (who(), ago(), any::<bool>()).prop_map(|(who, ago, touch)| Step::Verify(who, ago, touch)),
         2 => (who(), name(), any::<i64>()).prop_map(|(who, name, n)| Step::Put(who, name, n)),
         1 => (who(), name()).prop_map(|(who, name)| Step::PutText(who, name)),
         1 => (who(), name()).prop_map(|(who, name)| Step::Remove(who, name)),
@@ -94,13 +101,18 @@ fn steps() -> impl Strategy<Value = Step> {
         2 => (who(), prop::option::of(1..4_000_u64)).prop_map(|(who, ttl)| Step::Refresh(who, ttl)),
         2 => who().prop_map(Step::Heartbeat),
         2 => who().prop_map(Step::End),
-        1 => who().prop_map(Step::Revoke),
-        1 => (0..LOGINS.len(), prop::option::of(who()), devices())
+        1 => (who(), ago()).prop_map(|(who, ago)| Step::Revoke(who, ago)),
+        4 => (who(), ago()).prop_map(|(who, ago)| Step::Rotate(who, ago)),
+        1 => (login(), prop::option::of(prop::sample::select(vec![1, 60, 4_000])))
+            .prop_map(|(login, seconds)| Step::Ban(login, seconds)),
+        1 => login().prop_map(Step::Unban),
+        1 => login().prop_map(Step::FindBan),
+        1 => (login(), prop::option::of(who()), devices())
             .prop_map(|(login, except, device)| Step::EndAll(login, except, device)),
-        1 => (prop::option::of(0..LOGINS.len()), 1..4_usize)
+        1 => (prop::option::of(login()), 1..4_usize)
             .prop_map(|(login, items)| Step::List(login, items)),
         1 => Just(Step::Count),
-        1 => (0..LOGINS.len()).prop_map(Step::Sum),
+        1 => login().prop_map(Step::Sum),
         1 => Just(Step::Sweep),
         1 => Just(Step::Reopen),
     ]

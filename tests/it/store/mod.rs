@@ -34,6 +34,7 @@ mod ends;
 mod expiry;
 mod feed;
 mod figures;
+mod follow;
 mod limits;
 pub(crate) mod listeners;
 mod lists;

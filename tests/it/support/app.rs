@@ -46,6 +46,7 @@ impl TestApp {
         let profiles = Profiles::open(&stores, &config.profiles).unwrap();
         let state = AppState::new(stores, config.lifetimes, admin)
             .with_session_limit(config.session_limit)
+            .with_followers(config.event_followers)
             .with_proxies(config.proxies)
             .with_profiles(profiles);
         let nobody = Client::in_process(app(state.clone()));

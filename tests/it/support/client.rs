@@ -6,7 +6,9 @@ use std::pin::Pin;
 
 use axum::Router;
 use axum::body::Body;
-use axum::http::{HeaderMap, HeaderName, HeaderValue, Method, Request, StatusCode, header};
+use axum::http::{
+    HeaderMap, HeaderName, HeaderValue, Method, Request, Response, StatusCode, header,
+};
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use bytes::Bytes;
@@ -130,6 +132,16 @@ impl Call {
 
     /// Sends it; `None` if the connection breaks before the whole answer is there.
     pub(crate) async fn attempt(self) -> Option<Answer> {
+        let (parts, body) = self.begin().await?.into_parts();
+        Some(Answer {
+            status: parts.status,
+            headers: parts.headers,
+            body: body.collect().await.ok()?.to_bytes(),
+        })
+    }
+
+    /// Sends it, and returns when the head of the answer is there.
+    pub(crate) async fn begin(self) -> Option<Response<Body>> {
         let uri = match &self.transport {
             Transport::InProcess(_) => self.path.clone(),
             Transport::Tcp(address, _) => format!("http://{address}{}", self.path),
@@ -139,10 +151,8 @@ impl Call {
         *request.uri_mut() = uri.parse().expect("a valid URI");
         *request.headers_mut() = self.headers;
         match self.transport {
-            Transport::InProcess(router) => {
-                Answer::read(router.oneshot(request).await.unwrap()).await
-            }
-            Transport::Tcp(_, http) => Answer::read(http.request(request).await.ok()?).await,
+            Transport::InProcess(router) => Some(router.oneshot(request).await.unwrap()),
+            Transport::Tcp(_, http) => Some(http.request(request).await.ok()?.map(Body::new)),
         }
     }
 
@@ -169,18 +179,6 @@ pub(crate) struct Answer {
 }
 
 impl Answer {
-    async fn read<B>(response: axum::http::Response<B>) -> Option<Self>
-    where
-        B: axum::body::HttpBody<Data = Bytes>,
-    {
-        let (parts, body) = response.into_parts();
-        Some(Self {
-            status: parts.status,
-            headers: parts.headers,
-            body: body.collect().await.ok()?.to_bytes(),
-        })
-    }
-
     /// Asserts the status.
     #[track_caller]
     pub(crate) fn expect(self, status: u16) -> Self {

@@ -2,6 +2,7 @@
 
 mod app;
 mod client;
+mod follow;
 mod gateway;
 mod loader;
 #[expect(
@@ -13,6 +14,7 @@ pub(crate) mod redis;
 
 pub(crate) use app::TestApp;
 pub(crate) use client::{Answer, Call, Client};
+pub(crate) use follow::{Follow, feed};
 pub(crate) use gateway::{ADMIN_SECRET, Gateway, Launch};
 pub(crate) use loader::{Asked, Manner, TestLoader};
 
@@ -72,6 +74,15 @@ impl Opened {
 pub(crate) async fn open(client: &Client, request: Value) -> Opened {
     let created = client.post("/v1/sessions").json(&request).await.value(201);
     Opened::of(&created)
+}
+
+/// A size that the environment may raise.
+#[expect(
+    clippy::disallowed_methods,
+    reason = "a longer run is asked for by the environment"
+)]
+pub(crate) fn size(name: &str, usual: usize) -> usize {
+    std::env::var(name).map_or(usual, |text| text.parse().expect(name))
 }
 
 /// Sends a request until it is answered by anything but 503: a busy machine does not keep the deadlines of the store.

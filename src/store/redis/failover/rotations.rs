@@ -1,4 +1,5 @@
-//! Rotations of tokens that this node made. Events tell no hashes of tokens, so no other node can make them again.
+//! Rotations of tokens, as this node made them or heard of them. Events tell no hashes of tokens, so a rotation that was
+//! not heard of when it was made cannot be read later.
 
 use std::collections::VecDeque;
 use std::sync::{Mutex, PoisonError};
@@ -16,6 +17,9 @@ use crate::store::{StoreError, TokenRotation};
 /// Rotations that are kept: some 30 MB.
 const MOST: usize = 100_000;
 
+/// How many of the last ones a new one is compared with: a node hears of its own soon again.
+const RECENT: usize = 64;
+
 /// What was rotated, oldest first: one token may follow the other.
 #[derive(Debug, Default)]
 pub(super) struct Rotations(Mutex<VecDeque<Made>>);
@@ -30,6 +34,11 @@ struct Made {
 impl Rotations {
     pub(super) fn keep(&self, rotation: TokenRotation, at: Timestamp) {
         let mut made = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let successor = &rotation.successor.hash;
+        let mut recent = made.iter().rev().take(RECENT);
+        if recent.any(|made| made.rotation.successor.hash == *successor) {
+            return;
+        }
         let learned = Instant::now();
         made.push_back(Made {
             learned,

@@ -1,9 +1,17 @@
-//! What comes over the channel: events as they happen, and the heartbeats of all nodes. Each message is a row of texts,
+//! What comes over the channel: events as they happen, what it takes to make a rotation again, and the heartbeats of all
+//! nodes. Each message is a row of texts,
 //! each after its length in four bytes.
+
+use std::time::Duration;
 
 use super::super::events;
 use super::super::places::{Place, stream_named};
+use crate::model::Timestamp;
 use crate::model::event::Fact;
+use crate::model::id::{ServiceId, SessionId};
+use crate::model::rotation::{SealedToken, Successor};
+use crate::model::token::CredentialHash;
+use crate::store::{Access, TokenRotation};
 
 /// Who sends heartbeats: a random number, another one in each store that is opened.
 pub(super) type NodeId = u64;
@@ -11,7 +19,12 @@ pub(super) type NodeId = u64;
 /// A message.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum Message {
-    Event { stream: usize, entry: Entry },
+    Event {
+        stream: usize,
+        entry: Entry,
+    },
+    /// A token was rotated at a moment.
+    Turn(TokenRotation, Timestamp),
     Beat(Beat),
 }
 
@@ -57,6 +70,20 @@ pub(super) fn decode(message: &[u8]) -> Option<Message> {
                 stream: stream_named(text(tag)?)?,
                 entry,
             })
+        }
+        (b"turn", [session_id, presented, hash, sealed, at, grace, by]) => {
+            let rotation = TokenRotation {
+                session_id: SessionId::from_bytes((*session_id).try_into().ok()?),
+                presented: CredentialHash::from_digest((*presented).try_into().ok()?),
+                successor: Successor {
+                    hash: CredentialHash::from_digest((*hash).try_into().ok()?),
+                    sealed: SealedToken(sealed.to_vec()),
+                },
+                grace: Duration::from_millis(text(grace)?.parse().ok()?),
+                access: Access::to_all(&ServiceId::parse(text(by)?).ok()?),
+            };
+            let at = Timestamp::from_millis(text(at)?.parse().ok()?);
+            Some(Message::Turn(rotation, at))
         }
         (b"beat", [sender, number, served]) => Some(Message::Beat(Beat {
             sender: text(sender)?.parse().ok()?,
@@ -127,6 +154,26 @@ mod tests {
             served: vec![true, false, true],
         };
         assert_eq!(decode(&bytes), Some(Message::Beat(beat)));
+    }
+
+    #[test]
+    fn a_turn_tells_what_it_takes_to_make_it_again() {
+        let (id, first, second) = ([7; 16], [1; 32], [2; 32]);
+        let bytes = message(&[
+            b"turn", &id, &first, &second, b"sealed", b"18", b"30000", b"web",
+        ]);
+        let rotation = TokenRotation {
+            session_id: SessionId::from_bytes(id),
+            presented: CredentialHash::from_digest(first),
+            successor: Successor {
+                hash: CredentialHash::from_digest(second),
+                sealed: SealedToken(b"sealed".to_vec()),
+            },
+            grace: Duration::from_secs(30),
+            access: Access::to_all(&ServiceId::parse("web").unwrap()),
+        };
+        let at = Timestamp::from_millis(18);
+        assert_eq!(decode(&bytes), Some(Message::Turn(rotation, at)));
     }
 
     #[test]

@@ -16,10 +16,13 @@ use tokio::time::{MissedTickBehavior, interval};
 use tokio_util::sync::CancellationToken;
 
 use super::Inner;
+use super::failover::Deed;
 use super::feed::SKEW;
 use super::link::{Address, Signal, Topology};
 use super::places::{self, STREAMS};
+use crate::model::Timestamp;
 use crate::model::event::Event;
+use crate::store::{self, TokenRotation};
 
 mod channels;
 mod chores;
@@ -107,6 +110,7 @@ impl Follower {
             }
             Signal::Message { master, payload } => match message::decode(&payload) {
                 Some(Message::Event { stream, entry }) => self.take(&master, stream, entry),
+                Some(Message::Turn(rotation, at)) => self.keep(&master, rotation, at),
                 Some(Message::Beat(beat)) => self.prove(&master, &beat),
                 None => {}
             },
@@ -150,6 +154,15 @@ impl Follower {
         } else {
             self.lose(stream);
             self.fall_behind(stream);
+        }
+    }
+
+    /// What a node rotates, all can make again.
+    fn keep(&self, master: &Address, rotation: TokenRotation, at: Timestamp) {
+        let stream = places::stream_of(store::Part::of_session(rotation.session_id));
+        let part = self.parts.get(stream);
+        if part.is_some_and(|part| part.master.as_ref() == Some(master)) {
+            self.inner.remembered.keep(Deed::Rotated(rotation, at));
         }
     }
 

@@ -10,7 +10,7 @@ use session_gateway::store::{EndAll, FeedPlace, Lookup, NewBan, NewSession, Part
 
 use super::super::backend::{Backend, MINUTE, access, draft, login_id, presented, service};
 use super::super::figures::Diary;
-use super::super::listeners::register;
+use super::super::listeners::{all_heard_now, heard_now, register};
 use super::super::rotation;
 use super::node::{DEADLINE, clock, ended, feed, is_live, node, settled};
 use crate::support::redis::{RedisServer, ServerOptions, eventually};
@@ -310,6 +310,32 @@ async fn an_old_snapshot_takes_back_no_rotation() {
     let story = b.types(session_id).await;
     let rotated = EventType::SessionRotated;
     assert_eq!(story, [EventType::SessionCreated, rotated, rotated]);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_rotation_is_made_again_also_when_its_node_is_gone() {
+    let mut server = forgetful(None).await;
+    let clock = clock();
+    let (one, two) = (
+        node(&server.url(), &clock).await,
+        node(&server.url(), &clock).await,
+    );
+    let (session_id, first) = rotation::opened(&one).await;
+    all_heard_now(&two.stores).await;
+    server.ask::<()>("SAVE").await;
+    rotation::rotate(&one, &first, 1).await.unwrap();
+    heard_now(&two.stores, Part::of_session(session_id)).await;
+    drop(one);
+    restart_from_snapshot(&mut server).await;
+    let sessions = &two.stores.sessions;
+    let successor = rotation::token(session_id, 1);
+    eventually(DEADLINE, || async {
+        let found = sessions.find_by_token(&successor, Touch::No).await;
+        matches!(found, Ok(Lookup::Live(_)))
+    })
+    .await;
+    let story = two.types(session_id).await;
+    assert_eq!(story.last(), Some(&EventType::SessionRotated));
 }
 
 /// Whether a login is banned; nothing while that cannot be told.

@@ -7,9 +7,14 @@ use session_gateway::model::Timestamp;
 use session_gateway::model::id::SessionId;
 use session_gateway::model::limit::{LimitPer, Overflow, SessionLimit};
 use session_gateway::model::session::{Device, EndReason};
+use session_gateway::model::token::CredentialHash;
 use session_gateway::store::NewSession;
 
-use super::backend::SETTINGS;
+use crate::store::backend::SETTINGS;
+
+mod logins;
+
+pub(crate) use logins::{BannedUntil, Turn};
 
 /// What a reader is told of a session.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -25,12 +30,15 @@ pub(crate) enum View {
     Unknown,
 }
 
-/// What the feed tells of a session.
+/// What the feed tells of a session or a login.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Told {
     Created,
     Changed(u64, Vec<String>),
+    Rotated,
     Ended(EndReason, Timestamp),
+    Banned(Option<Timestamp>),
+    Unbanned,
 }
 
 /// Why a write is not done.
@@ -40,13 +48,18 @@ pub(crate) enum No {
     Unknown,
     Unchangeable,
     TokenInUse,
+    TokenUnknown,
     LimitReached,
+    LoginBanned,
+    NotBanned,
 }
 
 #[derive(Debug, Clone)]
 pub(crate) struct Known {
     pub(crate) new: NewSession,
     pub(crate) story: Vec<Told>,
+    /// The tokens that rotations made, and until when the one before each was good.
+    turned: Vec<(CredentialHash, Timestamp)>,
     version: u64,
     active: bool,
     attributes: BTreeMap<String, String>,
@@ -60,12 +73,16 @@ pub(crate) struct Known {
 #[derive(Debug, Default)]
 pub(crate) struct Reference {
     pub(crate) sessions: Vec<Known>,
+    /// What happened to each login.
+    pub(crate) stories: BTreeMap<String, Vec<Told>>,
+    bans: BTreeMap<String, Option<Timestamp>>,
 }
 
 impl Known {
     fn open(new: NewSession, now: Timestamp) -> Self {
         Self {
             story: vec![Told::Created],
+            turned: Vec::new(),
             version: 1,
             active: new.state == session_gateway::model::session::SessionState::Active,
             attributes: BTreeMap::new(),
@@ -199,6 +216,9 @@ impl Reference {
     pub(crate) fn create(&mut self, new: NewSession, now: Timestamp) -> Result<Vec<SessionId>, No> {
         if self.by_token(&new).is_some_and(|known| known.told(now)) {
             return Err(No::TokenInUse);
+        }
+        if self.ban_of(new.login_id.as_str(), now).is_some() {
+            return Err(No::LoginBanned);
         }
         let mut evicted = Vec::new();
         if let Some(limit) = new.limit {

@@ -8,7 +8,7 @@ use proptest::sample::Index;
 use proptest::test_runner::{Config, TestRunner};
 use session_gateway::clock::SettableClock;
 use session_gateway::model::Timestamp;
-use session_gateway::model::event::{Change, Fact};
+use session_gateway::model::event::{Change, Event, Fact};
 use session_gateway::model::id::SessionId;
 use session_gateway::model::permission::Scope;
 use session_gateway::model::record::SessionChange;
@@ -18,15 +18,17 @@ use session_gateway::store::{
     EndAll, EndOutcome, Lookup, NewSession, OpError, Refusal, SessionFilter, Stores, Touch,
 };
 
-use super::audit;
-use super::backend::{
+mod logins;
+
+use crate::store::audit;
+use crate::store::backend::{
     self, Backend, START, access, attribute, device, draft, draft_with_token, limit, login_id,
-    presented, target, value,
+    target, value,
 };
-use super::disk::Disk;
-use super::history::{Draft, LOGINS, NAMES, Step, histories};
-use super::redis::{Keyspace, shared};
-use super::reference::{Known, No, Reference, Told, View};
+use crate::store::disk::Disk;
+use crate::store::history::{Draft, LOGINS, NAMES, Step, histories};
+use crate::store::redis::{Keyspace, shared};
+use crate::store::reference::{Known, No, Reference, Told, View};
 use crate::support::redis::Topology;
 
 /// As elsewhere, but the feed keeps whole histories.
@@ -127,6 +129,8 @@ struct Pair {
     place: Place,
     backend: Option<Backend>,
     reference: Reference,
+    /// How many were asked for.
+    rotations: usize,
 }
 
 impl Pair {
@@ -137,6 +141,7 @@ impl Pair {
             place,
             backend: Some(backend),
             reference: Reference::default(),
+            rotations: 0,
         }
     }
 
@@ -168,13 +173,16 @@ impl Pair {
                 let live = self.reference.listed(None).len() as u64;
                 assert_eq!(self.backend().count().await, live);
             }
-            Step::Sum(login) => self.sum(LOGINS[login]).await,
+            Step::Sum(login) => self.sum(LOGINS[login], now).await,
+            Step::Ban(login, seconds) => self.ban(LOGINS[login], seconds, now).await,
+            Step::Unban(login) => self.unban(LOGINS[login], now).await,
+            Step::FindBan(login) => self.find_ban(LOGINS[login], now).await,
             Step::Sweep => {
                 self.backend().stores.sessions.sweep().await.unwrap();
             }
             Step::Reopen => self.reopen().await,
             Step::Find(who)
-            | Step::Verify(who, _)
+            | Step::Verify(who, ..)
             | Step::Put(who, ..)
             | Step::PutText(who, _)
             | Step::Remove(who, _)
@@ -182,7 +190,8 @@ impl Pair {
             | Step::Refresh(who, _)
             | Step::Heartbeat(who)
             | Step::End(who)
-            | Step::Revoke(who) => {
+            | Step::Revoke(who, _)
+            | Step::Rotate(who, _) => {
                 let known = &self.reference.sessions;
                 if !known.is_empty() {
                     let new = who.get(known).new.clone();
@@ -196,9 +205,10 @@ impl Pair {
         let session_id = new.session_id;
         match step {
             Step::Find(_) => self.find(session_id, now).await,
-            Step::Verify(_, touch) => self.verify(new, touch, now).await,
+            Step::Verify(_, ago, touch) => self.verify(new, ago, touch, now).await,
+            Step::Rotate(_, ago) => self.rotate(new, ago, now).await,
             Step::End(_) => self.end(session_id, now).await,
-            Step::Revoke(_) => self.revoke(new, now).await,
+            Step::Revoke(_, ago) => self.revoke(new, ago, now).await,
             Step::Refresh(_, ttl) => {
                 let ttl = ttl.map(Duration::from_secs);
                 let sessions = &self.backend().stores.sessions;
@@ -287,19 +297,21 @@ impl Pair {
         assert_eq!(found, known.next().unwrap().view(now));
     }
 
-    async fn verify(&mut self, new: &NewSession, touch: bool, now: Timestamp) {
+    async fn verify(&mut self, new: &NewSession, ago: usize, touch: bool, now: Timestamp) {
         let how = if touch { Touch::Yes } else { Touch::No };
+        let token = self.reference.by_token(new).unwrap().token(ago);
         let sessions = &self.backend().stores.sessions;
-        let found = sessions.find_by_token(&presented(new), how).await.unwrap();
+        let found = sessions.find_by_token(&token, how).await.unwrap();
         if let Lookup::Live(verified) = &found {
             assert!(verified.stored_until <= verified.life.expires_at);
             assert!(verified.stored_until > now);
         }
         let known = self.reference.by_token(new).unwrap();
-        if touch && matches!(known.view(now), View::Live { .. }) {
+        let good = known.standing(token.hash, now).is_good();
+        if good && touch && matches!(known.view(now), View::Live { .. }) {
             known.touch(now);
         }
-        let expected = known.view(now);
+        let expected = if good { known.view(now) } else { View::Unknown };
         let found = match found {
             Lookup::Live(verified) => Lookup::Live(Box::new(verified.into_session())),
             Lookup::Ended(tombstone) => Lookup::Ended(tombstone),
@@ -315,12 +327,16 @@ impl Pair {
         assert_eq!(done.map_err(no), self.reference.end(session_id, now));
     }
 
-    async fn revoke(&mut self, new: &NewSession, now: Timestamp) {
+    async fn revoke(&mut self, new: &NewSession, ago: usize, now: Timestamp) {
+        let known = self.reference.by_token(new).unwrap();
+        let (session_id, token) = (known.new.session_id, known.token(ago));
+        let good = known.standing(token.hash, now).is_good();
         let sessions = &self.backend().stores.sessions;
-        sessions.revoke(&presented(new), &access()).await.unwrap();
-        let known = self.reference.by_token(new).unwrap().new.session_id;
-        self.reference.end(known, now).ok();
-        self.find(known, now).await;
+        sessions.revoke(&token, &access()).await.unwrap();
+        if good {
+            self.reference.end(session_id, now).ok();
+        }
+        self.find(session_id, now).await;
     }
 
     async fn end_all(
@@ -372,7 +388,7 @@ impl Pair {
         assert_eq!(listed, expected.collect::<Vec<_>>());
     }
 
-    async fn sum(&self, login: &str) {
+    async fn sum(&self, login: &str, now: Timestamp) {
         let sessions = &self.backend().stores.sessions;
         let summary = sessions.login(&login_id(login)).await.unwrap();
         let reference = &self.reference;
@@ -382,6 +398,12 @@ impl Pair {
         );
         assert_eq!(summary.devices, reference.devices(login));
         assert_eq!(summary.last_active_at, reference.last_active_at(login));
+        let no_end = Timestamp::parse("9999-12-31T23:59:59.999Z").unwrap();
+        let until = reference.ban_of(login, now);
+        assert_eq!(
+            summary.banned_until,
+            until.map(|until| until.0.unwrap_or(no_end))
+        );
     }
 
     /// The store in Redis has nothing of its own to open again: it would only lose sight of uses that wait.
@@ -400,13 +422,18 @@ impl Pair {
     async fn compare_stories(&self) {
         self.backend().sweep().await;
         let mut stories: BTreeMap<SessionId, Vec<Told>> = BTreeMap::new();
-        for event in self.backend().feed().await {
-            let session_id = event.fact.session_id.unwrap();
-            stories
-                .entry(session_id)
-                .or_default()
-                .push(told(event.fact));
+        let mut logins: BTreeMap<String, Vec<Told>> = BTreeMap::new();
+        for Event { fact, .. } in self.backend().feed().await {
+            let story = match (fact.session_id, &fact.login_id) {
+                (Some(session_id), _) => stories.entry(session_id).or_default(),
+                (None, login_id) => {
+                    let login = login_id.as_ref().unwrap().as_str();
+                    logins.entry(login.to_owned()).or_default()
+                }
+            };
+            story.push(told(fact));
         }
+        assert_eq!(logins, self.reference.stories);
         let expected = self
             .reference
             .sessions
@@ -429,10 +456,10 @@ fn told(fact: Fact) -> Told {
             Told::Changed(version, attributes.chain(fields).collect())
         }
         Change::SessionEnded { reason, .. } => Told::Ended(reason, fact.at),
-        Change::ServiceChanged { .. }
-        | Change::SessionRotated { .. }
-        | Change::LoginBanned { .. }
-        | Change::LoginUnbanned { .. } => panic!("nothing but sessions is changed here"),
+        Change::SessionRotated { .. } => Told::Rotated,
+        Change::LoginBanned { until, .. } => Told::Banned(until),
+        Change::LoginUnbanned { .. } => Told::Unbanned,
+        Change::ServiceChanged { .. } => panic!("no service is changed here"),
     }
 }
 
@@ -452,6 +479,9 @@ fn no(error: OpError) -> No {
         OpError::Refused(Refusal::Unchangeable(_)) => No::Unchangeable,
         OpError::Refused(Refusal::TokenInUse) => No::TokenInUse,
         OpError::Refused(Refusal::LimitReached) => No::LimitReached,
+        OpError::Refused(Refusal::TokenUnknown) => No::TokenUnknown,
+        OpError::Refused(Refusal::LoginBanned) => No::LoginBanned,
+        OpError::Refused(Refusal::BanUnknown) => No::NotBanned,
         other => panic!("{other:?}"),
     }
 }

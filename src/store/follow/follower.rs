@@ -1,0 +1,232 @@
+//! One follower: what of the feed it has told, and how it comes to the next.
+
+use std::collections::VecDeque;
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::sync::broadcast::Receiver;
+use tokio::sync::broadcast::error::{RecvError, TryRecvError};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio::time::{Instant, timeout, timeout_at};
+
+use super::Followers;
+use super::hub::{Hub, Told, part_of};
+use super::missing::Missing;
+use crate::model::event::{Event, EventType};
+use crate::model::page::{Cursor, PageLimit};
+use crate::store::{EventFeed, EventPage, FeedPlace, OpError, Part, Progress, Refusal, StoreError};
+
+/// Events that one read takes; they are all that a follower holds.
+const PAGE: usize = 500;
+/// Events that are told at once.
+const STEP: usize = 50;
+/// A part that the store was sure of longer ago than this is read from the feed, this often.
+const UNHEARD: Duration = Duration::from_secs(5);
+/// Between two looks whether it is sure.
+const LOOK: Duration = Duration::from_secs(1);
+/// How long a read waits for its turn.
+const TURN: Duration = Duration::from_secs(10);
+/// How often the feed is read although nothing is missing: the place of a follower that hears nothing grows old.
+const SETTLE: Duration = Duration::from_secs(5 * 60);
+
+/// An event, and the exact place after it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Placed {
+    /// The event.
+    pub event: Event,
+    /// Where to go on after it.
+    pub place: Cursor,
+}
+
+/// Follows the feed. Dropping it makes room for another.
+#[derive(Debug)]
+pub struct Follower {
+    feed: Arc<dyn EventFeed>,
+    types: Vec<EventType>,
+    /// Everything up to here was told.
+    progress: Box<dyn Progress>,
+    /// What was read and is to be told before anything else.
+    page: VecDeque<Event>,
+    /// The place after the page.
+    after_page: Option<Cursor>,
+    missing: Missing,
+    read_at: Instant,
+    looked_at: Instant,
+    told: Receiver<Told>,
+    /// Whether the place has moved past what was not asked for.
+    moved: bool,
+    reads: Arc<Semaphore>,
+    /// Keeps the sender of `told` alive.
+    _hub: Arc<Hub>,
+    _slot: OwnedSemaphorePermit,
+}
+
+impl Follower {
+    /// Listens first and reads then, so that nothing comes in between.
+    pub(super) async fn begin(
+        followers: &Followers,
+        from: &FeedPlace,
+        types: Vec<EventType>,
+        slot: OwnedSemaphorePermit,
+    ) -> Result<Self, OpError> {
+        let told = followers.hub.listen();
+        let page = read(&*followers.feed, &followers.reads, from, &types).await?;
+        let progress = followers.feed.progress(&page.start);
+        let mut follower = Self {
+            feed: Arc::clone(&followers.feed),
+            types,
+            progress: progress.ok_or(Refusal::CursorInvalid)?,
+            page: VecDeque::new(),
+            after_page: None,
+            missing: Missing::default(),
+            read_at: Instant::now(),
+            looked_at: Instant::now(),
+            told,
+            moved: false,
+            reads: Arc::clone(&followers.reads),
+            _hub: Arc::clone(&followers.hub),
+            _slot: slot,
+        };
+        follower.take_page(page);
+        Ok(follower)
+    }
+
+    /// The next events: at once if there are any, else those that happen within `patience`, else none.
+    ///
+    /// # Errors
+    /// A refusal is the end: the place is no longer kept. After a [`StoreError`] nothing is
+    /// lost; the next call goes on, and reads again only after a pause.
+    pub async fn next(&mut self, patience: Duration) -> Result<Vec<Placed>, OpError> {
+        self.look_around();
+        if self.after_page.is_none() && self.missing.is_due() {
+            let from = FeedPlace::At(self.progress.cursor());
+            match read(&*self.feed, &self.reads, &from, &self.types).await {
+                Ok(page) => self.take_page(page),
+                Err(error) => {
+                    self.missing.failed();
+                    return Err(error);
+                }
+            }
+        }
+        if let Some(after) = self.after_page.take() {
+            return Ok(self.step(after));
+        }
+        Ok(self.hear(Instant::now() + patience).await)
+    }
+
+    /// The place up to which everything was told.
+    #[must_use]
+    pub fn place(&self) -> Cursor {
+        self.progress.cursor()
+    }
+
+    /// Whether that place lies after the last event that [`Self::next`] returned. Tells it once.
+    pub fn has_moved(&mut self) -> bool {
+        std::mem::take(&mut self.moved)
+    }
+
+    fn take_page(&mut self, page: EventPage) {
+        self.read_at = Instant::now();
+        self.missing.found(page.caught_up);
+        if let Some(progress) = self.feed.progress(&page.start) {
+            self.progress = progress;
+        }
+        self.page = page.events.into();
+        self.after_page = Some(page.next);
+    }
+
+    /// Some events of the page; the last one's place is that after the page.
+    fn step(&mut self, after: Cursor) -> Vec<Placed> {
+        let most = self.page.len().min(STEP);
+        let events: Vec<Event> = self.page.drain(..most).collect();
+        let mut step: Vec<Placed> = Vec::with_capacity(events.len());
+        for event in events {
+            self.progress.pass(&event.id);
+            let place = self.progress.cursor();
+            step.push(Placed { event, place });
+        }
+        if !self.page.is_empty() {
+            self.after_page = Some(after);
+            return step;
+        }
+        if let Some(progress) = self.feed.progress(&after) {
+            self.progress = progress;
+        }
+        self.moved = step.is_empty();
+        if let Some(last) = step.last_mut() {
+            last.place = after;
+        }
+        step
+    }
+
+    /// Waits for what is told, and takes it together with what waits behind it.
+    async fn hear(&mut self, until: Instant) -> Vec<Placed> {
+        let until = self.missing.due().map_or(until, |due| due.min(until));
+        let mut step = Vec::new();
+        match timeout_at(until, self.told.recv()).await {
+            Ok(Ok(told)) => self.take(told, &mut step),
+            Ok(Err(RecvError::Lagged(_) | RecvError::Closed)) => self.missing.note_all(),
+            Err(_nothing_came) => return step,
+        }
+        while step.len() < STEP {
+            match self.told.try_recv() {
+                Ok(told) => self.take(told, &mut step),
+                Err(TryRecvError::Lagged(_)) => self.missing.note_all(),
+                Err(TryRecvError::Empty | TryRecvError::Closed) => break,
+            }
+        }
+        step
+    }
+
+    fn take(&mut self, told: Told, step: &mut Vec<Placed>) {
+        let event = match told {
+            Told::Event(event) => event,
+            Told::Gap(part) => return self.missing.note(part),
+        };
+        if self.missing.has(part_of(&event.fact)) || !self.progress.pass(&event.id) {
+            return;
+        }
+        let kind = event.fact.change.event_type();
+        if !self.types.is_empty() && !self.types.contains(&kind) {
+            self.moved = true;
+            return;
+        }
+        self.moved = false;
+        step.push(Placed {
+            event: Event::clone(&event),
+            place: self.progress.cursor(),
+        });
+    }
+
+    /// Reads the feed also when nobody can say that all was told, or when nothing was for long.
+    fn look_around(&mut self) {
+        if self.looked_at.elapsed() < LOOK {
+            return;
+        }
+        self.looked_at = Instant::now();
+        let since = self.read_at.elapsed();
+        if since > SETTLE || since > UNHEARD && !self.all_is_heard() {
+            self.missing.look_now();
+        }
+    }
+
+    fn all_is_heard(&self) -> bool {
+        let shards = (0..=u8::MAX).map(Part::Shard);
+        shards.chain([Part::Services]).all(|part| {
+            let heard = self.feed.heard_until(part);
+            heard.is_some_and(|until| until.elapsed() < UNHEARD)
+        })
+    }
+}
+
+async fn read(
+    feed: &dyn EventFeed,
+    reads: &Semaphore,
+    from: &FeedPlace,
+    types: &[EventType],
+) -> Result<EventPage, OpError> {
+    let turn = timeout(TURN, reads.acquire()).await;
+    let _turn = turn.map_err(|_elapsed| StoreError::Overloaded)?;
+    let limit = PageLimit::new(PAGE).unwrap_or_default();
+    feed.events(from, types, limit).await
+}

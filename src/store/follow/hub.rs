@@ -1,0 +1,59 @@
+//! Passes on what the store tells its listeners. The newest are kept in one ring for all followers; who is slower than
+//! that learns that something is missing.
+
+use std::sync::Arc;
+
+use tokio::sync::broadcast::{Receiver, Sender};
+
+use crate::model::event::{Event, Fact};
+use crate::store::{Listener, Part};
+
+/// What the ring holds: a fifth of a second of 5,000 events a second.
+const KEPT: usize = 1_024;
+
+/// What a listener is told.
+#[derive(Debug, Clone)]
+pub(super) enum Told {
+    Event(Arc<Event>),
+    Gap(Part),
+}
+
+#[derive(Debug)]
+pub(super) struct Hub(Sender<Told>);
+
+impl Hub {
+    pub(super) fn new() -> Self {
+        Self(Sender::new(KEPT))
+    }
+
+    /// All that is told from now on.
+    pub(super) fn listen(&self) -> Receiver<Told> {
+        self.0.subscribe()
+    }
+
+    fn tell(&self, told: impl FnOnce() -> Told) {
+        if self.0.receiver_count() > 0 {
+            // The last one may have left just now.
+            drop(self.0.send(told()));
+        }
+    }
+}
+
+impl Listener for Hub {
+    fn event(&self, event: &Event) {
+        self.tell(|| Told::Event(Arc::new(event.clone())));
+    }
+
+    fn gap(&self, part: Part) {
+        self.tell(|| Told::Gap(part));
+    }
+}
+
+/// The part of the feed that tells of this.
+pub(super) fn part_of(fact: &Fact) -> Part {
+    match (fact.session_id, &fact.login_id) {
+        (Some(session_id), _) => Part::of_session(session_id),
+        (None, Some(login_id)) => Part::of_login(login_id),
+        (None, None) => Part::Services,
+    }
+}

@@ -1,0 +1,87 @@
+//! Followers of the feed, over any store: every event soon after it happened, from an exact place on.
+//!
+//! A follower reads the feed up to its end, then takes what the listeners of the store are told, until it may have
+//! missed something: it was too slow, or the store told of a gap. Then it reads on from its place. So it needs no more
+//! memory than a page, whatever it misses costs nobody else anything, and nothing is left out silently: where the feed
+//! is no longer kept, following ends with [`Refusal::CursorExpired`](super::Refusal::CursorExpired).
+
+use std::sync::Arc;
+
+use thiserror::Error;
+use tokio::sync::Semaphore;
+
+use super::{EventFeed, FeedPlace, OpError};
+use crate::model::event::EventType;
+
+mod follower;
+mod hub;
+mod missing;
+
+pub use follower::{Follower, Placed};
+use hub::Hub;
+
+/// Reads of the feed at a time for all followers together: a read asks every shard, and requests come first.
+const READS: usize = 4;
+
+/// All who follow the feed by this node.
+#[derive(Debug, Clone)]
+pub struct Followers {
+    feed: Arc<dyn EventFeed>,
+    hub: Arc<Hub>,
+    slots: Arc<Semaphore>,
+    reads: Arc<Semaphore>,
+}
+
+/// Why the feed is not followed.
+#[derive(Debug, Error)]
+pub enum FollowError {
+    /// As many follow it as may.
+    #[error("as many follow the feed as may")]
+    Full,
+    /// The place is none, or the store does not know.
+    #[error(transparent)]
+    Feed(#[from] OpError),
+}
+
+impl Followers {
+    /// Of this feed, `most` at once.
+    #[must_use]
+    pub fn new(feed: Arc<dyn EventFeed>, most: usize) -> Self {
+        let hub = Arc::new(Hub::new());
+        feed.listen(Arc::<Hub>::clone(&hub) as _);
+        Self {
+            feed,
+            hub,
+            slots: slots(most),
+            reads: Arc::new(Semaphore::new(READS)),
+        }
+    }
+
+    /// The same with this many at once.
+    #[must_use]
+    pub fn at_most(&self, most: usize) -> Self {
+        Self {
+            slots: slots(most),
+            ..self.clone()
+        }
+    }
+
+    /// Follows the feed from a place on; only events of these types are told (empty: of all). The first page is read
+    /// before this returns.
+    ///
+    /// # Errors
+    /// [`FollowError::Full`], or what [`EventFeed::events`] says of the place.
+    pub async fn follow(
+        &self,
+        from: &FeedPlace,
+        types: Vec<EventType>,
+    ) -> Result<Follower, FollowError> {
+        let slot = Arc::clone(&self.slots).try_acquire_owned();
+        let slot = slot.map_err(|_none_left| FollowError::Full)?;
+        Ok(Follower::begin(self, from, types, slot).await?)
+    }
+}
+
+fn slots(most: usize) -> Arc<Semaphore> {
+    Arc::new(Semaphore::new(most.min(Semaphore::MAX_PERMITS)))
+}

@@ -1,0 +1,108 @@
+//! Rotated tokens and banned logins, as they should be.
+
+use session_gateway::model::Timestamp;
+use session_gateway::model::id::SessionId;
+use session_gateway::model::rotation::Standing;
+use session_gateway::model::session::EndReason;
+use session_gateway::model::token::{CredentialHash, PresentedToken};
+use session_gateway::store::{EndAll, NewBan};
+
+use super::{Known, No, Reference, Told};
+use crate::store::backend::presented;
+use crate::store::rotation::GRACE;
+
+/// Former tokens that a session knows.
+const KNOWN: usize = 8;
+
+/// What a rotation comes to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Turn {
+    Now,
+    Before,
+}
+
+/// When a ban ends, if ever.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct BannedUntil(pub(crate) Option<Timestamp>);
+
+impl Known {
+    /// The token that was this many rotations ago, or the first.
+    pub(crate) fn token(&self, ago: usize) -> PresentedToken {
+        let last = self.turned.len();
+        match last.saturating_sub(ago) {
+            0 => presented(&self.new),
+            turn => PresentedToken {
+                session_id: Some(self.new.session_id),
+                hash: self.turned[turn - 1].0,
+            },
+        }
+    }
+
+    pub(crate) fn standing(&self, hash: CredentialHash, now: Timestamp) -> Standing {
+        let tokens = self.turned.len();
+        let ago = (0..=tokens).find(|ago| self.token(*ago).hash == hash);
+        match ago {
+            None => Standing::Never,
+            Some(0) => Standing::Present,
+            Some(ago) if ago > KNOWN => Standing::Never,
+            Some(ago) if now >= self.turned[tokens - ago].1 => Standing::Reused,
+            Some(1) => Standing::Previous,
+            Some(_) => Standing::Late,
+        }
+    }
+}
+
+impl Reference {
+    pub(crate) fn rotate(
+        &mut self,
+        session_id: SessionId,
+        shown: CredentialHash,
+        successor: CredentialHash,
+        now: Timestamp,
+    ) -> Result<Turn, No> {
+        let same = |known: &&mut Known| known.new.session_id == session_id;
+        let known = self.sessions.iter_mut().find(same);
+        let known = known.filter(|known| known.told(now));
+        let known = known.ok_or(No::TokenUnknown)?;
+        match known.standing(shown, now) {
+            Standing::Never => Err(No::TokenUnknown),
+            _ if !known.live() => Err(No::Ended),
+            Standing::Present => {
+                known.turned.push((successor, now.plus(GRACE)));
+                known.touch(now);
+                known.story.push(Told::Rotated);
+                Ok(Turn::Now)
+            }
+            Standing::Previous => Ok(Turn::Before),
+            Standing::Late => Err(No::TokenUnknown),
+            Standing::Reused => {
+                known.end(EndReason::TokenReuse, now);
+                Err(No::Ended)
+            }
+        }
+    }
+
+    /// Until when a login is banned, if it is.
+    pub(crate) fn ban_of(&self, login: &str, now: Timestamp) -> Option<BannedUntil> {
+        let until = self.bans.get(login).copied()?;
+        let holds = until.is_none_or(|until| now < until);
+        holds.then_some(BannedUntil(until))
+    }
+
+    pub(crate) fn ban(&mut self, new: &NewBan, now: Timestamp) -> Vec<SessionId> {
+        let login = new.login_id.as_str().to_owned();
+        let ended = self.end_all(&EndAll::banned(new), now);
+        self.bans.insert(login.clone(), new.until);
+        let told = self.stories.entry(login).or_default();
+        told.push(Told::Banned(new.until));
+        ended.into_iter().collect()
+    }
+
+    pub(crate) fn unban(&mut self, login: &str, now: Timestamp) -> Result<(), No> {
+        self.ban_of(login, now).ok_or(No::NotBanned)?;
+        self.bans.remove(login);
+        let told = self.stories.entry(login.to_owned()).or_default();
+        told.push(Told::Unbanned);
+        Ok(())
+    }
+}
