@@ -12,7 +12,7 @@ use zeroize::Zeroizing;
 
 use crate::error::ApiError;
 use crate::model::id::SessionId;
-use crate::model::rotation::SealedToken;
+use crate::model::session_token::SealedToken;
 use crate::model::token::RANDOM_BYTES;
 
 /// Bytes of a nonce.

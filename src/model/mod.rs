@@ -13,6 +13,7 @@ pub mod record;
 pub mod rotation;
 pub mod service;
 pub mod session;
+pub mod session_token;
 mod text;
 mod time;
 pub mod token;

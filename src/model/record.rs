@@ -8,11 +8,11 @@ use thiserror::Error;
 
 use super::Timestamp;
 use super::attribute::{AttributeLimit, AttributeName, AttributePatch, AttributeValue};
-use super::rotation::Rotation;
 use super::session::{
-    ConnectionId, ConnectionStats, Device, DeviceId, EndReason, Ended, ServerAddr, Session,
-    SessionState, StoredToken, Tombstone, UserAgent,
+    ConnectionId, ConnectionStats, Device, DeviceId, EndReason, Ended, Life, ServerAddr, Session,
+    SessionState, Tombstone, UserAgent,
 };
+use super::session_token::{Rotation, StoredToken};
 
 /// A live session with what callers do not see of it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -25,15 +25,6 @@ pub struct SessionRecord {
     pub token: StoredToken,
     /// How it got that, if not with its create.
     pub rotation: Option<Rotation>,
-}
-
-/// What moves with the use of a session.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Life {
-    /// When it was last used.
-    pub last_active_at: Timestamp,
-    /// When it dies if it is not used.
-    pub expires_at: Timestamp,
 }
 
 /// A field of a patch: absent keeps, null clears, anything else sets.

@@ -8,10 +8,8 @@ use utoipa::ToSchema;
 use super::Timestamp;
 use super::attribute::Attributes;
 use super::id::{LoginId, ServiceId, SessionId};
-use super::record::Life;
-use super::rotation::FormerTokens;
+use super::session_token::{FormerTokens, StoredToken};
 use super::text::text_type;
-use super::token::CredentialHash;
 
 text_type! {
     /// The kind of device a session runs on, such as `web` or `ios`.
@@ -117,6 +115,15 @@ pub struct Session {
     pub idle_expires_at: Timestamp,
     /// When it dies whatever happens; never moves.
     pub max_expires_at: Timestamp,
+}
+
+/// What moves with the use of a session.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Life {
+    /// When it was last used.
+    pub last_active_at: Timestamp,
+    /// When it dies if it is not used.
+    pub expires_at: Timestamp,
 }
 
 impl Session {
@@ -265,22 +272,4 @@ pub struct Tombstone {
     pub token: StoredToken,
     /// The tokens before that.
     pub former: Option<FormerTokens>,
-}
-
-/// What a store keeps of a session's token.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-pub struct StoredToken {
-    /// SHA-256 of the token.
-    pub hash: CredentialHash,
-    /// Who made it, which decides whether an index must lead from it to the session.
-    pub origin: TokenOrigin,
-}
-
-/// Who made a token.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-pub enum TokenOrigin {
-    /// The gateway: the token tells its session id.
-    Gateway,
-    /// The caller: an index leads from its hash to the session.
-    Caller,
 }

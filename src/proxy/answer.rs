@@ -6,8 +6,9 @@ use axum::response::Response;
 use url::Url;
 
 use super::Gate;
-use super::decision::{Dialect, Fault, NotAllowed, Question, Refusal};
+use super::decision::{Dialect, NotAllowed, Question};
 use super::login::{self, Original};
+use super::refusal::{Fault, Refusal};
 use crate::store::Verified;
 
 const REASON: HeaderName = HeaderName::from_static("x-auth-reason");

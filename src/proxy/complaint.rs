@@ -6,7 +6,8 @@ use std::num::NonZeroU32;
 
 use governor::{DefaultKeyedRateLimiter, Quota, RateLimiter};
 
-use super::decision::{Asker, NotAllowed, Question, Refusal};
+use super::decision::{Asker, NotAllowed, Question};
+use super::refusal::Refusal;
 use crate::store::Verified;
 
 /// Lines of a kind a minute, and at once.

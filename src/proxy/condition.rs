@@ -3,11 +3,9 @@
 
 use axum::http::{HeaderMap, HeaderName};
 use percent_encoding::percent_decode_str;
-use thiserror::Error;
 use url::form_urlencoded;
 
-use super::decision::Refusal;
-use crate::model::InvalidText;
+use super::refusal::{InvalidCondition, Refusal};
 use crate::model::attribute::AttributeName;
 use crate::model::session::{Device, Session};
 
@@ -16,23 +14,6 @@ const REQUIRE_DEVICE: HeaderName = HeaderName::from_static("x-auth-require-devic
 
 /// The query parameter with the page to send a user to.
 pub(super) const LOGIN_URL: &str = "login_url";
-
-/// Why a condition cannot be read.
-#[derive(Debug, Clone, PartialEq, Eq, Error)]
-pub(super) enum InvalidCondition {
-    #[error("the query has an unknown parameter: it takes require, device and login_url")]
-    UnknownParameter,
-    #[error("the query is not percent-encoded UTF-8")]
-    Query,
-    #[error("a header with a condition is not UTF-8")]
-    Header,
-    #[error("a requirement must be attribute:value")]
-    NoValue,
-    #[error("the attribute of a requirement {0}")]
-    Attribute(InvalidText),
-    #[error("the required device {0}")]
-    Device(InvalidText),
-}
 
 /// Conditions on a session.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]

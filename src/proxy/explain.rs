@@ -15,8 +15,9 @@ use utoipa_axum::routes;
 use zeroize::Zeroizing;
 
 use super::Gate;
-use super::decision::{Asker, Check, Dialect, NotAllowed, Question};
+use super::decision::{Asker, Dialect, NotAllowed, Question};
 use super::login::{FORWARDED_HOST, FORWARDED_METHOD, FORWARDED_PROTO, FORWARDED_URI};
+use super::refusal::Check;
 use crate::auth::{Caller, guarded};
 use crate::error::{ApiError, FieldError};
 use crate::extract::Json;

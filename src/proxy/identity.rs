@@ -6,7 +6,7 @@ use std::borrow::Cow;
 use axum::http::{HeaderMap, HeaderName, HeaderValue};
 use percent_encoding::{AsciiSet, CONTROLS, utf8_percent_encode};
 
-use super::settings::{InvalidProxySetting, parts};
+use super::setting_text::{InvalidProxySetting, parts};
 use crate::model::attribute::AttributeName;
 use crate::model::session::Device;
 use crate::store::Verified;

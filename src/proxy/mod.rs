@@ -26,12 +26,15 @@ mod document;
 mod explain;
 mod identity;
 mod login;
+mod refusal;
+mod setting_text;
 mod settings;
 mod token;
 
 pub(crate) use explain::routes as explain_routes;
 pub use identity::Exports;
-pub use settings::{InvalidProxySetting, LoginOrigins, ProxySettings, TokenCookie, TrustedProxies};
+pub use setting_text::InvalidProxySetting;
+pub use settings::{LoginOrigins, ProxySettings, TokenCookie, TrustedProxies};
 
 use complaint::Complaints;
 use decision::{Asker, Dialect, Question};

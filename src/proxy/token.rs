@@ -2,7 +2,7 @@
 
 use axum::http::{HeaderMap, HeaderName, HeaderValue, header};
 
-use super::decision::Refusal;
+use super::refusal::Refusal;
 use super::settings::TokenCookie;
 use crate::model::token::PresentedToken;
 

@@ -10,8 +10,9 @@ use crate::model::id::{LoginId, ServiceId, SessionId};
 use crate::model::limit::SessionLimit;
 use crate::model::record::SessionRecord;
 use crate::model::session::{
-    ConnectionId, Device, DeviceId, ServerAddr, Session, SessionState, StoredToken, UserAgent,
+    ConnectionId, Device, DeviceId, ServerAddr, Session, SessionState, UserAgent,
 };
+use crate::model::session_token::StoredToken;
 
 /// A session to be opened.
 #[derive(Debug, Clone, PartialEq, Eq)]

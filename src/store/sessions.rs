@@ -15,11 +15,13 @@ use crate::model::id::{LoginId, ServiceId, SessionId};
 use crate::model::login::{Ban, LoginSummary};
 use crate::model::page::{Cursor, Page, PageLimit};
 use crate::model::permission::Scope;
-use crate::model::record::{Life, SessionChange, SessionRecord};
-use crate::model::rotation::{SealedToken, Successor};
+use crate::model::record::{SessionChange, SessionRecord};
+use crate::model::rotation::Successor;
+use crate::model::session::Life;
 use crate::model::session::{
     ConnectionId, ConnectionStats, Device, EndDetail, EndReason, Session, SessionState, Tombstone,
 };
+use crate::model::session_token::SealedToken;
 use crate::model::token::{CredentialHash, PresentedToken};
 
 /// The session a write is for.

@@ -11,7 +11,8 @@ use foldhash::fast::RandomState;
 
 use crate::model::Timestamp;
 use crate::model::id::SessionId;
-use crate::model::record::{Life, SessionRecord};
+use crate::model::record::SessionRecord;
+use crate::model::session::Life;
 use crate::store::{Touch, Verified};
 
 /// Parts with a lock of their own, so that verifications seldom meet.

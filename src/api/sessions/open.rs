@@ -20,9 +20,9 @@ use crate::model::attribute::{AttributeLimit, Attributes};
 use crate::model::id::{LoginId, SessionId};
 use crate::model::limit::SessionLimit;
 use crate::model::session::{
-    ConnectionId, Device, DeviceId, ServerAddr, Session, SessionState, StoredToken, TokenOrigin,
-    UserAgent,
+    ConnectionId, Device, DeviceId, ServerAddr, Session, SessionState, UserAgent,
 };
+use crate::model::session_token::{StoredToken, TokenOrigin};
 use crate::model::token::Token;
 use crate::state::AppState;
 use crate::store::NewSession;

@@ -212,7 +212,8 @@ mod tests {
     use crate::model::Timestamp;
     use crate::model::attribute::Attributes;
     use crate::model::id::LoginId;
-    use crate::model::session::{Session, SessionState, StoredToken, TokenOrigin};
+    use crate::model::session::{Session, SessionState};
+    use crate::model::session_token::{StoredToken, TokenOrigin};
 
     const MOMENT: Timestamp = Timestamp::from_millis(1_800_000_000_000);
 

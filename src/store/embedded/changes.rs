@@ -3,7 +3,7 @@
 
 use std::time::Duration;
 
-use super::record::{Effect, StoredSession};
+use super::stored::{Effect, StoredSession};
 use super::txn::Txn;
 use crate::model::attribute::{AttributeName, AttributeValue};
 use crate::model::event::Change;

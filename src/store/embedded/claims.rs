@@ -7,8 +7,9 @@ use redb::ReadableTable;
 
 use super::EmbeddedStore;
 use super::marks::REPETITION_RETENTION;
-use super::record::{Kept, StoredClaim, encode};
+use super::record::encode;
 use super::rows::row;
+use super::stored::{Kept, StoredClaim};
 use super::tables::{Hash, kind};
 use super::txn::Txn;
 use crate::store::{Claim, ClaimKey, ClaimStore, StoreError};

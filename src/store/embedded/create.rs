@@ -3,7 +3,7 @@
 use redb::ReadableTable;
 
 use super::bans;
-use super::record::{Effect, StoredSession};
+use super::stored::{Effect, StoredSession};
 use super::tables::{FIRST_ID, LAST_ID, login_key};
 use super::txn::Txn;
 use crate::model::Timestamp;
@@ -11,7 +11,8 @@ use crate::model::event::Change;
 use crate::model::id::{LoginId, SessionId};
 use crate::model::limit::{LimitPer, Overflow, SessionLimit};
 use crate::model::permission::Scope;
-use crate::model::session::{EndReason, Ended, Session, StoredToken, TokenOrigin};
+use crate::model::session::{EndReason, Ended, Session};
+use crate::model::session_token::{StoredToken, TokenOrigin};
 use crate::store::{Created, Lookup, NewSession, OpError, Refusal, StoreError};
 
 pub(super) fn create(txn: &mut Txn<'_>, new: NewSession) -> Result<Created, OpError> {

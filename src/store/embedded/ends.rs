@@ -1,7 +1,7 @@
 //! Endings that somebody asks for: of one session, of the one behind a token, of all of a login, of all that match.
 
 use super::create::session_ids;
-use super::record::StoredSession;
+use super::stored::StoredSession;
 use super::txn::Txn;
 use crate::model::id::SessionId;
 use crate::model::session::{EndReason, Ended, Session, SessionState};

@@ -7,7 +7,8 @@ use async_trait::async_trait;
 use redb::ReadableTable;
 use tokio::time::Instant;
 
-use super::record::{StoredEvent, corrupt, decode};
+use super::record::{corrupt, decode};
+use super::stored::StoredEvent;
 use super::tables::{EVENTS, META, meta};
 use super::{EmbeddedStore, Shared};
 use crate::model::event::{Event, EventId, EventType};

@@ -3,7 +3,8 @@
 use async_trait::async_trait;
 use redb::ReadableTable;
 
-use super::record::{StoredSession, decode};
+use super::record::decode;
+use super::stored::StoredSession;
 use super::tables::SESSIONS;
 use super::{EmbeddedStore, Shared};
 use crate::model::session::SessionState;

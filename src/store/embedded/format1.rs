@@ -4,11 +4,12 @@ use std::time::Duration;
 
 use serde::Deserialize;
 
-use super::record::{Kept, StoredSession};
+use super::stored::{Kept, StoredSession};
 use crate::model::Timestamp;
 use crate::model::id::{LoginId, ServiceId, SessionId};
 use crate::model::record::SessionRecord;
-use crate::model::session::{EndReason, Ended, Session, StoredToken, Tombstone};
+use crate::model::session::{EndReason, Ended, Session, Tombstone};
+use crate::model::session_token::StoredToken;
 
 /// A live session.
 #[derive(Deserialize)]

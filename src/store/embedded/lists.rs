@@ -4,8 +4,8 @@ use std::collections::BTreeSet;
 
 use redb::{ReadOnlyTable, ReadTransaction, ReadableTableMetadata};
 
-use super::record::StoredSession;
 use super::rows::load;
+use super::stored::StoredSession;
 use super::tables::{BANS, Bytes, EXPIRY, FIRST_ID, Id, LAST_ID, LOGINS, SESSIONS, login_key};
 use super::verify::Seen;
 use super::{Shared, bans};

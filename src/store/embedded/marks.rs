@@ -4,8 +4,9 @@ use std::time::Duration;
 
 use redb::ReadableTable;
 
-use super::record::{Effect, Kept, encode};
+use super::record::encode;
 use super::rows::row;
+use super::stored::{Effect, Kept};
 use super::tables::kind;
 use super::txn::Txn;
 use crate::store::{Mark, StoreError};

@@ -36,6 +36,7 @@ mod rotation;
 mod rows;
 mod services;
 mod sessions;
+mod stored;
 mod sweep;
 mod tables;
 mod txn;
@@ -43,7 +44,7 @@ mod verify;
 mod writer;
 
 pub use open::OpenError;
-use record::StoredSession;
+use stored::StoredSession;
 use writer::Writer;
 
 /// How long anybody waits for this store.

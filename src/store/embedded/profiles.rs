@@ -5,8 +5,9 @@ use std::time::Duration;
 use async_trait::async_trait;
 use redb::ReadableTable;
 
-use super::record::{Kept, LoadNote, StoredProfile, encode};
+use super::record::encode;
 use super::rows::row;
+use super::stored::{Kept, LoadNote, StoredProfile};
 use super::tables::{Bytes, Id, PROFILES, kind, login_key};
 use super::txn::Txn;
 use super::{EmbeddedStore, Shared};

@@ -1,10 +1,11 @@
 //! A new token in the place of another.
 
-use super::record::StoredSession;
+use super::stored::StoredSession;
 use super::txn::Txn;
 use crate::model::event::Change;
-use crate::model::rotation::{Exchange, Standing};
+use crate::model::rotation::Exchange;
 use crate::model::session::{EndReason, Ended};
+use crate::model::session_token::Standing;
 use crate::store::{Lookup, OpError, Refusal, Rotated, TokenRotation};
 
 pub(super) fn rotate(txn: &mut Txn<'_>, asked: TokenRotation) -> Result<Rotated, OpError> {

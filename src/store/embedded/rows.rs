@@ -2,7 +2,8 @@
 
 use redb::{AccessGuard, ReadableTable};
 
-use super::record::{Damage, Kept, Stored, StoredSession, corrupt, decode};
+use super::record::{Damage, Stored, corrupt, decode};
+use super::stored::{Kept, StoredSession};
 use super::tables::{Bytes, Id};
 use crate::model::Timestamp;
 use crate::model::id::SessionId;

@@ -2,8 +2,9 @@
 
 use redb::ReadableTable;
 
-use super::record::{Effect, Kept, StoredClaim, StoredEvent, decode};
+use super::record::decode;
 use super::rows::row;
+use super::stored::{Effect, Kept, StoredClaim, StoredEvent};
 use super::tables::{FIRST_ID, Hash, Id, LAST_ID, kind, meta};
 use super::txn::Txn;
 use super::{bans, profiles};

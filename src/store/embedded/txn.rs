@@ -5,8 +5,9 @@ use redb::{ReadableTable, Table, WriteTransaction};
 
 use super::Shared;
 use super::feed::event_id;
-use super::record::{Kept, StoredEvent, StoredSession, encode};
+use super::record::encode;
 use super::rows::{ended, load, tombstone};
+use super::stored::{Kept, StoredEvent, StoredSession};
 use super::tables::{
     BANS, Bytes, CLAIMS, EVENTS, EXPIRY, ExpiryKey, Hash, Id, LOGINS, LoginKey, MARKS, META,
     PROFILES, PURGE, PurgeKey, SERVICES, SESSIONS, TOKENS, TOMBSTONES, kind, login_key, meta,
@@ -16,7 +17,8 @@ use crate::model::event::{Change, Event, Fact};
 use crate::model::id::SessionId;
 use crate::model::permission::Scope;
 use crate::model::record::SessionRecord;
-use crate::model::session::{Ended, Session, TokenOrigin, Tombstone};
+use crate::model::session::{Ended, Session, Tombstone};
+use crate::model::session_token::TokenOrigin;
 use crate::model::token::CredentialHash;
 use crate::store::{Act, Lookup, OpError, Refusal, StoreError, Target};
 

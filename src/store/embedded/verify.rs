@@ -5,14 +5,15 @@ use std::sync::Arc;
 use redb::ReadTransaction;
 
 use super::Shared;
-use super::record::{Kept, StoredSession};
 use super::rows::{ended, load, tombstone};
+use super::stored::{Kept, StoredSession};
 use super::tables::{SESSIONS, TOKENS, TOMBSTONES};
 use super::txn::Txn;
 use crate::model::Timestamp;
 use crate::model::id::SessionId;
 use crate::model::permission::Scope;
-use crate::model::record::{Life, SessionRecord};
+use crate::model::record::SessionRecord;
+use crate::model::session::Life;
 use crate::model::session::{Ended, Session};
 use crate::model::token::{CredentialHash, PresentedToken};
 use crate::store::touches::SessionUse;

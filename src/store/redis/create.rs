@@ -11,7 +11,8 @@ use super::verify::{live, tombstone};
 use super::{Inner, scripts};
 use crate::model::id::SessionId;
 use crate::model::limit::{LimitPer, Overflow, SessionLimit};
-use crate::model::session::{EndReason, Ended, TokenOrigin};
+use crate::model::session::{EndReason, Ended};
+use crate::model::session_token::TokenOrigin;
 use crate::store::{Created, NewSession, OpError, Refusal, StoreError};
 
 impl Inner {

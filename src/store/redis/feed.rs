@@ -10,7 +10,7 @@ use tokio::time::Instant;
 
 use super::link::Effect;
 use super::merge::{Source, page, wanted};
-use super::places::{self, Bookmark, History, Place, STREAMS};
+use super::places::{self, Bookmark, History, Place, SKEW, STREAMS};
 use super::reply::{Args, Reply};
 use super::{ABREAST, Inner, RedisStore, events, scripts};
 use crate::model::event::{EventId, EventType, Fact};
@@ -19,8 +19,6 @@ use crate::store::{
     EventFeed, EventPage, FeedPlace, Listener, OpError, Part, Progress, Refusal, StoreError,
 };
 
-/// How far apart the clocks of masters may be. Before the present by this much a quiet stream gets no more events.
-pub(super) const SKEW: Duration = Duration::from_secs(15 * 60);
 /// From an event on, other streams are read from this much before it.
 const MARGIN: Duration = Duration::from_secs(10);
 

@@ -1,8 +1,8 @@
 //! How the parts of a session are written as fields of its record.
 
-use crate::model::session::{
-    ConnectionStats, EndReason, Session, SessionState, StoredToken, TokenOrigin,
-};
+use crate::model::session::{ConnectionStats, EndReason, Session, SessionState};
+
+use crate::model::session_token::{StoredToken, TokenOrigin};
 
 /// Fields with their values, as Redis has them.
 pub(super) type Fields = Vec<(Vec<u8>, Vec<u8>)>;

@@ -1,7 +1,6 @@
 //! The entries of all streams in one order: by their moments, and those of one moment by their streams.
 
-use super::feed::SKEW;
-use super::places::{self, Bookmark, History, Place};
+use super::places::{self, Bookmark, History, Place, SKEW};
 use crate::model::Timestamp;
 use crate::model::event::{Event, EventType, Fact};
 use crate::model::page::{Cursor, PageLimit};

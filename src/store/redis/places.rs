@@ -15,6 +15,8 @@ use crate::store::Part;
 
 /// The streams of the feed: one a shard, and that of the services.
 pub(super) const STREAMS: usize = 257;
+/// How far apart the clocks of masters may be. Before the present by this much a quiet stream gets no more events.
+pub(super) const SKEW: Duration = Duration::from_secs(15 * 60);
 /// Starts the cursors of the feed.
 const CURSOR: u8 = b'e';
 /// How event ids name the stream of the services, and its hash tag.

@@ -21,11 +21,11 @@ use crate::model::Timestamp;
 use crate::model::attribute::{AttributeName, AttributeValue, Attributes};
 use crate::model::id::{LoginId, ServiceId, SessionId};
 use crate::model::record::SessionRecord;
-use crate::model::rotation::{FormerToken, FormerTokens, Rotation, SealedToken};
 use crate::model::session::{
-    ConnectionId, Device, DeviceId, EndDetail, Ended, ServerAddr, Session, StoredToken,
-    TokenOrigin, Tombstone, UserAgent,
+    ConnectionId, Device, DeviceId, EndDetail, Ended, ServerAddr, Session, Tombstone, UserAgent,
 };
+use crate::model::session_token::{FormerToken, FormerTokens, Rotation, SealedToken};
+use crate::model::session_token::{StoredToken, TokenOrigin};
 use crate::model::token::CredentialHash;
 use crate::store::StoreError;
 

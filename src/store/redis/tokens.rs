@@ -9,7 +9,7 @@ use super::link::{Effect, Slot};
 use super::reply::{Args, optional_bytes};
 use super::{Inner, scripts};
 use crate::model::id::SessionId;
-use crate::model::session::{StoredToken, TokenOrigin};
+use crate::model::session_token::{StoredToken, TokenOrigin};
 use crate::model::token::{CredentialHash, PresentedToken};
 use crate::store::{Lookup, NewSession, OpError, Refusal, StoreError};
 

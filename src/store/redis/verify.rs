@@ -13,9 +13,10 @@ use super::{Inner, scripts};
 use crate::model::Timestamp;
 use crate::model::id::SessionId;
 use crate::model::permission::Scope;
-use crate::model::record::{Life, SessionRecord};
-use crate::model::rotation::Standing;
+use crate::model::record::SessionRecord;
+use crate::model::session::Life;
 use crate::model::session::{Ended, Session, Tombstone};
+use crate::model::session_token::Standing;
 use crate::model::token::{CredentialHash, PresentedToken};
 use crate::store::{Lookup, StoreError, Touch, Verified};
 

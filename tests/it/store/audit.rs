@@ -12,8 +12,9 @@ use session_gateway::model::event::{Change, Fact};
 use session_gateway::model::id::SessionId;
 use session_gateway::model::login::Ban;
 use session_gateway::model::record::SessionRecord;
-use session_gateway::model::rotation::FormerTokens;
-use session_gateway::model::session::{EndDetail, StoredToken, TokenOrigin, Tombstone};
+use session_gateway::model::session::{EndDetail, Tombstone};
+use session_gateway::model::session_token::FormerTokens;
+use session_gateway::model::session_token::{StoredToken, TokenOrigin};
 use sha2::{Digest, Sha256};
 
 type Id = [u8; 16];

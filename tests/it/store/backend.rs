@@ -15,9 +15,8 @@ use session_gateway::model::id::{LoginId, ServiceId, SessionId};
 use session_gateway::model::page::PageLimit;
 use session_gateway::model::permission::Scope;
 use session_gateway::model::record::SessionChange;
-use session_gateway::model::session::{
-    Device, EndReason, Ended, Session, SessionState, StoredToken, TokenOrigin,
-};
+use session_gateway::model::session::{Device, EndReason, Ended, Session, SessionState};
+use session_gateway::model::session_token::{StoredToken, TokenOrigin};
 use session_gateway::model::token::{CredentialHash, PresentedToken};
 use session_gateway::store::embedded::{EmbeddedSettings, EmbeddedStore};
 use session_gateway::store::{

@@ -6,9 +6,8 @@ use redb::{Database, ReadableDatabase, TableDefinition};
 use session_gateway::clock::SettableClock;
 use session_gateway::model::id::SessionId;
 use session_gateway::model::permission::Scope;
-use session_gateway::model::session::{
-    DeviceId, EndDetail, EndReason, Ended, StoredToken, TokenOrigin, UserAgent,
-};
+use session_gateway::model::session::{DeviceId, EndDetail, EndReason, Ended, UserAgent};
+use session_gateway::model::session_token::{StoredToken, TokenOrigin};
 use session_gateway::model::token::CredentialHash;
 use session_gateway::store::embedded::{EmbeddedStore, OpenError};
 use session_gateway::store::{EndAll, NewSession, OpError, StoreError};

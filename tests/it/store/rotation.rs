@@ -5,8 +5,9 @@ use std::time::Duration;
 use session_gateway::model::event::Change;
 use session_gateway::model::id::SessionId;
 use session_gateway::model::permission::Scope;
-use session_gateway::model::rotation::{SealedToken, Successor};
+use session_gateway::model::rotation::Successor;
 use session_gateway::model::session::EndReason;
+use session_gateway::model::session_token::SealedToken;
 use session_gateway::model::token::{CredentialHash, PresentedToken};
 use session_gateway::store::{
     Access, Lookup, NewSession, OpError, Refusal, Rotated, TokenRotation, Touch,

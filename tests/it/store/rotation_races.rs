@@ -5,8 +5,8 @@ use std::sync::Arc;
 
 use session_gateway::model::event::EventType;
 use session_gateway::model::id::SessionId;
-use session_gateway::model::rotation::SealedToken;
 use session_gateway::model::session::EndReason;
+use session_gateway::model::session_token::SealedToken;
 use session_gateway::model::token::PresentedToken;
 use session_gateway::store::{EndAll, OpError, Refusal, Rotated, SessionStore, TokenRotation};
 use tokio::task::JoinSet;

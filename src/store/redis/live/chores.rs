@@ -6,10 +6,9 @@ use std::time::Duration;
 use tokio::time::sleep;
 
 use super::super::failover::WrittenService;
-use super::super::feed::SKEW;
 use super::super::link::Address;
 use super::super::merge::Source;
-use super::super::places::{self, Place};
+use super::super::places::{self, Place, SKEW};
 use super::super::reply::Args;
 use super::super::scripts;
 use super::Follower;

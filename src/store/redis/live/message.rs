@@ -9,7 +9,8 @@ use super::super::places::{Place, stream_named};
 use crate::model::Timestamp;
 use crate::model::event::Fact;
 use crate::model::id::{ServiceId, SessionId};
-use crate::model::rotation::{SealedToken, Successor};
+use crate::model::rotation::Successor;
+use crate::model::session_token::SealedToken;
 use crate::model::token::CredentialHash;
 use crate::store::{Access, TokenRotation};
 

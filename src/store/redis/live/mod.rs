@@ -17,9 +17,8 @@ use tokio_util::sync::CancellationToken;
 
 use super::Inner;
 use super::failover::Deed;
-use super::feed::SKEW;
 use super::link::{Address, Signal, Topology};
-use super::places::{self, STREAMS};
+use super::places::{self, SKEW, STREAMS};
 use crate::model::Timestamp;
 use crate::model::event::Event;
 use crate::store::{self, TokenRotation};

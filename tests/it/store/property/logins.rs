@@ -2,8 +2,9 @@
 
 use session_gateway::model::Timestamp;
 use session_gateway::model::login::Ban;
-use session_gateway::model::rotation::{SealedToken, Successor};
+use session_gateway::model::rotation::Successor;
 use session_gateway::model::session::EndDetail;
+use session_gateway::model::session_token::SealedToken;
 use session_gateway::model::token::CredentialHash;
 use session_gateway::store::{NewBan, NewSession, OpError, Rotated, TokenRotation};
 

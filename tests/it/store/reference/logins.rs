@@ -2,8 +2,8 @@
 
 use session_gateway::model::Timestamp;
 use session_gateway::model::id::SessionId;
-use session_gateway::model::rotation::Standing;
 use session_gateway::model::session::EndReason;
+use session_gateway::model::session_token::Standing;
 use session_gateway::model::token::{CredentialHash, PresentedToken};
 use session_gateway::store::{EndAll, NewBan};
 

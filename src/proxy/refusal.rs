@@ -1,0 +1,134 @@
+//! Why a request may not pass, in the order in which that is found out.
+
+use serde::Serialize;
+use thiserror::Error;
+use utoipa::ToSchema;
+
+use crate::model::InvalidText;
+use crate::model::session::{EndReason, Ended};
+
+/// Why a condition cannot be read.
+#[derive(Debug, Clone, PartialEq, Eq, Error)]
+pub(super) enum InvalidCondition {
+    #[error("the query has an unknown parameter: it takes require, device and login_url")]
+    UnknownParameter,
+    #[error("the query is not percent-encoded UTF-8")]
+    Query,
+    #[error("a header with a condition is not UTF-8")]
+    Header,
+    #[error("a requirement must be attribute:value")]
+    NoValue,
+    #[error("the attribute of a requirement {0}")]
+    Attribute(InvalidText),
+    #[error("the required device {0}")]
+    Device(InvalidText),
+}
+
+/// The request may not pass, and this is why.
+#[derive(Debug, Clone, PartialEq, Eq, Error)]
+pub(super) enum Refusal {
+    #[error("no token was sent")]
+    TokenMissing,
+    #[error("different tokens were sent at once")]
+    TokenAmbiguous,
+    #[error("what was sent has the form of no token")]
+    TokenMalformed,
+    #[error("neither a trusted address nor the credentials of a service with token.verify")]
+    ProxyUnauthenticated,
+    #[error(transparent)]
+    Misconfigured(#[from] InvalidCondition),
+    #[error("no session is known by this token")]
+    TokenUnknown,
+    #[error("the session has ended")]
+    Ended(Ended),
+    #[error("a required attribute is missing or has another value")]
+    RequirementNotMet,
+    #[error("the session runs on another device")]
+    DeviceMismatch,
+}
+
+/// The checks in their order.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, ToSchema)]
+#[serde(rename_all = "snake_case")]
+pub(crate) enum Check {
+    /// There is one token, and it has the form of one.
+    Token,
+    /// A proxy of ours asks.
+    Proxy,
+    /// The conditions can be read.
+    Conditions,
+    /// The session lives.
+    Session,
+    /// Its attributes are as required.
+    Requirements,
+    /// Its device is as required.
+    Device,
+}
+
+impl Check {
+    /// All of them, in their order.
+    pub(super) const ALL: [Self; 6] = [
+        Self::Token,
+        Self::Proxy,
+        Self::Conditions,
+        Self::Session,
+        Self::Requirements,
+        Self::Device,
+    ];
+
+    /// What is so when it has passed.
+    pub(super) fn passed(self) -> &'static str {
+        match self {
+            Self::Token => "one token was sent",
+            Self::Proxy => "a service with token.verify asks",
+            Self::Conditions => "all conditions can be read",
+            Self::Session => "the session lives",
+            Self::Requirements => "all required attributes have their values",
+            Self::Device => "the session runs on the required device, if there is one",
+        }
+    }
+}
+
+/// Whom a refusal speaks to: who is not logged in may log in, who may not pass has nothing to gain from it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Fault {
+    /// 401.
+    NotLoggedIn,
+    /// 403.
+    NotAllowed,
+}
+
+impl Refusal {
+    /// The word of `X-Auth-Reason`, the check that failed, and the kind of answer.
+    pub(super) fn facts(&self) -> (&'static str, Check, Fault) {
+        match self {
+            Self::TokenMissing => ("token_missing", Check::Token, Fault::NotLoggedIn),
+            Self::TokenAmbiguous => ("token_ambiguous", Check::Token, Fault::NotLoggedIn),
+            Self::TokenMalformed => ("token_invalid", Check::Token, Fault::NotLoggedIn),
+            Self::ProxyUnauthenticated => {
+                ("proxy_unauthenticated", Check::Proxy, Fault::NotAllowed)
+            }
+            Self::Misconfigured(_) => ("misconfigured", Check::Conditions, Fault::NotAllowed),
+            Self::TokenUnknown => ("token_invalid", Check::Session, Fault::NotLoggedIn),
+            Self::Ended(ended) => (reason_of(ended.reason), Check::Session, Fault::NotLoggedIn),
+            Self::RequirementNotMet => (
+                "requirement_not_met",
+                Check::Requirements,
+                Fault::NotAllowed,
+            ),
+            Self::DeviceMismatch => ("device_mismatch", Check::Device, Fault::NotAllowed),
+        }
+    }
+}
+
+fn reason_of(end: EndReason) -> &'static str {
+    match end {
+        EndReason::IdleTimeout | EndReason::MaxAge => "expired",
+        EndReason::Logout
+        | EndReason::KickedOut
+        | EndReason::Replaced
+        | EndReason::Banned
+        | EndReason::TokenReuse
+        | EndReason::Admin => "session_ended",
+    }
+}
