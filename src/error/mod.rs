@@ -8,17 +8,18 @@ use std::sync::Arc;
 
 use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
-use serde::Serialize;
 use thiserror::Error;
-use utoipa::ToSchema;
-use utoipa::openapi::response::Response as DocumentedResponse;
-use utoipa::openapi::{ContentBuilder, Ref, RefOr, ResponseBuilder};
 
 use crate::model::permission::Permission;
-use crate::model::record::Unchangeable;
 use crate::model::session::Ended;
-use crate::store::follow::FollowError;
-use crate::store::{OpError, Refusal, StoreError};
+use crate::store::StoreError;
+
+mod problem;
+mod store;
+
+pub use problem::{FieldError, Problem, problem_response};
+
+use problem::title_of;
 
 /// Seconds after which a client may try again when the store did not answer.
 const STORE_RETRY_SECONDS: u64 = 1;
@@ -145,48 +146,6 @@ pub enum ApiError {
     Internal(#[source] Arc<dyn std::error::Error + Send + Sync>),
 }
 
-/// One wrong place in a body.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, ToSchema)]
-pub struct FieldError {
-    /// JSON Pointer (RFC 6901) to the place; empty for the whole body.
-    #[schema(example = "/login_id")]
-    pub pointer: String,
-    /// The rule it breaks.
-    #[schema(example = "must not be empty")]
-    pub detail: String,
-}
-
-/// The document of an error (RFC 9457).
-#[derive(Debug, Clone, Serialize, ToSchema)]
-pub struct Problem {
-    /// Identifies the kind of problem.
-    #[serde(rename = "type")]
-    #[schema(example = "urn:session-gateway:problem:session_not_found")]
-    pub kind: String,
-    /// The kind of problem in words; the same for every occurrence.
-    #[schema(example = "Session not found")]
-    pub title: String,
-    /// The HTTP status.
-    #[schema(example = 404)]
-    pub status: u16,
-    /// What is wrong with this request.
-    #[schema(example = "no session has this id")]
-    pub detail: String,
-    /// The kind of problem for programs; stable.
-    #[schema(example = "session_not_found")]
-    pub code: &'static str,
-    /// The request, for the operator's log.
-    pub request_id: String,
-    /// The wrong places of a body.
-    #[serde(skip_serializing_if = "Vec::is_empty")]
-    #[schema(required = false)]
-    pub errors: Vec<FieldError>,
-    /// When and why the session ended.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    #[schema(nullable = false)]
-    pub ended: Option<Ended>,
-}
-
 impl ApiError {
     /// Status and stable code of each error.
     #[must_use]
@@ -268,17 +227,6 @@ impl ApiError {
     }
 }
 
-/// One answer in the document of the API that is a problem.
-#[must_use]
-pub fn problem_response(description: &str) -> DocumentedResponse {
-    let schema = RefOr::Ref(Ref::from_schema_name("Problem"));
-    let content = ContentBuilder::new().schema(Some(schema)).build();
-    ResponseBuilder::new()
-        .description(description)
-        .content("application/problem+json", content)
-        .build()
-}
-
 /// An error and everything below it, in one line. Some errors tell their cause themselves.
 pub(crate) fn with_causes(error: &dyn Error) -> String {
     let mut text = error.to_string().trim_end().to_owned();
@@ -293,15 +241,6 @@ pub(crate) fn with_causes(error: &dyn Error) -> String {
         cause = error.source();
     }
     text
-}
-
-/// The words of a code: `session_not_found` is "Session not found".
-fn title_of(code: &str) -> String {
-    let words = code.replace('_', " ");
-    let mut letters = words.chars();
-    letters.next().map_or_else(String::new, |first| {
-        first.to_uppercase().chain(letters).collect()
-    })
 }
 
 /// The error a response stands for, until the outermost layer has written and logged it.
@@ -330,69 +269,5 @@ impl IntoResponse for ApiError {
             error: Arc::new(self),
         });
         response
-    }
-}
-
-impl From<StoreError> for ApiError {
-    fn from(error: StoreError) -> Self {
-        Arc::new(error).into()
-    }
-}
-
-/// An error that several requests were waiting for.
-impl From<Arc<StoreError>> for ApiError {
-    fn from(error: Arc<StoreError>) -> Self {
-        match *error {
-            StoreError::Corrupt { .. } => Self::Internal(error),
-            StoreError::TimedOut
-            | StoreError::Overloaded
-            | StoreError::Unavailable(_)
-            | StoreError::WritesStopped
-            | StoreError::NewerFormat { .. } => Self::StoreUnavailable(error),
-        }
-    }
-}
-
-impl From<Refusal> for ApiError {
-    fn from(refusal: Refusal) -> Self {
-        match refusal {
-            Refusal::SessionUnknown => Self::SessionNotFound,
-            Refusal::SessionEnded(tombstone) => Self::SessionEnded(tombstone.ended),
-            Refusal::VersionConflict => Self::VersionConflict,
-            Refusal::TokenInUse => Self::TokenInUse,
-            Refusal::TokenUnknown => Self::TokenNotFound,
-            Refusal::LimitReached => Self::SessionLimitReached,
-            Refusal::LoginBanned => Self::LoginBanned,
-            Refusal::BanUnknown => Self::BanNotFound,
-            Refusal::Unchangeable(Unchangeable::AttributeMissing) => Self::AttributeNotFound,
-            Refusal::Unchangeable(Unchangeable::NotANumber) => Self::AttributeNotANumber,
-            Refusal::Unchangeable(Unchangeable::Limit(limit)) => {
-                Self::InvalidRequest(limit.to_string())
-            }
-            Refusal::ServiceExists => Self::ServiceExists,
-            Refusal::ServiceUnknown => Self::ServiceNotFound,
-            Refusal::CursorInvalid => {
-                Self::InvalidRequest("`cursor` is not one of this list".to_owned())
-            }
-            Refusal::CursorExpired => Self::CursorExpired,
-        }
-    }
-}
-
-impl From<FollowError> for ApiError {
-    fn from(error: FollowError) -> Self {
-        match error {
-            FollowError::Full => Self::Busy,
-            FollowError::Feed(error) => error.into(),
-        }
-    }
-}
-
-impl From<OpError> for ApiError {
-    fn from(error: OpError) -> Self {
-        match error {
-            OpError::Refused(refusal) => refusal.into(),
-            OpError::Store(error) => error.into(),
-        }
     }
 }
