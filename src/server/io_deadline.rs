@@ -113,6 +113,14 @@ impl<S> DeadlineStream<S> {
         }
     }
 
+    /// Ready when the client was silent for too long.
+    fn poll_silence(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        match self.exchange.silent_until(&self.deadlines) {
+            Some(until) => self.silence.poll_at(cx, until),
+            None => Poll::Pending,
+        }
+    }
+
     /// A write that made progress stops the clock; one that waits runs it from the last progress.
     fn written(
         &mut self,
@@ -140,10 +148,7 @@ impl<S: AsyncRead + Unpin> AsyncRead for DeadlineStream<S> {
             this.exchange.bytes_came();
             return outcome;
         }
-        let Some(until) = this.exchange.silent_until(&this.deadlines) else {
-            return Poll::Pending;
-        };
-        ready!(this.silence.poll_at(cx, until));
+        ready!(this.poll_silence(cx));
         Poll::Ready(Err(io::ErrorKind::TimedOut.into()))
     }
 }
@@ -172,6 +177,8 @@ impl<S: AsyncRead + AsyncWrite + Unpin> AsyncWrite for DeadlineStream<S> {
     }
 
     fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        // After an answer hyper may not ask for bytes before some have come. The timer makes it ask.
+        let _silent = self.poll_silence(cx);
         Pin::new(&mut self.stream).poll_flush(cx)
     }
 

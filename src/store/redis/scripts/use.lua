@@ -1,7 +1,16 @@
--- Writes uses that were noted before. They revive nothing.
+-- Writes uses that were noted before. They revive nothing. There are many of them, so of a record only that is read
+-- which tells that it lives, and how.
+local function life_of(id)
+  local r = {key = tag .. 's:' .. id}
+  local got = redis.pcall('HMGET', r.key, 'f', 'd', 'r', 'u', 'i', 'p', 'm')
+  if got.err or got[1] ~= FORMAT or got[2] ~= id or got[3] then return end
+  r.u, r.i, r.p, r.m = tonumber(got[4]), tonumber(got[5]), tonumber(got[6]), tonumber(got[7])
+  return r.u and r.i and r.p and r.m and r
+end
+
 for _ = 1, tonumber(arg()) do
-  local r, at = load(arg()), tonumber(arg())
-  if r.kind == 'live' and count_use(r, at) then
+  local r, at = life_of(arg()), tonumber(arg())
+  if r and count_use(r, at) then
     redis.call('HSET', r.key, 'u', r.u, 'i', r.i)
   end
 end
