@@ -15,8 +15,8 @@ use crate::model::id::SessionId;
 use crate::model::session::Ended;
 use crate::store::{Access, BulkEffect, EndWhere, SessionFilter, StoreError};
 
-/// Sessions that one step looks at: a server does nothing else while it ends them, some 30 µs each.
-const STEP: usize = 25;
+/// Sessions that one step looks at: a server does nothing else while it ends them, some 100 µs each.
+const STEP: usize = 5;
 /// How often a session is looked at that changes between the look and the end.
 const LOOKS: usize = 5;
 
