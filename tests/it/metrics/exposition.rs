@@ -2,16 +2,12 @@
 
 use std::io::Write;
 use std::process::{Command, Stdio};
-use std::time::Duration;
 
 use serde_json::json;
 
-use super::{Told, make_use_of, text};
+use super::{DEADLINE, Told, make_use_of, text};
 use crate::support::redis::{RedisServer, eventually};
 use crate::support::{Client, Gateway, Launch, TestApp, open};
-
-/// Generous: the machine may be busy.
-const DEADLINE: Duration = Duration::from_secs(60);
 
 /// What `promtool check metrics` finds.
 fn findings(text: &str) -> String {
@@ -146,7 +142,7 @@ async fn a_store_that_is_away_is_told_as_such_and_numbers_of_sessions_are_not_gu
         told.number("sgw_feed_unheard_parts") == Some(0)
     })
     .await;
-    let up = Told::by(&client).await;
+    let up = Told::counted_by(&client).await;
     let master = format!("127.0.0.1:{}", redis.port);
     let state = |told: &Told, state: &str| {
         let labels = format!("{{master=\"{master}\",state=\"{state}\"}}");

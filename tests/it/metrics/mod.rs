@@ -8,8 +8,13 @@ mod traces;
 pub(crate) use sink::Sink;
 
 use std::collections::BTreeMap;
+use std::time::Duration;
 
+use crate::support::redis::eventually;
 use crate::support::{Client, Gateway};
+
+/// Generous: the machine may be busy.
+const DEADLINE: Duration = Duration::from_secs(60);
 
 /// What a node told at one moment: values by name with labels, as they are written.
 #[derive(Debug, Clone, PartialEq)]
@@ -18,6 +23,13 @@ pub(crate) struct Told(BTreeMap<String, String>);
 impl Told {
     pub(crate) async fn by(client: &Client) -> Self {
         Self::parse(&text(client).await)
+    }
+
+    /// Once the store has counted its sessions, from which a busy machine may keep it.
+    pub(crate) async fn counted_by(client: &Client) -> Self {
+        let is_counted = || async { Self::by(client).await.number("session_total").is_some() };
+        eventually(DEADLINE, is_counted).await;
+        Self::by(client).await
     }
 
     fn parse(text: &str) -> Self {

@@ -2,7 +2,6 @@
 
 use std::net::SocketAddr;
 use std::sync::{Arc, Mutex};
-use std::time::Duration;
 
 use axum::Router;
 use axum::body::Bytes;
@@ -15,9 +14,8 @@ use prost::Message;
 use tokio::net::TcpListener;
 use tokio_util::task::AbortOnDropHandle;
 
+use super::DEADLINE;
 use crate::support::redis::eventually;
-
-const DEADLINE: Duration = Duration::from_secs(30);
 
 /// A running collector.
 #[derive(Debug)]
