@@ -53,7 +53,7 @@ async fn the_dashboard_asks_for_metrics_that_are_told() {
     let launch = Launch::new().unset("SGW_STORE");
     let gateway = launch.set("SGW_STORE", &redis.url()).start().await;
     make_use_of(&gateway).await;
-    let told = Told::counted_by(&gateway.nobody()).await;
+    let told = Told::whole_by(&gateway.nobody()).await;
     let known: BTreeSet<_> = told.names().collect();
     for query in &asked {
         assert!(!names(query).is_empty(), "{query}");

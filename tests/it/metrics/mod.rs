@@ -8,6 +8,7 @@ mod traces;
 pub(crate) use sink::Sink;
 
 use std::collections::BTreeMap;
+use std::sync::Mutex;
 use std::time::Duration;
 
 use crate::support::redis::eventually;
@@ -25,11 +26,19 @@ impl Told {
         Self::parse(&text(client).await)
     }
 
-    /// Once the store has counted its sessions, from which a busy machine may keep it.
-    pub(crate) async fn counted_by(client: &Client) -> Self {
-        let is_counted = || async { Self::by(client).await.number("session_total").is_some() };
-        eventually(DEADLINE, is_counted).await;
-        Self::by(client).await
+    /// Once the store has counted its sessions and every part of the feed is heard, which a busy machine may keep the
+    /// node from for a while.
+    pub(crate) async fn whole_by(client: &Client) -> Self {
+        let found = Mutex::new(None);
+        eventually(DEADLINE, || async {
+            let told = Self::by(client).await;
+            let whole = told.number("session_total").is_some()
+                && told.number("sgw_feed_unheard_parts") == Some(0);
+            *found.lock().unwrap() = Some(told);
+            whole
+        })
+        .await;
+        found.into_inner().unwrap().unwrap()
     }
 
     fn parse(text: &str) -> Self {
