@@ -1,4 +1,4 @@
-//! The server below the gateway, and what it does alone.
+//! The server below the gateway.
 
 use std::net::{SocketAddr, TcpStream};
 use std::process::{Child, Command, Stdio};
@@ -6,14 +6,7 @@ use std::time::{Duration, Instant};
 
 use tempfile::TempDir;
 
-use crate::callers::CLIENTS;
 use crate::gateway::free_address;
-
-/// What `redis-benchmark` sends of each command in a round.
-const BARE_REQUESTS: usize = 100_000;
-
-/// Ticks of `/proc/<id>/stat` in a second, on every Linux.
-const TICKS_PER_SECOND: f64 = 100.0;
 
 /// The server below.
 pub(crate) struct BareRedis {
@@ -55,29 +48,6 @@ impl BareRedis {
             _dir: dir,
         }
     }
-
-    /// What it answers in a second without a gateway.
-    pub(crate) fn bare_rates(&self) -> [(&'static str, f64); 2] {
-        let output = Command::new("redis-benchmark")
-            .args([
-                "-p",
-                &self.address.port().to_string(),
-                "-c",
-                &CLIENTS.to_string(),
-            ])
-            .args(["-n", &BARE_REQUESTS.to_string(), "-P", "1", "-t", "set,get"])
-            .args(["-r", "100000", "-d", "300", "--csv"])
-            .output()
-            .expect("redis-benchmark is installed");
-        let table = String::from_utf8(output.stdout).unwrap();
-        ["SET", "GET"].map(|command| {
-            let row = table
-                .lines()
-                .find_map(|row| row.strip_prefix(&format!("\"{command}\",\"")));
-            let rate = row.unwrap().split('"').next().unwrap();
-            (command, rate.parse().unwrap())
-        })
-    }
 }
 
 impl Drop for BareRedis {
@@ -85,18 +55,4 @@ impl Drop for BareRedis {
         self.process.kill().unwrap();
         self.process.wait().unwrap();
     }
-}
-
-/// All CPU time of a process so far, in seconds.
-pub(crate) fn cpu_time(process: &Child) -> f64 {
-    let stat = std::fs::read_to_string(format!("/proc/{}/stat", process.id())).unwrap();
-    let (_, after_name) = stat.rsplit_once(')').unwrap();
-    let fields = after_name.split_whitespace();
-    // The 14th and 15th field of all, of which two are before.
-    let ticks: f64 = fields
-        .skip(11)
-        .take(2)
-        .map(|field| field.parse::<f64>().unwrap())
-        .sum();
-    ticks / TICKS_PER_SECOND
 }

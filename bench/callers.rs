@@ -3,10 +3,8 @@
 use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
-use serde::Deserialize;
-
-use crate::gateway::SECRET;
 use crate::http::Connection;
+use crate::service::Opened;
 
 /// How many call at the same time.
 pub(crate) const CLIENTS: usize = 64;
@@ -57,17 +55,6 @@ pub(crate) struct Caller {
     connection: Connection,
     name: usize,
     sessions: Vec<OpenedSession>,
-}
-
-#[derive(Deserialize)]
-struct Opened {
-    session: OpenedId,
-    token: String,
-}
-
-#[derive(Deserialize)]
-struct OpenedId {
-    session_id: String,
 }
 
 struct OpenedSession {
@@ -195,19 +182,4 @@ impl Caller {
 
 fn outcome(answer: Option<&[u8]>) -> Outcome {
     answer.map_or(Outcome::Unavailable, |_body| Outcome::Done)
-}
-
-/// A service as most callers are: looked up in the store.
-pub(crate) async fn register(address: SocketAddr) -> String {
-    #[derive(Deserialize)]
-    struct Registered {
-        secret: String,
-    }
-    let mut admin = Connection::open(address, "admin", SECRET).await;
-    let service = r#"{"service_id":"bench","service_name":"Benchmark","permissions":["*"]}"#;
-    let body = admin
-        .call("POST", "/v1/services", service, 201)
-        .await
-        .unwrap();
-    serde_json::from_slice::<Registered>(body).unwrap().secret
 }

@@ -32,9 +32,11 @@ use session_gateway::store::{NewSession, Stores};
 
 mod gateway;
 mod http;
+mod knob;
 
 use gateway::{Gateway, SECRET};
 use http::Connection;
+use knob::knob;
 
 /// Clients that create at the same time.
 const CLIENTS: usize = 64;
@@ -52,7 +54,7 @@ fn main() {
     let http = runtime.block_on(http_creates(gateway.address));
     drop(gateway);
 
-    let wanted = sessions_wanted();
+    let wanted = knob("SGW_BENCH_SESSIONS", 1_000_000) as u64;
     let full = dir.path().join("full");
     runtime.block_on(fill(&full, wanted));
     let gateway = start(&full);
@@ -84,16 +86,6 @@ fn main() {
 
 fn start(dir: &Path) -> Gateway {
     Gateway::start(&format!("embedded:{}", dir.display()))
-}
-
-#[expect(
-    clippy::disallowed_methods,
-    reason = "a benchmark has no configuration of its own"
-)]
-fn sessions_wanted() -> u64 {
-    std::env::var("SGW_BENCH_SESSIONS")
-        .ok()
-        .map_or(1_000_000, |text| text.parse().unwrap())
 }
 
 fn fsyncs_per_second(dir: &Path) -> f64 {

@@ -18,22 +18,20 @@ use std::cell::Cell;
 use std::rc::Rc;
 use std::time::{Duration, Instant};
 
-use serde::Deserialize;
 use tokio::task::LocalSet;
 use tokio::time::{interval, sleep};
 
-#[expect(dead_code, reason = "its own figures are of another benchmark")]
 mod bare_redis;
-#[expect(dead_code, reason = "the others are of another benchmark")]
-mod callers;
-#[expect(dead_code, reason = "what it tells of itself is of another benchmark")]
 mod gateway;
 mod http;
+mod knob;
+mod service;
 
 use bare_redis::BareRedis;
-use callers::register;
 use gateway::Gateway;
 use http::Connection;
+use knob::knob;
+use service::{Opened, register};
 
 const NODES: usize = 3;
 
@@ -102,6 +100,13 @@ async fn run(nodes: &[Gateway]) {
     stop.set(true);
     let (_, done) = load.await.unwrap();
     report(times, most, done as f64 / took.as_secs_f64(), took);
+    for node in nodes {
+        println!(
+            "A gateway was ready after {} ms and has {:.1} MiB after the run.",
+            node.ready_after.as_millis(),
+            node.resident_mib()
+        );
+    }
 }
 
 async fn connect(node: &Gateway, secret: &str) -> Connection {
@@ -119,7 +124,7 @@ impl Verifier {
         let mut lines = Vec::new();
         for session in 0..THEIRS {
             let opened = open(&mut connection, &format!("load-{number}-{session}")).await;
-            lines.push(opened.bearer());
+            lines.push(bearer(&opened));
         }
         Self { connection, lines }
     }
@@ -157,22 +162,9 @@ async fn verify(
     (verifiers, all)
 }
 
-/// A session that was opened.
-#[derive(Deserialize)]
-struct Opened {
-    session: OpenedId,
-    token: String,
-}
-
-#[derive(Deserialize)]
-struct OpenedId {
-    session_id: String,
-}
-
-impl Opened {
-    fn bearer(&self) -> String {
-        format!("authorization: Bearer {}\r\n", self.token)
-    }
+/// The line of a head with the token of a session.
+fn bearer(opened: &Opened) -> String {
+    format!("authorization: Bearer {}\r\n", opened.token)
 }
 
 async fn open(connection: &mut Connection, login_id: &str) -> Opened {
@@ -195,10 +187,10 @@ async fn lives(connection: &mut Connection, line: &str) -> bool {
 /// Ends sessions, and tells of each when the last gateway refused it, counted from the acknowledgement.
 async fn log_out(mut nodes: Vec<Connection>, worker: usize) -> Vec<Duration> {
     let mut times = Vec::new();
-    for number in 0..logouts() / LOGOUTS_AT_ONCE {
+    for number in 0..knob("SGW_BENCH_LOGOUTS", 10_000) / LOGOUTS_AT_ONCE {
         let ender = number % NODES;
         let opened = open(&mut nodes[ender], &format!("ends-{worker}-{number}")).await;
-        let line = opened.bearer();
+        let line = bearer(&opened);
         for node in &mut nodes {
             assert!(lives(node, &line).await);
             assert!(lives(node, &line).await);
@@ -216,16 +208,6 @@ async fn log_out(mut nodes: Vec<Connection>, worker: usize) -> Vec<Duration> {
         times.push(acknowledged.elapsed());
     }
     times
-}
-
-#[expect(
-    clippy::disallowed_methods,
-    reason = "a benchmark has no configuration of its own"
-)]
-fn logouts() -> usize {
-    std::env::var("SGW_BENCH_LOGOUTS")
-        .ok()
-        .map_or(10_000, |text| text.parse().unwrap())
 }
 
 fn report(mut times: Vec<Duration>, most: f64, under: f64, took: Duration) {

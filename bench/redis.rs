@@ -17,14 +17,20 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
+mod bare_rates;
 mod bare_redis;
 mod callers;
 mod gateway;
 mod http;
+mod knob;
+mod service;
 
-use bare_redis::{BareRedis, cpu_time};
-use callers::{OPERATIONS, Operation, Run, all_at_once, callers, register};
+use bare_rates::{bare_rates, cpu_time};
+use bare_redis::BareRedis;
+use callers::{OPERATIONS, Operation, Run, all_at_once, callers};
 use gateway::Gateway;
+use knob::knob;
+use service::register;
 
 fn main() {
     // One thread: the other core is for the servers.
@@ -37,8 +43,8 @@ fn main() {
     let secret = runtime.block_on(register(gateway.address));
     let mut bare: BTreeMap<&str, Vec<f64>> = BTreeMap::new();
     let mut measured: BTreeMap<Operation, Vec<Measured>> = BTreeMap::new();
-    for _ in 0..rounds() {
-        for (command, rate) in redis.bare_rates() {
+    for _ in 0..knob("SGW_BENCH_ROUNDS", 5) {
+        for (command, rate) in bare_rates(&redis) {
             bare.entry(command).or_default().push(rate);
         }
         let mut callers = runtime.block_on(callers(gateway.address, &secret));
@@ -61,16 +67,6 @@ fn main() {
         gateway.ready_after.as_millis(),
         gateway.resident_mib()
     );
-}
-
-#[expect(
-    clippy::disallowed_methods,
-    reason = "a benchmark has no configuration of its own"
-)]
-fn rounds() -> usize {
-    std::env::var("SGW_BENCH_ROUNDS")
-        .ok()
-        .map_or(5, |text| text.parse().unwrap())
 }
 
 /// One operation in one round.

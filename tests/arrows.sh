@@ -39,14 +39,15 @@ never 'only config reads the environment' '\b(std::env\b|env::vars?(_os)?\b|dote
 
 only model 'model'
 only clock 'model'
+only certificates 'certificates'
 only tally 'tally'
 only traces 'traces'
-only store 'model|clock|tally|traces'
+only store 'model|clock|certificates|tally|traces'
 only metrics 'tally|store|model'
 only seal 'model|error'
 only auth 'model|store|clock|draw|error|extract|idempotency|state'
 only idempotency 'model|seal|store|clock|auth|draw|error|extract|state'
-only profile 'model|store|draw|error'
+only profile 'model|certificates|store|draw|error'
 for room in proxy online; do
     only "$room" 'model|seal|store|clock|auth|draw|error|extract|idempotency|state'
 done

@@ -81,20 +81,7 @@ pub(crate) struct RefreshedProfile {
     /// Whose it is.
     login_id: LoginId,
     /// What became of it.
-    outcome: RefreshOutcome,
-}
-
-/// What became of a profile: `loaded`; `not_found`, when there is no such user and nothing is kept any more; or `failed`,
-/// when nobody knows and what was kept still is.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, ToSchema)]
-#[serde(rename_all = "snake_case")]
-pub(crate) enum RefreshOutcome {
-    /// It was loaded.
-    Loaded,
-    /// There is no such user.
-    NotFound,
-    /// The loader or the store did not tell in time.
-    Failed,
+    outcome: Refreshed,
 }
 
 impl From<Profile> for ProfileRecord {
@@ -102,16 +89,6 @@ impl From<Profile> for ProfileRecord {
         Self {
             profile: profile.details,
             ttl_seconds: profile.ttl.as_secs(),
-        }
-    }
-}
-
-impl From<Refreshed> for RefreshOutcome {
-    fn from(refreshed: Refreshed) -> Self {
-        match refreshed {
-            Refreshed::Loaded => Self::Loaded,
-            Refreshed::NotFound => Self::NotFound,
-            Refreshed::Failed => Self::Failed,
         }
     }
 }
@@ -213,12 +190,9 @@ async fn refresh_profiles(
     let refreshed = state.profiles.refresh(request.login_ids, ttl).await?;
     let items: Vec<_> = refreshed
         .into_iter()
-        .map(|(login_id, refreshed)| RefreshedProfile {
-            login_id,
-            outcome: refreshed.into(),
-        })
+        .map(|(login_id, outcome)| RefreshedProfile { login_id, outcome })
         .collect();
-    let is_loaded = |item: &&RefreshedProfile| item.outcome == RefreshOutcome::Loaded;
+    let is_loaded = |item: &&RefreshedProfile| item.outcome == Refreshed::Loaded;
     Ok(Json(RefreshedProfiles {
         count: items.iter().filter(is_loaded).count(),
         items,

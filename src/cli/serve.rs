@@ -45,7 +45,7 @@ pub enum ServeError {
         source: Cause,
     },
     /// The loader of profiles cannot be asked.
-    #[error("SGW_PROFILE_LOADER_URL: its certificates cannot be checked: {0}")]
+    #[error("SGW_PROFILE_LOADER_URL: its certificates cannot be checked: {}", with_causes(.0))]
     Loader(#[from] OpenLoaderError),
     /// The built-in service cannot be looked up or made.
     #[error("the built-in service `admin` cannot be set up: {}", with_causes(.0))]

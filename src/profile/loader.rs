@@ -4,7 +4,7 @@
 //! is no such user, or a failure, which says nothing about the user.
 
 use std::io;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::time::Duration;
 
 use axum::body::Bytes;
@@ -14,14 +14,13 @@ use hyper_rustls::{ConfigBuilderExt, HttpsConnector, HttpsConnectorBuilder};
 use hyper_util::client::legacy::Client;
 use hyper_util::client::legacy::connect::HttpConnector;
 use hyper_util::rt::{TokioExecutor, TokioTimer};
-use rustls::pki_types::CertificateDer;
-use rustls::pki_types::pem::PemObject;
 use rustls::{ClientConfig, RootCertStore};
 use thiserror::Error;
 use tokio::sync::Semaphore;
 
 use super::settings::{LoaderSettings, LoaderUrl};
 use super::signature::SigningKey;
+use crate::certificates::{CaFileError, read_ca_file};
 use crate::error::with_causes;
 use crate::model::Timestamp;
 use crate::model::id::LoginId;
@@ -43,21 +42,9 @@ const IDLE_TIMEOUT: Duration = Duration::from_secs(10);
 /// Why there is no loader.
 #[derive(Debug, Error)]
 pub enum OpenLoaderError {
-    /// The file of trusted certificates cannot be read.
-    #[error("the CA file {path} cannot be read: {cause}", path = path.display())]
-    CaFile {
-        /// The file.
-        path: PathBuf,
-        /// What reading it said.
-        #[source]
-        cause: io::Error,
-    },
-    /// The file of trusted certificates holds none.
-    #[error("the CA file {path} holds no certificate in PEM form", path = path.display())]
-    NoCertificate {
-        /// The file.
-        path: PathBuf,
-    },
+    /// The file of trusted certificates gives nothing.
+    #[error(transparent)]
+    CaFile(#[from] CaFileError),
     /// The machine trusts nobody.
     #[error("the certificates that this machine trusts cannot be read: {0}")]
     Machine(#[source] io::Error),
@@ -232,20 +219,10 @@ fn tls(settings: &LoaderSettings) -> Result<ClientConfig, OpenLoaderError> {
 }
 
 fn authorities(path: &Path) -> Result<RootCertStore, OpenLoaderError> {
-    let pem = std::fs::read(path).map_err(|cause| OpenLoaderError::CaFile {
-        path: path.to_owned(),
-        cause,
-    })?;
-    let none = || OpenLoaderError::NoCertificate {
-        path: path.to_owned(),
-    };
+    let (_, certificates) = read_ca_file(path)?;
     let mut roots = RootCertStore::empty();
-    for certificate in CertificateDer::pem_slice_iter(&pem) {
-        roots.add(certificate.map_err(|_pem| none())?)?;
+    for certificate in certificates {
+        roots.add(certificate)?;
     }
-    if roots.is_empty() {
-        Err(none())
-    } else {
-        Ok(roots)
-    }
+    Ok(roots)
 }

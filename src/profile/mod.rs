@@ -9,8 +9,10 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use futures_util::{StreamExt, stream};
+use serde::Serialize;
 use tokio::time::{Instant, timeout_at};
 use tracing::Instrument;
+use utoipa::ToSchema;
 
 use crate::draw::random_bytes;
 use crate::error::ApiError;
@@ -45,14 +47,17 @@ pub struct Profiles {
     flights: Arc<Flights<Outcome>>,
 }
 
-/// What became of a profile that was to be loaded anew.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+/// What became of a profile: `loaded`; `not_found`, when there is no such user and nothing is kept any more; or `failed`,
+/// when nobody knows and what was kept still is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, ToSchema)]
+#[serde(rename_all = "snake_case")]
+#[schema(as = RefreshOutcome)]
 pub enum Refreshed {
-    /// It is fresh.
+    /// It was loaded.
     Loaded,
-    /// There is no such user, and nothing is kept of them.
+    /// There is no such user.
     NotFound,
-    /// Nobody knows; what was kept before still is.
+    /// The loader or the store did not tell in time.
     Failed,
 }
 

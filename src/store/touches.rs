@@ -125,13 +125,7 @@ impl Touches {
     /// How a use at `now` is to be kept of a session whose record is stored to expire at `stored_until`. The interval
     /// is at most a quarter of the idle timeout; what has less than two intervals to live is written at once, unless
     /// it has reached its absolute expiry, which no use moves.
-    #[must_use]
-    pub fn plan(
-        &self,
-        record: &SessionRecord,
-        stored_until: Timestamp,
-        now: Timestamp,
-    ) -> TouchPlan {
+    fn plan(&self, record: &SessionRecord, stored_until: Timestamp, now: Timestamp) -> TouchPlan {
         let interval = self.longest_interval.min(record.idle_timeout / 4);
         let short =
             stored_until.since(now) < interval * 2 && stored_until < record.session.max_expires_at;
@@ -161,8 +155,7 @@ impl Touches {
     }
 
     /// Counts a use that is to be written within `interval`; `false` if there is no room for it.
-    #[must_use]
-    pub fn note(&self, session_id: SessionId, at: Timestamp, interval: Duration) -> bool {
+    fn note(&self, session_id: SessionId, at: Timestamp, interval: Duration) -> bool {
         self.shard(session_id).note(session_id, at, interval)
     }
 

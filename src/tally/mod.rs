@@ -6,6 +6,8 @@
 use std::cell::Cell;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 
+use crossbeam_utils::CachePadded;
+
 mod distribution;
 
 pub use distribution::{Distribution, LATENCIES, MOST_BOUNDS, Scale, Seen};
@@ -13,25 +15,19 @@ pub use distribution::{Distribution, LATENCIES, MOST_BOUNDS, Scale, Seen};
 /// Places of each number; with more threads than that, some share.
 const PLACES: usize = 8;
 
-/// Keeps its neighbours away: processors fetch lines of 64 bytes in pairs.
-#[derive(Debug, Default)]
-#[repr(align(128))]
-struct Apart<T>(T);
-
 /// One number in all its places.
 #[derive(Debug, Default)]
-struct Places<T>([Apart<T>; PLACES]);
+struct Places<T>([CachePadded<T>; PLACES]);
 
 impl<T> Places<T> {
     /// The place of this thread.
     fn own(&self) -> &T {
         let [first, ..] = &self.0;
-        let Apart(own) = self.0.get(own_place()).unwrap_or(first);
-        own
+        self.0.get(own_place()).unwrap_or(first)
     }
 
     fn each(&self) -> impl Iterator<Item = &T> {
-        self.0.iter().map(|Apart(place)| place)
+        self.0.iter().map(|place| &**place)
     }
 }
 

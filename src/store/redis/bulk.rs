@@ -7,12 +7,10 @@ use futures_util::{StreamExt, TryStreamExt, stream};
 use tokio::time::{Instant, sleep};
 
 use super::link::{Effect, Slot};
-use super::record::SESSION;
 use super::reply::Args;
 use super::verify::Seen;
 use super::{ABREAST, Inner, scripts};
 use crate::model::id::SessionId;
-use crate::model::session::Ended;
 use crate::store::{Access, BulkEffect, EndWhere, SessionFilter, StoreError};
 
 /// Sessions that one step looks at: a server does nothing else while it ends them, some 100 µs each.
@@ -124,19 +122,10 @@ impl Inner {
                 .maybe(changing.then_some(session.version))
                 .maybe(changing.then(|| session.last_active_at.millis()))
         });
-        let mut reply = self
+        let reply = self
             .run_replicated(slot, &scripts::END_SEEN, args, Effect::Repeatable)
             .await?;
-        match reply.text()?.as_str() {
-            "done" => {
-                let now = reply.moment()?;
-                let ended = reply.packed_ids()?;
-                let by = access.service_id.clone();
-                let how = Ended::by_service(which.reason, now, by);
-                self.remember_ends(&ended, &how);
-                Ok(ended.into_iter().collect())
-            }
-            word => Err(reply.unexpected(SESSION, word)),
-        }
+        let ended = self.ended_by(access, which.reason, None, reply)?;
+        Ok(ended.into_iter().collect())
     }
 }

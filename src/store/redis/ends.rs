@@ -10,7 +10,7 @@ use super::verify::live;
 use super::{Inner, scripts};
 use crate::model::Timestamp;
 use crate::model::id::{LoginId, SessionId};
-use crate::model::session::{EndReason, Ended, Session, SessionState};
+use crate::model::session::{EndDetail, EndReason, Ended, Session, SessionState};
 use crate::model::token::PresentedToken;
 use crate::store::{
     Access, EndAll, EndOutcome, OpError, Precondition, Refusal, StoreError, Target,
@@ -158,17 +158,27 @@ impl Inner {
             .show(moment.millis())
             .sessions(self, ids);
         let slot = slot_of_login(&which.login_id);
-        let mut reply = self
+        let reply = self
             .run_replicated(slot, &scripts::END_MANY, args, Effect::Repeatable)
             .await?;
+        self.ended_by(access, which.reason, which.detail.clone(), reply)
+    }
+
+    /// Reads which sessions a script ended for a service, and remembers them.
+    pub(super) fn ended_by(
+        &self,
+        access: &Access,
+        reason: EndReason,
+        detail: Option<EndDetail>,
+        mut reply: Reply,
+    ) -> Result<Vec<SessionId>, StoreError> {
         match reply.text()?.as_str() {
             "done" => {
                 let now = reply.moment()?;
                 let ended = reply.packed_ids()?;
-                let by = access.service_id.clone();
                 let how = Ended {
-                    detail: which.detail.clone(),
-                    ..Ended::by_service(which.reason, now, by)
+                    detail,
+                    ..Ended::by_service(reason, now, access.service_id.clone())
                 };
                 self.remember_ends(&ended, &how);
                 Ok(ended)

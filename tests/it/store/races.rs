@@ -25,7 +25,7 @@ contract! {
     parallel_ends_are_told_of_once,
 }
 
-fn store(b: &Backend) -> Arc<dyn SessionStore> {
+pub(super) fn store(b: &Backend) -> Arc<dyn SessionStore> {
     Arc::clone(&b.stores.sessions)
 }
 

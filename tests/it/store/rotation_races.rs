@@ -12,6 +12,7 @@ use session_gateway::store::{EndAll, OpError, Refusal, Rotated, SessionStore, To
 use tokio::task::JoinSet;
 
 use super::backend::{Backend, access, attribute, login_id, merge, target};
+use super::races::store;
 use super::rotation::{is_good, opened, rotation, token};
 
 contract! {
@@ -19,10 +20,6 @@ contract! {
     a_rotation_beside_an_end_leaves_no_good_token,
     a_rotation_beside_the_end_of_all_leaves_no_good_token,
     a_rotation_beside_a_write_loses_neither,
-}
-
-fn store(b: &Backend) -> Arc<dyn SessionStore> {
-    Arc::clone(&b.stores.sessions)
 }
 
 fn successor(rotated: Result<Rotated, OpError>, own: u8) -> SealedToken {

@@ -13,12 +13,11 @@ use deadpool_redis::redis::{
     ProtocolVersion, PushInfo, RedisConnectionInfo, RedisError, TlsCertificates, Value,
 };
 use deadpool_redis::{Hook, HookError, Manager, Pool, Runtime};
-use rustls::pki_types::CertificateDer;
-use rustls::pki_types::pem::PemObject;
 
 use super::OpenError;
 use super::deadline::{self, Deadlines};
 use super::url::{Address, Credentials, RedisUrl, Transport};
+use crate::certificates::read_ca_file;
 
 /// Connections that a master is held by: few, as many requests share each.
 pub(super) const LANES: usize = 2;
@@ -44,7 +43,10 @@ impl Dialer {
     ) -> Result<Self, OpenError> {
         // Whoever chose a provider for this process before has chosen for Redis too.
         drop(rustls::crypto::ring::default_provider().install_default());
-        let root_cert = ca_file.map(read_ca_file).transpose()?;
+        let root_cert = match ca_file {
+            Some(path) => Some(read_ca_file(path)?.0),
+            None => None,
+        };
         let dialer = Self {
             transport: url.transport,
             login: login(&url.login).set_db(url.database.into()),
@@ -157,19 +159,6 @@ impl std::fmt::Debug for Dialer {
         f.debug_struct("Dialer")
             .field("transport", &self.transport)
             .finish_non_exhaustive()
-    }
-}
-
-fn read_ca_file(path: &Path) -> Result<Vec<u8>, OpenError> {
-    let pem = std::fs::read(path).map_err(|cause| OpenError::CaFile {
-        path: path.to_owned(),
-        cause,
-    })?;
-    match CertificateDer::pem_slice_iter(&pem).next() {
-        Some(Ok(_)) => Ok(pem),
-        Some(Err(_)) | None => Err(OpenError::NoCertificate {
-            path: path.to_owned(),
-        }),
     }
 }
 

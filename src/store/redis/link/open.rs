@@ -1,7 +1,5 @@
 //! The first connections, and why there may be none.
 
-use std::io;
-use std::path::PathBuf;
 use std::sync::Arc;
 
 use deadpool_redis::redis::RedisError;
@@ -14,25 +12,14 @@ use super::lane::State;
 use super::node::Node;
 use super::routes::Routes;
 use super::watcher::Watcher;
+use crate::certificates::CaFileError;
 
 /// Why the Redis store does not open.
 #[derive(Debug, Error)]
 pub enum OpenError {
-    /// The file of trusted certificates cannot be read.
-    #[error("the CA file {path} cannot be read")]
-    CaFile {
-        /// The file.
-        path: PathBuf,
-        /// What reading it said.
-        #[source]
-        cause: io::Error,
-    },
-    /// The file of trusted certificates holds none.
-    #[error("the CA file {path} holds no certificate in PEM form")]
-    NoCertificate {
-        /// The file.
-        path: PathBuf,
-    },
+    /// The file of trusted certificates gives nothing.
+    #[error(transparent)]
+    CaFile(#[from] CaFileError),
     /// The trusted certificates cannot be used.
     #[error("the certificates to trust Redis by cannot be used")]
     Certificates(#[source] RedisError),

@@ -120,23 +120,47 @@ async fn connections_that_all_break_at_once_are_replaced_at_once() {
     }
 }
 
+/// Begins to move a slot to another master; tells which masters these are.
+async fn half_move(cluster: &RedisCluster, slot: Slot) -> [usize; 2] {
+    let from = cluster.master_of(slot.number()).await;
+    let sides = [from, (from + 1) % 3];
+    let [from, to] = sides.map(|side| &cluster.servers[side]);
+    let ids: [String; 2] = [from.ask("CLUSTER MYID").await, to.ask("CLUSTER MYID").await];
+    let number = slot.number();
+    let importing = format!("CLUSTER SETSLOT {number} IMPORTING {}", ids[0]);
+    let migrating = format!("CLUSTER SETSLOT {number} MIGRATING {}", ids[1]);
+    to.ask::<()>(&importing).await;
+    from.ask::<()>(&migrating).await;
+    sides
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_script_waits_longer_for_its_slot_than_for_anything_else() {
+    let cluster = RedisCluster::start().await;
+    let mut settings = settings(&format!("redis+cluster://{}", cluster.hosts()));
+    settings.deadlines.command = Duration::from_millis(400);
+    let link = Link::open(&settings).await.unwrap();
+    let slot = Slot::Shard(1);
+    add_beside(&link, slot).await.unwrap();
+    let sides = half_move(&cluster, slot).await;
+    let settle = async {
+        tokio::time::sleep(settings.deadlines.operation() + Duration::from_millis(150)).await;
+        let stable = format!("CLUSTER SETSLOT {} STABLE", slot.number());
+        for side in sides {
+            cluster.servers[side].ask::<()>(&stable).await;
+        }
+    };
+    let (added, ()) = tokio::join!(add_beside(&link, slot), settle);
+    assert_eq!(added.unwrap(), Value::Int(2));
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn a_slot_that_is_half_moved_is_served_from_both_sides() {
     let cluster = RedisCluster::start().await;
     let link = open_all(&cluster).await;
     let slot = Slot::Shard(1);
-    let from = cluster.master_of(slot.number()).await;
-    let to = (from + 1) % 3;
     set(&link, slot, "old", "1").await.unwrap();
-    let ids: Vec<String> = vec![
-        cluster.servers[from].ask("CLUSTER MYID").await,
-        cluster.servers[to].ask("CLUSTER MYID").await,
-    ];
-    let number = slot.number();
-    let importing = format!("CLUSTER SETSLOT {number} IMPORTING {}", ids[0]);
-    let migrating = format!("CLUSTER SETSLOT {number} MIGRATING {}", ids[1]);
-    cluster.servers[to].ask::<()>(&importing).await;
-    cluster.servers[from].ask::<()>(&migrating).await;
+    half_move(&cluster, slot).await;
 
     assert_eq!(get(&link, slot, "old").await.unwrap(), text("1"));
     set(&link, slot, "new", "2").await.unwrap();

@@ -4,6 +4,7 @@ use std::io::Write;
 
 use super::servers::{RedisServer, ServerOptions, TestCertificates};
 use super::*;
+use crate::certificates::CaFileError;
 
 const USERS: &str = include_str!("../../../../../deploy/redis/users.acl");
 
@@ -55,12 +56,18 @@ async fn a_ca_file_that_is_none_is_named() {
     settings.ca_file = Some(nonsense.path().to_owned());
     let refused = Link::open(&settings).await;
     assert!(
-        matches!(refused, Err(OpenError::NoCertificate { .. })),
+        matches!(
+            refused,
+            Err(OpenError::CaFile(CaFileError::NoCertificate { .. }))
+        ),
         "{refused:?}"
     );
     settings.ca_file = Some("/no/such/file".into());
     let missing = Link::open(&settings).await;
-    assert!(matches!(missing, Err(OpenError::CaFile { .. })));
+    assert!(matches!(
+        missing,
+        Err(OpenError::CaFile(CaFileError::Unreadable { .. }))
+    ));
 }
 
 #[tokio::test(flavor = "multi_thread")]
