@@ -21,6 +21,4 @@ mod seal;
 pub mod server;
 pub mod state;
 pub mod store;
-pub mod tally;
 pub mod telemetry;
-pub mod traces;
