@@ -17,6 +17,7 @@ pub mod model;
 pub mod openapi;
 pub mod profile;
 pub mod proxy;
+pub mod rules;
 mod seal;
 pub mod server;
 pub mod state;
