@@ -15,6 +15,7 @@ pub mod idempotency;
 pub mod metrics;
 pub mod model;
 pub mod openapi;
+pub mod outbound;
 pub mod profile;
 pub mod proxy;
 pub mod rules;

@@ -13,12 +13,14 @@ use tokio_util::task::AbortOnDropHandle;
 
 use super::banner;
 use crate::app::{app, app_and_metrics};
+use crate::certificates::{Authorities, TrustError};
 use crate::auth::{AdminCredential, ensure_admin};
 use crate::clock::SystemClock;
 use crate::config::{Config, StoreLocation, StoreSettings};
 use crate::edge::install_panic_hook;
 use crate::error::{ApiError, with_causes};
 use crate::model::token::ServiceSecret;
+use crate::outbound::{Client, ClientSettings};
 use crate::profile::{OpenLoaderError, Profiles};
 use crate::server::{Deadlines, Drained, ServerSettings, Signals, serve, sweep_until};
 use crate::state::{AppState, Draining};
@@ -28,10 +30,16 @@ use crate::store::observed::observed;
 use crate::store::redis::RedisStore;
 use crate::store::{Cause, Stores};
 use crate::telemetry::log;
-use crate::telemetry::traces::{ExportError, Exporter, Traces};
+use crate::telemetry::traces::{Exporter, ExporterBuildError, Traces};
 
 /// How long tasks and threads that are still at work at the very end may take.
 const LAST_DEADLINE: Duration = Duration::from_secs(2);
+
+/// How long the collector of traces may take for one batch.
+const TRACES_DEADLINE: Duration = Duration::from_secs(10);
+
+/// The most bytes that the collector may answer: it tells how many spans it did not take, and why.
+const MAX_COLLECTOR_BYTES: usize = 64 * 1024;
 
 /// Why the gateway does not run, in one line.
 #[derive(Debug, Error)]
@@ -66,9 +74,12 @@ pub enum ServeError {
     /// The log is in use already.
     #[error("the log does not start: {0}")]
     Telemetry(#[from] tracing_subscriber::util::TryInitError),
-    /// Traces cannot be sent.
+    /// The collector of traces cannot be trusted.
     #[error("traces cannot be sent: {}", with_causes(.0))]
-    Traces(#[from] ExportError),
+    Collector(#[source] TrustError),
+    /// A setting of traces is wrong.
+    #[error("traces cannot be sent: {}", with_causes(.0))]
+    Traces(#[from] ExporterBuildError),
     /// A second signal came while the first was being obeyed.
     #[error("stopped at once, by a second signal")]
     Interrupted,
@@ -124,7 +135,17 @@ fn start_traces(wanted: bool) -> Result<(Traces, Option<Exporter>), ServeError> 
     if !wanted {
         return Ok((Traces::default(), None));
     }
-    let (traces, exporter) = Exporter::start()?;
+    let client = Client::open(&ClientSettings {
+        authorities: Authorities::Machine,
+        deadline: TRACES_DEADLINE,
+        max_body_bytes: MAX_COLLECTOR_BYTES,
+    });
+    let client = Arc::new(client.map_err(ServeError::Collector)?);
+    let send = move |request| {
+        let client = Arc::clone(&client);
+        async move { Ok(client.send(request).await?) }
+    };
+    let (traces, exporter) = Exporter::start(send)?;
     Ok((traces, Some(exporter)))
 }
 
