@@ -13,6 +13,4 @@ pub mod rules;
 mod seal;
 pub mod server;
 pub mod store;
-pub mod tally;
 pub mod telemetry;
-pub mod traces;
