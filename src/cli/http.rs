@@ -8,8 +8,8 @@ use axum::http::{HeaderValue, Request, Response};
 use thiserror::Error;
 
 use crate::certificates::{Authorities, TrustError};
-use crate::error::with_causes;
 use crate::outbound::{Client, ClientSettings, RequestError};
+use crate::telemetry::log::with_causes;
 
 /// The most bytes of an answer that are read: a full page of services fits.
 const MAX_ANSWER_BYTES: usize = 64 * 1024 * 1024;

@@ -12,24 +12,24 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::AbortOnDropHandle;
 
 use super::banner;
-use crate::app::{app, app_and_metrics};
 use crate::certificates::{Authorities, TrustError};
-use crate::auth::{AdminCredential, ensure_admin};
 use crate::clock::SystemClock;
 use crate::config::{Config, StoreLocation, StoreSettings};
-use crate::edge::install_panic_hook;
-use crate::error::{ApiError, with_causes};
+use crate::gateway::profile::Profiles;
+use crate::http::app::{app, app_and_metrics};
+use crate::http::auth::{AdminCredential, ensure_admin};
+use crate::http::error::ApiError;
+use crate::http::middleware::install_panic_hook;
+use crate::http::state::{AppState, Draining};
 use crate::model::token::ServiceSecret;
 use crate::outbound::{Client, ClientSettings};
-use crate::profile::{OpenLoaderError, Profiles};
 use crate::server::{Deadlines, Drained, ServerSettings, Signals, serve, sweep_until};
-use crate::state::{AppState, Draining};
 use crate::store::cache::cached;
 use crate::store::embedded::EmbeddedStore;
 use crate::store::observed::observed;
 use crate::store::redis::RedisStore;
 use crate::store::{Cause, Stores};
-use crate::telemetry::log;
+use crate::telemetry::log::{self, with_causes};
 use crate::telemetry::traces::{Exporter, ExporterBuildError, Traces};
 
 /// How long tasks and threads that are still at work at the very end may take.
@@ -54,7 +54,7 @@ pub enum ServeError {
     },
     /// The loader of profiles cannot be asked.
     #[error("SGW_PROFILE_LOADER_URL: its certificates cannot be checked: {}", with_causes(.0))]
-    Loader(#[from] OpenLoaderError),
+    Loader(#[source] TrustError),
     /// The built-in service cannot be looked up or made.
     #[error("the built-in service `admin` cannot be set up: {}", with_causes(.0))]
     Admin(#[source] ApiError),
@@ -151,7 +151,7 @@ fn start_traces(wanted: bool) -> Result<(Traces, Option<Exporter>), ServeError> 
 
 async fn run_traced(config: &Config, signals: Signals, traces: Traces) -> Result<(), ServeError> {
     let stores = open_stores(&config.store, traces.clone()).await?;
-    let profiles = Profiles::open(&stores, &config.profiles)?;
+    let profiles = Profiles::open(&stores, &config.profiles).map_err(ServeError::Loader)?;
     let secret = config.admin_secret.as_ref().map(ServiceSecret::hash);
     let admin = AdminCredential(secret);
     let main = Bound::to("SGW_LISTEN", config.listener.listen).await?;
