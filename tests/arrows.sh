@@ -43,7 +43,7 @@ never 'only config reads the environment' '\b(std::env\b|env::vars?(_os)?\b|dote
 only model 'model'
 only clock 'model'
 only certificates 'certificates'
-only outbound 'certificates|model'
+only outbound 'certificates'
 only telemetry 'model'
 only rules 'model'
 only store 'model|rules|clock|certificates|telemetry'
