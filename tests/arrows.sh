@@ -45,14 +45,9 @@ only telemetry 'model'
 only rules 'model'
 only store 'model|rules|clock|certificates|telemetry'
 only metrics 'telemetry|store|model'
-only seal 'model|error'
-only auth 'model|store|clock|draw|error|extract|idempotency|state'
-only idempotency 'model|seal|store|clock|auth|draw|error|extract|state'
-only profile 'model|certificates|store|draw|error'
-for room in proxy online; do
-    only "$room" 'model|seal|store|clock|auth|draw|error|extract|idempotency|state'
-done
-only api 'model|seal|store|clock|auth|draw|error|extract|idempotency|metrics|profile|state'
+only seal 'model|http::error'
+only gateway 'model|seal|store|clock|certificates|draw|http::(error|extract)'
+only http 'model|seal|store|draw|gateway|metrics|telemetry'
 for backend in cache embedded observed postgres redis; do
     never "$backend uses no other backend" "\\bstore::(?!$backend\\b)(cache|embedded|observed|postgres|redis)\\b" "store/$backend"
 done

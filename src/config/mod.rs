@@ -7,11 +7,11 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
+use crate::gateway::profile::{LoaderSettings, LoaderUrl, ProfileSettings, SigningKey};
+use crate::http::proxy::{Exports, LoginOrigins, ProxySettings, TokenCookie, TrustedProxies};
+use crate::http::state::Lifetimes;
 use crate::model::limit::SessionLimit;
 use crate::model::token::ServiceSecret;
-use crate::profile::{LoaderSettings, LoaderUrl, ProfileSettings, SigningKey};
-use crate::proxy::{Exports, LoginOrigins, ProxySettings, TokenCookie, TrustedProxies};
-use crate::state::Lifetimes;
 use crate::store::cache::CacheSettings;
 use crate::store::embedded::EmbeddedSettings;
 use crate::store::redis::{Deadlines, RedisSettings, RedisUrl};

@@ -8,11 +8,11 @@ use thiserror::Error;
 use tracing::level_filters::LevelFilter;
 use tracing_subscriber::EnvFilter;
 
+use crate::gateway::profile::InvalidLoaderUrl;
+use crate::http::proxy::InvalidProxySetting;
 use crate::model::limit::{LimitPer, Overflow};
 use crate::model::profile::MAX_PROFILE_TTL;
 use crate::model::token::ServiceSecret;
-use crate::profile::InvalidLoaderUrl;
-use crate::proxy::InvalidProxySetting;
 use crate::store::redis::{RedisUrl, UrlError};
 use crate::telemetry::log::LogFormat;
 

@@ -4,13 +4,13 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use serde_json::{Value, json};
-use session_gateway::app::app;
-use session_gateway::auth::AdminCredential;
 use session_gateway::config::Config;
+use session_gateway::gateway::profile::Profiles;
+use session_gateway::http::app::app;
+use session_gateway::http::auth::AdminCredential;
+use session_gateway::http::state::{AppState, Draining};
 use session_gateway::model::token::CredentialHash;
-use session_gateway::profile::Profiles;
 use session_gateway::server::{Deadlines, Drained, ServerSettings, serve};
-use session_gateway::state::{AppState, Draining};
 use session_gateway::store::Stores;
 use session_gateway::store::observed::observed;
 use session_gateway::telemetry::traces::Traces;
