@@ -26,6 +26,17 @@ pub struct IdempotencyRecord {
     pub sealed_answer: Option<Vec<u8>>,
 }
 
+impl IdempotencyRecord {
+    /// The record with the answer of its request.
+    #[must_use]
+    pub fn answered(self, sealed_answer: Vec<u8>) -> Self {
+        Self {
+            sealed_answer: Some(sealed_answer),
+            ..self
+        }
+    }
+}
+
 /// What becomes of an idempotency key that somebody uses.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Claim {
@@ -112,8 +123,7 @@ mod tests {
 
     #[test]
     fn another_request_is_told_so_before_it_learns_anything_of_the_answer() {
-        let mut held = fresh();
-        held.sealed_answer = Some(b"answer".to_vec());
+        let held = fresh().answered(b"answer".to_vec());
         let other = claim(Some(held.clone()), [2; 32], b"draw", START);
         assert_eq!(other, (Claim::Reused, None));
         let sealed_answer = b"answer".to_vec();

@@ -30,7 +30,8 @@ mod sessions;
 pub mod touches;
 
 pub use acts::Act;
-pub use claims::{Claim, ClaimKey, ClaimStore};
+pub use crate::rules::idempotency::Claim;
+pub use claims::{ClaimKey, ClaimStore};
 pub use create::{Created, NewSession};
 pub use error::{Cause, OpError, Refusal, StoreError};
 pub use feed::{EventFeed, EventPage, FeedPlace, Listener, Part, Progress};
@@ -40,9 +41,10 @@ pub use figures::{
 };
 pub use health::{Risk, StoreHealth, StoreWarning};
 use listeners::Listeners;
-pub use profiles::{
-    FoundProfile, LoadCause, LoadClaim, LoadEnd, LoadTicket, Loaded, NewProfile, ProfileStore,
+pub use crate::rules::profiles::{
+    FoundProfile, LoadCause, LoadClaim, LoadEnd, LoadTicket, Loaded, NewProfile,
 };
+pub use profiles::{ProfileFacts, ProfileStore};
 pub use services::{NewService, ServiceStore};
 pub use sessions::{
     Banned, BulkEffect, Changed, EndAll, EndOutcome, EndWhere, Freshness, Lookup, NewBan, Rotated,
