@@ -15,7 +15,7 @@ use crate::profile::Profiles;
 use crate::proxy::{Gate, ProxySettings};
 use crate::store::Stores;
 use crate::store::follow::Followers;
-use crate::traces::Traces;
+use crate::telemetry::traces::Traces;
 
 /// Followers of the feed at once, unless a setting says otherwise.
 const MAX_FOLLOWERS: usize = 1_000;

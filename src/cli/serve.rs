@@ -27,8 +27,8 @@ use crate::store::embedded::EmbeddedStore;
 use crate::store::observed::observed;
 use crate::store::redis::RedisStore;
 use crate::store::{Cause, Stores};
-use crate::telemetry;
-use crate::traces::{ExportError, Exporter, Traces};
+use crate::telemetry::log;
+use crate::telemetry::traces::{ExportError, Exporter, Traces};
 
 /// How long tasks and threads that are still at work at the very end may take.
 const LAST_DEADLINE: Duration = Duration::from_secs(2);
@@ -99,7 +99,7 @@ async fn open_stores(settings: &StoreSettings, traces: Traces) -> Result<Stores,
 }
 
 pub(super) fn run(config: &Config) -> Result<(), ServeError> {
-    telemetry::init(&config.log)?;
+    log::init(&config.log)?;
     install_panic_hook();
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .enable_all()

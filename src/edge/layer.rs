@@ -17,7 +17,7 @@ use super::answer::Asked;
 use super::limits::check_head;
 use super::panic::answer_panic;
 use super::watch::{Watch, Watcher};
-use crate::traces::{Span, within};
+use crate::telemetry::traces::{Span, within};
 
 /// A route inside the edge.
 #[derive(Debug, Clone)]

@@ -7,7 +7,7 @@ use axum::extract::{MatchedPath, Request};
 use axum::http::StatusCode;
 
 use crate::metrics::{Requests, RouteRequests};
-use crate::traces::{Span, Traces};
+use crate::telemetry::traces::{Span, Traces};
 
 /// Where requests are told.
 #[derive(Debug, Clone, Default)]

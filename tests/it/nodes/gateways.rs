@@ -13,7 +13,7 @@ use session_gateway::server::{Deadlines, Drained, ServerSettings, serve};
 use session_gateway::state::{AppState, Draining};
 use session_gateway::store::Stores;
 use session_gateway::store::observed::observed;
-use session_gateway::traces::Traces;
+use session_gateway::telemetry::traces::Traces;
 use tokio::net::TcpListener;
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;

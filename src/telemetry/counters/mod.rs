@@ -8,9 +8,9 @@ use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 
 use crossbeam_utils::CachePadded;
 
-mod distribution;
+mod histogram;
 
-pub use distribution::{Distribution, LATENCIES, MOST_BOUNDS, Scale, Seen};
+pub use histogram::{Distribution, LATENCIES, MOST_BOUNDS, Scale, Seen};
 
 /// Places of each number; with more threads than that, some share.
 const PLACES: usize = 8;
