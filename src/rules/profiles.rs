@@ -242,10 +242,9 @@ impl ProfileRequest {
                     note: None,
                     ..held.clone()
                 }),
-                LoadClaim::Busy
-                | LoadClaim::Kept(_)
-                | LoadClaim::Missing
-                | LoadClaim::Failed => None,
+                LoadClaim::Busy | LoadClaim::Kept(_) | LoadClaim::Missing | LoadClaim::Failed => {
+                    None
+                }
             },
             Self::EndLoad { ticket, loaded } => held
                 .is_loaded_with(*ticket)

@@ -29,8 +29,11 @@ mod services;
 mod sessions;
 pub mod touches;
 
-pub use acts::Act;
 pub use crate::rules::idempotency::Claim;
+pub use crate::rules::profiles::{
+    FoundProfile, LoadCause, LoadClaim, LoadEnd, LoadTicket, Loaded, NewProfile,
+};
+pub use acts::Act;
 pub use claims::{ClaimKey, ClaimStore};
 pub use create::{Created, NewSession};
 pub use error::{Cause, OpError, Refusal, StoreError};
@@ -41,9 +44,6 @@ pub use figures::{
 };
 pub use health::{Risk, StoreHealth, StoreWarning};
 use listeners::Listeners;
-pub use crate::rules::profiles::{
-    FoundProfile, LoadCause, LoadClaim, LoadEnd, LoadTicket, Loaded, NewProfile,
-};
 pub use profiles::{ProfileFacts, ProfileStore};
 pub use services::{NewService, ServiceStore};
 pub use sessions::{

@@ -11,13 +11,13 @@ use super::operations::Operation;
 use crate::model::event::EventType;
 use crate::model::id::{LoginId, ServiceId};
 use crate::model::page::{Cursor, Page, PageLimit};
-use crate::model::profile::Profile;
 use crate::model::service::{Service, ServiceRecord, ServiceUpdate};
 use crate::model::token::CredentialHash;
+use crate::rules::profiles::ProfileRequest;
 use crate::store::{
-    Census, Claim, ClaimKey, ClaimStore, EventFeed, EventPage, FeedPlace, Figures, FoundProfile,
-    Listener, LoadCause, LoadClaim, LoadEnd, LoadTicket, Loaded, NewProfile, NewService, OpError,
-    Part, ProfileStore, Progress, ServiceStore, StoreError, StoreFigures,
+    Census, Claim, ClaimKey, ClaimStore, EventFeed, EventPage, FeedPlace, Figures, Listener,
+    NewService, OpError, Part, ProfileFacts, ProfileStore, Progress, ServiceStore, StoreError,
+    StoreFigures,
 };
 
 /// Makes the type that stands over one contract.
@@ -148,44 +148,24 @@ impl ClaimStore for ObservedClaims {
 
 #[async_trait]
 impl ProfileStore for ObservedProfiles {
-    async fn put_profile(
-        &self,
-        login_id: &LoginId,
-        new: NewProfile,
-    ) -> Result<Profile, StoreError> {
-        let run = self.store.put_profile(login_id, new);
-        self.observer.see(Operation::PutProfile, run).await
-    }
-
-    async fn find_profile(&self, login_id: &LoginId) -> Result<Option<FoundProfile>, StoreError> {
-        let run = self.store.find_profile(login_id);
+    async fn load_profile(&self, login_id: &LoginId) -> Result<ProfileFacts, StoreError> {
+        let run = self.store.load_profile(login_id);
         self.observer.see(Operation::FindProfile, run).await
     }
 
-    async fn remove_profile(&self, login_id: &LoginId) -> Result<bool, StoreError> {
-        let run = self.store.remove_profile(login_id);
-        self.observer.see(Operation::RemoveProfile, run).await
-    }
-
-    async fn begin_load(
+    async fn write_profile(
         &self,
         login_id: &LoginId,
-        ticket: LoadTicket,
-        cause: LoadCause,
-        lease: Duration,
-    ) -> Result<LoadClaim, StoreError> {
-        let run = self.store.begin_load(login_id, ticket, cause, lease);
-        self.observer.see(Operation::BeginLoad, run).await
-    }
-
-    async fn end_load(
-        &self,
-        login_id: &LoginId,
-        ticket: LoadTicket,
-        loaded: Loaded,
-    ) -> Result<LoadEnd, StoreError> {
-        let run = self.store.end_load(login_id, ticket, loaded);
-        self.observer.see(Operation::EndLoad, run).await
+        request: ProfileRequest,
+    ) -> Result<ProfileFacts, StoreError> {
+        let operation = match &request {
+            ProfileRequest::Put(_) => Operation::PutProfile,
+            ProfileRequest::Remove => Operation::RemoveProfile,
+            ProfileRequest::BeginLoad { .. } => Operation::BeginLoad,
+            ProfileRequest::EndLoad { .. } => Operation::EndLoad,
+        };
+        let run = self.store.write_profile(login_id, request);
+        self.observer.see(operation, run).await
     }
 }
 
