@@ -7,8 +7,10 @@
 
 use std::sync::Arc;
 
-use crate::model::id::ServiceId;
-use crate::model::permission::Scope;
+pub use crate::model::event::FeedPlace;
+pub use crate::model::filter::SessionFilter;
+pub use crate::model::health::{Risk, StoreHealth, StoreWarning};
+pub use crate::model::request::{Access, Freshness, Mark, Precondition, Target, Touch};
 use crate::model::token::PresentedToken;
 
 mod acts;
@@ -20,7 +22,6 @@ mod error;
 mod feed;
 mod figures;
 pub mod follow;
-mod health;
 mod listeners;
 pub mod observed;
 mod profiles;
@@ -37,18 +38,17 @@ pub use acts::Act;
 pub use claims::{ClaimKey, ClaimStore};
 pub use create::{Created, NewSession};
 pub use error::{Cause, OpError, Refusal, StoreError};
-pub use feed::{EventFeed, EventPage, FeedPlace, Listener, Part, Progress};
+pub use feed::{EventFeed, EventPage, Listener, Part, Progress};
 pub use figures::{
     Breaker, CacheFigures, Census, CopiesFigures, Figures, MasterFigures, OperationFigures,
     StoreFigures,
 };
-pub use health::{Risk, StoreHealth, StoreWarning};
 use listeners::Listeners;
 pub use profiles::{ProfileFacts, ProfileStore};
 pub use services::{NewService, ServiceStore};
 pub use sessions::{
-    Banned, BulkEffect, Changed, EndAll, EndOutcome, EndWhere, Freshness, Lookup, NewBan, Rotated,
-    SessionFilter, SessionStore, Target, TokenRotation, Touch, Verified,
+    Banned, BulkEffect, Changed, EndAll, EndOutcome, EndWhere, Lookup, NewBan, Rotated,
+    SessionStore, TokenRotation, Verified,
 };
 
 /// One backend, seen through its contracts.
@@ -86,49 +86,3 @@ impl Stores {
         }
     }
 }
-
-/// Who acts, and how far they see.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Access {
-    /// The acting service.
-    pub service_id: ServiceId,
-    /// Sessions outside it look missing.
-    pub scope: Scope,
-}
-
-impl Access {
-    /// A service that sees every session.
-    #[must_use]
-    pub fn to_all(service_id: &ServiceId) -> Self {
-        Self {
-            service_id: service_id.clone(),
-            scope: Scope::All,
-        }
-    }
-}
-
-/// The version a write expects.
-#[derive(Debug, Clone, PartialEq, Eq, Default)]
-pub enum Precondition {
-    /// Whatever it is.
-    #[default]
-    None,
-    /// One of these.
-    Versions(Vec<u64>),
-}
-
-impl Precondition {
-    /// Whether a session of this version may be written.
-    #[must_use]
-    pub fn allows(&self, version: u64) -> bool {
-        match self {
-            Self::None => true,
-            Self::Versions(versions) => versions.contains(&version),
-        }
-    }
-}
-
-/// Names one effect, so that repeating the operation with the same mark within 24 hours does nothing more and tells
-/// what the first did.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub struct Mark(pub [u8; 32]);
