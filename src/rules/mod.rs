@@ -6,5 +6,7 @@
 pub mod idempotency;
 mod kept;
 pub mod profiles;
+pub mod refusal;
+pub mod services;
 
 pub use kept::Kept;

@@ -303,3 +303,85 @@ fn ended(held: ProfileRecord, loaded: &Loaded, now: Timestamp) -> ProfileRecord 
         ..ProfileRecord::nothing(held.login_id)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const START: Timestamp = Timestamp::from_millis(1_769_846_400_000);
+    const SECOND: Duration = Duration::from_secs(1);
+    const OWN: LoadTicket = LoadTicket([1; 16]);
+
+    fn nothing() -> ProfileRecord {
+        ProfileRecord::nothing(LoginId::parse("ana").unwrap())
+    }
+
+    fn begin() -> ProfileRequest {
+        ProfileRequest::BeginLoad {
+            ticket: OWN,
+            cause: LoadCause::Miss,
+            lease: 10 * SECOND,
+        }
+    }
+
+    fn end(loaded: Loaded) -> ProfileRequest {
+        ProfileRequest::EndLoad {
+            ticket: OWN,
+            loaded,
+        }
+    }
+
+    fn loaded() -> NewProfile {
+        NewProfile {
+            details: UserDetails::parse(b"{}").unwrap(),
+            ttl: 5 * SECOND,
+            stale_for: 10 * SECOND,
+        }
+    }
+
+    /// Loaded at the start, and being loaded again since it is stale.
+    fn stale_and_loaded() -> ProfileRecord {
+        let loading = begin().decide(&nothing(), START).unwrap();
+        let fresh = end(Loaded::Found(loaded())).decide(&loading, START);
+        begin()
+            .decide(&fresh.unwrap(), START.plus(6 * SECOND))
+            .unwrap()
+    }
+
+    #[test]
+    fn a_decision_holds_until_the_next_moment_that_a_record_names() {
+        let record = stale_and_loaded();
+        let [stale_at, gone_at, leased_until] = [5, 15, 16].map(|at| START.plus(at * SECOND));
+        assert_eq!(record.next_moment(START), Some(stale_at));
+        assert_eq!(record.next_moment(stale_at), Some(gone_at));
+        assert_eq!(record.next_moment(gone_at), Some(leased_until));
+        assert_eq!(record.next_moment(leased_until), None);
+        assert_eq!(record.until(), Some(leased_until));
+        assert_eq!(record.at(leased_until), nothing());
+    }
+
+    #[test]
+    fn a_failed_load_leaves_what_is_kept_and_a_missing_user_does_not() {
+        let (held, now) = (stale_and_loaded(), START.plus(7 * SECOND));
+        let told_for = SECOND;
+        let failed = end(Loaded::Failed { told_for }).decide(&held, now).unwrap();
+        assert_eq!((failed.kept, failed.load), (held.kept.clone(), None));
+        let missing = end(Loaded::Missing { told_for })
+            .decide(&held, now)
+            .unwrap();
+        let note = Some(Kept {
+            until: now.plus(SECOND),
+            value: LoadNote::Missing,
+        });
+        assert_eq!(missing, ProfileRecord { note, ..nothing() });
+    }
+
+    #[test]
+    fn a_load_without_its_lease_is_overtaken_and_writes_nothing() {
+        let now = START.plus(16 * SECOND);
+        let held = stale_and_loaded().at(now);
+        assert_eq!(end(Loaded::Found(loaded())).decide(&held, now), None);
+        let found = Loaded::Found(loaded());
+        assert_eq!(end_load(&held, OWN, &found, now), LoadEnd::Overtaken);
+    }
+}
