@@ -1,8 +1,6 @@
 //! Records in hashes of their own, and guarded writes to them: what is decided from a record as it was seen is written
 //! if it still stands so.
 
-use std::time::Duration;
-
 use super::args::Args;
 use super::client::Client;
 use super::fields::Fields;
@@ -53,24 +51,6 @@ pub(super) struct Next {
     pub(super) until: Option<Timestamp>,
 }
 
-/// A write to a hash, and what it was decided from.
-#[derive(Debug, Default)]
-pub(super) struct HashWrite {
-    pub(super) seen: Vec<(&'static str, Vec<u8>)>,
-    pub(super) holds_until: Option<Timestamp>,
-    pub(super) changes: Vec<(Vec<u8>, Change)>,
-    pub(super) ttl: Option<Duration>,
-}
-
-/// What becomes of a field.
-#[derive(Debug)]
-pub(super) enum Change {
-    Put(Vec<u8>),
-    /// A moment is put that lies this many milliseconds after the write.
-    PutMoment(i64),
-    Drop,
-}
-
 impl Seen {
     pub(super) fn bytes(&self, name: &str) -> Option<&[u8]> {
         let mut fields = self.fields.iter();
@@ -95,95 +75,80 @@ impl Seen {
         }
     }
 
-    /// The write that leaves `next` of what was seen.
-    fn write(&self, fields: &[&'static str], decided: Next) -> HashWrite {
-        let value = |name: &&'static str| (*name, self.bytes(name).unwrap_or_default().to_vec());
-        let names = self.fields.iter().map(|(name, _)| name);
-        let stays = |name: &&Vec<u8>| {
-            let mut kept = decided.fields.iter();
-            kept.any(|(kept, _)| kept.as_bytes() == name.as_slice())
-        };
-        let dropped = names.filter(|name| !stays(name));
-        let mut changes: Vec<_> = dropped.map(|name| (name.clone(), Change::Drop)).collect();
-        for (name, value) in decided.fields {
-            let change = match value {
-                Value::Bytes(bytes) if self.bytes(name) == Some(&bytes) => continue,
-                Value::Bytes(bytes) => Change::Put(bytes),
-                Value::Moment(moment) if self.moment(name) == Some(moment) => continue,
-                Value::Moment(moment) => Change::PutMoment(moment.millis() - self.now.millis()),
-            };
-            changes.push((name.into(), change));
-        }
-        HashWrite {
-            seen: fields.iter().map(value).collect(),
-            holds_until: decided.holds_until,
-            changes,
-            ttl: decided.until.map(|until| until.since(self.now)),
-        }
-    }
-}
-
-impl HashWrite {
-    /// One that only takes away is done by a server that is full, too.
-    fn script(&self) -> &'static Script {
-        let drops = |(_, change): &(_, Change)| matches!(change, Change::Drop);
-        if self.changes.iter().all(drops) {
-            &scripts::CLEAR_HASH
-        } else {
-            &scripts::WRITE_HASH
-        }
-    }
-
-    fn args(&self, test_moment: Option<Timestamp>) -> Args {
-        // A TTL of nothing would be an error.
-        let ttl = self.ttl.map(|ttl| ttl.as_millis().max(1));
+    /// The arguments of the write that leaves `next` of what was seen in these fields, and the script for it: what only
+    /// takes away is done by a server that is full, too.
+    fn write(&self, fields: &[&str], next: &Next) -> (&'static Script, Args) {
+        let seen = |name: &&str| self.bytes(name).unwrap_or_default().to_vec();
         let args = Args::new()
-            .maybe(test_moment.map(Timestamp::millis))
-            .maybe(self.holds_until.map(Timestamp::millis))
-            .maybe(ttl)
-            .show(self.seen.len());
-        let (names, values): (Vec<_>, Vec<_>) = self.seen.iter().cloned().unzip();
-        let args = args.all(names.into_iter().map(Into::into)).all(values);
-        let changes = self.changes.iter();
-        changes.fold(args, |args, (name, change)| {
-            let args = args.bytes(name);
-            match change {
-                Change::Put(bytes) => args.text("=").bytes(bytes),
-                Change::PutMoment(millis) => args.text("+").show(millis),
-                Change::Drop => args.text("-").text(""),
+            .maybe(next.holds_until.map(Timestamp::millis))
+            // A TTL of nothing would be an error.
+            .maybe(
+                next.until
+                    .map(|until| until.since(self.now).as_millis().max(1)),
+            )
+            .show(fields.len())
+            .all(fields.iter().map(|name| name.as_bytes().to_vec()))
+            .all(fields.iter().map(seen));
+        let stays = |name: &[u8]| next.fields.iter().any(|(kept, _)| kept.as_bytes() == name);
+        let gone = self.fields.iter().filter(|(name, _)| !stays(name));
+        let args = gone.fold(args, |args, (name, _)| args.bytes(name).text("-").text(""));
+        let changed = next.fields.iter().filter(|(name, value)| match value {
+            Value::Bytes(bytes) => self.bytes(name) != Some(bytes),
+            Value::Moment(moment) => self.moment(name) != Some(*moment),
+        });
+        let args = changed.fold(args, |args, (name, value)| match value {
+            Value::Bytes(bytes) => args.text(name).text("=").bytes(bytes),
+            Value::Moment(moment) => {
+                let later = moment.millis() - self.now.millis();
+                args.text(name).text("+").show(later)
             }
-        })
+        });
+        if next.fields.is_empty() {
+            (&scripts::CLEAR_HASH, args)
+        } else {
+            (&scripts::WRITE_HASH, args)
+        }
     }
 }
 
 impl Client {
     /// What stands in a hash.
     pub(super) async fn see(&self, hash: &Hash) -> Result<Seen, StoreError> {
-        let args = Args::new().maybe(self.test_moment().map(Timestamp::millis));
-        let (script, keys) = (&scripts::READ_HASH, vec![hash.key.clone()]);
-        let reply = self.run_bare(hash.slot, script, keys, args, Effect::Repeatable);
-        let mut reply = reply.await?;
+        let (script, effect) = (&scripts::READ_HASH, Effect::Repeatable);
+        let mut reply = self.run_on_hash(hash, script, Args::new(), effect).await?;
         match reply.text()?.as_str() {
-            "seen" => seen(&mut reply),
+            "seen" => read(&mut reply),
             word => Err(reply.unexpected(hash.record, word)),
         }
     }
 
-    /// Writes to a hash and tells the moment, or what stands there instead of what was seen.
+    /// Leaves `next` in a hash and tells the moment, or what stands there instead of what was seen.
     pub(super) async fn write_hash(
         &self,
         hash: &Hash,
-        write: &HashWrite,
+        seen: &Seen,
+        next: &Next,
         effect: Effect,
     ) -> Result<Result<Timestamp, Seen>, StoreError> {
-        let (args, keys) = (write.args(self.test_moment()), vec![hash.key.clone()]);
-        let reply = self.run_bare(hash.slot, write.script(), keys, args, effect);
-        let mut reply = reply.await?;
+        let (script, args) = seen.write(hash.fields, next);
+        let mut reply = self.run_on_hash(hash, script, args, effect).await?;
         match reply.text()?.as_str() {
             "done" => reply.moment().map(Ok),
-            "seen" => seen(&mut reply).map(Err),
+            "seen" => read(&mut reply).map(Err),
             word => Err(reply.unexpected(hash.record, word)),
         }
+    }
+
+    async fn run_on_hash(
+        &self,
+        hash: &Hash,
+        script: &Script,
+        args: Args,
+        effect: Effect,
+    ) -> Result<Reply, StoreError> {
+        let moment = Args::new().maybe(self.test_moment().map(Timestamp::millis));
+        let (keys, args) = (vec![hash.key.clone()], moment.all(args.0));
+        self.run_bare(hash.slot, script, keys, args, effect).await
     }
 
     /// Decides over what was seen and writes it; decides again over what stands there if it does not stand so any more.
@@ -200,8 +165,7 @@ impl Client {
             let Some(next) = next else {
                 return Ok((outcome, seen.now));
             };
-            let write = seen.write(hash.fields, next);
-            match self.write_hash(hash, &write, effect).await? {
+            match self.write_hash(hash, &seen, &next, effect).await? {
                 Ok(now) => return Ok((outcome, now)),
                 Err(present) => seen = present,
             }
@@ -210,7 +174,7 @@ impl Client {
     }
 }
 
-fn seen(reply: &mut Reply) -> Result<Seen, StoreError> {
+fn read(reply: &mut Reply) -> Result<Seen, StoreError> {
     let now = reply.moment()?;
     let fields = reply.fields()?;
     Ok(Seen { fields, now })
