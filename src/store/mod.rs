@@ -7,14 +7,11 @@
 
 use std::sync::Arc;
 
-use crate::model::id::ServiceId;
-use crate::model::permission::Scope;
 use crate::model::token::PresentedToken;
 
 mod acts;
 pub mod cache;
 mod claims;
-mod create;
 pub mod embedded;
 mod error;
 mod feed;
@@ -31,8 +28,7 @@ pub mod touches;
 
 pub use acts::Act;
 pub use claims::{Claim, ClaimKey, ClaimStore};
-pub use create::{Created, NewSession};
-pub use error::{Cause, OpError, Refusal, StoreError};
+pub use error::{Cause, OpError, StoreError};
 pub use feed::{EventFeed, EventPage, FeedPlace, Listener, Part, Progress};
 pub use figures::{
     Breaker, CacheFigures, Census, CopiesFigures, Figures, MasterFigures, OperationFigures,
@@ -44,10 +40,18 @@ pub use profiles::{
     FoundProfile, LoadCause, LoadClaim, LoadEnd, LoadTicket, Loaded, NewProfile, ProfileStore,
 };
 pub use services::{NewService, ServiceStore};
-pub use sessions::{
-    Banned, BulkEffect, Changed, EndAll, EndOutcome, EndWhere, Freshness, Lookup, NewBan, Rotated,
-    SessionFilter, SessionStore, Target, TokenRotation, Touch, Verified,
-};
+pub use sessions::{Banned, BulkEffect, EndWhere, Freshness, SessionStore, Touch, Verified};
+
+pub use crate::rules::ban::NewBan;
+pub use crate::rules::change::Changed;
+pub use crate::rules::create::{Created, NewSession};
+pub use crate::rules::end::{EndAll, EndOutcome};
+pub use crate::rules::entry::Lookup;
+pub use crate::rules::filter::SessionFilter;
+pub use crate::rules::operation::Mark;
+pub use crate::rules::refusal::Refusal;
+pub use crate::rules::rotate::{Rotated, TokenRotation};
+pub use crate::rules::target::{Access, Precondition, Target};
 
 /// One backend, seen through its contracts.
 #[derive(Debug, Clone)]
@@ -84,49 +88,3 @@ impl Stores {
         }
     }
 }
-
-/// Who acts, and how far they see.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Access {
-    /// The acting service.
-    pub service_id: ServiceId,
-    /// Sessions outside it look missing.
-    pub scope: Scope,
-}
-
-impl Access {
-    /// A service that sees every session.
-    #[must_use]
-    pub fn to_all(service_id: &ServiceId) -> Self {
-        Self {
-            service_id: service_id.clone(),
-            scope: Scope::All,
-        }
-    }
-}
-
-/// The version a write expects.
-#[derive(Debug, Clone, PartialEq, Eq, Default)]
-pub enum Precondition {
-    /// Whatever it is.
-    #[default]
-    None,
-    /// One of these.
-    Versions(Vec<u64>),
-}
-
-impl Precondition {
-    /// Whether a session of this version may be written.
-    #[must_use]
-    pub fn allows(&self, version: u64) -> bool {
-        match self {
-            Self::None => true,
-            Self::Versions(versions) => versions.contains(&version),
-        }
-    }
-}
-
-/// Names one effect, so that repeating the operation with the same mark within 24 hours does nothing more and tells
-/// what the first did.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub struct Mark(pub [u8; 32]);

@@ -1,14 +1,14 @@
 //! Sessions, together with their attributes and the index of their login: what must change together.
 
 use std::fmt::Debug;
-use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
 
 use super::{
-    Access, Created, Mark, NewSession, OpError, Precondition, Refusal, StoreError, StoreHealth,
+    Access, Changed, Created, EndAll, EndOutcome, Lookup, NewBan, NewSession, OpError, Rotated,
+    SessionFilter, StoreError, StoreHealth, Target, TokenRotation,
 };
 use crate::model::Timestamp;
 use crate::model::id::{LoginId, ServiceId, SessionId};
@@ -16,48 +16,8 @@ use crate::model::login::{Ban, LoginSummary};
 use crate::model::page::{Cursor, Page, PageLimit};
 use crate::model::permission::Scope;
 use crate::model::record::{SessionChange, SessionRecord};
-use crate::model::rotation::Successor;
-use crate::model::session::Life;
-use crate::model::session::{
-    ConnectionId, ConnectionStats, Device, EndDetail, EndReason, Session, SessionState, Tombstone,
-};
-use crate::model::session_token::SealedToken;
-use crate::model::token::{CredentialHash, PresentedToken};
-
-/// The session a write is for.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Target {
-    /// The session.
-    pub session_id: SessionId,
-    /// Who writes.
-    pub access: Access,
-    /// The version it must have.
-    pub precondition: Precondition,
-    /// Set when the write may be a repetition.
-    pub mark: Option<Mark>,
-}
-
-/// The three answers about a session; the third is the error beside it.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Lookup<T> {
-    /// It lives.
-    Live(Box<T>),
-    /// It is over, and this is why.
-    Ended(Box<Tombstone>),
-    /// It was never known, or its tombstone is gone.
-    Unknown,
-}
-
-impl<T> Lookup<T> {
-    /// The live one, or the fact that stands against it.
-    pub fn live(self) -> Result<T, Refusal> {
-        match self {
-            Self::Live(found) => Ok(*found),
-            Self::Ended(tombstone) => Err(Refusal::SessionEnded(tombstone)),
-            Self::Unknown => Err(Refusal::SessionUnknown),
-        }
-    }
-}
+use crate::model::session::{ConnectionStats, EndReason, Life, Session, SessionState};
+use crate::model::token::PresentedToken;
 
 /// Whether asking for a session counts as use of it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -101,88 +61,6 @@ impl Verified {
     }
 }
 
-/// A change was made.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Changed {
-    /// The session after it.
-    pub session: Session,
-    /// Whether it added an attribute that was not there.
-    pub inserted: bool,
-}
-
-/// The session is over: by this call, or before it.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum EndOutcome {
-    /// This call ended it; the session as it was last, `closed`.
-    Now(Box<Session>),
-    /// It had ended already.
-    Before(Box<Tombstone>),
-}
-
-/// A token that is to be rotated.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct TokenRotation {
-    /// Where the token leads.
-    pub session_id: SessionId,
-    /// Its SHA-256.
-    pub presented: CredentialHash,
-    /// What takes its place, if it is the present one.
-    pub successor: Successor,
-    /// How long it stays good then.
-    pub grace: Duration,
-    /// Who asks.
-    pub access: Access,
-}
-
-/// The token has a successor.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Rotated {
-    /// The one of this call.
-    Now(Box<Session>),
-    /// One that a call before it brought.
-    Before(Box<Session>, SealedToken),
-}
-
-/// Which sessions of a login are to end.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct EndAll {
-    /// The login.
-    pub login_id: LoginId,
-    /// A session that stays.
-    pub except: Option<SessionId>,
-    /// Only those on this kind of device.
-    pub device: Option<Device>,
-    /// Why they end.
-    pub reason: EndReason,
-    /// What is said about it beyond that.
-    pub detail: Option<EndDetail>,
-}
-
-impl EndAll {
-    /// Every session that a ban ends.
-    #[must_use]
-    pub fn banned(new: &NewBan) -> Self {
-        Self {
-            login_id: new.login_id.clone(),
-            except: None,
-            device: None,
-            reason: EndReason::Banned,
-            detail: Some(new.reason.clone()),
-        }
-    }
-}
-
-/// A ban to be written.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct NewBan {
-    /// Whose sessions to refuse.
-    pub login_id: LoginId,
-    /// The first moment at which not to refuse them any more; none if the ban has no end.
-    pub until: Option<Timestamp>,
-    /// Why.
-    pub reason: EndDetail,
-}
-
 /// A ban was written.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Banned {
@@ -190,31 +68,6 @@ pub struct Banned {
     pub ban: Ban,
     /// The sessions it ended.
     pub ended: Vec<SessionId>,
-}
-
-/// Which sessions to list; every condition must hold. Bounds in time are exclusive.
-#[derive(Debug, Clone, PartialEq, Eq, Default)]
-pub struct SessionFilter {
-    /// Of this login.
-    pub login_id: Option<LoginId>,
-    /// Opened by this service.
-    pub service_id: Option<ServiceId>,
-    /// On this kind of device.
-    pub device: Option<Device>,
-    /// In this state, as shown.
-    pub state: Option<SessionState>,
-    /// With this connection.
-    pub connection_id: Option<ConnectionId>,
-    /// From this address.
-    pub client_ip: Option<IpAddr>,
-    /// Opened after this moment.
-    pub created_after: Option<Timestamp>,
-    /// Opened before this moment.
-    pub created_before: Option<Timestamp>,
-    /// Last used after this moment.
-    pub active_after: Option<Timestamp>,
-    /// Last used before this moment.
-    pub active_before: Option<Timestamp>,
 }
 
 /// Which sessions to end, of whatever login.
@@ -235,57 +88,6 @@ pub enum BulkEffect {
     End,
     /// It is only counted.
     Count,
-}
-
-impl SessionFilter {
-    /// The same without what is opened after `moment`.
-    #[must_use]
-    pub fn opened_until(&self, moment: Timestamp) -> Self {
-        let bound = moment.plus(Duration::from_millis(1));
-        Self {
-            created_before: Some(self.created_before.map_or(bound, |asked| asked.min(bound))),
-            ..self.clone()
-        }
-    }
-
-    /// Whether a session can come to match, or cease to, while it lives.
-    #[must_use]
-    pub fn asks_for_what_changes(&self) -> bool {
-        let lasting = Self {
-            login_id: self.login_id.clone(),
-            service_id: self.service_id.clone(),
-            created_after: self.created_after,
-            created_before: self.created_before,
-            ..Self::default()
-        };
-        *self != lasting
-    }
-
-    /// Whether a session, as shown, is one of those asked for.
-    #[must_use]
-    pub fn matches(&self, session: &Session) -> bool {
-        fn is<T: PartialEq>(wanted: Option<&T>, value: Option<&T>) -> bool {
-            wanted.is_none() || wanted == value
-        }
-        is(self.login_id.as_ref(), Some(&session.login_id))
-            && is(self.service_id.as_ref(), Some(&session.service_id))
-            && is(self.device.as_ref(), session.device.as_ref())
-            && is(self.state.as_ref(), Some(&session.state))
-            && is(self.connection_id.as_ref(), session.connection_id.as_ref())
-            && is(self.client_ip.as_ref(), session.client_ip.as_ref())
-            && self
-                .created_after
-                .is_none_or(|bound| session.created_at > bound)
-            && self
-                .created_before
-                .is_none_or(|bound| session.created_at < bound)
-            && self
-                .active_after
-                .is_none_or(|bound| session.last_active_at > bound)
-            && self
-                .active_before
-                .is_none_or(|bound| session.last_active_at < bound)
-    }
 }
 
 /// Sessions, together with their attributes and the index of their login: what must change together.

@@ -6,13 +6,16 @@ use async_trait::async_trait;
 use redb::ReadableTable;
 
 use super::EmbeddedStore;
-use super::marks::REPETITION_RETENTION;
 use super::record::encode;
 use super::rows::row;
-use super::stored::{Kept, StoredClaim};
+use super::stored::StoredClaim;
 use super::tables::{Hash, kind};
 use super::txn::Txn;
+use crate::rules::terms::Kept;
 use crate::store::{Claim, ClaimKey, ClaimStore, StoreError};
+
+/// Claims are kept for 24 hours.
+const RETENTION: Duration = Duration::from_secs(24 * 60 * 60);
 
 /// How long whoever claims a key has for its request before a repetition may go ahead.
 const LEASE: Duration = Duration::from_secs(10);
@@ -67,7 +70,7 @@ fn claim(
         Some(kept) if txn.now < kept.value.lease_until => return Ok(Claim::Busy),
         Some(kept) => kept,
         None => {
-            let until = txn.now.plus(REPETITION_RETENTION);
+            let until = txn.now.plus(RETENTION);
             txn.writes();
             txn.purge
                 .insert((until.sort_key(), kind::CLAIM, key.as_slice()), ())?;

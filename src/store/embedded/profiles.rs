@@ -7,13 +7,14 @@ use redb::ReadableTable;
 
 use super::record::encode;
 use super::rows::row;
-use super::stored::{Kept, LoadNote, StoredProfile};
+use super::stored::{LoadNote, StoredProfile};
 use super::tables::{Bytes, Id, PROFILES, kind, login_key};
 use super::txn::Txn;
 use super::{EmbeddedStore, Shared};
 use crate::model::Timestamp;
 use crate::model::id::LoginId;
 use crate::model::profile::Profile;
+use crate::rules::terms::Kept;
 use crate::store::{
     FoundProfile, LoadCause, LoadClaim, LoadEnd, LoadTicket, Loaded, NewProfile, ProfileStore,
     StoreError,

@@ -6,12 +6,14 @@ use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
 use super::format1::{Session1, Tombstone1};
-use super::stored::{Effect, Kept, StoredClaim, StoredEvent, StoredProfile, StoredSession};
+use super::stored::{StoredClaim, StoredEvent, StoredProfile, StoredSession};
 use crate::model::event::Change;
 use crate::model::limit::SessionLimit;
 use crate::model::login::Ban;
 use crate::model::service::ServiceRecord;
 use crate::model::session::{EndDetail, Tombstone};
+use crate::rules::operation::OperationRecord;
+use crate::rules::terms::Kept;
 use crate::store::{Cause, StoreError};
 
 /// What takes a record from the front of bytes, and gives the rest.
@@ -78,7 +80,7 @@ impl Stored for Kept<Tombstone> {
     }
 }
 
-impl Stored for Kept<Effect> {
+impl Stored for Kept<OperationRecord> {
     const NAME: &'static str = "mark";
     type Beside = ();
 }

@@ -3,11 +3,11 @@
 use serde::{Deserialize, Serialize};
 
 use crate::model::Timestamp;
-use crate::model::attribute::{AttributeName, AttributeValue};
 use crate::model::event::Fact;
-use crate::model::id::{LoginId, SessionId};
+use crate::model::id::LoginId;
 use crate::model::profile::Profile;
 use crate::model::record::SessionRecord;
+use crate::rules::terms::Kept;
 
 /// A live session, and where its entry in the expiry index stands: at its expiry or before it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -16,34 +16,11 @@ pub(super) struct StoredSession {
     pub(super) indexed_at: Timestamp,
 }
 
-/// Something that is kept until a moment, at which the purge index has an entry for it.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub(super) struct Kept<T> {
-    pub(super) until: Timestamp,
-    pub(super) value: T,
-}
-
 /// An event and when it was appended: an expiry tells of a moment before that.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) struct StoredEvent {
     pub(super) appended_at: Timestamp,
     pub(super) fact: Fact,
-}
-
-/// What an operation with a mark did.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub(super) enum Effect {
-    /// It opened a session.
-    Created {
-        session_id: SessionId,
-        evicted: Vec<SessionId>,
-    },
-    /// It wrote to a session; an increment has made this value.
-    Written {
-        session_id: SessionId,
-        inserted: bool,
-        made: Option<(AttributeName, AttributeValue)>,
-    },
 }
 
 /// An idempotency key in use.

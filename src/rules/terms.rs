@@ -1,0 +1,45 @@
+//! What decisions depend on beside the facts and the request.
+
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+
+use crate::model::Timestamp;
+use crate::model::record::SessionRecord;
+use crate::model::session::Session;
+
+/// What every decision depends on beside the facts and the request.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Terms {
+    /// The present moment, by the store's clock.
+    pub now: Timestamp,
+    /// Without activity for this long, an active session is shown as idle.
+    pub idle_after: Duration,
+    /// How long an ended session is told of, from its end.
+    pub tombstone_retention: Duration,
+}
+
+impl Terms {
+    /// A session as callers see it.
+    #[must_use]
+    pub fn shown(&self, record: SessionRecord) -> Session {
+        record.shown(self.now, self.idle_after)
+    }
+}
+
+/// Something that is kept until a moment.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Kept<T> {
+    /// The first moment at which nothing is told of it.
+    pub until: Timestamp,
+    /// What is kept.
+    pub value: T,
+}
+
+impl<T> Kept<T> {
+    /// Whether nothing is told of it any more.
+    #[must_use]
+    pub fn is_over(&self, now: Timestamp) -> bool {
+        now >= self.until
+    }
+}
