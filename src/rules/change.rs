@@ -6,11 +6,12 @@ use std::time::Duration;
 use super::operation::{FirstRun, OperationRecord};
 use super::plan::{Decision, Plan, Write};
 use super::refusal::Refusal;
-use super::target::{Target, TargetFacts};
+use super::target::TargetFacts;
 use super::terms::Terms;
 use crate::model::attribute::{AttributeName, AttributeValue};
 use crate::model::event::Change;
 use crate::model::record::{Applied, SessionChange, SessionRecord, Unchangeable};
+use crate::model::request::Target;
 use crate::model::session::{ConnectionStats, Session};
 
 /// A change was made.

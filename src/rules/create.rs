@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use super::ban;
 use super::entry::{Ending, Lookup, SessionEntry};
-use super::operation::{FirstRun, Mark, OperationRecord};
+use super::operation::{FirstRun, OperationRecord};
 use super::plan::{Decision, Plan, Write};
 use super::refusal::Refusal;
 use super::terms::Terms;
@@ -17,6 +17,7 @@ use crate::model::limit::{LimitPer, Overflow, SessionLimit};
 use crate::model::login::Ban;
 use crate::model::permission::Scope;
 use crate::model::record::SessionRecord;
+use crate::model::request::Mark;
 use crate::model::session::{
     ConnectionId, Device, DeviceId, EndReason, Ended, ServerAddr, Session, SessionState, UserAgent,
 };

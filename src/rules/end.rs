@@ -1,12 +1,13 @@
 //! Endings that somebody asks for: of one session, of the one behind a token, of all that are meant.
 
 use super::entry::{Ending, Lookup, SessionEntry};
-use super::filter::SessionFilter;
 use super::plan::Decision;
 use super::refusal::Refusal;
-use super::target::{Access, Target, TargetFacts};
+use super::target::TargetFacts;
 use super::terms::Terms;
+use crate::model::filter::SessionFilter;
 use crate::model::id::{LoginId, SessionId};
+use crate::model::request::{Access, Target};
 use crate::model::session::{
     Device, EndDetail, EndReason, Ended, Session, SessionState, Tombstone,
 };

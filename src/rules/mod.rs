@@ -10,7 +10,6 @@ pub mod change;
 pub mod create;
 pub mod end;
 pub mod entry;
-pub mod filter;
 pub mod operation;
 pub mod plan;
 pub mod refusal;

@@ -12,11 +12,6 @@ use crate::model::id::SessionId;
 /// What an operation did is kept for 24 hours, as long as the answers to idempotency keys.
 pub(super) const RETENTION: Duration = Duration::from_secs(24 * 60 * 60);
 
-/// Names one operation, so that repeating the operation with the same mark within 24 hours does nothing more and tells
-/// what the first did.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub struct Mark(pub [u8; 32]);
-
 /// What an operation with a mark did.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub enum OperationRecord {

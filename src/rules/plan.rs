@@ -1,13 +1,14 @@
 //! What a store is to write in one step, and what it answers then.
 
 use super::entry::{Ending, SessionEntry};
-use super::operation::{Mark, OperationRecord, RETENTION};
+use super::operation::{OperationRecord, RETENTION};
 use super::terms::{Kept, Terms};
 use crate::model::Timestamp;
 use crate::model::event::{Change, Fact};
 use crate::model::id::LoginId;
 use crate::model::login::Ban;
 use crate::model::record::SessionRecord;
+use crate::model::request::Mark;
 use crate::model::session::{Session, Tombstone};
 
 /// One write. Indexes follow from the records: which sessions a login has, when they expire, where a brought token leads.

@@ -7,7 +7,7 @@ use async_trait::async_trait;
 use tokio::time::Instant;
 
 use super::{Act, OpError};
-use crate::model::event::{Event, EventId, EventType};
+use crate::model::event::{Event, EventId, EventType, FeedPlace};
 use crate::model::id::{LoginId, SessionId};
 use crate::model::page::{Cursor, PageLimit};
 
@@ -22,17 +22,6 @@ pub struct EventPage {
     pub next: Cursor,
     /// Whether this was the end of the feed for now.
     pub caught_up: bool,
-}
-
-/// Where to read the feed from.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum FeedPlace {
-    /// The oldest event that is kept.
-    Start,
-    /// After an event, by its name. Events a little older may come again.
-    AfterEvent(EventId),
-    /// An exact place that a page gave.
-    At(Cursor),
 }
 
 /// A part of the feed: its events come from one place, in order.

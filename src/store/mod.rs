@@ -7,6 +7,10 @@
 
 use std::sync::Arc;
 
+pub use crate::model::event::FeedPlace;
+pub use crate::model::filter::SessionFilter;
+pub use crate::model::health::{Risk, StoreHealth, StoreWarning};
+pub use crate::model::request::{Access, Freshness, Mark, Precondition, Target, Touch};
 use crate::model::token::PresentedToken;
 
 mod acts;
@@ -17,7 +21,6 @@ mod error;
 mod feed;
 mod figures;
 pub mod follow;
-mod health;
 mod listeners;
 pub mod observed;
 mod profiles;
@@ -29,29 +32,25 @@ pub mod touches;
 pub use acts::Act;
 pub use claims::{Claim, ClaimKey, ClaimStore};
 pub use error::{Cause, OpError, StoreError};
-pub use feed::{EventFeed, EventPage, FeedPlace, Listener, Part, Progress};
+pub use feed::{EventFeed, EventPage, Listener, Part, Progress};
 pub use figures::{
     Breaker, CacheFigures, Census, CopiesFigures, Figures, MasterFigures, OperationFigures,
     StoreFigures,
 };
-pub use health::{Risk, StoreHealth, StoreWarning};
 use listeners::Listeners;
 pub use profiles::{
     FoundProfile, LoadCause, LoadClaim, LoadEnd, LoadTicket, Loaded, NewProfile, ProfileStore,
 };
 pub use services::{NewService, ServiceStore};
-pub use sessions::{Banned, BulkEffect, EndWhere, Freshness, SessionStore, Touch, Verified};
+pub use sessions::{Banned, BulkEffect, EndWhere, SessionStore, Verified};
 
 pub use crate::rules::ban::NewBan;
 pub use crate::rules::change::Changed;
 pub use crate::rules::create::{Created, NewSession};
 pub use crate::rules::end::{EndAll, EndOutcome};
 pub use crate::rules::entry::Lookup;
-pub use crate::rules::filter::SessionFilter;
-pub use crate::rules::operation::Mark;
 pub use crate::rules::refusal::Refusal;
 pub use crate::rules::rotate::{Rotated, TokenRotation};
-pub use crate::rules::target::{Access, Precondition, Target};
 
 /// One backend, seen through its contracts.
 #[derive(Debug, Clone)]

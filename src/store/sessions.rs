@@ -8,34 +8,18 @@ use async_trait::async_trait;
 
 use super::{
     Access, Changed, Created, EndAll, EndOutcome, Lookup, NewBan, NewSession, OpError, Rotated,
-    SessionFilter, StoreError, StoreHealth, Target, TokenRotation,
+    StoreError, StoreHealth, TokenRotation,
 };
 use crate::model::Timestamp;
+use crate::model::filter::SessionFilter;
 use crate::model::id::{LoginId, ServiceId, SessionId};
 use crate::model::login::{Ban, LoginSummary};
 use crate::model::page::{Cursor, Page, PageLimit};
 use crate::model::permission::Scope;
 use crate::model::record::{SessionChange, SessionRecord};
+use crate::model::request::{Target, Touch};
 use crate::model::session::{ConnectionStats, EndReason, Life, Session, SessionState};
 use crate::model::token::PresentedToken;
-
-/// Whether asking for a session counts as use of it.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Touch {
-    /// It does.
-    Yes,
-    /// It leaves no trace.
-    No,
-}
-
-/// How old an answer may be.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Freshness {
-    /// What the store says now.
-    Now,
-    /// What this node knows will do, if it is not older than the bound of its cache.
-    Bounded,
-}
 
 /// A live session behind a token.
 #[derive(Debug, Clone, PartialEq, Eq)]

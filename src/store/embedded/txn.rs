@@ -19,12 +19,13 @@ use crate::model::event::{Event, Fact};
 use crate::model::id::{LoginId, SessionId};
 use crate::model::login::Ban;
 use crate::model::record::SessionRecord;
+use crate::model::request::{Mark, Target};
 use crate::model::session_token::TokenOrigin;
 use crate::model::token::CredentialHash;
 use crate::rules::create::{CreateFacts, NewSession};
 use crate::rules::entry::SessionEntry;
-use crate::rules::operation::{FirstRun, Mark, OperationRecord};
-use crate::rules::target::{Target, TargetFacts};
+use crate::rules::operation::{FirstRun, OperationRecord};
+use crate::rules::target::TargetFacts;
 use crate::rules::terms::{Kept, Terms};
 use crate::store::{Act, StoreError};
 

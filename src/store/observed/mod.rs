@@ -5,7 +5,7 @@
 use std::sync::Arc;
 
 use super::{OpError, StoreError, Stores};
-use crate::traces::{Traces, within};
+use crate::telemetry::traces::{Traces, within};
 
 mod operations;
 mod others;

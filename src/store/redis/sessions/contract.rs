@@ -1,0 +1,133 @@
+//! The contract of sessions, operation by operation.
+
+use std::time::Duration;
+
+use async_trait::async_trait;
+
+use super::super::link::Slot;
+use super::super::{RedisStore, health};
+use crate::model::Timestamp;
+use crate::model::id::{LoginId, ServiceId, SessionId};
+use crate::model::login::{Ban, LoginSummary};
+use crate::model::page::{Cursor, Page, PageLimit};
+use crate::model::permission::Scope;
+use crate::model::record::SessionChange;
+use crate::model::session::{ConnectionStats, EndReason, Session};
+use crate::model::token::PresentedToken;
+use crate::store::{
+    Access, Banned, Changed, Created, EndAll, EndOutcome, EndWhere, Lookup, NewBan, NewSession,
+    OpError, Rotated, SessionFilter, SessionStore, StoreError, StoreHealth, Target, TokenRotation,
+    Touch, Verified,
+};
+
+#[async_trait]
+impl SessionStore for RedisStore {
+    fn now(&self) -> Timestamp {
+        self.client.clock(Slot::Shard(0)).now
+    }
+
+    async fn check(&self) -> Result<StoreHealth, StoreError> {
+        health::check(&self.client).await
+    }
+
+    async fn create(&self, new: NewSession) -> Result<Created, OpError> {
+        self.sessions.create(new).await
+    }
+
+    async fn find(
+        &self,
+        session_id: SessionId,
+        scope: &Scope,
+    ) -> Result<Lookup<Session>, StoreError> {
+        self.sessions.find(session_id, scope).await
+    }
+
+    async fn find_by_token(
+        &self,
+        token: &PresentedToken,
+        touch: Touch,
+    ) -> Result<Lookup<Verified>, StoreError> {
+        self.sessions.find_by_token(token, touch).await
+    }
+
+    fn find_again(&self, found: &Verified, touch: Touch) -> Option<Verified> {
+        self.sessions.find_again(found, touch)
+    }
+
+    async fn change(&self, target: Target, change: SessionChange) -> Result<Changed, OpError> {
+        self.sessions.change(target, change).await
+    }
+
+    async fn refresh(&self, target: Target, ttl: Option<Duration>) -> Result<Session, OpError> {
+        self.sessions.refresh(target, ttl).await
+    }
+
+    async fn heartbeat(
+        &self,
+        target: Target,
+        stats: Option<ConnectionStats>,
+    ) -> Result<Session, OpError> {
+        self.sessions.heartbeat(target, stats).await
+    }
+
+    async fn end(&self, target: Target, reason: EndReason) -> Result<EndOutcome, OpError> {
+        self.sessions.end(&target, reason, &[]).await
+    }
+
+    async fn session_of(&self, token: &PresentedToken) -> Result<Option<SessionId>, StoreError> {
+        self.sessions.session_of(token).await
+    }
+
+    async fn rotate(&self, asked: TokenRotation) -> Result<Rotated, OpError> {
+        self.sessions.rotate(asked).await
+    }
+
+    async fn revoke(&self, token: &PresentedToken, access: &Access) -> Result<(), StoreError> {
+        self.sessions.revoke(token, access).await
+    }
+
+    async fn end_all(&self, which: EndAll, access: &Access) -> Result<Vec<SessionId>, StoreError> {
+        self.sessions.end_all(&which, access).await
+    }
+
+    async fn end_where(&self, which: EndWhere, access: &Access) -> Result<u64, OpError> {
+        Ok(self.sessions.end_where(&which, access).await?)
+    }
+
+    async fn ban(&self, new: NewBan, by: &ServiceId) -> Result<Banned, StoreError> {
+        self.sessions.ban(new, by).await
+    }
+
+    async fn find_ban(&self, login_id: &LoginId) -> Result<Option<Ban>, StoreError> {
+        self.sessions.find_ban(login_id).await
+    }
+
+    async fn unban(&self, login_id: &LoginId, by: &ServiceId) -> Result<(), OpError> {
+        self.sessions.unban(login_id, by).await
+    }
+
+    async fn list(
+        &self,
+        filter: &SessionFilter,
+        scope: &Scope,
+        limit: PageLimit,
+        cursor: Option<&Cursor>,
+    ) -> Result<Page<Session>, OpError> {
+        self.sessions.list(filter, scope, limit, cursor).await
+    }
+
+    async fn count(&self, login_id: Option<&LoginId>) -> Result<u64, StoreError> {
+        match login_id {
+            None => self.sessions.count().await,
+            Some(login_id) => Ok(self.sessions.login(login_id).await?.session_count),
+        }
+    }
+
+    async fn login(&self, login_id: &LoginId) -> Result<LoginSummary, StoreError> {
+        self.sessions.login(login_id).await
+    }
+
+    async fn sweep(&self) -> Result<bool, StoreError> {
+        self.sessions.sweep().await
+    }
+}

@@ -1,0 +1,292 @@
+//! Reads of many sessions: pages, counts, the summary of a login. Ids come from the indexes in their order, and each
+//! record is judged by itself; what an index tells of and is not there is repaired.
+
+use std::collections::{BTreeSet, BinaryHeap};
+
+use deadpool_redis::redis;
+use futures_util::{StreamExt, TryStreamExt, stream};
+
+use super::super::ABREAST;
+use super::super::keys::{login_key, slot_of, slot_of_login};
+use super::super::link::Slot;
+use super::super::reply::ids;
+use super::Sessions;
+use super::verify::Seen;
+use crate::model::id::{LoginId, SessionId};
+use crate::model::login::LoginSummary;
+use crate::model::page::{Cursor, Page, PageLimit, RECORDS_PER_PAGE};
+use crate::model::permission::Scope;
+use crate::model::session::Session;
+use crate::store::{Lookup, OpError, Refusal, SessionFilter, StoreError};
+
+/// Starts the cursors of session lists; the id of the last session that was looked at follows.
+const CURSOR: u8 = b's';
+/// Records that are read at a time when a filter may pass most of them over.
+const CHUNK: usize = 500;
+/// Ids that are taken from each shard at first, when all are asked.
+const FIRST_IDS: usize = 4;
+/// Sessions of one shard that a count looks at; of more, those that are over end first.
+const COUNTED: usize = 1_000;
+
+/// The ids of one shard that are still to be merged, the newest last.
+struct Source {
+    slot: Slot,
+    ids: Vec<SessionId>,
+    drained: bool,
+}
+
+impl Sessions {
+    pub(super) async fn list(
+        &self,
+        filter: &SessionFilter,
+        scope: &Scope,
+        limit: PageLimit,
+        cursor: Option<&Cursor>,
+    ) -> Result<Page<Session>, OpError> {
+        let mut before = place(cursor)?;
+        let chunk = if narrows(filter, scope) {
+            CHUNK
+        } else {
+            limit.get()
+        };
+        let mut items = Vec::new();
+        let mut room = RECORDS_PER_PAGE;
+        loop {
+            let most = room.min(chunk);
+            let mut found = self
+                .newest(filter.login_id.as_ref(), before, most + 1)
+                .await?;
+            let mut more = found.len() > most;
+            found.truncate(most);
+            let records = self.look_up_all(filter.login_id.as_ref(), &found).await?;
+            for (id, seen) in found.iter().zip(records) {
+                before = Some(*id);
+                room -= 1;
+                items.extend(self.wanted(filter, scope, seen));
+                if items.len() == limit.get() {
+                    more |= found.last() != before.as_ref();
+                    break;
+                }
+            }
+            if !more || room == 0 || items.len() == limit.get() {
+                let next = before.filter(|_| more).map(cursor_after);
+                return Ok(Page { items, next });
+            }
+        }
+    }
+
+    fn wanted(
+        &self,
+        filter: &SessionFilter,
+        scope: &Scope,
+        seen: Option<Box<Seen>>,
+    ) -> Option<Session> {
+        seen.filter(|seen| scope.covers(&seen.record.session.service_id))
+            .map(|seen| self.shown(seen.record, seen.now))
+            .filter(|session| filter.matches(session))
+    }
+
+    /// The newest ids before one, of a login or of all.
+    async fn newest(
+        &self,
+        login_id: Option<&LoginId>,
+        before: Option<SessionId>,
+        most: usize,
+    ) -> Result<Vec<SessionId>, StoreError> {
+        match login_id {
+            Some(login_id) => {
+                let slot = slot_of_login(login_id);
+                let key = self.client.keys.login(login_id);
+                self.ids_before(slot, key, before, most).await
+            }
+            None => self.newest_of_all(before, most).await,
+        }
+    }
+
+    pub(super) async fn ids_before(
+        &self,
+        slot: Slot,
+        key: Vec<u8>,
+        before: Option<SessionId>,
+        most: usize,
+    ) -> Result<Vec<SessionId>, StoreError> {
+        let from = before.map_or_else(
+            || b"+".to_vec(),
+            |id| [b"(".as_slice(), id.as_bytes()].concat(),
+        );
+        let mut read = redis::cmd("ZREVRANGEBYLEX");
+        read.arg(key)
+            .arg(from)
+            .arg("-")
+            .arg("LIMIT")
+            .arg(0)
+            .arg(most);
+        ids(self.client.command(slot, &read).await?)
+    }
+
+    /// Merges the shards: the newest id of all is always the newest of some shard.
+    async fn newest_of_all(
+        &self,
+        before: Option<SessionId>,
+        most: usize,
+    ) -> Result<Vec<SessionId>, StoreError> {
+        let first = most.min(FIRST_IDS);
+        let shards = (0..=u8::MAX).map(|shard| self.source(Slot::Shard(shard), before, first));
+        let sources: Vec<_> = stream::iter(shards).buffered(ABREAST).try_collect().await?;
+        let mut sources: Vec<Source> = sources;
+        let mut heads: BinaryHeap<_> = sources
+            .iter_mut()
+            .enumerate()
+            .filter_map(|(at, source)| Some((source.ids.pop()?, at)))
+            .collect();
+        let mut newest = Vec::new();
+        while newest.len() < most
+            && let Some((id, at)) = heads.pop()
+        {
+            newest.push(id);
+            let Some(source) = sources.get_mut(at) else {
+                continue;
+            };
+            if source.ids.is_empty() && !source.drained {
+                *source = self.source(source.slot, Some(id), most).await?;
+            }
+            heads.extend(source.ids.pop().map(|id| (id, at)));
+        }
+        Ok(newest)
+    }
+
+    async fn source(
+        &self,
+        slot: Slot,
+        before: Option<SessionId>,
+        most: usize,
+    ) -> Result<Source, StoreError> {
+        let key = self.client.keys.ids(slot);
+        let mut ids = self.ids_before(slot, key, before, most).await?;
+        ids.reverse();
+        Ok(Source {
+            slot,
+            drained: ids.len() < most,
+            ids,
+        })
+    }
+
+    /// The live ones among these sessions, in their order.
+    pub(super) async fn look_up_all(
+        &self,
+        login_id: Option<&LoginId>,
+        ids: &[SessionId],
+    ) -> Result<Vec<Option<Box<Seen>>>, StoreError> {
+        let mut found = Vec::with_capacity(ids.len());
+        let mut reads =
+            stream::iter(ids.iter().copied().map(|id| self.look_up(id))).buffered(ABREAST);
+        let mut ghosts = Vec::new();
+        for id in ids {
+            let Some(read) = reads.next().await else {
+                break;
+            };
+            found.push(match read? {
+                Lookup::Live(seen) => Some(seen),
+                Lookup::Ended(_) => None,
+                Lookup::Unknown => {
+                    ghosts.push(*id);
+                    None
+                }
+            });
+        }
+        self.repair(login_id, &ghosts).await;
+        Ok(found)
+    }
+
+    /// Takes what is not there out of the indexes. What fails is met again.
+    async fn repair(&self, login_id: Option<&LoginId>, ghosts: &[SessionId]) {
+        let key = login_id.map(login_key).unwrap_or_default();
+        for ghost in ghosts {
+            let repaired = self.end_expired(slot_of(*ghost), &key, &[*ghost]).await;
+            if let Err(error) = repaired {
+                tracing::warn!(%error, "an index of sessions could not be repaired");
+                return;
+            }
+        }
+    }
+
+    pub(super) async fn count(&self) -> Result<u64, StoreError> {
+        let mut counts = stream::iter((0..=u8::MAX).map(|shard| self.count_shard(shard)))
+            .buffer_unordered(ABREAST);
+        let mut sum = 0;
+        while let Some(count) = counts.next().await {
+            sum += count?;
+        }
+        Ok(sum)
+    }
+
+    /// All that are stored, without those that are over and not yet swept.
+    async fn count_shard(&self, shard: u8) -> Result<u64, StoreError> {
+        loop {
+            let due = self.due(shard, COUNTED).await?;
+            if due.ids.len() == COUNTED {
+                self.end_expired(due.slot, &[], &due.ids).await?;
+                continue;
+            }
+            let seen = self.look_up_all(None, &due.ids).await?;
+            let over = seen.iter().filter(|seen| seen.is_none()).count();
+            return Ok(due.stored.saturating_sub(over as u64));
+        }
+    }
+
+    pub(super) async fn login(&self, login_id: &LoginId) -> Result<LoginSummary, StoreError> {
+        let banned = self.find_ban(login_id).await?;
+        let mut summary = LoginSummary {
+            login_id: login_id.clone(),
+            session_count: 0,
+            devices: Vec::new(),
+            last_active_at: None,
+            online: false,
+            banned_until: banned.map(|ban| ban.shown_end()),
+        };
+        let mut devices = BTreeSet::new();
+        let mut before = None;
+        loop {
+            let ids = self.newest(Some(login_id), before, CHUNK).await?;
+            let seen = self.look_up_all(Some(login_id), &ids).await?;
+            let sessions = seen.into_iter().flatten().map(|seen| seen.record.session);
+            for session in sessions.filter(|session| session.login_id == *login_id) {
+                summary.session_count += 1;
+                summary.online |= session.connection_id.is_some();
+                summary.last_active_at = summary.last_active_at.max(Some(session.last_active_at));
+                devices.extend(session.device);
+            }
+            before = ids.last().copied();
+            if ids.len() < CHUNK {
+                summary.devices = devices.into_iter().collect();
+                return Ok(summary);
+            }
+        }
+    }
+}
+
+/// Whether a filter may pass sessions over, once it has chosen the login.
+fn narrows(filter: &SessionFilter, scope: &Scope) -> bool {
+    let by_login = SessionFilter {
+        login_id: filter.login_id.clone(),
+        ..SessionFilter::default()
+    };
+    *filter != by_login || *scope != Scope::All
+}
+
+fn place(cursor: Option<&Cursor>) -> Result<Option<SessionId>, Refusal> {
+    match cursor.map(Cursor::place) {
+        None => Ok(None),
+        Some([CURSOR, id @ ..]) => {
+            let id = <[u8; 16]>::try_from(id).or(Err(Refusal::CursorInvalid))?;
+            Ok(Some(SessionId::from_bytes(id)))
+        }
+        Some(_) => Err(Refusal::CursorInvalid),
+    }
+}
+
+fn cursor_after(session_id: SessionId) -> Cursor {
+    let mut place = vec![CURSOR];
+    place.extend(session_id.as_bytes());
+    Cursor::new(place)
+}

@@ -1,0 +1,117 @@
+//! Sweeping: every node goes over all shards, and what is over ends in the one script that meets it first.
+
+use std::sync::atomic::Ordering;
+
+use futures_util::{StreamExt, stream};
+
+use super::super::args::Args;
+use super::super::link::{Effect, Slot};
+use super::super::{ABREAST, scripts};
+use super::Sessions;
+use crate::model::Timestamp;
+use crate::model::id::SessionId;
+use crate::store::StoreError;
+
+/// Records that one step looks at.
+const STEP: usize = 500;
+/// Records that one script looks at, so that it holds nobody up.
+const BATCH: usize = 100;
+/// Scripts for one shard in one step: a login with very many short sessions must not outrun the sweep, nor the others
+/// wait for it.
+const ROUNDS: usize = 3;
+
+/// A shard, and which of its sessions may be over.
+#[derive(Debug)]
+pub(super) struct Due {
+    pub(super) slot: Slot,
+    /// When it was so.
+    pub(super) at: Timestamp,
+    /// How many sessions it stores.
+    pub(super) stored: u64,
+    pub(super) ids: Vec<SessionId>,
+}
+
+impl Sessions {
+    /// One bounded step over all shards. Tells whether it had too little room. Where it fails, the other shards are
+    /// swept all the same.
+    pub(super) async fn sweep(&self) -> Result<bool, StoreError> {
+        let written = self
+            .activity
+            .write_uses(self.client.clock(Slot::Shard(0)).now)
+            .await;
+        let mut outcome = written.map(|_| false);
+        let first = self.sweep_from.fetch_add(1, Ordering::Relaxed);
+        let shards = (0..=u8::MAX).map(|shard| first.wrapping_add(shard));
+        let found = shards.map(|shard| async move { (shard, self.due(shard, BATCH).await) });
+        let mut found = stream::iter(found).buffered(ABREAST);
+        let mut room = STEP;
+        while let Some((shard, due)) = found.next().await {
+            match self.sweep_shard(shard, due, &mut room).await {
+                Ok(full) => outcome = outcome.map(|more| more || full),
+                Err(error) => outcome = Err(error),
+            }
+            if room == 0 {
+                return outcome.map(|_| true);
+            }
+        }
+        outcome
+    }
+
+    /// Tells whether the shard had more than one step takes.
+    async fn sweep_shard(
+        &self,
+        shard: u8,
+        mut due: Result<Due, StoreError>,
+        room: &mut usize,
+    ) -> Result<bool, StoreError> {
+        for _round in 0..ROUNDS {
+            let Due { slot, mut ids, .. } = due?;
+            let full = ids.len() == BATCH;
+            ids.truncate(*room);
+            *room -= ids.len();
+            if !ids.is_empty() {
+                self.end_expired(slot, &[], &ids).await?;
+            }
+            if !full || *room == 0 {
+                return Ok(full);
+            }
+            due = self.due(shard, BATCH).await;
+        }
+        Ok(true)
+    }
+
+    /// Which sessions of a shard may be over, at most so many.
+    pub(super) async fn due(&self, shard: u8, most: usize) -> Result<Due, StoreError> {
+        let slot = Slot::Shard(shard);
+        let args = Args::new().show(most);
+        let effect = Effect::Repeatable;
+        let mut reply = self.client.run(slot, &scripts::DUE, args, effect).await?;
+        reply.text()?;
+        Ok(Due {
+            slot,
+            at: reply.moment()?,
+            stored: reply.number()?.unsigned_abs(),
+            ids: reply.ids()?,
+        })
+    }
+
+    /// Ends those of these sessions that are over, and forgets those that are not there: with the key of their login
+    /// also in its index.
+    pub(super) async fn end_expired(
+        &self,
+        slot: Slot,
+        login_key: &[u8],
+        ids: &[SessionId],
+    ) -> Result<(), StoreError> {
+        let args = self.activity.sessions(Args::new().bytes(login_key), ids);
+        let effect = Effect::Repeatable;
+        let mut reply = self.client.run(slot, &scripts::SWEEP, args, effect).await?;
+        reply.text()?;
+        reply.moment()?;
+        let newer = reply.number()?;
+        if newer > 0 {
+            tracing::warn!(newer, "sessions of a newer format were left as they are");
+        }
+        Ok(())
+    }
+}

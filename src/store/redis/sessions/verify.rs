@@ -1,0 +1,270 @@
+//! Reads of one session, by id or by token: one plain read, judged here. Where the clock is not known well enough, a
+//! script judges.
+
+use std::sync::Arc;
+
+use deadpool_redis::redis;
+
+use super::super::args::Args;
+use super::super::keys::slot_of;
+use super::super::link::{Effect, ServerClock};
+use super::super::record::{self, SESSION, Stored};
+use super::super::reply::{Reply, fields};
+use super::super::scripts;
+use super::Sessions;
+use crate::model::Timestamp;
+use crate::model::id::SessionId;
+use crate::model::permission::Scope;
+use crate::model::record::SessionRecord;
+use crate::model::session::Life;
+use crate::model::session::{Ended, Session, Tombstone};
+use crate::model::session_token::Standing;
+use crate::model::token::{CredentialHash, PresentedToken};
+use crate::store::{Lookup, StoreError, Touch, Verified};
+
+/// A live session with every use of it counted, and when it was so.
+#[derive(Debug)]
+pub(super) struct Seen {
+    pub(super) record: SessionRecord,
+    /// When the record expires as it is stored.
+    stored_until: Timestamp,
+    pub(super) now: Timestamp,
+}
+
+impl Sessions {
+    pub(super) fn shown(&self, record: SessionRecord, now: Timestamp) -> Session {
+        record.shown(now, self.settings.idle_after)
+    }
+
+    fn seen(&self, record: SessionRecord, now: Timestamp) -> Seen {
+        let stored_until = record.session.expires_at;
+        let mut record = record;
+        self.activity.touches.overlay(&mut record);
+        Seen {
+            record,
+            stored_until,
+            now,
+        }
+    }
+
+    fn verified(&self, seen: Seen) -> Verified {
+        let life = seen.record.life();
+        self.verified_in(Arc::new(seen.record), life, seen.stored_until, seen.now)
+    }
+
+    fn verified_in(
+        &self,
+        record: Arc<SessionRecord>,
+        life: Life,
+        stored_until: Timestamp,
+        now: Timestamp,
+    ) -> Verified {
+        Verified {
+            state: record.shown_state(life, now, self.settings.idle_after),
+            record,
+            life,
+            stored_until,
+        }
+    }
+
+    pub(super) async fn find(
+        &self,
+        session_id: SessionId,
+        scope: &Scope,
+    ) -> Result<Lookup<Session>, StoreError> {
+        Ok(match self.look_up(session_id).await? {
+            Lookup::Live(seen) if scope.covers(&seen.record.session.service_id) => {
+                Lookup::Live(Box::new(self.shown(seen.record, seen.now)))
+            }
+            Lookup::Ended(tombstone) if scope.covers(&tombstone.service_id) => {
+                Lookup::Ended(tombstone)
+            }
+            Lookup::Live(_) | Lookup::Ended(_) | Lookup::Unknown => Lookup::Unknown,
+        })
+    }
+
+    pub(super) async fn find_by_token(
+        &self,
+        token: &PresentedToken,
+        touch: Touch,
+    ) -> Result<Lookup<Verified>, StoreError> {
+        let Some(session_id) = self.session_of(token).await? else {
+            return Ok(Lookup::Unknown);
+        };
+        match self.look_up(session_id).await? {
+            Lookup::Live(seen) if seen.record.token.hash == token.hash => match touch {
+                Touch::No => Ok(Lookup::Live(Box::new(self.verified(*seen)))),
+                Touch::Yes => self.touched(*seen).await,
+            },
+            Lookup::Live(seen)
+                if seen.record.standing(&token.hash, seen.now) != Standing::Never =>
+            {
+                self.met(session_id, token.hash, touch).await
+            }
+            Lookup::Ended(tombstone) => {
+                let now = self.client.clock(slot_of(session_id)).now;
+                let good = tombstone.standing(&token.hash, now).is_good();
+                Ok(good
+                    .then_some(tombstone)
+                    .map_or(Lookup::Unknown, Lookup::Ended))
+            }
+            Lookup::Live(_) | Lookup::Unknown => Ok(Lookup::Unknown),
+        }
+    }
+
+    pub(super) fn find_again(&self, found: &Verified, touch: Touch) -> Option<Verified> {
+        let clock = self.client.clock(slot_of(found.record.session.session_id));
+        let now = clock.now;
+        let lives = |life: Life| now < life.expires_at && !clock.is_near(life.expires_at);
+        let (life, stored_until) = self.activity.touches.again(found, touch, now, lives)?;
+        Some(self.verified_in(Arc::clone(&found.record), life, stored_until, now))
+    }
+
+    async fn touched(&self, seen: Seen) -> Result<Lookup<Verified>, StoreError> {
+        let Seen {
+            record,
+            stored_until,
+            now,
+        } = seen;
+        let counted = self
+            .activity
+            .touches
+            .count(&record, record.life(), stored_until, now);
+        if let Some(life) = counted {
+            let found = self.verified_in(Arc::new(record), life, stored_until, now);
+            return Ok(Lookup::Live(Box::new(found)));
+        }
+        let SessionRecord { session, token, .. } = record;
+        self.met(session.session_id, token.hash, Touch::Yes).await
+    }
+
+    /// Lets a script judge whether a token is good.
+    async fn met(
+        &self,
+        session_id: SessionId,
+        hash: CredentialHash,
+        touch: Touch,
+    ) -> Result<Lookup<Verified>, StoreError> {
+        Ok(match self.meet(session_id, Some(hash), touch).await? {
+            Lookup::Live(seen) => Lookup::Live(Box::new(self.verified(*seen))),
+            Lookup::Ended(tombstone) => Lookup::Ended(tombstone),
+            Lookup::Unknown => Lookup::Unknown,
+        })
+    }
+
+    /// A session as it is now, in one round trip.
+    pub(super) async fn look_up(&self, session_id: SessionId) -> Result<Lookup<Seen>, StoreError> {
+        let slot = slot_of(session_id);
+        let mut read = redis::cmd("HGETALL");
+        read.arg(self.client.keys.record(session_id));
+        let stored = match self.client.command(slot, &read).await {
+            // A key of another type.
+            Err(StoreError::Corrupt { .. }) => record::foreign(session_id),
+            read => record::decode(session_id, fields(read?)?)?,
+        };
+        match self.judge(stored, self.client.clock(slot)) {
+            Some(answer) => Ok(answer),
+            None => self.meet(session_id, None, Touch::No).await,
+        }
+    }
+
+    /// Whether a session lives; `None` if the clock is not known well enough to tell.
+    fn judge(&self, stored: Stored, clock: ServerClock) -> Option<Lookup<Seen>> {
+        let now = clock.now;
+        let near = |moment| clock.is_near(moment);
+        match stored {
+            Stored::Nothing => Some(Lookup::Unknown),
+            Stored::Ended(_, until) if near(until) => None,
+            Stored::Ended(tombstone, until) => Some(told(tombstone, until, now)),
+            Stored::Live(record) => {
+                let seen = self.seen(*record, now);
+                let expires_at = seen.record.session.expires_at;
+                let until = expires_at.plus(self.settings.tombstone_retention);
+                if near(expires_at) || near(until) {
+                    return None;
+                }
+                Some(match seen.record.expired(now) {
+                    None => Lookup::Live(Box::new(seen)),
+                    Some((reason, at)) => told(
+                        Box::new(seen.record.end(Ended::by_age(reason, at))),
+                        until,
+                        now,
+                    ),
+                })
+            }
+        }
+    }
+
+    /// Lets a script judge a session by the server's own clock. With a hash, only if that is of a good token of it.
+    pub(super) async fn meet(
+        &self,
+        session_id: SessionId,
+        hash: Option<CredentialHash>,
+        touch: Touch,
+    ) -> Result<Lookup<Seen>, StoreError> {
+        let args = Args::new()
+            .bytes(session_id.as_bytes())
+            .maybe(self.activity.used(session_id))
+            .bytes(hash.as_ref().map_or(&[][..], |hash| hash.as_bytes()))
+            .flag(touch == Touch::Yes);
+        let slot = slot_of(session_id);
+        let mut reply = self
+            .client
+            .run(slot, &scripts::MEET, args, Effect::Repeatable)
+            .await?;
+        match reply.text()?.as_str() {
+            "done" => {
+                let (now, record) = live(session_id, &mut reply)?;
+                Ok(Lookup::Live(Box::new(self.seen(record, now))))
+            }
+            "ended" => Ok(Lookup::Ended(tombstone(session_id, &mut reply)?)),
+            "unknown" => Ok(Lookup::Unknown),
+            word => Err(reply.unexpected(SESSION, word)),
+        }
+    }
+}
+
+/// What is told of a tombstone: nothing any more when its time is over.
+fn told<T>(tombstone: Box<Tombstone>, until: Timestamp, now: Timestamp) -> Lookup<T> {
+    if now < until {
+        Lookup::Ended(tombstone)
+    } else {
+        Lookup::Unknown
+    }
+}
+
+/// The moment and the live record that follow in an answer.
+pub(super) fn live(
+    session_id: SessionId,
+    reply: &mut Reply,
+) -> Result<(Timestamp, SessionRecord), StoreError> {
+    let now = reply.moment()?;
+    match record::decode(session_id, reply.fields()?)? {
+        Stored::Live(record) => Ok((now, *record)),
+        Stored::Ended(..) | Stored::Nothing => Err(unreadable()),
+    }
+}
+
+/// The tombstone that follows in an answer.
+pub(super) fn tombstone(
+    session_id: SessionId,
+    reply: &mut Reply,
+) -> Result<Box<Tombstone>, StoreError> {
+    reply.moment()?;
+    match record::decode(session_id, reply.fields()?)? {
+        Stored::Ended(tombstone, _) => Ok(tombstone),
+        Stored::Live(_) | Stored::Nothing => Err(unreadable()),
+    }
+}
+
+/// A record that the scripts took for good.
+#[derive(Debug, thiserror::Error)]
+#[error("its fields do not fit together")]
+struct Unreadable;
+
+fn unreadable() -> StoreError {
+    StoreError::Corrupt {
+        record: SESSION,
+        cause: Box::new(Unreadable),
+    }
+}
