@@ -90,7 +90,10 @@ impl History<'_> {
         let (written, _) = self.world.decide(ban::ban(new, by, &terms));
         let stored = self.world.ban(&written.login_id);
         assert_eq!(stored.as_ref(), Some(&written));
-        assert_eq!(ban::in_force(stored, &written.login_id, terms.now), Some(written));
+        assert_eq!(
+            ban::in_force(stored, &written.login_id, terms.now),
+            Some(written)
+        );
     }
 
     pub(super) fn unban(&mut self) {
@@ -98,7 +101,9 @@ impl History<'_> {
         let by = self.access().service_id;
         let stored = self.world.ban(&login_id);
         let held = ban::in_force(stored.clone(), &login_id, terms.now).is_some();
-        let (outcome, _) = self.world.decide(ban::unban(stored, &login_id, &by, &terms));
+        let (outcome, _) = self
+            .world
+            .decide(ban::unban(stored, &login_id, &by, &terms));
         assert_eq!(outcome.is_ok(), held);
         assert!(ban::in_force(self.world.ban(&login_id), &login_id, terms.now).is_none());
     }

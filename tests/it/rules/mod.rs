@@ -22,9 +22,7 @@ mod writes;
 use world::World;
 
 /// Milliseconds between two steps.
-const WAITS: [i64; 9] = [
-    1, 1, 20, 300, 1_500, 20_000, 300_000, 1_900_000, 4_000_000,
-];
+const WAITS: [i64; 9] = [1, 1, 20, 300, 1_500, 20_000, 300_000, 1_900_000, 4_000_000];
 /// Steps of a history at most.
 const STEPS: usize = 16;
 

@@ -85,7 +85,9 @@ impl History<'_> {
         let banned = ban::in_force(self.world.ban(&new.login_id), &new.login_id, terms.now);
         let before = new.limit.map(|limit| self.counted(&new, limit));
         let facts = self.world.create_facts(&new);
-        let (outcome, effects) = self.world.decide(create::create(facts, new.clone(), &terms));
+        let (outcome, effects) = self
+            .world
+            .decide(create::create(facts, new.clone(), &terms));
         match outcome {
             Ok(created) => {
                 assert_eq!(effects.opened, 1);
@@ -142,11 +144,16 @@ impl History<'_> {
         let terms = self.world.terms();
         let live = self.world.live(new.session_id);
         let facts = self.world.create_facts(&new);
-        let (outcome, effects) = self.world.decide(create::create(facts, new.clone(), &terms));
+        let (outcome, effects) = self
+            .world
+            .decide(create::create(facts, new.clone(), &terms));
         if let Some(live) = live.filter(|live| new.mark.is_some() || live.token == new.token) {
             assert!(effects.is_only_expiry(), "{effects:?}");
             let again = outcome.unwrap().session;
-            assert_eq!((again.session_id, again.version), (new.session_id, live.session.version));
+            assert_eq!(
+                (again.session_id, again.version),
+                (new.session_id, live.session.version)
+            );
         } else if outcome.is_err() {
             assert!(effects.is_only_expiry(), "{effects:?}");
         } else {

@@ -187,14 +187,18 @@ impl World {
                 effects.other += 1;
             }
             Write::PutBan(ban) => {
-                take(told, |fact| matches!(fact.change, Change::LoginBanned { .. }));
+                take(told, |fact| {
+                    matches!(fact.change, Change::LoginBanned { .. })
+                });
                 self.bans.insert(ban.login_id.clone(), ban);
                 effects.other += 1;
             }
             Write::DropBan(login_id) => {
                 let ban = self.bans.remove(&login_id).expect("a ban that is there");
                 if ban.holds(self.terms().now) {
-                    take(told, |fact| matches!(fact.change, Change::LoginUnbanned { .. }));
+                    take(told, |fact| {
+                        matches!(fact.change, Change::LoginUnbanned { .. })
+                    });
                 }
                 effects.other += 1;
             }
@@ -228,7 +232,9 @@ impl World {
         assert!(new.expires_at <= new.max_expires_at);
         assert!(new.last_active_at >= old.session.last_active_at);
         if record.token != old.token {
-            take(told, |fact| matches!(fact.change, Change::SessionRotated { .. }));
+            take(told, |fact| {
+                matches!(fact.change, Change::SessionRotated { .. })
+            });
         }
         let shortened = new.expires_at < old.session.expires_at;
         if new.version > old.session.version || shortened {
@@ -277,7 +283,10 @@ impl World {
     pub(crate) fn audit(&self) {
         for (id, record) in &self.records {
             assert!(!self.tombstones.contains_key(id));
-            let former = record.rotation.as_ref().and_then(|last| last.former.brought);
+            let former = record
+                .rotation
+                .as_ref()
+                .and_then(|last| last.former.brought);
             let own = record.token.origin == TokenOrigin::Caller;
             let brought = if own { Some(record.token.hash) } else { former };
             if let Some(hash) = brought {

@@ -78,7 +78,10 @@ impl History<'_> {
         let name = self.words.name.clone();
         let (decision, grows) = match self.random.u8(0..6) {
             0 => {
-                let ttl = self.random.bool().then(|| seconds(self.random.u64(1..4_000)));
+                let ttl = self
+                    .random
+                    .bool()
+                    .then(|| seconds(self.random.u64(1..4_000)));
                 (change::refresh(facts, target, ttl, &terms), Some(false))
             }
             1 => (change::heartbeat(facts, target, None, &terms), None),
