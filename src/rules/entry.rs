@@ -2,8 +2,9 @@
 
 use std::time::Duration;
 
+use super::kept::Kept;
 use super::refusal::Refusal;
-use super::terms::{Kept, Terms};
+use super::terms::Terms;
 use crate::model::Timestamp;
 use crate::model::id::SessionId;
 use crate::model::permission::Scope;

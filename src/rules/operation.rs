@@ -5,7 +5,7 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 
 use super::entry::SessionEntry;
-use super::terms::Kept;
+use super::kept::Kept;
 use crate::model::attribute::{AttributeName, AttributeValue};
 use crate::model::id::SessionId;
 

@@ -2,8 +2,6 @@
 
 use std::time::Duration;
 
-use serde::{Deserialize, Serialize};
-
 use crate::model::Timestamp;
 use crate::model::record::SessionRecord;
 use crate::model::session::Session;
@@ -24,22 +22,5 @@ impl Terms {
     #[must_use]
     pub fn shown(&self, record: SessionRecord) -> Session {
         record.shown(self.now, self.idle_after)
-    }
-}
-
-/// Something that is kept until a moment.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Kept<T> {
-    /// The first moment at which nothing is told of it.
-    pub until: Timestamp,
-    /// What is kept.
-    pub value: T,
-}
-
-impl<T> Kept<T> {
-    /// Whether nothing is told of it any more.
-    #[must_use]
-    pub fn is_over(&self, now: Timestamp) -> bool {
-        now >= self.until
     }
 }

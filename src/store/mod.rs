@@ -29,8 +29,20 @@ mod services;
 mod sessions;
 pub mod touches;
 
+pub use crate::rules::ban::NewBan;
+pub use crate::rules::change::Changed;
+pub use crate::rules::create::{Created, NewSession};
+pub use crate::rules::end::{EndAll, EndOutcome};
+pub use crate::rules::entry::Lookup;
+pub use crate::rules::idempotency::Claim;
+pub use crate::rules::profiles::{
+    FoundProfile, LoadCause, LoadClaim, LoadEnd, LoadTicket, Loaded, NewProfile,
+};
+pub use crate::rules::refusal::Refusal;
+pub use crate::rules::rotate::{Rotated, TokenRotation};
+pub use crate::rules::services::NewService;
 pub use acts::Act;
-pub use claims::{Claim, ClaimKey, ClaimStore};
+pub use claims::{ClaimKey, ClaimStore};
 pub use error::{Cause, OpError, StoreError};
 pub use feed::{EventFeed, EventPage, Listener, Part, Progress};
 pub use figures::{
@@ -38,19 +50,9 @@ pub use figures::{
     StoreFigures,
 };
 use listeners::Listeners;
-pub use profiles::{
-    FoundProfile, LoadCause, LoadClaim, LoadEnd, LoadTicket, Loaded, NewProfile, ProfileStore,
-};
-pub use services::{NewService, ServiceStore};
+pub use profiles::{ProfileFacts, ProfileStore};
+pub use services::ServiceStore;
 pub use sessions::{Banned, BulkEffect, EndWhere, SessionStore, Verified};
-
-pub use crate::rules::ban::NewBan;
-pub use crate::rules::change::Changed;
-pub use crate::rules::create::{Created, NewSession};
-pub use crate::rules::end::{EndAll, EndOutcome};
-pub use crate::rules::entry::Lookup;
-pub use crate::rules::refusal::Refusal;
-pub use crate::rules::rotate::{Rotated, TokenRotation};
 
 /// One backend, seen through its contracts.
 #[derive(Debug, Clone)]

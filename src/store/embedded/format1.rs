@@ -10,7 +10,7 @@ use crate::model::id::{LoginId, ServiceId, SessionId};
 use crate::model::record::SessionRecord;
 use crate::model::session::{EndReason, Ended, Session, Tombstone};
 use crate::model::session_token::StoredToken;
-use crate::rules::terms::Kept;
+use crate::rules::Kept;
 
 /// A live session.
 #[derive(Deserialize)]

@@ -10,10 +10,10 @@ use crate::model::record::SessionRecord;
 use crate::model::request::Mark;
 use crate::model::session::Tombstone;
 use crate::model::session_token::TokenOrigin;
+use crate::rules::Kept;
 use crate::rules::entry::Ending;
 use crate::rules::operation::OperationRecord;
 use crate::rules::plan::{Decision, Plan, Write};
-use crate::rules::terms::Kept;
 use crate::store::{Act, StoreError};
 
 impl Txn<'_> {

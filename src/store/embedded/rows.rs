@@ -7,8 +7,8 @@ use super::stored::StoredSession;
 use super::tables::{Bytes, FIRST_ID, Id, LAST_ID, LoginKey, login_key};
 use crate::model::id::{LoginId, SessionId};
 use crate::model::session::Tombstone;
+use crate::rules::Kept;
 use crate::rules::entry::SessionEntry;
-use crate::rules::terms::Kept;
 use crate::store::StoreError;
 
 /// A session as it is stored; an error if what stands under its id is another one.

@@ -5,14 +5,15 @@ use redb::ReadableTable;
 use super::profiles;
 use super::record::decode;
 use super::rows::row;
-use super::stored::{StoredClaim, StoredEvent};
+use super::stored::StoredEvent;
 use super::tables::{FIRST_ID, Hash, Id, LAST_ID, kind, meta};
 use super::txn::Txn;
 use crate::model::id::SessionId;
 use crate::model::login::Ban;
+use crate::rules::Kept;
+use crate::rules::idempotency::IdempotencyRecord;
 use crate::rules::operation::OperationRecord;
 use crate::rules::sweep as rules;
-use crate::rules::terms::Kept;
 use crate::store::StoreError;
 
 /// Records that one step looks at.
@@ -108,7 +109,7 @@ fn purge_one(txn: &mut Txn<'_>, kind: u8, key: &[u8]) -> Result<(), StoreError> 
     };
     let until = match kind {
         kind::MARK => row::<Kept<OperationRecord>>(txn.marks.get(key)?)?.map(|kept| kept.until),
-        kind::CLAIM => row::<Kept<StoredClaim>>(txn.claims.get(key)?)?.map(|kept| kept.until),
+        kind::CLAIM => row::<IdempotencyRecord>(txn.claims.get(key)?)?.map(|record| record.until),
         _ => None,
     };
     if until.is_none_or(|until| txn.now < until) {

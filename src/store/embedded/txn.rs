@@ -22,11 +22,12 @@ use crate::model::record::SessionRecord;
 use crate::model::request::{Mark, Target};
 use crate::model::session_token::TokenOrigin;
 use crate::model::token::CredentialHash;
+use crate::rules::Kept;
 use crate::rules::create::{CreateFacts, NewSession};
 use crate::rules::entry::SessionEntry;
 use crate::rules::operation::{FirstRun, OperationRecord};
 use crate::rules::target::TargetFacts;
-use crate::rules::terms::{Kept, Terms};
+use crate::rules::terms::Terms;
 use crate::store::{Act, StoreError};
 
 /// What a job may read and write. The fields are the tables; `plans` keeps them true to each other.

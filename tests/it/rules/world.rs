@@ -11,13 +11,14 @@ use session_gateway::model::record::SessionRecord;
 use session_gateway::model::request::{Mark, Target};
 use session_gateway::model::session::Tombstone;
 use session_gateway::model::session_token::TokenOrigin;
+use session_gateway::rules::Kept;
 use session_gateway::rules::activity;
 use session_gateway::rules::create::{CreateFacts, NewSession};
 use session_gateway::rules::entry::{Ending, SessionEntry};
 use session_gateway::rules::operation::{FirstRun, OperationRecord};
 use session_gateway::rules::plan::{Decision, Plan, Write};
 use session_gateway::rules::target::TargetFacts;
-use session_gateway::rules::terms::{Kept, Terms};
+use session_gateway::rules::terms::Terms;
 
 /// How many sessions a plan ended, opened and changed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]

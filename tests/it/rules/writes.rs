@@ -53,20 +53,20 @@ impl History<'_> {
                 let version = before.session.version;
                 assert!(target.precondition.allows(version));
                 assert!(target.access.scope.covers(&before.session.service_id));
-                let grown = changed.session.version - version;
-                assert!(grown <= 1 && grows.is_none_or(|grows| grown == u64::from(grows)));
+                let growth = changed.session.version - version;
+                assert!(growth <= 1 && grows.is_none_or(|grows| growth == u64::from(grows)));
                 if target.mark.is_some() {
                     self.write_again(&target, &changed);
                 }
             }
-            (Err(Refusal::SessionEnded(_) | Refusal::SessionUnknown), None) => {}
+            (Err(Refusal::SessionEnded(_) | Refusal::SessionUnknown), None)
+            | (Err(Refusal::Unchangeable(_)), Some(_)) => {}
             (Err(Refusal::SessionUnknown), Some(before)) => {
                 assert!(!target.access.scope.covers(&before.session.service_id));
             }
             (Err(Refusal::VersionConflict), Some(before)) => {
                 assert!(!target.precondition.allows(before.session.version));
             }
-            (Err(Refusal::Unchangeable(_)), Some(_)) => {}
             other => panic!("{other:?}"),
         }
     }
