@@ -7,7 +7,7 @@
 
 use std::sync::Arc;
 
-pub use crate::model::event::FeedPlace;
+pub use crate::model::event::{EventPage, FeedPlace};
 pub use crate::model::filter::SessionFilter;
 pub use crate::model::health::{Risk, StoreHealth, StoreWarning};
 pub use crate::model::request::{Access, Freshness, Mark, Precondition, Target, Touch};
@@ -34,7 +34,7 @@ pub use acts::Act;
 pub use claims::{Claim, ClaimKey, ClaimStore};
 pub use create::{Created, NewSession};
 pub use error::{Cause, OpError, Refusal, StoreError};
-pub use feed::{EventFeed, EventPage, Listener, Part, Progress};
+pub use feed::{EventFeed, Listener, Part, Progress};
 pub use figures::{
     Breaker, CacheFigures, Census, CopiesFigures, Figures, MasterFigures, OperationFigures,
     StoreFigures,

@@ -21,10 +21,10 @@ use tokio::sync::Semaphore;
 use super::settings::{LoaderSettings, LoaderUrl};
 use super::signature::SigningKey;
 use crate::certificates::{CaFileError, read_ca_file};
-use crate::http::error::with_causes;
 use crate::model::Timestamp;
 use crate::model::id::LoginId;
 use crate::model::profile::{InvalidDetails, MAX_DETAILS_BYTES, UserDetails};
+use crate::telemetry::log::with_causes;
 
 /// The most bytes of an answer, which may be a profile with white space in it.
 const MAX_ANSWER_BYTES: usize = 2 * MAX_DETAILS_BYTES;
