@@ -39,6 +39,7 @@ pub fn init(settings: &LogSettings) -> Result<(), TryInitError> {
 }
 
 /// An error and everything below it, in one line. Some errors tell their cause themselves.
+#[must_use]
 pub fn with_causes(error: &dyn Error) -> String {
     let mut text = error.to_string().trim_end().to_owned();
     let mut cause = error.source();

@@ -13,6 +13,7 @@ use tokio::time::{Instant, timeout_at};
 use tracing::Instrument;
 
 use super::{FieldRule, GatewayError, within};
+use crate::certificates::TrustError;
 use crate::entropy::random_bytes;
 use crate::model::id::LoginId;
 use crate::model::profile::{MAX_PROFILE_TTL, Profile, UserDetails};
@@ -24,7 +25,6 @@ mod loader;
 mod settings;
 mod signature;
 
-pub use loader::OpenLoaderError;
 pub use settings::{InvalidLoaderUrl, LoaderSettings, LoaderUrl, ProfileSettings};
 pub use signature::SigningKey;
 
@@ -71,7 +71,7 @@ impl Profiles {
     }
 
     /// Profiles of these stores, loaded as the settings say.
-    pub fn open(stores: &Stores, settings: &ProfileSettings) -> Result<Self, OpenLoaderError> {
+    pub fn open(stores: &Stores, settings: &ProfileSettings) -> Result<Self, TrustError> {
         let loader = settings.loader.as_ref();
         let loading = loader.map(|loader| Loading::open(stores.clone(), loader));
         Ok(Self {

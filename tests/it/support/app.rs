@@ -44,13 +44,11 @@ impl TestApp {
             EmbeddedStore::in_memory(settings, Arc::<SettableClock>::clone(&clock)).unwrap();
         let admin = AdminCredential(Some(CredentialHash::of(ADMIN_SECRET.as_bytes())));
         let profiles = Profiles::open(&stores, &config.profiles).unwrap();
-        let state = AppState::new(
-            Gateway::new(stores, config.lifetimes, admin)
-                .with_session_limit(config.session_limit)
-                .with_followers(config.event_followers)
-                .with_proxies(config.proxies)
-                .with_profiles(profiles),
-        );
+        let gateway = Gateway::new(stores, config.lifetimes, admin)
+            .with_session_limit(config.session_limit)
+            .with_followers(config.event_followers)
+            .with_profiles(profiles);
+        let state = AppState::new(gateway).with_proxies(config.proxies);
         let nobody = Client::in_process(app(state.clone()));
         Self {
             clock,
