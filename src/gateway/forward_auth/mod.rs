@@ -50,6 +50,19 @@ pub enum Principal {
     Service,
 }
 
+/// A request that a proxy asks about.
+#[derive(Debug)]
+pub struct ForwardedRequest {
+    /// What its user presents.
+    pub token: PresentedToken,
+    /// Who asks.
+    pub principal: Principal,
+    /// What the proxy asks of the session.
+    pub conditions: Result<Conditions, InvalidCondition>,
+    /// Whether a yes counts as use of the session.
+    pub touch: Touch,
+}
+
 /// Whose request it is that may pass.
 #[derive(Debug)]
 pub struct Identity(Box<Verified>);
@@ -102,34 +115,21 @@ impl ForwardAuth {
     }
 
     /// Whose request it is, if it may pass.
-    pub async fn decide(
-        &self,
-        token: &PresentedToken,
-        principal: &Principal,
-        conditions: Result<Conditions, InvalidCondition>,
-        touch: Touch,
-    ) -> Result<Identity, NotAllowed> {
-        let decided = self.ask_store(token, principal, conditions, touch);
-        match timeout(STORE_DEADLINE, decided).await {
+    pub async fn decide(&self, request: ForwardedRequest) -> Result<Identity, NotAllowed> {
+        match timeout(STORE_DEADLINE, self.ask_store(request)).await {
             Ok(answer) => answer,
             Err(_elapsed) => Err(StoreError::TimedOut.into()),
         }
     }
 
-    async fn ask_store(
-        &self,
-        token: &PresentedToken,
-        principal: &Principal,
-        conditions: Result<Conditions, InvalidCondition>,
-        touch: Touch,
-    ) -> Result<Identity, NotAllowed> {
-        if !self.is_proxy(principal).await? {
+    async fn ask_store(&self, request: ForwardedRequest) -> Result<Identity, NotAllowed> {
+        if !self.is_proxy(&request.principal).await? {
             return Err(Refusal::ProxyUnauthenticated.into());
         }
-        let conditions = conditions?;
+        let conditions = request.conditions?;
         let stores = &self.authenticator.stores;
         // Browsers send `no-cache` with every reload: what this node knows must do.
-        let found = stores.find_by_token(token, touch, Freshness::Bounded);
+        let found = stores.find_by_token(&request.token, request.touch, Freshness::Bounded);
         let identity = match found.await? {
             Lookup::Live(found) => Identity(found),
             Lookup::Ended(tombstone) => return Err(Refusal::Ended(tombstone.ended).into()),

@@ -7,7 +7,7 @@ use serde::Deserialize;
 use utoipa::ToSchema;
 
 use super::{Gate, condition, token};
-use crate::gateway::forward_auth::{Conditions, Identity, NotAllowed, Principal};
+use crate::gateway::forward_auth::{Conditions, ForwardedRequest, Identity, NotAllowed, Principal};
 use crate::http::auth::presented_pair;
 use crate::model::forward_auth::InvalidCondition;
 use crate::model::request::Touch;
@@ -75,11 +75,12 @@ impl Question<'_> {
 impl Gate {
     /// Whose request it is, if it may pass.
     pub(super) async fn decide(&self, question: &Question<'_>) -> Result<Identity, NotAllowed> {
-        let token = token::read(question.headers, self.settings.token_cookie.as_ref())?;
-        let (principal, conditions) = (question.principal(), question.conditions());
-        let decided = self
-            .forward_auth
-            .decide(&token, &principal, conditions, question.touch);
-        decided.await
+        let request = ForwardedRequest {
+            token: token::read(question.headers, self.settings.token_cookie.as_ref())?,
+            principal: question.principal(),
+            conditions: question.conditions(),
+            touch: question.touch,
+        };
+        self.forward_auth.decide(request).await
     }
 }
