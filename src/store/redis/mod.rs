@@ -22,6 +22,7 @@ mod events;
 mod failover;
 mod feed;
 mod fields;
+mod hashes;
 mod health;
 mod keys;
 mod link;
