@@ -62,7 +62,7 @@ async fn the_document_and_the_api_browser_are_compressed_for_who_takes_it() {
         let plain = client.get(path).await.expect(200);
         assert!(!plain.headers.contains_key("content-encoding"), "{path}");
         assert_eq!(plain.header("vary"), "accept-encoding");
-        for accepted in ["gzip", "br;q=1.0, gzip;q=0.5", "*"] {
+        for accepted in ["gzip", "br;q=1.0, gzip;q=0.5"] {
             let call = client.get(path).header("accept-encoding", accepted);
             let answer = call.await.expect(200);
             assert_eq!(answer.header("content-encoding"), "gzip", "{accepted}");
