@@ -15,6 +15,7 @@ use utoipa::openapi::{OpenApi, SecurityRequirement};
 use utoipa::{Modify, OpenApi as _};
 use utoipa_swagger_ui::{Config, SwaggerUi};
 
+use crate::gateway::GatewayError;
 use crate::http::error::{ApiError, Problem};
 
 const DOCUMENT_PATH: &str = "/openapi.json";
@@ -90,7 +91,7 @@ pub(crate) fn routes<S: Clone + Send + Sync + 'static>(document: &OpenApi) -> Ro
             let json = HeaderValue::from_static("application/json");
             Ok(([(header::CONTENT_TYPE, json)], text))
         }
-        Err(error) => Err(ApiError::Internal(error)),
+        Err(error) => Err(ApiError::from(GatewayError::Internal(error))),
     });
     let config = Config::new([DOCUMENT_PATH]).validator_url("none");
     // Only here: what holds secrets would tell their length, and thereby them, to who can mix in a text of their own.
