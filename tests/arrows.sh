@@ -56,6 +56,7 @@ only entropy 'model'
 only seal 'model'
 only gateway 'model|rules|seal|entropy|store|certificates|outbound|telemetry'
 only http 'gateway|model|entropy|metrics|telemetry'
+only server 'store|telemetry'
 for backend in cache embedded observed postgres redis; do
     never "$backend uses no other backend" "\\bstore::(?!$backend\\b)(cache|embedded|observed|postgres|redis)\\b" "store/$backend"
 done
