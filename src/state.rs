@@ -14,7 +14,7 @@ use crate::model::limit::SessionLimit;
 use crate::profile::Profiles;
 use crate::proxy::{Gate, ProxySettings};
 use crate::store::Stores;
-use crate::store::follow::Followers;
+use crate::store::node::follow::Followers;
 use crate::traces::Traces;
 
 /// Followers of the feed at once, unless a setting says otherwise.
@@ -60,7 +60,7 @@ impl AppState {
             throttle: Throttle::default(),
         });
         let gate = Gate::new(Arc::clone(&authenticator), ProxySettings::default());
-        let followers = Followers::new(Arc::clone(&stores.events), MAX_FOLLOWERS);
+        let followers = Followers::new(stores.events.clone(), MAX_FOLLOWERS);
         Self(Arc::new(Shared {
             profiles: Arc::new(Profiles::without_loader(&stores)),
             stores,

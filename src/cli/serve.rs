@@ -22,9 +22,7 @@ use crate::model::token::ServiceSecret;
 use crate::profile::{OpenLoaderError, Profiles};
 use crate::server::{Deadlines, Drained, ServerSettings, Signals, serve, sweep_until};
 use crate::state::{AppState, Draining};
-use crate::store::cache::cached;
 use crate::store::embedded::EmbeddedStore;
-use crate::store::observed::observed;
 use crate::store::redis::RedisStore;
 use crate::store::{Cause, Stores};
 use crate::telemetry;
@@ -91,9 +89,9 @@ async fn open_stores(settings: &StoreSettings, traces: Traces) -> Result<Stores,
         location: settings.location.clone(),
         source,
     })?;
-    let stores = observed(stores, traces);
+    let stores = stores.observed(traces);
     Ok(match settings.cache {
-        Some(cache) => cached(stores, cache),
+        Some(cache) => stores.cached(cache),
         None => stores,
     })
 }
@@ -186,9 +184,9 @@ async fn serve_and_sweep(
 ) -> Drained {
     let sweeping = CancellationToken::new();
     let _ends_with_serving = sweeping.clone().drop_guard();
-    let sessions = Arc::clone(&state.stores.sessions);
+    let sessions = state.stores.sessions.clone();
     let sweep = move || {
-        let sessions = Arc::clone(&sessions);
+        let sessions = sessions.clone();
         async move { sessions.sweep().await }
     };
     tokio::spawn(sweep_until(sweeping, config.store.sweep_interval, sweep));

@@ -12,8 +12,8 @@ use crate::model::token::ServiceSecret;
 use crate::profile::{LoaderSettings, LoaderUrl, ProfileSettings, SigningKey};
 use crate::proxy::{Exports, LoginOrigins, ProxySettings, TokenCookie, TrustedProxies};
 use crate::state::Lifetimes;
-use crate::store::cache::CacheSettings;
 use crate::store::embedded::EmbeddedSettings;
+use crate::store::node::cache::CacheSettings;
 use crate::store::redis::{Deadlines, RedisSettings, RedisUrl};
 
 mod error;

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use super::ApiError;
 use crate::model::record::Unchangeable;
-use crate::store::follow::FollowError;
+use crate::store::node::follow::FollowError;
 use crate::store::{OpError, Refusal, StoreError};
 
 impl From<StoreError> for ApiError {

@@ -24,6 +24,7 @@ use crate::error::{ApiError, Failure};
 use crate::extract::read_body;
 use crate::model::Timestamp;
 use crate::model::id::ServiceId;
+use crate::store::node::Handle;
 use crate::store::{Claim, ClaimKey, ClaimStore, StoreError};
 
 mod answer;
@@ -51,7 +52,7 @@ pub(crate) struct Claimant {
     /// Made of its secret.
     pub(crate) key: CallerKey,
     /// Where claims are kept.
-    pub(crate) claims: Arc<dyn ClaimStore>,
+    pub(crate) claims: Handle<dyn ClaimStore>,
     /// When the request came, by the store's clock.
     pub(crate) now: Timestamp,
 }
@@ -69,7 +70,7 @@ pub(crate) async fn run_once(
     let body = read_body(&parts.headers, body).await?;
     let claim_key = key.claim_key(&claimant.service_id, &parts.method, &parts.uri);
     let attempt = Attempt {
-        claims: Arc::clone(&claimant.claims),
+        claims: claimant.claims.clone(),
         key: claim_key,
         seal: Seal::new(&claimant.key, &key, claim_key)?,
     };
@@ -103,7 +104,7 @@ fn fingerprint(parts: &Parts, body: &[u8]) -> [u8; 32] {
 
 /// One request with a key.
 struct Attempt {
-    claims: Arc<dyn ClaimStore>,
+    claims: Handle<dyn ClaimStore>,
     key: ClaimKey,
     seal: Seal,
 }

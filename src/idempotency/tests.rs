@@ -145,7 +145,7 @@ impl Shop {
         Claimant {
             service_id: ServiceId::parse("shop").unwrap(),
             key: CallerKey::new(Zeroizing::new(self.secret.as_bytes().to_vec())),
-            claims: Arc::<MemoryClaims>::clone(&self.claims),
+            claims: Handle::new(Arc::<MemoryClaims>::clone(&self.claims)),
             now: self.claims.clock.now(),
         }
     }

@@ -18,6 +18,7 @@ use crate::draw::random_bytes;
 use crate::error::ApiError;
 use crate::model::id::LoginId;
 use crate::model::profile::{Profile, UserDetails};
+use crate::store::node::Handle;
 use crate::store::{FoundProfile, LoadCause, LoadTicket, NewProfile, ProfileStore, Stores};
 
 mod flight;
@@ -42,7 +43,7 @@ const REFRESH_DEADLINE: Duration = Duration::from_secs(10);
 /// Profiles over a store, with a loader or without one.
 #[derive(Debug)]
 pub struct Profiles {
-    store: Arc<dyn ProfileStore>,
+    store: Handle<dyn ProfileStore>,
     loading: Option<Arc<Loading>>,
     flights: Arc<Flights<Outcome>>,
 }
@@ -66,7 +67,7 @@ impl Profiles {
     #[must_use]
     pub fn without_loader(stores: &Stores) -> Self {
         Self {
-            store: Arc::clone(&stores.profiles),
+            store: stores.profiles.clone(),
             loading: None,
             flights: Arc::default(),
         }

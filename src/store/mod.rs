@@ -5,41 +5,36 @@
 //! it with the reason and moment of its expiry. Nothing brings an ended session back. Errors are the third answer:
 //! after one, the caller knows nothing.
 
-use std::sync::Arc;
-
 use crate::model::id::ServiceId;
 use crate::model::permission::Scope;
-use crate::model::token::PresentedToken;
 
 mod acts;
-pub mod cache;
 mod claims;
 mod create;
 pub mod embedded;
 mod error;
 mod feed;
 mod figures;
-pub mod follow;
 mod health;
-mod listeners;
-pub mod observed;
+pub mod node;
+mod position;
 mod profiles;
 pub mod redis;
 mod services;
 mod sessions;
-pub mod touches;
+mod stores;
 
 pub use acts::Act;
 pub use claims::{Claim, ClaimKey, ClaimStore};
 pub use create::{Created, NewSession};
 pub use error::{Cause, OpError, Refusal, StoreError};
-pub use feed::{EventFeed, EventPage, FeedPlace, Listener, Part, Progress};
+pub use feed::{EventFeed, EventPage, FeedPlace, Listener};
 pub use figures::{
     Breaker, CacheFigures, Census, CopiesFigures, Figures, MasterFigures, OperationFigures,
     StoreFigures,
 };
 pub use health::{Risk, StoreHealth, StoreWarning};
-use listeners::Listeners;
+pub use position::{FeedPosition, Partition, Partitions};
 pub use profiles::{
     FoundProfile, LoadCause, LoadClaim, LoadEnd, LoadTicket, Loaded, NewProfile, ProfileStore,
 };
@@ -48,42 +43,7 @@ pub use sessions::{
     Banned, BulkEffect, Changed, EndAll, EndOutcome, EndWhere, Freshness, Lookup, NewBan, Rotated,
     SessionFilter, SessionStore, Target, TokenRotation, Touch, Verified,
 };
-
-/// One backend, seen through its contracts.
-#[derive(Debug, Clone)]
-pub struct Stores {
-    /// Sessions, their attributes, their logins.
-    pub sessions: Arc<dyn SessionStore>,
-    /// Registered services.
-    pub services: Arc<dyn ServiceStore>,
-    /// The feed of events.
-    pub events: Arc<dyn EventFeed>,
-    /// Claims of idempotency keys.
-    pub claims: Arc<dyn ClaimStore>,
-    /// Profiles of logins.
-    pub profiles: Arc<dyn ProfileStore>,
-    /// What it tells of itself.
-    pub figures: Arc<dyn StoreFigures>,
-}
-
-impl Stores {
-    /// Looks for the session behind a token, in what this node knows if that is fresh enough.
-    pub async fn find_by_token(
-        &self,
-        token: &PresentedToken,
-        touch: Touch,
-        freshness: Freshness,
-    ) -> Result<Lookup<Verified>, StoreError> {
-        let recalled = match freshness {
-            Freshness::Bounded => self.sessions.recall(token, touch),
-            Freshness::Now => None,
-        };
-        match recalled {
-            Some(found) => Ok(Lookup::Live(Box::new(found))),
-            None => self.sessions.find_by_token(token, touch).await,
-        }
-    }
-}
+pub use stores::Stores;
 
 /// Who acts, and how far they see.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -1,7 +1,6 @@
 //! Registered services.
 
 use std::fmt::Debug;
-use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
@@ -43,12 +42,6 @@ pub trait ServiceStore: Debug + Send + Sync {
         &self,
         service_id: &ServiceId,
     ) -> Result<Option<ServiceRecord>, StoreError>;
-
-    /// The copy of a service that this node keeps, if it keeps one that is not older than its bound. Stores keep none;
-    /// a [`cache`](super::cache) does.
-    fn recall_service(&self, _service_id: &ServiceId) -> Option<Arc<ServiceRecord>> {
-        None
-    }
 
     /// One page of services in the order of their ids.
     async fn list_services(

@@ -321,12 +321,6 @@ pub trait SessionStore: Debug + Send + Sync {
     /// noted. With [`Touch::Yes`] this counts as use. `None`: only the store can tell.
     fn find_again(&self, found: &Verified, touch: Touch) -> Option<Verified>;
 
-    /// Answers from a copy that this node keeps, if it keeps one that is not older than its bound. With
-    /// [`Touch::Yes`] this counts as use. Stores keep none; a [`cache`](super::cache) does.
-    fn recall(&self, _token: &PresentedToken, _touch: Touch) -> Option<Verified> {
-        None
-    }
-
     /// Makes one change, merged with all others: the session's version grows by exactly 1, or nothing happens.
     async fn change(&self, target: Target, change: SessionChange) -> Result<Changed, OpError>;
 

@@ -21,6 +21,7 @@ use session_gateway::model::permission::Permission;
 use session_gateway::model::service::{Service, ServiceRecord, ServiceUpdate};
 use session_gateway::model::token::CredentialHash;
 use session_gateway::state::AppState;
+use session_gateway::store::node::Handle;
 use session_gateway::store::{NewService, OpError, ServiceStore, StoreError, Stores};
 use utoipa_axum::routes;
 
@@ -351,7 +352,7 @@ async fn a_store_that_does_not_answer_is_never_a_no() {
 
 fn over_silent_services(state: &AppState) -> Client {
     let stores = Stores {
-        services: Arc::new(Silent),
+        services: Handle::new(Arc::new(Silent)),
         ..state.stores.clone()
     };
     let state = AppState::new(stores, state.lifetimes, state.authenticator.admin);

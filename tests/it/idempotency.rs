@@ -7,6 +7,7 @@ use async_trait::async_trait;
 use serde_json::{Value, json};
 use session_gateway::app::app as gateway;
 use session_gateway::state::AppState;
+use session_gateway::store::node::Handle;
 use session_gateway::store::{Claim, ClaimKey, ClaimStore, StoreError};
 
 use crate::support::{ADMIN_SECRET, Answer, Client, TestApp};
@@ -135,7 +136,7 @@ async fn after_a_rotation_a_repetition_is_refused() {
 
 /// Claims of a gateway that dies between the effect of a request and its answer.
 #[derive(Debug)]
-struct LostAnswers(Arc<dyn ClaimStore>);
+struct LostAnswers(Handle<dyn ClaimStore>);
 
 #[async_trait]
 impl ClaimStore for LostAnswers {
@@ -159,7 +160,7 @@ impl ClaimStore for LostAnswers {
 async fn a_request_whose_answer_was_lost_is_repeated_with_the_same_draw() {
     let app = TestApp::new();
     let mut stores = app.state.stores.clone();
-    stores.claims = Arc::new(LostAnswers(stores.claims));
+    stores.claims = Handle::new(Arc::new(LostAnswers(stores.claims)));
     let state = AppState::new(stores, app.state.lifetimes, app.state.authenticator.admin);
     let admin = Client::in_process(gateway(state)).as_service("admin", ADMIN_SECRET);
     let lease = Duration::from_secs(10);

@@ -16,7 +16,7 @@ use crate::draw::random_bytes;
 use crate::error::{ApiError, with_causes};
 use crate::state::Draining;
 use crate::store::OpError;
-use crate::store::follow::{Follower, Placed};
+use crate::store::node::follow::{Follower, Placed};
 
 /// After this long without an event something is sent, so that both sides know that the other is there.
 const KEEP_ALIVE: Duration = Duration::from_secs(15);

@@ -16,7 +16,7 @@ use crate::model::record::SessionRecord;
 use crate::model::session::Life;
 use crate::model::session::{Ended, Session};
 use crate::model::token::{CredentialHash, PresentedToken};
-use crate::store::touches::SessionUse;
+use crate::store::node::activity::SessionUse;
 use crate::store::{Lookup, StoreError, Touch, Verified};
 
 /// What a read found, and whether that is the answer already.

@@ -10,13 +10,15 @@ use tokio::time::Instant;
 
 use super::link::Effect;
 use super::merge::{Source, page, wanted};
-use super::places::{self, Bookmark, History, Place, SKEW, STREAMS};
+use super::places::{self, PARTITIONS, SKEW, STREAMS};
 use super::reply::{Args, Reply};
 use super::{ABREAST, Inner, RedisStore, events, scripts};
-use crate::model::event::{EventId, EventType, Fact};
-use crate::model::page::{Cursor, PageLimit, RECORDS_PER_PAGE};
+use crate::model::event::{EventType, Fact};
+use crate::model::page::{PageLimit, RECORDS_PER_PAGE};
+use crate::store::position::{Bookmark, History, Place};
 use crate::store::{
-    EventFeed, EventPage, FeedPlace, Listener, OpError, Part, Progress, Refusal, StoreError,
+    EventFeed, EventPage, FeedPlace, FeedPosition, Listener, OpError, Partition, Partitions,
+    Refusal, StoreError,
 };
 
 /// From an event on, other streams are read from this much before it.
@@ -40,11 +42,12 @@ impl EventFeed for RedisStore {
         let origin = match from {
             FeedPlace::Start => Origin::Start,
             FeedPlace::AfterEvent(id) => {
-                let (stream, place) = places::place_of(id).ok_or(Refusal::CursorInvalid)?;
-                Origin::After(stream, place)
+                let (stream, place) = PARTITIONS.locate(id).ok_or(Refusal::CursorInvalid)?;
+                Origin::After(stream.0, place)
             }
             FeedPlace::At(cursor) => {
-                Origin::At(places::decode(cursor).ok_or(Refusal::CursorInvalid)?)
+                let position = FeedPosition::of(PARTITIONS, cursor);
+                Origin::At(position.ok_or(Refusal::CursorInvalid)?.into_marks())
             }
         };
         // Known before anything is read: a later history must not be taken for that of the places.
@@ -56,38 +59,16 @@ impl EventFeed for RedisStore {
         Ok(page(sources, &histories, types, limit))
     }
 
-    fn progress(&self, from: &Cursor) -> Option<Box<dyn Progress>> {
-        Some(Box::new(Passed(places::decode(from)?)))
+    fn partitions(&self) -> Partitions {
+        PARTITIONS
     }
 
     fn listen(&self, listener: Arc<dyn Listener>) {
         self.inner.listeners.add(listener);
     }
 
-    fn heard_until(&self, part: Part) -> Option<Instant> {
-        self.inner.heard.until(places::stream_of(part))
-    }
-}
-
-/// How far each stream was passed.
-#[derive(Debug)]
-struct Passed(Vec<Bookmark>);
-
-impl Progress for Passed {
-    fn pass(&mut self, event: &EventId) -> bool {
-        let Some((stream, place)) = places::place_of(event) else {
-            return false;
-        };
-        let mark = self.0.get_mut(stream);
-        let Some(mark) = mark.filter(|mark| mark.place < place) else {
-            return false;
-        };
-        mark.place = place;
-        true
-    }
-
-    fn cursor(&self) -> Cursor {
-        places::encode(&self.0)
+    fn heard_until(&self, partition: Partition) -> Option<Instant> {
+        self.inner.heard.until(partition)
     }
 }
 

@@ -1,10 +1,11 @@
 //! The entries of all streams in one order: by their moments, and those of one moment by their streams.
 
-use super::places::{self, Bookmark, History, Place, SKEW};
+use super::places::{PARTITIONS, SKEW};
 use crate::model::Timestamp;
 use crate::model::event::{Event, EventType, Fact};
 use crate::model::page::{Cursor, PageLimit};
-use crate::store::EventPage;
+use crate::store::position::{Bookmark, History, Place};
+use crate::store::{EventPage, FeedPosition, Partition};
 
 /// A stream as far as it was read.
 #[derive(Debug)]
@@ -98,7 +99,7 @@ pub(super) fn page(
             source.place = place;
         }
         if let Some(fact) = fact.filter(|fact| is_wanted(fact, types))
-            && let Some(id) = places::event_id(stream, place)
+            && let Ok(id) = PARTITIONS.event_id(Partition(stream), place)
         {
             events.push(Event { id, fact });
         }
@@ -126,5 +127,5 @@ fn place_of(sources: &[Source], histories: &[Option<History>]) -> Cursor {
             history: *history,
         }
     });
-    places::encode(&marks.collect::<Vec<_>>())
+    FeedPosition::new(PARTITIONS, marks.collect()).cursor()
 }

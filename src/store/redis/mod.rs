@@ -13,8 +13,9 @@ use tokio_util::sync::{CancellationToken, DropGuard};
 
 use crate::clock::Clock;
 use crate::model::Timestamp;
-use crate::store::touches::Touches;
-use crate::store::{Listeners, Stores};
+use crate::store::Stores;
+use crate::store::node::Listeners;
+use crate::store::node::activity::Touches;
 
 mod acts;
 mod bans;
@@ -126,14 +127,7 @@ impl RedisStore {
             inner,
             _background: closed.drop_guard(),
         });
-        Ok(Stores {
-            sessions: Arc::<Self>::clone(&store),
-            services: Arc::<Self>::clone(&store),
-            events: Arc::<Self>::clone(&store),
-            claims: Arc::<Self>::clone(&store),
-            profiles: Arc::<Self>::clone(&store),
-            figures: store,
-        })
+        Ok(Stores::of(&store))
     }
 }
 

@@ -8,11 +8,12 @@ use tokio_util::sync::CancellationToken;
 
 use super::keys::slot_of;
 use super::link::{Effect, Slot};
+use super::places::PARTITIONS;
 use super::reply::Args;
 use super::{ABREAST, Inner, scripts};
 use crate::model::Timestamp;
-use crate::store::touches::SessionUse;
-use crate::store::{Part, StoreError};
+use crate::store::StoreError;
+use crate::store::node::activity::SessionUse;
 
 /// How often uses are looked after. What would be due before the next time is written now: so none is late, and those of
 /// a shard share a script.
@@ -90,7 +91,7 @@ impl Inner {
 
 /// What one script can write.
 fn together(mut due: Vec<SessionUse>) -> Vec<Vec<SessionUse>> {
-    let part = |used: &SessionUse| Part::of_session(used.session_id);
+    let part = |used: &SessionUse| PARTITIONS.of_session(used.session_id);
     due.sort_unstable_by_key(part);
     let shards = due.chunk_by(|one, other| part(one) == part(other));
     let scripts = shards.flat_map(|uses| uses.chunks(SCRIPT));

@@ -32,7 +32,7 @@ pub(super) struct Losable {
 impl Losable {
     pub(super) fn over(stores: &Stores) -> Arc<Self> {
         Arc::new(Self {
-            sessions: Arc::clone(&stores.sessions),
+            sessions: Arc::clone(stores.sessions.engine()),
             lost: AtomicBool::new(false),
         })
     }

@@ -15,12 +15,12 @@ use tokio::time::{Instant, interval, sleep};
 use tokio_util::sync::CancellationToken;
 
 use super::link::{Effect, Slot, Topology};
-use super::places::{self, STREAMS};
+use super::places::{self, PARTITIONS, STREAMS};
 use super::reply::Args;
 use super::{Inner, scripts};
 use crate::model::id::SessionId;
 use crate::model::session::Ended;
-use crate::store::{Part, StoreError};
+use crate::store::StoreError;
 
 mod bans;
 mod recall;
@@ -130,9 +130,9 @@ impl Inner {
         let noticed = work.noticed;
         let streams: Vec<usize> = work.due.iter().copied().collect();
         let parts = streams.into_iter().map(|stream| async move {
-            let applied = match places::part(stream) {
-                Part::Shard(shard) => self.leave_shard_again(shard).await.map(Some),
-                Part::Services => self.write_services_again(noticed).await,
+            let applied = match u8::try_from(stream) {
+                Ok(shard) => self.leave_shard_again(shard).await.map(Some),
+                Err(_services) => self.write_services_again(noticed).await,
             };
             (stream, applied)
         });
@@ -142,9 +142,10 @@ impl Inner {
                 continue;
             };
             work.due.remove(&stream);
-            match places::part(stream) {
-                Part::Shard(_) => work.sessions += count,
-                Part::Services => work.services += count,
+            if stream == PARTITIONS.of_services().0 {
+                work.services += count;
+            } else {
+                work.sessions += count;
             }
         }
         if !work.due.is_empty() {

@@ -7,13 +7,14 @@ use futures_util::{StreamExt, stream};
 use tokio::time::sleep;
 use tokio_util::sync::CancellationToken;
 
-use super::super::places::{self, Place, STREAMS};
+use super::super::places::{self, STREAMS};
 use super::{BanState, Deed, Inner, KEPT, RETRY, ServiceState};
 use crate::model::Timestamp;
 use crate::model::event::{Change, Fact, ServiceChange};
 use crate::model::id::ServiceId;
 use crate::model::session::Ended;
 use crate::store::StoreError;
+use crate::store::position::Place;
 
 /// Events that one read takes.
 const READ: usize = 200;

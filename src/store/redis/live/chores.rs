@@ -8,12 +8,13 @@ use tokio::time::sleep;
 use super::super::failover::WrittenService;
 use super::super::link::Address;
 use super::super::merge::Source;
-use super::super::places::{self, Place, SKEW};
+use super::super::places::{self, SKEW};
 use super::super::reply::Args;
 use super::super::scripts;
 use super::Follower;
 use super::followed::{After, Read};
-use crate::store::StoreError;
+use crate::store::position::Place;
+use crate::store::{Partition, StoreError};
 
 /// How long the trace of a heartbeat stays.
 const BEAT_KEPT: Duration = Duration::from_secs(10);
@@ -69,7 +70,7 @@ impl Follower {
             if part.followed.is_new() && clock.error < MARGIN {
                 part.followed.begin(Place::at(clock.now).rewound(MARGIN));
                 // What happened before was never heard.
-                self.inner.listeners.gap(places::part(stream));
+                self.inner.listeners.gap(Partition(stream));
                 continue;
             }
             let read = part.followed.read();
@@ -120,7 +121,7 @@ impl Follower {
         let (told, after) = part.followed.catch_up(read, source, SKEW);
         if read.after.is_none() && after != After::Nothing {
             // What happened before was never heard.
-            self.inner.listeners.gap(places::part(stream));
+            self.inner.listeners.gap(Partition(stream));
         }
         self.tell(stream, told);
         if after == After::ReadOn {

@@ -4,9 +4,9 @@
 use std::time::Duration;
 
 use super::super::merge::Source;
-use super::super::places::Place;
 use super::message::Entry;
 use crate::model::event::Fact;
+use crate::store::position::Place;
 
 /// Events that wait for a read; when there are more, another read follows.
 const WAITING: usize = 64;

@@ -6,6 +6,7 @@ use std::time::Duration;
 use tokio::time::Instant;
 
 use super::super::places::STREAMS;
+use crate::store::Partition;
 
 /// The moments, in microseconds after `start`; zero is none.
 #[derive(Debug)]
@@ -23,8 +24,8 @@ impl Heard {
     }
 
     /// What listeners were told before [`Self::prove`] they were told before this answers.
-    pub(in crate::store::redis) fn until(&self, stream: usize) -> Option<Instant> {
-        let micros = self.until.get(stream)?.load(Ordering::Acquire);
+    pub(in crate::store::redis) fn until(&self, partition: Partition) -> Option<Instant> {
+        let micros = self.until.get(partition.0)?.load(Ordering::Acquire);
         self.start
             .checked_add(Duration::from_micros(micros))
             .filter(|_| micros > 0)
@@ -56,10 +57,10 @@ mod tests {
         let heard = Heard::new();
         let moment = heard.start + Duration::from_millis(7);
         heard.prove(3, moment);
-        assert_eq!(heard.until(3), Some(moment));
-        assert_eq!(heard.until(4), None);
+        assert_eq!(heard.until(Partition(3)), Some(moment));
+        assert_eq!(heard.until(Partition(4)), None);
         heard.forget(3);
-        assert_eq!(heard.until(3), None);
-        assert_eq!(heard.until(STREAMS), None);
+        assert_eq!(heard.until(Partition(3)), None);
+        assert_eq!(heard.until(Partition(STREAMS)), None);
     }
 }

@@ -5,13 +5,14 @@
 use std::time::Duration;
 
 use super::super::events;
-use super::super::places::{Place, stream_named};
+use super::super::places::PARTITIONS;
 use crate::model::Timestamp;
 use crate::model::event::Fact;
 use crate::model::id::{ServiceId, SessionId};
 use crate::model::rotation::Successor;
 use crate::model::session_token::SealedToken;
 use crate::model::token::CredentialHash;
+use crate::store::position::Place;
 use crate::store::{Access, TokenRotation};
 
 /// Who sends heartbeats: a random number, another one in each store that is opened.
@@ -68,7 +69,7 @@ pub(super) fn decode(message: &[u8]) -> Option<Message> {
                 fact: events::decode(fields.collect()),
             };
             Some(Message::Event {
-                stream: stream_named(text(tag)?)?,
+                stream: PARTITIONS.named(text(tag)?)?.0,
                 entry,
             })
         }

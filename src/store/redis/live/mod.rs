@@ -18,10 +18,10 @@ use tokio_util::sync::CancellationToken;
 use super::Inner;
 use super::failover::Deed;
 use super::link::{Address, Signal, Topology};
-use super::places::{self, SKEW, STREAMS};
+use super::places::{self, PARTITIONS, SKEW, STREAMS};
 use crate::model::Timestamp;
 use crate::model::event::Event;
-use crate::store::{self, TokenRotation};
+use crate::store::{Partition, TokenRotation};
 
 mod channels;
 mod chores;
@@ -128,7 +128,7 @@ impl Follower {
             part.followed.deafen();
         }
         self.inner.heard.forget(stream);
-        self.inner.listeners.gap(places::part(stream));
+        self.inner.listeners.gap(Partition(stream));
     }
 
     /// What was missed is read when it is the stream's turn.
@@ -158,8 +158,8 @@ impl Follower {
 
     /// What a node rotates, all can make again.
     fn keep(&self, master: &Address, rotation: TokenRotation, at: Timestamp) {
-        let stream = places::stream_of(store::Part::of_session(rotation.session_id));
-        let part = self.parts.get(stream);
+        let stream = PARTITIONS.of_session(rotation.session_id);
+        let part = self.parts.get(stream.0);
         if part.is_some_and(|part| part.master.as_ref() == Some(master)) {
             self.inner.remembered.keep(Deed::Rotated(rotation, at));
         }
@@ -170,7 +170,7 @@ impl Follower {
             if let Some(written) = self.inner.remember(&fact) {
                 self.remember(written);
             }
-            if let Some(id) = places::event_id(stream, place) {
+            if let Ok(id) = PARTITIONS.event_id(Partition(stream), place) {
                 self.inner.listeners.event(&Event { id, fact });
             }
         }

@@ -26,14 +26,14 @@ const LINGER: Duration = Duration::from_secs(10);
 
 /// Uses in memory, by session.
 #[derive(Debug)]
-pub struct Touches {
+pub(in crate::store) struct Touches {
     longest_interval: Duration,
     shards: [Mutex<Shard>; SHARDS],
 }
 
 /// How a use is to be kept.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum TouchPlan {
+pub(in crate::store) enum TouchPlan {
     /// Written before the answer, because the stored life is short.
     Now,
     /// Noted here, and written within this time.
@@ -42,16 +42,16 @@ pub enum TouchPlan {
 
 /// One use of a session.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct SessionUse {
+pub(in crate::store) struct SessionUse {
     /// The session.
-    pub session_id: SessionId,
+    pub(in crate::store) session_id: SessionId,
     /// When it was used last.
-    pub at: Timestamp,
+    pub(in crate::store) at: Timestamp,
 }
 
 impl SessionUse {
     /// Adds the use to its record, and tells whether that changed it.
-    pub fn apply(self, record: &mut SessionRecord) -> bool {
+    pub(in crate::store) fn apply(self, record: &mut SessionRecord) -> bool {
         let lived = record.life();
         let life = used(record, lived, self.at);
         record.session.live(life);
@@ -114,8 +114,7 @@ impl Use {
 
 impl Touches {
     /// Uses are written within `longest_interval`, sooner for sessions with a short idle timeout.
-    #[must_use]
-    pub fn new(longest_interval: Duration) -> Self {
+    pub(in crate::store) fn new(longest_interval: Duration) -> Self {
         Self {
             longest_interval,
             shards: std::array::from_fn(|_| Mutex::default()),
@@ -138,8 +137,7 @@ impl Touches {
 
     /// Counts a use at `now` and tells the life it gives; `None` if it must be written before anybody is told. See
     /// [`plan`](Self::plan).
-    #[must_use]
-    pub fn count(
+    pub(in crate::store) fn count(
         &self,
         record: &SessionRecord,
         life: Life,
@@ -161,7 +159,7 @@ impl Touches {
 
     /// Adds the latest use to a record that may have been stored before it. What was written at the very moment of
     /// the use, or later, stands; and a use revives nothing.
-    pub fn overlay(&self, record: &mut SessionRecord) {
+    pub(in crate::store) fn overlay(&self, record: &mut SessionRecord) {
         let session_id = record.session.session_id;
         if let Some(at) = self.latest(session_id) {
             SessionUse { session_id, at }.apply(record);
@@ -171,8 +169,7 @@ impl Touches {
     /// The life of a session that was found before, as the uses since have left it, and until when its record lets it
     /// live in the store; with [`Touch::Yes`] after one more use at `now`. `None` if `lives` refuses that life, or the
     /// use must be written before anybody is told.
-    #[must_use]
-    pub fn again(
+    pub(in crate::store) fn again(
         &self,
         found: &Verified,
         touch: Touch,
@@ -202,16 +199,14 @@ impl Touches {
     }
 
     /// The latest use that is noted, whether or not it is written.
-    #[must_use]
-    pub fn latest(&self, session_id: SessionId) -> Option<Timestamp> {
+    pub(in crate::store) fn latest(&self, session_id: SessionId) -> Option<Timestamp> {
         let shard = self.shard(session_id);
         shard.uses.get(&session_id).map(|known| known.at)
     }
 
     /// Up to `most` uses that are to be written by `now`. They stay until [`written`](Self::written) tells that they
     /// are.
-    #[must_use]
-    pub fn due(&self, now: Timestamp, most: usize) -> Vec<SessionUse> {
+    pub(in crate::store) fn due(&self, now: Timestamp, most: usize) -> Vec<SessionUse> {
         let mut found = Vec::new();
         for shard in &self.shards {
             let room = most.saturating_sub(found.len());
@@ -221,7 +216,7 @@ impl Touches {
     }
 
     /// Tells that a use is written, or that there is nothing to write it to.
-    pub fn written(&self, touch: SessionUse, now: Timestamp) {
+    pub(in crate::store) fn written(&self, touch: SessionUse, now: Timestamp) {
         let mut shard = self.shard(touch.session_id);
         let Some(known) = shard.uses.get(&touch.session_id).copied() else {
             return;
@@ -240,8 +235,7 @@ impl Touches {
     }
 
     /// How many uses are still to be written.
-    #[must_use]
-    pub fn waiting(&self) -> u64 {
+    pub(in crate::store) fn waiting(&self) -> u64 {
         let waiting = |shard: &Mutex<Shard>| {
             let shard = lock(shard);
             let uses = shard.uses.values();
