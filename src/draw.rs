@@ -11,7 +11,7 @@ use hkdf::Hkdf;
 use sha2::Sha256;
 use zeroize::Zeroizing;
 
-use crate::error::ApiError;
+use crate::http::error::ApiError;
 use crate::model::Timestamp;
 use crate::model::id::{LoginId, SessionId};
 use crate::model::token::RANDOM_BYTES;

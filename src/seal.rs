@@ -10,7 +10,7 @@ use sha2::Sha256;
 use thiserror::Error;
 use zeroize::Zeroizing;
 
-use crate::error::ApiError;
+use crate::http::error::ApiError;
 use crate::model::id::SessionId;
 use crate::model::session_token::SealedToken;
 use crate::model::token::RANDOM_BYTES;

@@ -3,8 +3,9 @@
 use std::net::SocketAddr;
 
 use super::health::reachable;
-use crate::config::{Config, LogFormat};
+use crate::config::Config;
 use crate::model::token::ServiceSecret;
+use crate::telemetry::log::LogFormat;
 
 /// Tells on stderr where the gateway is, and the admin secret if it was made just now: it is never shown again.
 pub(super) fn show(

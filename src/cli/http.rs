@@ -10,7 +10,7 @@ use hyper_util::client::legacy::connect::HttpConnector;
 use hyper_util::rt::TokioExecutor;
 use thiserror::Error;
 
-use crate::error::with_causes;
+use crate::http::error::with_causes;
 
 /// The most bytes of an answer that are read: a full page of services fits.
 const MAX_ANSWER_BYTES: usize = 64 * 1024 * 1024;

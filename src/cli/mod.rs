@@ -6,9 +6,9 @@ use std::process::ExitCode;
 use clap::{Parser, Subcommand};
 use thiserror::Error;
 
-use crate::app::openapi_document;
 use crate::config::{Config, ConfigError};
-use crate::openapi;
+use crate::http::app::openapi_document;
+use crate::http::openapi;
 
 mod banner;
 mod health;

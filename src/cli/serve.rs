@@ -12,21 +12,21 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::AbortOnDropHandle;
 
 use super::banner;
-use crate::app::{app, app_and_metrics};
-use crate::auth::{AdminCredential, ensure_admin};
 use crate::clock::SystemClock;
 use crate::config::{Config, StoreLocation, StoreSettings};
-use crate::edge::install_panic_hook;
-use crate::error::{ApiError, with_causes};
+use crate::gateway::profile::{OpenLoaderError, Profiles};
+use crate::http::app::{app, app_and_metrics};
+use crate::http::auth::{AdminCredential, ensure_admin};
+use crate::http::error::{ApiError, with_causes};
+use crate::http::middleware::install_panic_hook;
+use crate::http::state::{AppState, Draining};
 use crate::model::token::ServiceSecret;
-use crate::profile::{OpenLoaderError, Profiles};
 use crate::server::{Deadlines, Drained, ServerSettings, Signals, serve, sweep_until};
-use crate::state::{AppState, Draining};
 use crate::store::embedded::EmbeddedStore;
 use crate::store::redis::RedisStore;
 use crate::store::{Cause, Stores};
-use crate::telemetry;
-use crate::traces::{ExportError, Exporter, Traces};
+use crate::telemetry::log;
+use crate::telemetry::traces::{ExportError, Exporter, Traces};
 
 /// How long tasks and threads that are still at work at the very end may take.
 const LAST_DEADLINE: Duration = Duration::from_secs(2);
@@ -97,7 +97,7 @@ async fn open_stores(settings: &StoreSettings, traces: Traces) -> Result<Stores,
 }
 
 pub(super) fn run(config: &Config) -> Result<(), ServeError> {
-    telemetry::init(&config.log)?;
+    log::init(&config.log)?;
     install_panic_hook();
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .enable_all()

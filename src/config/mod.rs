@@ -7,14 +7,15 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
+use crate::gateway::profile::{LoaderSettings, LoaderUrl, ProfileSettings, SigningKey};
+use crate::http::proxy::{Exports, LoginOrigins, ProxySettings, TokenCookie, TrustedProxies};
+use crate::http::state::Lifetimes;
 use crate::model::limit::SessionLimit;
 use crate::model::token::ServiceSecret;
-use crate::profile::{LoaderSettings, LoaderUrl, ProfileSettings, SigningKey};
-use crate::proxy::{Exports, LoginOrigins, ProxySettings, TokenCookie, TrustedProxies};
-use crate::state::Lifetimes;
 use crate::store::embedded::EmbeddedSettings;
 use crate::store::node::cache::CacheSettings;
 use crate::store::redis::{Deadlines, RedisSettings, RedisUrl};
+use crate::telemetry::log::LogSettings;
 
 mod error;
 mod source;
@@ -22,8 +23,8 @@ mod value;
 mod variables;
 
 pub use error::ConfigError;
+pub use value::StoreLocation;
 pub(crate) use value::duration as parse_duration;
-pub use value::{LogFormat, StoreLocation};
 pub use variables::{VARIABLES, Variable, example};
 
 use source::Source;
@@ -99,15 +100,6 @@ pub struct RedisOptions {
     pub ca_file: Option<PathBuf>,
     /// How many replicas must have an open, a rotation or an end before it is answered.
     pub wait_replicas: usize,
-}
-
-/// What is logged, and how.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct LogSettings {
-    /// Levels by target, as `tracing_subscriber::EnvFilter` reads them.
-    pub filter: String,
-    /// The form of a line.
-    pub format: LogFormat,
 }
 
 impl StoreSettings {

@@ -2,6 +2,7 @@ use std::collections::BTreeSet;
 use std::path::PathBuf;
 
 use super::*;
+use crate::telemetry::log::LogFormat;
 
 fn with(variables: &[(&str, &str)]) -> Result<Config, ConfigError> {
     Config::from_variables(variables.iter().copied())

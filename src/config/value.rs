@@ -8,12 +8,13 @@ use thiserror::Error;
 use tracing::level_filters::LevelFilter;
 use tracing_subscriber::EnvFilter;
 
+use crate::gateway::profile::InvalidLoaderUrl;
+use crate::http::proxy::InvalidProxySetting;
 use crate::model::limit::{LimitPer, Overflow};
 use crate::model::profile::MAX_PROFILE_TTL;
 use crate::model::token::ServiceSecret;
-use crate::profile::InvalidLoaderUrl;
-use crate::proxy::InvalidProxySetting;
 use crate::store::redis::{RedisUrl, UrlError};
+use crate::telemetry::log::LogFormat;
 
 /// Longer times are typing mistakes.
 const LONGEST: Duration = Duration::from_secs(10 * 365 * 24 * 60 * 60);
@@ -115,15 +116,6 @@ impl std::fmt::Display for StoreLocation {
             Self::Redis(url) => url.fmt(f),
         }
     }
-}
-
-/// The form of a log line.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum LogFormat {
-    /// For people.
-    Text,
-    /// One JSON object a line.
-    Json,
 }
 
 pub(super) fn address(text: &str) -> Result<SocketAddr, InvalidValue> {

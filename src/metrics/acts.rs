@@ -4,7 +4,7 @@ use super::page::{Family, Kind, Page};
 use crate::model::event::Event;
 use crate::model::session::EndReason;
 use crate::store::{Act, Listener, Partition};
-use crate::tally::{Counter, Distribution, Scale};
+use crate::telemetry::counters::{Counter, Distribution, Scale};
 
 const MINUTE: u64 = 60 * 1_000;
 const HOUR: u64 = 60 * MINUTE;

@@ -5,7 +5,7 @@
 
 use std::fmt::{self, Display, Write};
 
-use crate::tally::Seen;
+use crate::telemetry::counters::Seen;
 
 /// What a number does.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -141,7 +141,7 @@ impl Display for Escaped<'_> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::tally::{Distribution, Scale};
+    use crate::telemetry::counters::{Distribution, Scale};
 
     #[test]
     fn a_family_is_told_of_once_and_values_of_labels_are_escaped() {

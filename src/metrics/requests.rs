@@ -9,7 +9,7 @@ use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::Duration;
 
 use super::page::{Family, Kind, Page};
-use crate::tally::{Distribution, LATENCIES};
+use crate::telemetry::counters::{Distribution, LATENCIES};
 
 const DURATION: Family = Family {
     name: "http_server_request_duration_seconds",

@@ -10,6 +10,7 @@ use utoipa::ToSchema;
 use super::Timestamp;
 use super::attribute::AttributeName;
 use super::id::{LoginId, ServiceId, SessionId};
+use super::page::Cursor;
 use super::session::{Device, EndDetail, EndReason};
 use super::text::text_type;
 
@@ -187,4 +188,15 @@ impl Change {
             Self::LoginUnbanned { .. } => EventType::LoginUnbanned,
         }
     }
+}
+
+/// Where to read the feed from.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum FeedPlace {
+    /// The oldest event that is kept.
+    Start,
+    /// After an event, by its name. Events a little older may come again.
+    AfterEvent(EventId),
+    /// An exact place that a page gave.
+    At(Cursor),
 }

@@ -2,6 +2,8 @@
 
 pub mod attribute;
 pub mod event;
+pub mod filter;
+pub mod health;
 pub mod id;
 pub mod json;
 pub mod limit;
@@ -10,6 +12,7 @@ pub mod page;
 pub mod permission;
 pub mod profile;
 pub mod record;
+pub mod request;
 pub mod rotation;
 pub mod service;
 pub mod session;

@@ -6,7 +6,7 @@ use thiserror::Error;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::AbortOnDropHandle;
 
-use crate::error::with_causes;
+use crate::http::error::with_causes;
 use crate::store::StoreError;
 
 /// Between two steps while more is due: sweeping leaves most of the store's time to requests.

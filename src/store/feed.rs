@@ -7,7 +7,7 @@ use async_trait::async_trait;
 use tokio::time::Instant;
 
 use super::{Act, OpError, Partition, Partitions};
-use crate::model::event::{Event, EventId, EventType};
+use crate::model::event::{Event, EventType, FeedPlace};
 use crate::model::page::{Cursor, PageLimit};
 
 /// A page of the feed, and the exact places before and after it. They are there also when nothing follows yet.
@@ -21,17 +21,6 @@ pub struct EventPage {
     pub next: Cursor,
     /// Whether this was the end of the feed for now.
     pub caught_up: bool,
-}
-
-/// Where to read the feed from.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum FeedPlace {
-    /// The oldest event that is kept.
-    Start,
-    /// After an event, by its name. Events a little older may come again.
-    AfterEvent(EventId),
-    /// An exact place that a page gave.
-    At(Cursor),
 }
 
 /// Is told of changes soon after they happened. It must return at once and must not panic: operations wait for it.

@@ -5,7 +5,7 @@ use std::fmt::Debug;
 use async_trait::async_trait;
 
 use super::StoreError;
-use crate::tally::Seen;
+use crate::telemetry::counters::Seen;
 
 /// How many sessions live at a moment.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]

@@ -363,7 +363,7 @@ mod tests {
         };
         let position = FeedPosition::new(Partitions::Shards, marks);
         let cursor = position.cursor();
-        let decode = |cursor| FeedPosition::of(Partitions::Shards, cursor);
+        let decode = |cursor: &Cursor| FeedPosition::of(Partitions::Shards, cursor);
         assert_eq!(decode(&cursor), Some(position));
         assert_eq!(decode(&Cursor::new(b"e12345678".to_vec())), None);
         let empty = vec![Bookmark::default(); Partitions::Shards.count()];

@@ -1,41 +1,27 @@
 //! Sessions, together with their attributes and the index of their login: what must change together.
 
 use std::fmt::Debug;
-use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
 
-use super::{
-    Access, Created, Mark, NewSession, OpError, Precondition, Refusal, StoreError, StoreHealth,
-};
+use super::{Access, Created, NewSession, OpError, Refusal, StoreError, StoreHealth};
 use crate::model::Timestamp;
+use crate::model::filter::SessionFilter;
 use crate::model::id::{LoginId, ServiceId, SessionId};
 use crate::model::login::{Ban, LoginSummary};
 use crate::model::page::{Cursor, Page, PageLimit};
 use crate::model::permission::Scope;
 use crate::model::record::{SessionChange, SessionRecord};
+use crate::model::request::{Target, Touch};
 use crate::model::rotation::Successor;
 use crate::model::session::Life;
 use crate::model::session::{
-    ConnectionId, ConnectionStats, Device, EndDetail, EndReason, Session, SessionState, Tombstone,
+    ConnectionStats, Device, EndDetail, EndReason, Session, SessionState, Tombstone,
 };
 use crate::model::session_token::SealedToken;
 use crate::model::token::{CredentialHash, PresentedToken};
-
-/// The session a write is for.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Target {
-    /// The session.
-    pub session_id: SessionId,
-    /// Who writes.
-    pub access: Access,
-    /// The version it must have.
-    pub precondition: Precondition,
-    /// Set when the write may be a repetition.
-    pub mark: Option<Mark>,
-}
 
 /// The three answers about a session; the third is the error beside it.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -57,24 +43,6 @@ impl<T> Lookup<T> {
             Self::Unknown => Err(Refusal::SessionUnknown),
         }
     }
-}
-
-/// Whether asking for a session counts as use of it.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Touch {
-    /// It does.
-    Yes,
-    /// It leaves no trace.
-    No,
-}
-
-/// How old an answer may be.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Freshness {
-    /// What the store says now.
-    Now,
-    /// What this node knows will do, if it is not older than the bound of its cache.
-    Bounded,
 }
 
 /// A live session behind a token.
@@ -192,31 +160,6 @@ pub struct Banned {
     pub ended: Vec<SessionId>,
 }
 
-/// Which sessions to list; every condition must hold. Bounds in time are exclusive.
-#[derive(Debug, Clone, PartialEq, Eq, Default)]
-pub struct SessionFilter {
-    /// Of this login.
-    pub login_id: Option<LoginId>,
-    /// Opened by this service.
-    pub service_id: Option<ServiceId>,
-    /// On this kind of device.
-    pub device: Option<Device>,
-    /// In this state, as shown.
-    pub state: Option<SessionState>,
-    /// With this connection.
-    pub connection_id: Option<ConnectionId>,
-    /// From this address.
-    pub client_ip: Option<IpAddr>,
-    /// Opened after this moment.
-    pub created_after: Option<Timestamp>,
-    /// Opened before this moment.
-    pub created_before: Option<Timestamp>,
-    /// Last used after this moment.
-    pub active_after: Option<Timestamp>,
-    /// Last used before this moment.
-    pub active_before: Option<Timestamp>,
-}
-
 /// Which sessions to end, of whatever login.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct EndWhere {
@@ -235,57 +178,6 @@ pub enum BulkEffect {
     End,
     /// It is only counted.
     Count,
-}
-
-impl SessionFilter {
-    /// The same without what is opened after `moment`.
-    #[must_use]
-    pub fn opened_until(&self, moment: Timestamp) -> Self {
-        let bound = moment.plus(Duration::from_millis(1));
-        Self {
-            created_before: Some(self.created_before.map_or(bound, |asked| asked.min(bound))),
-            ..self.clone()
-        }
-    }
-
-    /// Whether a session can come to match, or cease to, while it lives.
-    #[must_use]
-    pub fn asks_for_what_changes(&self) -> bool {
-        let lasting = Self {
-            login_id: self.login_id.clone(),
-            service_id: self.service_id.clone(),
-            created_after: self.created_after,
-            created_before: self.created_before,
-            ..Self::default()
-        };
-        *self != lasting
-    }
-
-    /// Whether a session, as shown, is one of those asked for.
-    #[must_use]
-    pub fn matches(&self, session: &Session) -> bool {
-        fn is<T: PartialEq>(wanted: Option<&T>, value: Option<&T>) -> bool {
-            wanted.is_none() || wanted == value
-        }
-        is(self.login_id.as_ref(), Some(&session.login_id))
-            && is(self.service_id.as_ref(), Some(&session.service_id))
-            && is(self.device.as_ref(), session.device.as_ref())
-            && is(self.state.as_ref(), Some(&session.state))
-            && is(self.connection_id.as_ref(), session.connection_id.as_ref())
-            && is(self.client_ip.as_ref(), session.client_ip.as_ref())
-            && self
-                .created_after
-                .is_none_or(|bound| session.created_at > bound)
-            && self
-                .created_before
-                .is_none_or(|bound| session.created_at < bound)
-            && self
-                .active_after
-                .is_none_or(|bound| session.last_active_at > bound)
-            && self
-                .active_before
-                .is_none_or(|bound| session.last_active_at < bound)
-    }
 }
 
 /// Sessions, together with their attributes and the index of their login: what must change together.

@@ -9,7 +9,7 @@ use super::{
     StoreFigures, Touch, Verified,
 };
 use crate::model::token::PresentedToken;
-use crate::traces::Traces;
+use crate::telemetry::traces::Traces;
 
 /// One engine, seen through its contracts.
 #[derive(Debug, Clone)]

@@ -11,16 +11,16 @@ use axum::{Extension, Router};
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use serde_json::{Value, json};
-use session_gateway::app::app;
-use session_gateway::auth::{
+use session_gateway::http::app::app;
+use session_gateway::http::auth::{
     AdminCredential, Authenticator, Caller, authenticate, ensure_admin, guarded,
 };
+use session_gateway::http::state::AppState;
 use session_gateway::model::id::ServiceId;
 use session_gateway::model::page::{Cursor, Page, PageLimit};
 use session_gateway::model::permission::Permission;
 use session_gateway::model::service::{Service, ServiceRecord, ServiceUpdate};
 use session_gateway::model::token::CredentialHash;
-use session_gateway::state::AppState;
 use session_gateway::store::node::Handle;
 use session_gateway::store::{NewService, OpError, ServiceStore, StoreError, Stores};
 use utoipa_axum::routes;
@@ -256,7 +256,7 @@ async fn start_without_configured_secret(app: &TestApp) -> (Client, Option<Strin
     let stores = app.state.stores.clone();
     let made = ensure_admin(&stores, &AdminCredential(None)).await.unwrap();
     let state = AppState::new(stores, app.state.lifetimes, AdminCredential(None));
-    let client = Client::in_process(session_gateway::app::app(state));
+    let client = Client::in_process(session_gateway::http::app::app(state));
     (client, made.map(|secret| secret.expose().to_owned()))
 }
 

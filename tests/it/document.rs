@@ -1,7 +1,7 @@
 //! The committed document of the API is the one that the code makes.
 
-use session_gateway::app::openapi_document;
-use session_gateway::openapi::to_json;
+use session_gateway::http::app::openapi_document;
+use session_gateway::http::openapi::to_json;
 
 use crate::support::TestApp;
 

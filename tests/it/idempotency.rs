@@ -5,8 +5,8 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use serde_json::{Value, json};
-use session_gateway::app::app as gateway;
-use session_gateway::state::AppState;
+use session_gateway::http::app::app as gateway;
+use session_gateway::http::state::AppState;
 use session_gateway::store::node::Handle;
 use session_gateway::store::{Claim, ClaimKey, ClaimStore, StoreError};
 

@@ -2,7 +2,7 @@
 
 use axum::http::Method;
 use serde_json::{Value, json};
-use session_gateway::app::openapi_document;
+use session_gateway::http::app::openapi_document;
 use session_gateway::model::permission::Permission;
 
 use crate::support::{Call, Client, TestApp};

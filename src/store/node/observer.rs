@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use super::operations::{Operation, Operations};
 use crate::store::{OpError, OperationFigures, StoreError};
-use crate::traces::{Traces, within};
+use crate::telemetry::traces::{Traces, within};
 
 /// What all handles of a node share.
 #[derive(Debug, Clone)]

@@ -6,7 +6,7 @@ use tokio::time::Instant;
 
 use super::observer::Outcome;
 use crate::store::OperationFigures;
-use crate::tally::{Distribution, LATENCIES};
+use crate::telemetry::counters::{Distribution, LATENCIES};
 
 /// Makes the enum and its names from one table, so that neither can miss a row.
 macro_rules! operations {

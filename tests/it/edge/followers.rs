@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use serde_json::{Value, json};
-use session_gateway::app::app;
+use session_gateway::http::app::app;
 
 use super::server::{EdgeServer, patiently, settings};
 use crate::support::{ADMIN_SECRET, Client, Follow, TestApp, open};

@@ -4,9 +4,9 @@ use std::sync::{Arc, Mutex};
 use axum::Router;
 use axum::http::StatusCode;
 use axum::routing::get;
-use session_gateway::app::with_edge;
-use session_gateway::edge::Watcher;
-use session_gateway::error::ApiError;
+use session_gateway::http::app::with_edge;
+use session_gateway::http::error::ApiError;
+use session_gateway::http::middleware::Watcher;
 use session_gateway::store::StoreError;
 use tracing::Level;
 

@@ -4,8 +4,8 @@ use std::net::SocketAddr;
 use std::time::Duration;
 
 use axum::Router;
-use session_gateway::app::with_edge;
-use session_gateway::edge::Watcher;
+use session_gateway::http::app::with_edge;
+use session_gateway::http::middleware::Watcher;
 use session_gateway::server::{Deadlines, Drained, ServerSettings, serve};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};

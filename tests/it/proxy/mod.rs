@@ -19,7 +19,7 @@ use std::sync::Arc;
 use axum::Extension;
 use axum::extract::ConnectInfo;
 use session_gateway::config::Config;
-use session_gateway::state::AppState;
+use session_gateway::http::state::AppState;
 use session_gateway::store::Stores;
 use session_gateway::store::node::Handle;
 
@@ -47,7 +47,7 @@ fn gateway() -> TestApp {
 /// Calls from an address.
 fn from(state: &AppState, address: &str) -> Client {
     let peer = SocketAddr::new(address.parse().unwrap(), 54_321);
-    let router = session_gateway::app::app(state.clone());
+    let router = session_gateway::http::app::app(state.clone());
     Client::in_process(router.layer(Extension(ConnectInfo(peer))))
 }
 

@@ -11,8 +11,8 @@ use axum::extract::Request;
 use axum::routing::any;
 use http_body_util::BodyExt;
 use serde_json::{Value, json};
+use session_gateway::http::state::AppState;
 use session_gateway::server::{Deadlines, ServerSettings, serve};
-use session_gateway::state::AppState;
 use tempfile::TempDir;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
@@ -148,7 +148,7 @@ pub(super) async fn listen(state: AppState) -> (SocketAddr, tokio::task::JoinHan
         drain_timeout: Duration::ZERO,
         deadlines: Deadlines::default(),
     };
-    let routes = session_gateway::app::app(state);
+    let routes = session_gateway::http::app::app(state);
     let task = tokio::spawn(async move {
         serve(listener, routes, settings, std::future::pending()).await;
     });

@@ -12,7 +12,7 @@ use session_gateway::store::{
     Act, Census, EndAll, Freshness, Listener, Lookup, NewBan, NewSession, Partition, SessionFilter,
     Stores, Touch,
 };
-use session_gateway::traces::Traces;
+use session_gateway::telemetry::traces::Traces;
 
 use super::backend::{
     Backend, HOUR, IDLE, MAX_AGE, MINUTE, SECOND, SETTINGS, access, draft, limit, login_id,

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use session_gateway::model::event::{Event, EventId, EventType};
-use session_gateway::model::page::{Cursor, PageLimit};
+use session_gateway::model::page::PageLimit;
 use session_gateway::store::node::Handle;
 use session_gateway::store::node::follow::{FollowError, Follower, Followers, Placed};
 use session_gateway::store::{
@@ -111,7 +111,7 @@ async fn a_place_moves_past_each_event_once(b: &Backend) {
     assert!(!progress.pass(&EventId::parse("never").unwrap()));
     let after = FeedPlace::At(progress.cursor());
     assert_eq!(feed.events(&after, &[], limit(9)).await.unwrap().events, []);
-    let mut end = feed.progress(&page.next).unwrap();
+    let mut end = FeedPosition::of(feed.partitions(), &page.next).unwrap();
     assert!(page.events.iter().all(|event| !end.pass(&event.id)));
 }
 

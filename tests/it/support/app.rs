@@ -3,14 +3,14 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use session_gateway::app::app;
-use session_gateway::auth::AdminCredential;
 use session_gateway::clock::{Clock, SettableClock};
 use session_gateway::config::Config;
+use session_gateway::gateway::profile::Profiles;
+use session_gateway::http::app::app;
+use session_gateway::http::auth::AdminCredential;
+use session_gateway::http::state::AppState;
 use session_gateway::model::Timestamp;
 use session_gateway::model::token::CredentialHash;
-use session_gateway::profile::Profiles;
-use session_gateway::state::AppState;
 use session_gateway::store::embedded::EmbeddedStore;
 
 use super::client::Client;

@@ -1,7 +1,7 @@
 //! How often copies had the answer.
 
 use crate::store::CopiesFigures;
-use crate::tally::Counter;
+use crate::telemetry::counters::Counter;
 
 /// How often a copy was asked for.
 #[derive(Debug, Default)]

@@ -218,13 +218,13 @@ impl fmt::Debug for Entries {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::model::Timegeneration;
+    use crate::model::Timestamp;
     use crate::model::attribute::Attributes;
     use crate::model::id::LoginId;
     use crate::model::session::{Session, SessionState};
     use crate::model::session_token::{StoredToken, TokenOrigin};
 
-    const MOMENT: Timegeneration = Timegeneration::from_millis(1_800_000_000_000);
+    const MOMENT: Timestamp = Timestamp::from_millis(1_800_000_000_000);
 
     fn found(number: u8) -> Verified {
         let login_id = LoginId::parse("ana").unwrap();

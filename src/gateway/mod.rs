@@ -1,0 +1,4 @@
+//! The use cases.
+
+pub mod idempotency;
+pub mod profile;

@@ -1,0 +1,180 @@
+//! Profiles: what is known of users, kept in the store and loaded from the service that knows it when it is not there.
+//!
+//! A profile that is missed is asked for once, however many callers and nodes want it: in a node they wait for one
+//! flight (`flight`), and of the nodes the store lets one load at a time (`load`). A loader that fails is no answer
+//! about the user: what was kept before is served as stale, or nobody knows.
+
+use std::collections::HashSet;
+use std::sync::Arc;
+use std::time::Duration;
+
+use futures_util::{StreamExt, stream};
+use serde::Serialize;
+use tokio::time::{Instant, timeout_at};
+use tracing::Instrument;
+use utoipa::ToSchema;
+
+use crate::draw::random_bytes;
+use crate::http::error::ApiError;
+use crate::model::id::LoginId;
+use crate::model::profile::{Profile, UserDetails};
+use crate::store::node::Handle;
+use crate::store::{FoundProfile, LoadCause, LoadTicket, NewProfile, ProfileStore, Stores};
+
+mod flight;
+mod load;
+mod loader;
+mod settings;
+mod signature;
+
+pub use loader::OpenLoaderError;
+pub use settings::{InvalidLoaderUrl, LoaderSettings, LoaderUrl, ProfileSettings};
+pub use signature::SigningKey;
+
+use flight::Flights;
+use load::{Loading, Outcome};
+
+/// Profiles that one refresh loads at a time.
+const REFRESHED_ABREAST: usize = 16;
+
+/// How long a refresh takes at most. What is not loaded by then counts as failed.
+const REFRESH_DEADLINE: Duration = Duration::from_secs(10);
+
+/// Profiles over a store, with a loader or without one.
+#[derive(Debug)]
+pub struct Profiles {
+    store: Handle<dyn ProfileStore>,
+    loading: Option<Arc<Loading>>,
+    flights: Arc<Flights<Outcome>>,
+}
+
+/// What became of a profile: `loaded`; `not_found`, when there is no such user and nothing is kept any more; or `failed`,
+/// when nobody knows and what was kept still is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, ToSchema)]
+#[serde(rename_all = "snake_case")]
+#[schema(as = RefreshOutcome)]
+pub enum Refreshed {
+    /// It was loaded.
+    Loaded,
+    /// There is no such user.
+    NotFound,
+    /// The loader or the store did not tell in time.
+    Failed,
+}
+
+impl Profiles {
+    /// Profiles of these stores, which nobody loads.
+    #[must_use]
+    pub fn without_loader(stores: &Stores) -> Self {
+        Self {
+            store: stores.profiles.clone(),
+            loading: None,
+            flights: Arc::default(),
+        }
+    }
+
+    /// Profiles of these stores, loaded as the settings say.
+    pub fn open(stores: &Stores, settings: &ProfileSettings) -> Result<Self, OpenLoaderError> {
+        let loader = settings.loader.as_ref();
+        let loading = loader.map(|loader| Loading::open(stores.clone(), loader));
+        Ok(Self {
+            loading: loading.transpose()?.map(Arc::new),
+            ..Self::without_loader(stores)
+        })
+    }
+
+    /// Keeps a profile, whatever the loader says of it until it expires.
+    pub async fn put(
+        &self,
+        login_id: &LoginId,
+        details: UserDetails,
+        ttl: Duration,
+    ) -> Result<Profile, ApiError> {
+        let stale_for = self.loading.as_ref().map(|loading| loading.stale_for);
+        let new = NewProfile {
+            details,
+            ttl,
+            stale_for: stale_for.unwrap_or_default(),
+        };
+        Ok(self.store.put_profile(login_id, new).await?)
+    }
+
+    /// Forgets a profile: the next who wants it misses it.
+    pub async fn remove(&self, login_id: &LoginId) -> Result<(), ApiError> {
+        if self.store.remove_profile(login_id).await? {
+            Ok(())
+        } else {
+            Err(ApiError::ProfileNotFound)
+        }
+    }
+
+    /// The profile of a login: fresh, or loaded, or stale if the loader does not tell.
+    pub async fn find(&self, login_id: &LoginId) -> Result<FoundProfile, ApiError> {
+        let kept = self.store.find_profile(login_id).await?;
+        if let Some(fresh) = kept.filter(|found| !found.stale) {
+            return Ok(fresh);
+        }
+        let Some(loading) = &self.loading else {
+            return Err(ApiError::ProfileNotFound);
+        };
+        let load = load_for(loading, login_id, LoadCause::Miss, loading.ttl)?;
+        match self.flights.join(login_id, load).await {
+            Some(Outcome::Loaded(profile)) => Ok(FoundProfile {
+                profile,
+                stale: false,
+            }),
+            Some(Outcome::Missing) => Err(ApiError::ProfileNotFound),
+            Some(Outcome::Failed(Some(found))) => Ok(found),
+            Some(Outcome::Failed(None)) | None => Err(ApiError::LoaderUnavailable),
+            Some(Outcome::Unknown(error)) => Err(error.into()),
+        }
+    }
+
+    /// Loads profiles anew, each login id once, in bounded time. They are told of in the order of their login ids here.
+    pub async fn refresh(
+        &self,
+        login_ids: Vec<LoginId>,
+        ttl: Duration,
+    ) -> Result<Vec<(LoginId, Refreshed)>, ApiError> {
+        let loading = self.loading.as_ref().ok_or(ApiError::LoaderNotConfigured)?;
+        let until = Instant::now() + REFRESH_DEADLINE;
+        let mut seen = HashSet::new();
+        let mut loads = Vec::new();
+        for login_id in login_ids {
+            if seen.insert(login_id.clone()) {
+                let load = load_for(loading, &login_id, LoadCause::Refresh, ttl)?;
+                loads.push(async move { (login_id, refreshed(load, until).await) });
+            }
+        }
+        let done = stream::iter(loads).buffered(REFRESHED_ABREAST);
+        Ok(done.collect().await)
+    }
+}
+
+/// A load that has not begun.
+fn load_for(
+    loading: &Arc<Loading>,
+    login_id: &LoginId,
+    cause: LoadCause,
+    ttl: Duration,
+) -> Result<impl Future<Output = Outcome> + Send + use<>, ApiError> {
+    let ticket = LoadTicket(*random_bytes()?);
+    let (loading, login_id) = (Arc::clone(loading), login_id.clone());
+    Ok(async move { loading.load(&login_id, ticket, cause, ttl).await })
+}
+
+/// Loads one profile, if there is still time for it. A client that hangs up must not leave a lease behind, so the load
+/// goes on without it.
+async fn refreshed(
+    load: impl Future<Output = Outcome> + Send + 'static,
+    until: Instant,
+) -> Refreshed {
+    if until <= Instant::now() {
+        return Refreshed::Failed;
+    }
+    match timeout_at(until, tokio::spawn(load.in_current_span())).await {
+        Ok(Ok(Outcome::Loaded(_))) => Refreshed::Loaded,
+        Ok(Ok(Outcome::Missing)) => Refreshed::NotFound,
+        Ok(Ok(Outcome::Failed(_) | Outcome::Unknown(_)) | Err(_)) | Err(_) => Refreshed::Failed,
+    }
+}

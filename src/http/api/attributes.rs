@@ -1,0 +1,269 @@
+//! The attributes of a session: all of them, one of them, and a counter.
+
+use axum::extract::State;
+use axum::http::StatusCode;
+use axum::response::{IntoResponse, Response};
+use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
+use utoipa_axum::router::OpenApiRouter;
+use utoipa_axum::routes;
+
+use super::{ReadProblems, WriteProblems, target};
+use crate::draw::Draw;
+use crate::http::auth::{Caller, guarded};
+use crate::http::error::{ApiError, Problem};
+use crate::http::extract::{IfMatch, Json, JsonValue, Patch, Path, etag};
+use crate::http::state::AppState;
+use crate::model::attribute::{AttributeName, AttributePatch, AttributeValue, Attributes};
+use crate::model::id::SessionId;
+use crate::model::permission::Permission;
+use crate::model::record::SessionChange;
+use crate::model::session::Session;
+
+/// The routes of attributes.
+pub(super) fn routes() -> OpenApiRouter<AppState> {
+    OpenApiRouter::new()
+        .merge(guarded(Permission::AttributeRead, routes!(list_attributes)))
+        .merge(guarded(
+            Permission::AttributeWrite,
+            routes!(merge_attributes),
+        ))
+        .merge(guarded(Permission::AttributeRead, routes!(find_attribute)))
+        .merge(guarded(Permission::AttributeWrite, routes!(put_attribute)))
+        .merge(guarded(
+            Permission::AttributeWrite,
+            routes!(remove_attribute),
+        ))
+        .merge(guarded(
+            Permission::AttributeWrite,
+            routes!(increment_attribute),
+        ))
+}
+
+/// The attributes of a session.
+#[derive(Debug, Serialize, ToSchema)]
+pub(crate) struct SessionAttributes {
+    /// All of them.
+    attributes: Attributes,
+    /// The version of the session they belong to.
+    version: u64,
+}
+
+/// How much to add.
+#[derive(Debug, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct IncrementRequest {
+    /// A 64-bit integer, negative to subtract.
+    #[schema(example = 1)]
+    by: i64,
+}
+
+/// What the counter stands at.
+#[derive(Debug, Serialize, ToSchema)]
+pub(crate) struct IncrementResponse {
+    /// The sum.
+    value: i64,
+}
+
+/// Read all attributes of a session
+#[utoipa::path(
+    get, path = "/v1/sessions/{session_id}/attributes", tag = "attributes",
+    params(("session_id" = SessionId, Path, description = "The session.")),
+    responses(
+        (status = 200, description = "The attributes.", body = SessionAttributes,
+            headers(("ETag" = String, description = "The version of the session."))),
+        ReadProblems,
+    ),
+)]
+async fn list_attributes(
+    State(state): State<AppState>,
+    caller: Caller,
+    Path(session_id): Path<SessionId>,
+) -> Result<Response, ApiError> {
+    let session = state
+        .stores
+        .sessions
+        .find(session_id, &caller.scope)
+        .await?
+        .live()?;
+    Ok(all_of(session))
+}
+
+/// Change attributes by a merge patch
+///
+/// JSON merge patch (RFC 7396): null removes, objects merge, all else replaces; all of it or nothing. Writes of
+/// others to other attributes are never lost.
+#[utoipa::path(
+    patch, path = "/v1/sessions/{session_id}/attributes", tag = "attributes",
+    params(("session_id" = SessionId, Path, description = "The session."), IfMatch),
+    request_body(content((AttributePatch = "application/json"), (AttributePatch = "application/merge-patch+json"))),
+    responses(
+        (status = 200, description = "The attributes after it.", body = SessionAttributes,
+            headers(("ETag" = String, description = "The version of the session."))),
+        WriteProblems,
+    ),
+)]
+async fn merge_attributes(
+    State(state): State<AppState>,
+    caller: Caller,
+    Path(session_id): Path<SessionId>,
+    if_match: IfMatch,
+    draw: Draw,
+    Patch(patch): Patch<AttributePatch>,
+) -> Result<Response, ApiError> {
+    let target = target(session_id, &caller, if_match, &draw);
+    let change = SessionChange::MergeAttributes(patch);
+    Ok(all_of(
+        state.stores.sessions.change(target, change).await?.session,
+    ))
+}
+
+/// Read one attribute
+#[utoipa::path(
+    get, path = "/v1/sessions/{session_id}/attributes/{name}", tag = "attributes",
+    params(
+        ("session_id" = SessionId, Path, description = "The session."),
+        ("name" = AttributeName, Path, description = "The attribute."),
+    ),
+    responses(
+        (status = 200, description = "Its value.", body = AttributeValue,
+            headers(("ETag" = String, description = "The version of the session."))),
+        ReadProblems,
+    ),
+)]
+async fn find_attribute(
+    State(state): State<AppState>,
+    caller: Caller,
+    Path((session_id, name)): Path<(SessionId, AttributeName)>,
+) -> Result<Response, ApiError> {
+    let session = state
+        .stores
+        .sessions
+        .find(session_id, &caller.scope)
+        .await?
+        .live()?;
+    one_of(&session, &name).map(IntoResponse::into_response)
+}
+
+/// Set one attribute
+///
+/// The body is its JSON value; `null` is a value too.
+#[utoipa::path(
+    put, path = "/v1/sessions/{session_id}/attributes/{name}", tag = "attributes",
+    params(
+        ("session_id" = SessionId, Path, description = "The session."),
+        ("name" = AttributeName, Path, description = "The attribute."),
+        IfMatch,
+    ),
+    request_body = AttributeValue,
+    responses(
+        (status = 200, description = "Replaced.", body = AttributeValue,
+            headers(("ETag" = String, description = "The version of the session."))),
+        (status = 201, description = "Added.", body = AttributeValue,
+            headers(("ETag" = String, description = "The version of the session."))),
+        WriteProblems,
+    ),
+)]
+async fn put_attribute(
+    State(state): State<AppState>,
+    caller: Caller,
+    Path((session_id, name)): Path<(SessionId, AttributeName)>,
+    if_match: IfMatch,
+    draw: Draw,
+    JsonValue(value): JsonValue,
+) -> Result<Response, ApiError> {
+    let target = target(session_id, &caller, if_match, &draw);
+    let change = SessionChange::PutAttribute(name.clone(), value);
+    let changed = state.stores.sessions.change(target, change).await?;
+    let status = if changed.inserted {
+        StatusCode::CREATED
+    } else {
+        StatusCode::OK
+    };
+    Ok((status, one_of(&changed.session, &name)?).into_response())
+}
+
+/// Remove one attribute
+#[utoipa::path(
+    delete, path = "/v1/sessions/{session_id}/attributes/{name}", tag = "attributes",
+    params(
+        ("session_id" = SessionId, Path, description = "The session."),
+        ("name" = AttributeName, Path, description = "The attribute."),
+        IfMatch,
+    ),
+    responses(
+        (status = 204, description = "Removed.",
+            headers(("ETag" = String, description = "The version of the session."))),
+        WriteProblems,
+    ),
+)]
+async fn remove_attribute(
+    State(state): State<AppState>,
+    caller: Caller,
+    Path((session_id, name)): Path<(SessionId, AttributeName)>,
+    if_match: IfMatch,
+    draw: Draw,
+) -> Result<Response, ApiError> {
+    let target = target(session_id, &caller, if_match, &draw);
+    let changed = state
+        .stores
+        .sessions
+        .change(target, SessionChange::RemoveAttribute(name))
+        .await?;
+    Ok((StatusCode::NO_CONTENT, [etag(changed.session.version)]).into_response())
+}
+
+/// Add to one attribute
+///
+/// Atomic; a missing attribute starts at 0.
+#[utoipa::path(
+    post, path = "/v1/sessions/{session_id}/attributes/{name}/increment", tag = "attributes",
+    params(
+        ("session_id" = SessionId, Path, description = "The session."),
+        ("name" = AttributeName, Path, description = "The attribute."),
+        IfMatch,
+    ),
+    request_body = IncrementRequest,
+    responses(
+        (status = 200, description = "The sum.", body = IncrementResponse,
+            headers(("ETag" = String, description = "The version of the session."))),
+        (status = 409, description = "It is not a 64-bit integer, or the sum would not be one.", body = Problem,
+            content_type = "application/problem+json"),
+        WriteProblems,
+    ),
+)]
+async fn increment_attribute(
+    State(state): State<AppState>,
+    caller: Caller,
+    Path((session_id, name)): Path<(SessionId, AttributeName)>,
+    if_match: IfMatch,
+    draw: Draw,
+    Json(request): Json<IncrementRequest>,
+) -> Result<Response, ApiError> {
+    let target = target(session_id, &caller, if_match, &draw);
+    let change = SessionChange::IncrementAttribute(name.clone(), request.by);
+    let session = state.stores.sessions.change(target, change).await?.session;
+    let value = session
+        .attributes
+        .get(&name)
+        .and_then(AttributeValue::as_i64);
+    let value = value.ok_or(ApiError::AttributeNotANumber)?;
+    Ok(([etag(session.version)], Json(IncrementResponse { value })).into_response())
+}
+
+fn all_of(session: Session) -> Response {
+    let body = SessionAttributes {
+        attributes: session.attributes,
+        version: session.version,
+    };
+    ([etag(session.version)], Json(body)).into_response()
+}
+
+fn one_of(session: &Session, name: &AttributeName) -> Result<impl IntoResponse + use<>, ApiError> {
+    let value = session
+        .attributes
+        .get(name)
+        .cloned()
+        .ok_or(ApiError::AttributeNotFound)?;
+    Ok(([etag(session.version)], Json(value)))
+}

@@ -1,0 +1,153 @@
+//! Putting users out: bans of login ids, and kicking out.
+
+use axum::extract::State;
+use axum::http::StatusCode;
+use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
+use utoipa_axum::router::OpenApiRouter;
+use utoipa_axum::routes;
+
+use crate::http::auth::{Caller, guarded};
+use crate::http::error::{ApiError, FieldError, Problem};
+use crate::http::extract::{Json, Path};
+use crate::http::state::AppState;
+use crate::model::Timestamp;
+use crate::model::id::LoginId;
+use crate::model::login::Ban;
+use crate::model::permission::Permission;
+use crate::model::session::{Device, EndDetail, EndReason};
+use crate::store::{EndAll, NewBan, Refusal};
+
+/// The routes of bans and of kicking out.
+pub(super) fn routes() -> OpenApiRouter<AppState> {
+    OpenApiRouter::new()
+        .merge(guarded(Permission::LoginManage, routes!(ban_login)))
+        .merge(guarded(Permission::LoginManage, routes!(find_ban)))
+        .merge(guarded(Permission::LoginManage, routes!(unban_login)))
+        .merge(guarded(Permission::LoginManage, routes!(kick_out_login)))
+}
+
+/// Why a login is banned, and until when.
+#[derive(Debug, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct BanRequest {
+    /// The first moment at which sessions may be opened again, in the future; without it the ban has no end.
+    until: Option<Timestamp>,
+    /// Why; its sessions that end tell it as `detail`.
+    reason: EndDetail,
+}
+
+/// Why a user is put out.
+#[derive(Debug, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct KickOutRequest {
+    /// Why; the sessions that end tell it as `detail`.
+    reason: EndDetail,
+    /// Only sessions on this kind of device.
+    device: Option<Device>,
+}
+
+/// What a kick-out did.
+#[derive(Debug, Serialize, ToSchema)]
+pub(crate) struct KickedOut {
+    /// How many live connections were told.
+    delivered: usize,
+    /// How many sessions ended.
+    ended: usize,
+}
+
+/// Ban a login id
+///
+/// Ends its sessions as `banned` and refuses new ones on every node: no session that was opened before the answer lives
+/// after it. Takes the place of a ban there is, and runs out by itself at `until`.
+#[utoipa::path(
+    put, path = "/v1/logins/{login_id}/ban", tag = "logins", request_body = BanRequest,
+    params(("login_id" = LoginId, Path, description = "The login id.")),
+    responses((status = 200, description = "The login is banned.", body = Ban)),
+)]
+async fn ban_login(
+    State(state): State<AppState>,
+    caller: Caller,
+    Path(login_id): Path<LoginId>,
+    Json(request): Json<BanRequest>,
+) -> Result<Json<Ban>, ApiError> {
+    let sessions = &state.stores.sessions;
+    if request.until.is_some_and(|until| until <= sessions.now()) {
+        return Err(ApiError::InvalidBody(vec![FieldError {
+            pointer: "/until".to_owned(),
+            detail: "must be in the future".to_owned(),
+        }]));
+    }
+    let new = NewBan {
+        login_id,
+        until: request.until,
+        reason: request.reason,
+    };
+    Ok(Json(sessions.ban(new, caller.id()).await?.ban))
+}
+
+/// Read the ban of a login id
+#[utoipa::path(
+    get, path = "/v1/logins/{login_id}/ban", tag = "logins",
+    params(("login_id" = LoginId, Path, description = "The login id.")),
+    responses(
+        (status = 200, description = "Its ban.", body = Ban),
+        (status = 404, description = "It is not banned.", body = Problem, content_type = "application/problem+json"),
+    ),
+)]
+async fn find_ban(
+    State(state): State<AppState>,
+    _caller: Caller,
+    Path(login_id): Path<LoginId>,
+) -> Result<Json<Ban>, ApiError> {
+    let ban = state.stores.sessions.find_ban(&login_id).await?;
+    Ok(Json(ban.ok_or(Refusal::BanUnknown)?))
+}
+
+/// Lift the ban of a login id
+#[utoipa::path(
+    delete, path = "/v1/logins/{login_id}/ban", tag = "logins",
+    params(("login_id" = LoginId, Path, description = "The login id.")),
+    responses(
+        (status = 204, description = "It is not banned any more."),
+        (status = 404, description = "It was not banned.", body = Problem, content_type = "application/problem+json"),
+    ),
+)]
+async fn unban_login(
+    State(state): State<AppState>,
+    caller: Caller,
+    Path(login_id): Path<LoginId>,
+) -> Result<StatusCode, ApiError> {
+    let sessions = &state.stores.sessions;
+    sessions.unban(&login_id, caller.id()).await?;
+    Ok(StatusCode::NO_CONTENT)
+}
+
+/// Kick a login id out
+///
+/// Ends its sessions, or those on one kind of device, as `kicked_out`. It may log in again at once.
+#[utoipa::path(
+    post, path = "/v1/logins/{login_id}/kick-out", tag = "logins", request_body = KickOutRequest,
+    params(("login_id" = LoginId, Path, description = "The login id.")),
+    responses((status = 200, description = "It is out.", body = KickedOut)),
+)]
+async fn kick_out_login(
+    State(state): State<AppState>,
+    caller: Caller,
+    Path(login_id): Path<LoginId>,
+    Json(request): Json<KickOutRequest>,
+) -> Result<Json<KickedOut>, ApiError> {
+    let which = EndAll {
+        login_id,
+        except: None,
+        device: request.device,
+        reason: EndReason::KickedOut,
+        detail: Some(request.reason),
+    };
+    let sessions = &state.stores.sessions;
+    let ended = sessions.end_all(which, &caller.access()).await?.len();
+    Ok(Json(KickedOut {
+        delivered: 0,
+        ended,
+    }))
+}

@@ -1,0 +1,190 @@
+//! The feed of events: page by page, or as a stream of what happens.
+
+use axum::extract::State;
+use axum::http::{HeaderMap, HeaderName, HeaderValue};
+use axum::response::{IntoResponse, Response};
+use serde::{Deserialize, Serialize};
+use utoipa::{IntoParams, ToSchema};
+use utoipa_axum::router::OpenApiRouter;
+use utoipa_axum::routes;
+
+use super::problems;
+use crate::http::auth::{Caller, guarded};
+use crate::http::error::ApiError;
+use crate::http::extract::{Json, Query};
+use crate::http::state::AppState;
+use crate::model::event::{EventId, EventType};
+use crate::model::page::{Cursor, PageLimit};
+use crate::model::permission::Permission;
+use crate::store::{EventPage, FeedPlace};
+
+mod accept;
+mod stream;
+mod wire;
+
+use accept::Form;
+use wire::EventBody;
+
+/// Stands before an exact place, so that it cannot be taken for the id of an event.
+const PLACE_PREFIX: &str = "p.";
+
+/// Where to go on, from either side.
+const LAST_EVENT_ID: HeaderName = HeaderName::from_static("last-event-id");
+
+/// The routes of the feed.
+pub(super) fn routes() -> OpenApiRouter<AppState> {
+    OpenApiRouter::new().merge(guarded(Permission::EventRead, routes!(list_events)))
+}
+
+/// Which events to read.
+#[derive(Debug, Deserialize, IntoParams)]
+#[serde(deny_unknown_fields)]
+#[into_params(parameter_in = Query)]
+pub(crate) struct ListEventsQuery {
+    /// Go on after this: a `next_cursor` or the `id` in a stream, which are exact places, or the id of an event, after
+    /// which some events may come again. From the oldest event that is kept if left out.
+    after: Option<String>,
+    /// The same as `after`, by the name that lists use.
+    cursor: Option<String>,
+    /// Only these types, separated by commas.
+    #[param(example = "session.created,session.ended")]
+    types: Option<String>,
+    /// The most items of the page.
+    #[serde(default)]
+    #[param(value_type = Option<u16>, minimum = 1, maximum = 1000, default = 50)]
+    limit: Option<PageLimit>,
+}
+
+/// Some events.
+#[derive(Debug, Serialize, ToSchema)]
+pub(crate) struct EventList {
+    /// The events, in order for each login.
+    items: Vec<EventBody>,
+    /// Where the feed goes on; null when there is no more for now. Then go on later after the place in the header
+    /// `Last-Event-ID`, or after the last event's id.
+    #[schema(required = true)]
+    next_cursor: Option<String>,
+}
+
+/// Expired places of the feed.
+struct FeedProblems;
+
+impl utoipa::IntoResponses for FeedProblems {
+    fn responses()
+    -> std::collections::BTreeMap<String, utoipa::openapi::RefOr<utoipa::openapi::Response>> {
+        problems(&[(
+            "410",
+            "`cursor_expired`: what followed this place is no longer kept.",
+        )])
+    }
+}
+
+/// Read or follow the feed
+///
+/// Every session, login and service change, at least once, in order for each login: a page, or with
+/// `Accept: text/event-stream` a stream of server-sent events that goes on with what happens.
+///
+/// Each event of the stream has its type as `event`, the same JSON as in a page as `data`, and as `id` the exact place
+/// after it. A frame that has nothing but an `id` tells that the place has moved on past events that were not asked
+/// for. The stream ends when the gateway shuts down, when the service may no longer read it, and when the place is no
+/// longer kept; ask again with the last `id` to go on, or to learn why not. It takes no `limit`.
+#[utoipa::path(
+    get, path = "/v1/events", tag = "events",
+    params(
+        ListEventsQuery,
+        ("Last-Event-ID" = Option<String>, Header,
+            description = "The same as `after`, and wins over it: a client that lost a stream repeats its URL."),
+    ),
+    responses(
+        (status = 200, description = "Some events, or all that happen.",
+            content((EventList = "application/json"), (String = "text/event-stream")),
+            headers(("Last-Event-ID" = String,
+                description = "With a null `next_cursor`: the exact place at which to go on later."))),
+        FeedProblems,
+    ),
+)]
+async fn list_events(
+    State(state): State<AppState>,
+    caller: Caller,
+    headers: HeaderMap,
+    Query(query): Query<ListEventsQuery>,
+) -> Result<Response, ApiError> {
+    let (from, types) = (query.place(&headers)?, query.types()?);
+    match Form::wanted(&headers) {
+        Form::Page => {
+            let limit = query.limit.unwrap_or_default();
+            let page = state.stores.events.events(&from, &types, limit).await?;
+            Ok(answer(page))
+        }
+        Form::Stream if query.limit.is_some() => {
+            let rule = "`limit` is for pages: a stream has no end";
+            Err(ApiError::InvalidRequest(rule.to_owned()))
+        }
+        Form::Stream => {
+            let follower = state.followers.follow(&from, types).await?;
+            let admission = caller.admission(&state.authenticator);
+            stream::answer(follower, admission, state.draining.clone())
+        }
+    }
+}
+
+/// A place as callers know it.
+fn place_text(place: &Cursor) -> String {
+    format!("{PLACE_PREFIX}{}", place.encode())
+}
+
+fn answer(page: EventPage) -> Response {
+    let end = page.caught_up.then(|| place_text(&page.next));
+    // What is base64 is fit for a header.
+    let end = end.and_then(|place| HeaderValue::try_from(place).ok());
+    let end = end.map(|place| (LAST_EVENT_ID, place));
+    (HeaderMap::from_iter(end), Json(EventList::from(page))).into_response()
+}
+
+impl ListEventsQuery {
+    fn place(&self, headers: &HeaderMap) -> Result<FeedPlace, ApiError> {
+        let invalid = |rule: &str| ApiError::InvalidRequest(rule.to_owned());
+        let asked = match (&self.after, &self.cursor) {
+            (Some(_), Some(_)) => {
+                return Err(invalid("`after` and `cursor` are the same: send one"));
+            }
+            (after, cursor) => after.as_deref().or(cursor.as_deref()),
+        };
+        let last = headers.get(LAST_EVENT_ID).map(HeaderValue::as_bytes);
+        let last = last.filter(|last| !last.is_empty());
+        let Some(text) = last.or(asked.map(str::as_bytes)) else {
+            return Ok(FeedPlace::Start);
+        };
+        // What is no text is no place either.
+        let text = str::from_utf8(text).unwrap_or_default();
+        let place = match text.strip_prefix(PLACE_PREFIX) {
+            Some(place) => Cursor::parse(place).map(FeedPlace::At),
+            None => EventId::parse(text).ok().map(FeedPlace::AfterEvent),
+        };
+        place.ok_or_else(|| {
+            invalid("`after` must be a `next_cursor`, the `id` in a stream, or the id of an event")
+        })
+    }
+
+    fn types(&self) -> Result<Vec<EventType>, ApiError> {
+        let unknown = |_| {
+            ApiError::InvalidRequest("`types` names a type of event that does not exist".to_owned())
+        };
+        let Some(types) = &self.types else {
+            return Ok(Vec::new());
+        };
+        types
+            .split(',')
+            .map(|name| name.parse().map_err(unknown))
+            .collect()
+    }
+}
+
+impl From<EventPage> for EventList {
+    fn from(page: EventPage) -> Self {
+        Self {
+            next_cursor: (!page.caught_up).then(|| place_text(&page.next)),
+            items: page.events.into_iter().map(EventBody::from).collect(),
+        }
+    }
+}

@@ -1,0 +1,131 @@
+//! Whether the process lives, and whether it is ready for requests. Neither asks for credentials.
+
+use std::time::Duration;
+
+use axum::extract::State;
+use axum::http::StatusCode;
+use serde::Serialize;
+use thiserror::Error;
+use tokio::time::timeout;
+use utoipa::ToSchema;
+use utoipa_axum::router::OpenApiRouter;
+use utoipa_axum::routes;
+
+use crate::http::error::with_causes;
+use crate::http::extract::Json;
+use crate::http::state::AppState;
+use crate::store::{StoreError, StoreHealth, StoreWarning};
+
+/// How long the store may take to say that it works.
+const CHECK_DEADLINE: Duration = Duration::from_secs(1);
+
+pub(crate) fn routes() -> OpenApiRouter<AppState> {
+    OpenApiRouter::default()
+        .routes(routes!(get_liveness))
+        .routes(routes!(get_readiness))
+}
+
+/// How the gateway is.
+#[derive(Debug, Serialize, ToSchema)]
+struct Health {
+    /// Whether it is well.
+    status: HealthStatus,
+    /// What stands against it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false, example = "draining")]
+    reason: Option<String>,
+    /// What an operator should mend, although requests are served.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    #[schema(required = false)]
+    warnings: Vec<StoreWarning>,
+}
+
+#[derive(Debug, Clone, Copy, Serialize, ToSchema)]
+#[serde(rename_all = "snake_case")]
+enum HealthStatus {
+    /// The process answers.
+    Alive,
+    /// Requests can be served.
+    Ready,
+    /// Requests would fail.
+    NotReady,
+}
+
+/// Whether the process lives
+///
+/// Says nothing about the store: restarting the gateway would not mend it.
+#[utoipa::path(
+    get,
+    path = "/livez",
+    operation_id = "get_liveness",
+    tag = "health",
+    security(()),
+    responses((status = 200, description = "The process lives", body = Health))
+)]
+async fn get_liveness() -> Json<Health> {
+    Json(Health::of(HealthStatus::Alive))
+}
+
+/// Whether requests can be served
+///
+/// Not ready while the store does not answer, and while the gateway shuts down. `warnings` tell what in the store can
+/// do harm: it drops sessions when it is full, a crash or a failover can undo what it acknowledged, or a part of it does
+/// not answer. Requests for sessions in that part are refused, all others are served.
+#[utoipa::path(
+    get,
+    path = "/readyz",
+    operation_id = "get_readiness",
+    tag = "health",
+    security(()),
+    responses(
+        (status = 200, description = "Requests can be served", body = Health),
+        (status = 503, description = "Requests would fail; `reason` says why", body = Health)
+    )
+)]
+async fn get_readiness(State(state): State<AppState>) -> (StatusCode, Json<Health>) {
+    match store_health(&state).await {
+        Ok(StoreHealth { warnings }) => {
+            let health = Health::of(HealthStatus::Ready);
+            (StatusCode::OK, Json(Health { warnings, ..health }))
+        }
+        Err(obstacle) => {
+            let health = Health::of(HealthStatus::NotReady);
+            let reason = Some(with_causes(&obstacle));
+            (
+                StatusCode::SERVICE_UNAVAILABLE,
+                Json(Health { reason, ..health }),
+            )
+        }
+    }
+}
+
+/// Why requests would fail.
+#[derive(Debug, Error)]
+enum Obstacle {
+    #[error("draining")]
+    Draining,
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    #[error("the store did not answer in time")]
+    Silent,
+}
+
+async fn store_health(state: &AppState) -> Result<StoreHealth, Obstacle> {
+    if state.draining.has_begun() {
+        return Err(Obstacle::Draining);
+    }
+    match timeout(CHECK_DEADLINE, state.stores.sessions.check()).await {
+        Ok(checked) => Ok(checked?),
+        Err(_elapsed) => Err(Obstacle::Silent),
+    }
+}
+
+impl Health {
+    fn of(status: HealthStatus) -> Self {
+        Self {
+            status,
+            reason: None,
+            warnings: Vec::new(),
+        }
+    }
+}

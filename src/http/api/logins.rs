@@ -1,0 +1,138 @@
+//! Login ids: all sessions of one user, whatever the device and the service.
+
+use axum::extract::State;
+use serde::{Deserialize, Serialize};
+use utoipa::{IntoParams, ToSchema};
+use utoipa_axum::router::OpenApiRouter;
+use utoipa_axum::routes;
+
+use super::PageQuery;
+use super::sessions::SessionPage;
+use crate::http::auth::{Caller, guarded};
+use crate::http::error::ApiError;
+use crate::http::extract::{Json, Path, Query};
+use crate::http::state::AppState;
+use crate::model::id::{LoginId, SessionId};
+use crate::model::login::LoginSummary;
+use crate::model::permission::Permission;
+use crate::model::session::{Device, EndReason};
+use crate::store::{EndAll, SessionFilter};
+
+/// The routes of login ids.
+pub(super) fn routes() -> OpenApiRouter<AppState> {
+    OpenApiRouter::new()
+        .merge(guarded(Permission::LoginRead, routes!(find_login)))
+        .merge(guarded(
+            Permission::SessionRead,
+            routes!(list_login_sessions),
+        ))
+        .merge(guarded(
+            Permission::SessionDelete,
+            routes!(end_login_sessions),
+        ))
+}
+
+/// Which sessions of the login end.
+#[derive(Debug, Deserialize, IntoParams)]
+#[serde(deny_unknown_fields)]
+#[into_params(parameter_in = Query)]
+pub(crate) struct EndLoginSessionsQuery {
+    /// A session that stays.
+    #[param(value_type = Option<String>, format = Uuid)]
+    except: Option<String>,
+    /// Only those on this kind of device.
+    #[param(value_type = Option<String>)]
+    device: Option<Device>,
+    /// Why they end; `logout` if left out.
+    reason: Option<EndReason>,
+}
+
+/// The sessions that ended.
+#[derive(Debug, Serialize, ToSchema)]
+pub(crate) struct EndedSessions {
+    /// How many.
+    count: usize,
+    /// Which.
+    session_ids: Vec<SessionId>,
+}
+
+/// Read what is known about a login id
+///
+/// A login id that was never seen answers with zeros.
+#[utoipa::path(
+    get, path = "/v1/logins/{login_id}", tag = "logins",
+    params(("login_id" = LoginId, Path, description = "The login id.")),
+    responses((status = 200, description = "What is known.", body = LoginSummary)),
+)]
+async fn find_login(
+    State(state): State<AppState>,
+    _caller: Caller,
+    Path(login_id): Path<LoginId>,
+) -> Result<Json<LoginSummary>, ApiError> {
+    Ok(Json(state.stores.sessions.login(&login_id).await?))
+}
+
+/// List the sessions of a login id
+///
+/// All devices of a user, newest first.
+#[utoipa::path(
+    get, path = "/v1/logins/{login_id}/sessions", tag = "logins",
+    params(("login_id" = LoginId, Path, description = "The login id."), PageQuery),
+    responses((status = 200, description = "Its live sessions.", body = SessionPage)),
+)]
+async fn list_login_sessions(
+    State(state): State<AppState>,
+    caller: Caller,
+    Path(login_id): Path<LoginId>,
+    Query(query): Query<PageQuery>,
+) -> Result<Json<SessionPage>, ApiError> {
+    let filter = SessionFilter {
+        login_id: Some(login_id),
+        ..SessionFilter::default()
+    };
+    let page = state
+        .stores
+        .sessions
+        .list(&filter, &caller.scope, query.limit, query.cursor.as_ref())
+        .await?;
+    Ok(Json(SessionPage::new(page, None)))
+}
+
+/// Log a login id out everywhere
+///
+/// Ends all its sessions, or all but one, or those on one kind of device. Nothing that was opened before the call
+/// slips through.
+#[utoipa::path(
+    delete, path = "/v1/logins/{login_id}/sessions", tag = "logins",
+    params(("login_id" = LoginId, Path, description = "The login id."), EndLoginSessionsQuery),
+    responses((status = 200, description = "They are over.", body = EndedSessions)),
+)]
+async fn end_login_sessions(
+    State(state): State<AppState>,
+    caller: Caller,
+    Path(login_id): Path<LoginId>,
+    Query(query): Query<EndLoginSessionsQuery>,
+) -> Result<Json<EndedSessions>, ApiError> {
+    let which = EndAll {
+        login_id,
+        except: query.except.as_deref().map(session_to_keep).transpose()?,
+        device: query.device,
+        reason: query.reason.unwrap_or(EndReason::Logout),
+        detail: None,
+    };
+    let session_ids = state
+        .stores
+        .sessions
+        .end_all(which, &caller.access())
+        .await?;
+    Ok(Json(EndedSessions {
+        count: session_ids.len(),
+        session_ids,
+    }))
+}
+
+/// A misread `except` would log out the one session that was to stay.
+fn session_to_keep(text: &str) -> Result<SessionId, ApiError> {
+    SessionId::parse(text)
+        .ok_or_else(|| ApiError::InvalidRequest("`except` must be a session id".to_owned()))
+}

@@ -1,0 +1,353 @@
+//! Services: the callers of the gateway register, read, change and remove each other here.
+
+use std::time::Duration;
+
+use axum::extract::State;
+use axum::http::StatusCode;
+use axum::response::IntoResponse;
+use serde::{Deserialize, Deserializer, Serialize};
+use utoipa::ToSchema;
+use utoipa_axum::router::OpenApiRouter;
+use utoipa_axum::routes;
+
+use super::PageQuery;
+use super::limit::LimitRequest;
+use crate::draw::Draw;
+use crate::http::auth::{Caller, guarded, open_to_any};
+use crate::http::error::{ApiError, FieldError, Problem};
+use crate::http::extract::{Json, OptionalJson, Patch, Path, Query, location, optional_object};
+use crate::http::state::AppState;
+use crate::model::id::ServiceId;
+use crate::model::limit::SessionLimit;
+use crate::model::page::{Cursor, Page};
+use crate::model::permission::{Permission, Permissions};
+use crate::model::record::Field;
+use crate::model::service::{Service, ServiceName, ServiceUpdate};
+use crate::model::token::ServiceSecret;
+use crate::store::NewService;
+
+/// The longest grace of a rotated secret: time enough for any rollout, and an end to a leaked secret.
+const MAX_GRACE: Duration = Duration::from_secs(30 * 24 * 60 * 60);
+
+pub(crate) fn routes() -> OpenApiRouter<AppState> {
+    let read = Permission::ServiceRead;
+    let manage = Permission::ServiceManage;
+    OpenApiRouter::default()
+        .merge(guarded(manage, routes!(register_service)))
+        .merge(guarded(read, routes!(list_services)))
+        .merge(guarded(read, routes!(find_service)))
+        .merge(guarded(manage, routes!(update_service, remove_service)))
+        .merge(guarded(manage, routes!(rotate_service_secret)))
+        .merge(open_to_any(routes!(find_caller)))
+}
+
+/// A service to be registered.
+#[derive(Debug, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+#[schema(example = json!({
+    "service_id": "api-gateway",
+    "service_name": "API gateway",
+    "permissions": ["session.*", "attribute.*", "token.verify"],
+}))]
+struct RegisterServiceRequest {
+    /// Its id, for good.
+    service_id: ServiceId,
+    /// What people call it.
+    service_name: ServiceName,
+    /// What it may do.
+    permissions: Permissions,
+    /// Its secret; the gateway makes one if it is left out.
+    #[serde(default)]
+    secret: Option<ServiceSecret>,
+    /// How many sessions a login may have when it opens one; the server's `SGW_LOGIN_MAX_SESSIONS` if left out.
+    #[serde(default, deserialize_with = "optional_object")]
+    session_limit: Option<LimitRequest>,
+}
+
+/// A change of a service; what is left out stays.
+#[derive(Debug, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+#[schema(example = json!({"permissions": ["session.read"], "enabled": true}))]
+struct UpdateServiceRequest {
+    /// The new name.
+    #[serde(default, deserialize_with = "given")]
+    #[schema(nullable = false)]
+    service_name: Option<ServiceName>,
+    /// The new permissions, which replace the old ones.
+    #[serde(default, deserialize_with = "given")]
+    #[schema(nullable = false)]
+    permissions: Option<Permissions>,
+    /// A disabled service is answered like an unknown one.
+    #[serde(default, deserialize_with = "given")]
+    #[schema(nullable = false)]
+    enabled: Option<bool>,
+    /// How many sessions a login may have when it opens one; null is the server's `SGW_LOGIN_MAX_SESSIONS`.
+    #[serde(default, deserialize_with = "limit_object")]
+    #[schema(value_type = Option<LimitRequest>)]
+    session_limit: Field<LimitRequest>,
+}
+
+/// How a secret is to be rotated.
+#[derive(Debug, Default, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+#[schema(example = json!({"grace_seconds": 3600}))]
+struct RotateSecretRequest {
+    /// How long the old secret stays good: up to 30 days, not at all if left out.
+    #[serde(default)]
+    #[schema(minimum = 0, maximum = 2_592_000, required = false)]
+    grace_seconds: u64,
+}
+
+/// A service with its secret, which is shown in this answer only.
+#[derive(Debug, Serialize, ToSchema)]
+struct ServiceCredentials {
+    /// The service.
+    service: Service,
+    /// Its secret.
+    secret: ServiceSecret,
+}
+
+/// A page of services in the order of their ids.
+#[derive(Debug, Serialize, ToSchema)]
+struct ServicePage {
+    /// The services.
+    items: Vec<Service>,
+    /// Where to go on; null ends the list.
+    #[schema(required = true)]
+    next_cursor: Option<Cursor>,
+}
+
+impl From<Page<Service>> for ServicePage {
+    fn from(page: Page<Service>) -> Self {
+        Self {
+            items: page.items,
+            next_cursor: page.next,
+        }
+    }
+}
+
+/// Register a service
+///
+/// The secret is made by the gateway unless one is given. It is stored as a hash and shown in this answer only.
+#[utoipa::path(
+    post,
+    path = "/v1/services",
+    operation_id = "register_service",
+    tag = "services",
+    request_body = RegisterServiceRequest,
+    responses(
+        (status = 201, description = "The service and its secret.", body = ServiceCredentials,
+            headers(("Location" = String, description = "The path of the service."))),
+        (status = 409, description = "A service with this id exists.", body = Problem, content_type = "application/problem+json"),
+    ),
+)]
+async fn register_service(
+    State(state): State<AppState>,
+    caller: Caller,
+    draw: Draw,
+    Json(request): Json<RegisterServiceRequest>,
+) -> Result<impl IntoResponse, ApiError> {
+    let secret = match request.secret {
+        Some(chosen) => chosen,
+        None => ServiceSecret::made(&*draw.secret()?),
+    };
+    let new = NewService {
+        service_id: request.service_id,
+        service_name: request.service_name,
+        permissions: request.permissions,
+        session_limit: request.session_limit.map(service_limit).transpose()?,
+        secret: secret.hash(),
+        mark: draw.mark(),
+    };
+    let service = state.stores.services.register(new, caller.id()).await?;
+    let location = location(&format!("/v1/services/{}", service.service_id))?;
+    let credentials = ServiceCredentials { service, secret };
+    Ok((StatusCode::CREATED, [location], Json(credentials)))
+}
+
+/// List the services
+#[utoipa::path(
+    get,
+    path = "/v1/services",
+    operation_id = "list_services",
+    tag = "services",
+    params(PageQuery),
+    responses((status = 200, description = "A page of services.", body = ServicePage)),
+)]
+async fn list_services(
+    State(state): State<AppState>,
+    Query(list): Query<PageQuery>,
+) -> Result<Json<ServicePage>, ApiError> {
+    let services = &state.stores.services;
+    let page = services.list_services(list.limit, list.cursor.as_ref());
+    Ok(Json(page.await?.into()))
+}
+
+/// Find a service
+#[utoipa::path(
+    get,
+    path = "/v1/services/{service_id}",
+    operation_id = "find_service",
+    tag = "services",
+    params(("service_id" = ServiceId, Path, description = "The id of the service.")),
+    responses(
+        (status = 200, description = "The service, without its secret.", body = Service),
+        (status = 404, description = "No service has this id.", body = Problem, content_type = "application/problem+json"),
+    ),
+)]
+async fn find_service(
+    State(state): State<AppState>,
+    Path(service_id): Path<ServiceId>,
+) -> Result<Json<Service>, ApiError> {
+    let record = state.stores.services.find_service(&service_id).await?;
+    let record = record.ok_or(ApiError::ServiceNotFound)?;
+    Ok(Json(record.service))
+}
+
+/// Change a service
+///
+/// Its name, its permissions, and whether it is enabled. Every node knows within `SGW_CACHE_MAX_STALENESS`.
+#[utoipa::path(
+    patch,
+    path = "/v1/services/{service_id}",
+    operation_id = "update_service",
+    tag = "services",
+    params(("service_id" = ServiceId, Path, description = "The id of the service.")),
+    request_body(content(
+        (UpdateServiceRequest = "application/json"),
+        (UpdateServiceRequest = "application/merge-patch+json"),
+    )),
+    responses(
+        (status = 200, description = "The service after the change.", body = Service),
+        (status = 404, description = "No service has this id.", body = Problem, content_type = "application/problem+json"),
+        (status = 409, description = "The service is built in.", body = Problem, content_type = "application/problem+json"),
+    ),
+)]
+async fn update_service(
+    State(state): State<AppState>,
+    caller: Caller,
+    Path(service_id): Path<ServiceId>,
+    Patch(request): Patch<UpdateServiceRequest>,
+) -> Result<Json<Service>, ApiError> {
+    refuse_built_in(&service_id)?;
+    let update = ServiceUpdate {
+        service_name: request.service_name,
+        permissions: request.permissions,
+        enabled: request.enabled,
+        session_limit: match request.session_limit {
+            Field::Keep => Field::Keep,
+            Field::Clear => Field::Clear,
+            Field::Set(limit) => Field::Set(service_limit(limit)?),
+        },
+    };
+    let services = &state.stores.services;
+    let service = services.update_service(&service_id, update, caller.id());
+    Ok(Json(service.await?))
+}
+
+/// Remove a service
+#[utoipa::path(
+    delete,
+    path = "/v1/services/{service_id}",
+    operation_id = "remove_service",
+    tag = "services",
+    params(("service_id" = ServiceId, Path, description = "The id of the service.")),
+    responses(
+        (status = 204, description = "The service is removed."),
+        (status = 404, description = "No service has this id.", body = Problem, content_type = "application/problem+json"),
+        (status = 409, description = "The service is built in.", body = Problem, content_type = "application/problem+json"),
+    ),
+)]
+async fn remove_service(
+    State(state): State<AppState>,
+    caller: Caller,
+    Path(service_id): Path<ServiceId>,
+) -> Result<StatusCode, ApiError> {
+    refuse_built_in(&service_id)?;
+    let services = &state.stores.services;
+    services.remove_service(&service_id, caller.id()).await?;
+    Ok(StatusCode::NO_CONTENT)
+}
+
+/// Rotate the secret of a service
+///
+/// The old secret stays good until the grace is over; any older one does not.
+#[utoipa::path(
+    post,
+    path = "/v1/services/{service_id}/rotate-secret",
+    operation_id = "rotate_service_secret",
+    tag = "services",
+    params(("service_id" = ServiceId, Path, description = "The id of the service.")),
+    request_body = Option<RotateSecretRequest>,
+    responses(
+        (status = 200, description = "The service and its new secret.", body = ServiceCredentials),
+        (status = 404, description = "No service has this id.", body = Problem, content_type = "application/problem+json"),
+        (status = 409, description = "The secret of the built-in service is configured.", body = Problem, content_type = "application/problem+json"),
+    ),
+)]
+async fn rotate_service_secret(
+    State(state): State<AppState>,
+    caller: Caller,
+    draw: Draw,
+    Path(service_id): Path<ServiceId>,
+    OptionalJson(request): OptionalJson<RotateSecretRequest>,
+) -> Result<Json<ServiceCredentials>, ApiError> {
+    if service_id.is_admin() && state.authenticator.admin.0.is_some() {
+        return Err(ApiError::ServiceBuiltIn);
+    }
+    let grace = grace(request.grace_seconds)?;
+    let secret = ServiceSecret::made(&*draw.secret()?);
+    let services = &state.stores.services;
+    let service = services.rotate_secret(&service_id, secret.hash(), grace, caller.id());
+    let service = service.await?;
+    Ok(Json(ServiceCredentials { service, secret }))
+}
+
+/// Tell which service is calling
+#[utoipa::path(
+    get,
+    path = "/v1/whoami",
+    operation_id = "find_caller",
+    tag = "services",
+    responses((status = 200, description = "The calling service.", body = Service)),
+)]
+async fn find_caller(caller: Caller) -> Json<Service> {
+    Json(caller.service)
+}
+
+fn refuse_built_in(service_id: &ServiceId) -> Result<(), ApiError> {
+    if service_id.is_admin() {
+        Err(ApiError::ServiceBuiltIn)
+    } else {
+        Ok(())
+    }
+}
+
+fn grace(seconds: u64) -> Result<Duration, ApiError> {
+    let grace = Duration::from_secs(seconds);
+    if grace <= MAX_GRACE {
+        return Ok(grace);
+    }
+    Err(ApiError::InvalidBody(vec![FieldError {
+        pointer: "/grace_seconds".to_owned(),
+        detail: format!("must be at most {} seconds", MAX_GRACE.as_secs()),
+    }]))
+}
+
+fn service_limit(limit: LimitRequest) -> Result<SessionLimit, ApiError> {
+    limit.parse("/session_limit", 0)
+}
+
+fn limit_object<'de, D: Deserializer<'de>>(
+    deserializer: D,
+) -> Result<Field<LimitRequest>, D::Error> {
+    let limit = optional_object(deserializer)?;
+    Ok(limit.map_or(Field::Clear, Field::Set))
+}
+
+/// Without this, `null` would count as left out; no such field of a service can be cleared.
+fn given<'de, D: Deserializer<'de>, T: Deserialize<'de>>(
+    deserializer: D,
+) -> Result<Option<T>, D::Error> {
+    T::deserialize(deserializer).map(Some)
+}

@@ -1,0 +1,136 @@
+//! Ending all sessions that match.
+
+use std::net::IpAddr;
+
+use axum::extract::State;
+use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
+
+use super::invalid;
+use crate::http::auth::Caller;
+use crate::http::error::ApiError;
+use crate::http::extract::{Json, optional_object, word};
+use crate::http::state::AppState;
+use crate::model::Timestamp;
+use crate::model::id::{LoginId, ServiceId};
+use crate::model::session::{ConnectionId, Device, EndReason, SessionState};
+use crate::store::{BulkEffect, EndWhere, SessionFilter};
+
+/// Which sessions to end.
+#[derive(Debug, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct BulkDeleteRequest {
+    /// The sessions; it must name something.
+    #[serde(deserialize_with = "optional_object")]
+    #[schema(value_type = FilterRequest)]
+    filter: Option<FilterRequest>,
+    /// Why they end; `logout` if left out.
+    #[serde(default = "logout", deserialize_with = "word")]
+    #[schema(required = false)]
+    reason: EndReason,
+    /// Whether only to count them.
+    #[serde(default)]
+    #[schema(required = false)]
+    dry_run: bool,
+}
+
+/// Conditions that must all hold.
+#[derive(Debug, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct FilterRequest {
+    /// Of this login.
+    login_id: Option<LoginId>,
+    /// Opened by this service.
+    service_id: Option<ServiceId>,
+    /// On this kind of device.
+    device: Option<Device>,
+    /// In this state.
+    #[serde(default, deserialize_with = "state_word")]
+    state: Option<SessionState>,
+    /// With this connection.
+    connection_id: Option<ConnectionId>,
+    /// From this address.
+    #[schema(value_type = Option<String>)]
+    client_ip: Option<IpAddr>,
+    /// Opened after this moment.
+    created_after: Option<Timestamp>,
+    /// Opened before this moment.
+    created_before: Option<Timestamp>,
+    /// Last used after this moment.
+    active_after: Option<Timestamp>,
+    /// Last used before this moment.
+    active_before: Option<Timestamp>,
+}
+
+/// How many sessions matched.
+#[derive(Debug, Serialize, ToSchema)]
+pub(crate) struct BulkDeleted {
+    /// How many this call ended, or with `dry_run` would have ended.
+    count: u64,
+}
+
+/// End all sessions that match
+///
+/// Goes in small steps; broken off, it may be sent again. What is opened after its start lives on.
+#[utoipa::path(
+    post, path = "/v1/sessions/bulk-delete", tag = "sessions", request_body = BulkDeleteRequest,
+    responses((status = 200, description = "They are over.", body = BulkDeleted)),
+)]
+pub(super) async fn bulk_delete_sessions(
+    State(state): State<AppState>,
+    caller: Caller,
+    Json(request): Json<BulkDeleteRequest>,
+) -> Result<Json<BulkDeleted>, ApiError> {
+    let which = request.parse()?;
+    let sessions = &state.stores.sessions;
+    let count = sessions.end_where(which, &caller.access()).await?;
+    Ok(Json(BulkDeleted { count }))
+}
+
+impl BulkDeleteRequest {
+    fn parse(self) -> Result<EndWhere, ApiError> {
+        let filter = self.filter.map(FilterRequest::parse).unwrap_or_default();
+        if filter == SessionFilter::default() {
+            return Err(invalid("/filter", "must name at least one condition"));
+        }
+        Ok(EndWhere {
+            filter,
+            reason: self.reason,
+            effect: if self.dry_run {
+                BulkEffect::Count
+            } else {
+                BulkEffect::End
+            },
+        })
+    }
+}
+
+impl FilterRequest {
+    fn parse(self) -> SessionFilter {
+        SessionFilter {
+            login_id: self.login_id,
+            service_id: self.service_id,
+            device: self.device,
+            state: self.state,
+            connection_id: self.connection_id,
+            client_ip: self.client_ip,
+            created_after: self.created_after,
+            created_before: self.created_before,
+            active_after: self.active_after,
+            active_before: self.active_before,
+        }
+    }
+}
+
+const fn logout() -> EndReason {
+    EndReason::Logout
+}
+
+fn state_word<'de, D: serde::Deserializer<'de>>(
+    deserializer: D,
+) -> Result<Option<SessionState>, D::Error> {
+    #[derive(Deserialize)]
+    struct Word(#[serde(deserialize_with = "word")] SessionState);
+    let state = Option::<Word>::deserialize(deserializer)?;
+    Ok(state.map(|state| state.0))
+}

@@ -1,0 +1,172 @@
+//! Reading sessions: one, or a page of them.
+
+use std::net::IpAddr;
+
+use axum::extract::State;
+use axum::response::Response;
+use serde::{Deserialize, Serialize};
+use utoipa::{IntoParams, ToSchema};
+
+use super::shown;
+use crate::http::api::ReadProblems;
+use crate::http::auth::Caller;
+use crate::http::error::ApiError;
+use crate::http::extract::{Json, Path, Query};
+use crate::http::state::AppState;
+use crate::model::Timestamp;
+use crate::model::id::{LoginId, ServiceId, SessionId};
+use crate::model::page::{Cursor, Page, PageLimit};
+use crate::model::permission::Scope;
+use crate::model::session::{ConnectionId, Device, Session, SessionState};
+use crate::store::SessionFilter;
+
+/// Some sessions.
+#[derive(Debug, Serialize, ToSchema)]
+pub(crate) struct SessionPage {
+    /// The sessions, newest first.
+    items: Vec<Session>,
+    /// Where the list goes on; null ends it.
+    #[schema(required = true)]
+    next_cursor: Option<Cursor>,
+    /// How many there are in all, if that was asked for.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
+    total: Option<u64>,
+}
+
+impl SessionPage {
+    pub(in crate::http::api) fn new(page: Page<Session>, total: Option<u64>) -> Self {
+        Self {
+            items: page.items,
+            next_cursor: page.next,
+            total,
+        }
+    }
+}
+
+/// Which sessions to list; every condition must hold.
+#[derive(Debug, Deserialize, IntoParams)]
+#[serde(deny_unknown_fields)]
+#[into_params(parameter_in = Query)]
+pub(crate) struct ListSessionsQuery {
+    /// The most items of the page.
+    #[serde(default)]
+    #[param(value_type = Option<u16>, minimum = 1, maximum = 1000, default = 50)]
+    limit: PageLimit,
+    /// `next_cursor` of the page before.
+    #[param(value_type = Option<String>)]
+    cursor: Option<Cursor>,
+    /// Whether to count them all; only without filters or with `login_id` alone.
+    #[serde(default)]
+    total: bool,
+    /// Of this login.
+    #[param(value_type = Option<String>)]
+    login_id: Option<LoginId>,
+    /// Opened by this service.
+    #[param(value_type = Option<String>)]
+    service_id: Option<ServiceId>,
+    /// On this kind of device.
+    #[param(value_type = Option<String>)]
+    device: Option<Device>,
+    /// In this state.
+    state: Option<SessionState>,
+    /// With this connection.
+    #[param(value_type = Option<String>)]
+    connection_id: Option<ConnectionId>,
+    /// From this address.
+    #[param(value_type = Option<String>)]
+    client_ip: Option<IpAddr>,
+    /// Opened after this moment.
+    created_after: Option<Timestamp>,
+    /// Opened before this moment.
+    created_before: Option<Timestamp>,
+    /// Last used after this moment.
+    active_after: Option<Timestamp>,
+    /// Last used before this moment.
+    active_before: Option<Timestamp>,
+}
+
+/// Read a session
+///
+/// Reading does not count as use.
+#[utoipa::path(
+    get, path = "/v1/sessions/{session_id}", tag = "sessions",
+    params(("session_id" = SessionId, Path, description = "The session.")),
+    responses(
+        (status = 200, description = "The session.", body = Session,
+            headers(("ETag" = String, description = "Its version."))),
+        ReadProblems,
+    ),
+)]
+pub(super) async fn find_session(
+    State(state): State<AppState>,
+    caller: Caller,
+    Path(session_id): Path<SessionId>,
+) -> Result<Response, ApiError> {
+    let session = state
+        .stores
+        .sessions
+        .find(session_id, &caller.scope)
+        .await?
+        .live()?;
+    Ok(shown(session))
+}
+
+/// List sessions
+///
+/// Newest first. A page looks at no more than 2,000 records, so with filters it may be short or empty; only a null
+/// cursor ends the list.
+#[utoipa::path(
+    get, path = "/v1/sessions", tag = "sessions", params(ListSessionsQuery),
+    responses((status = 200, description = "Some sessions.", body = SessionPage)),
+)]
+pub(super) async fn list_sessions(
+    State(state): State<AppState>,
+    caller: Caller,
+    Query(query): Query<ListSessionsQuery>,
+) -> Result<Json<SessionPage>, ApiError> {
+    let (counts, limit, cursor) = (query.total, query.limit, query.cursor.clone());
+    let filter = query.filter();
+    let by_login = SessionFilter {
+        login_id: filter.login_id.clone(),
+        ..SessionFilter::default()
+    };
+    if counts && (filter != by_login || caller.scope != Scope::All) {
+        let rule = "`total` goes only without filters or with `login_id` alone, and not with `session.read:own`";
+        return Err(ApiError::InvalidRequest(rule.to_owned()));
+    }
+    let page = state
+        .stores
+        .sessions
+        .list(&filter, &caller.scope, limit, cursor.as_ref())
+        .await?;
+    let total = if counts {
+        Some(
+            state
+                .stores
+                .sessions
+                .count(filter.login_id.as_ref())
+                .await?,
+        )
+    } else {
+        None
+    };
+    Ok(Json(SessionPage::new(page, total)))
+}
+
+impl ListSessionsQuery {
+    fn filter(self) -> SessionFilter {
+        SessionFilter {
+            login_id: self.login_id,
+            service_id: self.service_id,
+            device: self.device,
+            state: self.state,
+            connection_id: self.connection_id,
+            client_ip: self.client_ip,
+            created_after: self.created_after,
+            created_before: self.created_before,
+            active_after: self.active_after,
+            active_before: self.active_before,
+        }
+    }
+}

@@ -1,0 +1,118 @@
+//! Stands before every operation under `/v1`: permission first, then what the request may carry, then its
+//! repetitions, then the handler.
+
+use std::sync::Arc;
+
+use axum::extract::Request;
+use axum::http::Method;
+use axum::middleware::{self, Next};
+use axum::response::Response;
+use utoipa_axum::router::{OpenApiRouter, UtoipaMethodRouter, UtoipaMethodRouterExt};
+
+use super::authenticate::Authenticated;
+use super::rules::RequestRules;
+use super::{Caller, document};
+use crate::gateway::idempotency::{self, Claimant};
+use crate::http::error::ApiError;
+use crate::model::permission::{Permission, Scope};
+use crate::model::service::Service;
+
+/// Routes of one path that need a permission; the document learns it, and the errors that every such route can
+/// answer.
+#[must_use]
+pub fn guarded<S>(permission: Permission, routes: UtoipaMethodRouter<S>) -> OpenApiRouter<S>
+where
+    S: Clone + Send + Sync + 'static,
+{
+    behind(Some(permission), routes)
+}
+
+/// Routes of one path that any authenticated service may call.
+#[must_use]
+pub fn open_to_any<S>(routes: UtoipaMethodRouter<S>) -> OpenApiRouter<S>
+where
+    S: Clone + Send + Sync + 'static,
+{
+    behind(None, routes)
+}
+
+fn behind<S>(permission: Option<Permission>, mut routes: UtoipaMethodRouter<S>) -> OpenApiRouter<S>
+where
+    S: Clone + Send + Sync + 'static,
+{
+    let (schemas, paths, _) = &mut routes;
+    document::add_schemas(schemas);
+    let mut rules = Vec::new();
+    for (method, operation) in document::operations(paths) {
+        rules.push((method.clone(), RequestRules::of(operation)));
+        document::describe(&method, operation, permission);
+    }
+    let guard = Arc::new(Guard { permission, rules });
+    let layer = middleware::from_fn(move |request: Request, next: Next| {
+        let guard = Arc::clone(&guard);
+        async move { guard.pass(request, next).await }
+    });
+    OpenApiRouter::new().routes(routes.map(|router| router.route_layer(layer)))
+}
+
+struct Guard {
+    permission: Option<Permission>,
+    rules: Vec<(Method, RequestRules)>,
+}
+
+impl Guard {
+    async fn pass(&self, mut request: Request, next: Next) -> Result<Response, ApiError> {
+        let Authenticated {
+            service,
+            presented,
+            key,
+            stores,
+        } = request
+            .extensions_mut()
+            .remove()
+            .ok_or(ApiError::Unauthenticated)?;
+        let scope = self.scope_of(&service)?;
+        self.rules_of(request.method())?.check(&request)?;
+        let claimant = Claimant {
+            service_id: service.service_id.clone(),
+            key,
+            now: stores.sessions.now(),
+            claims: stores.claims,
+        };
+        request.extensions_mut().insert(Caller {
+            service,
+            scope,
+            presented,
+            needed: self.permission,
+        });
+        if document::takes_idempotency_key(request.method(), self.permission) {
+            idempotency::run_once(&claimant, request, next).await
+        } else {
+            Ok(next.run(request).await)
+        }
+    }
+
+    fn scope_of(&self, service: &Service) -> Result<Scope, ApiError> {
+        let id = &service.service_id;
+        match self.permission {
+            None => Ok(Scope::OpenedBy(id.clone())),
+            Some(needed) => service
+                .permissions
+                .scope(needed, id)
+                .ok_or(ApiError::PermissionDenied(needed)),
+        }
+    }
+
+    /// A HEAD request is answered by the operation of GET.
+    fn rules_of(&self, method: &Method) -> Result<&RequestRules, ApiError> {
+        let method = if *method == Method::HEAD {
+            &Method::GET
+        } else {
+            method
+        };
+        let found = self.rules.iter().find(|(known, _)| known == method);
+        found
+            .map(|(_, rules)| rules)
+            .ok_or(ApiError::MethodNotAllowed)
+    }
+}

@@ -1,0 +1,95 @@
+//! What the document of the API says beside its operations, and the routes that show it.
+//!
+//! The API browser is Swagger UI, compiled in: it loads nothing from anywhere else.
+
+use std::sync::Arc;
+
+use axum::Router;
+use axum::body::Bytes;
+use axum::http::{HeaderValue, header};
+use axum::routing::get;
+use utoipa::openapi::security::{ApiKey, ApiKeyValue, Http, HttpAuthScheme, SecurityScheme};
+use utoipa::openapi::{OpenApi, SecurityRequirement};
+use utoipa::{Modify, OpenApi as _};
+use utoipa_swagger_ui::{Config, SwaggerUi};
+
+use crate::http::error::{ApiError, Problem};
+
+const DOCUMENT_PATH: &str = "/openapi.json";
+
+#[derive(utoipa::OpenApi)]
+#[openapi(
+    info(
+        title = "Session Gateway",
+        description = "Keeps the login sessions of your users for all of your services.\n\n\
+            A service authenticates every call under `/v1` with HTTP Basic (`service_id:secret`) or with the headers \
+            `X-Service-Id` and `X-Service-Secret`. Errors are RFC 9457 problem documents with a stable `code`. Every \
+            answer carries `X-Request-Id`.",
+        license(name = "MIT OR Apache-2.0", identifier = "MIT OR Apache-2.0"),
+        contact(name = "The operator of this gateway")
+    ),
+    servers((url = "/", description = "This gateway")),
+    tags(
+        (name = "sessions", description = "Open, read, change, refresh and end sessions"),
+        (name = "attributes", description = "What is kept in a session"),
+        (name = "logins", description = "All sessions of a login id"),
+        (name = "tokens", description = "The credentials of sessions"),
+        (name = "services", description = "The callers of the gateway and their permissions"),
+        (name = "proxies", description = "Reverse proxies ask whether a request may pass"),
+        (name = "events", description = "The feed of every change"),
+        (name = "health", description = "Whether the process lives and is ready, and what it does")
+    ),
+    components(schemas(Problem)),
+    modifiers(&Credentials)
+)]
+struct Description;
+
+/// How services authenticate.
+struct Credentials;
+
+impl Modify for Credentials {
+    fn modify(&self, document: &mut OpenApi) {
+        let key = |name: &str, about: &str| {
+            SecurityScheme::ApiKey(ApiKey::Header(ApiKeyValue::with_description(name, about)))
+        };
+        let basic = Http::builder()
+            .scheme(HttpAuthScheme::Basic)
+            .description(Some("Service id and secret"))
+            .build();
+        let components = document.components.get_or_insert_default();
+        components.add_security_scheme("basic", SecurityScheme::Http(basic));
+        components.add_security_scheme("service_id", key("X-Service-Id", "With its secret"));
+        components.add_security_scheme("service_secret", key("X-Service-Secret", "With its id"));
+        let nothing: [&str; 0] = [];
+        document.security = Some(vec![
+            SecurityRequirement::new("basic", nothing),
+            SecurityRequirement::new("service_id", nothing).add("service_secret", nothing),
+        ]);
+    }
+}
+
+/// The document without operations.
+pub(crate) fn description() -> OpenApi {
+    Description::openapi()
+}
+
+/// The document as JSON text, as it is served, printed and committed.
+pub fn to_json(document: &OpenApi) -> Result<String, serde_json::Error> {
+    let mut text = serde_json::to_string_pretty(document)?;
+    text.push('\n');
+    Ok(text)
+}
+
+/// `/openapi.json` and `/docs`.
+pub(crate) fn routes<S: Clone + Send + Sync + 'static>(document: &OpenApi) -> Router<S> {
+    let text = to_json(document).map(Bytes::from).map_err(Arc::new);
+    let document = get(async move || match text {
+        Ok(text) => {
+            let json = HeaderValue::from_static("application/json");
+            Ok(([(header::CONTENT_TYPE, json)], text))
+        }
+        Err(error) => Err(ApiError::Internal(error)),
+    });
+    let config = Config::new([DOCUMENT_PATH]).validator_url("none");
+    Router::from(SwaggerUi::new("/docs").config(config)).route(DOCUMENT_PATH, document)
+}

@@ -1,0 +1,239 @@
+//! Tells an operator what a proxy would be told, and why. The same code decides; nothing is changed, and no token is
+//! repeated.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use axum::extract::{FromRef, State};
+use axum::http::{HeaderMap, HeaderName, HeaderValue, Method, header};
+use axum::response::Response;
+use serde::{Deserialize, Serialize};
+use url::Url;
+use utoipa::ToSchema;
+use utoipa_axum::router::OpenApiRouter;
+use utoipa_axum::routes;
+use zeroize::Zeroizing;
+
+use super::Gate;
+use super::decision::{Asker, Dialect, NotAllowed, Question};
+use super::login::{FORWARDED_HOST, FORWARDED_METHOD, FORWARDED_PROTO, FORWARDED_URI};
+use super::refusal::Check;
+use crate::http::auth::{Caller, guarded};
+use crate::http::error::{ApiError, FieldError};
+use crate::http::extract::Json;
+use crate::model::permission::Permission;
+use crate::store::Touch;
+use crate::store::Verified;
+
+/// `/v1/auth/explain`.
+pub(crate) fn routes<S>() -> OpenApiRouter<S>
+where
+    S: Clone + Send + Sync + 'static,
+    Arc<Gate>: FromRef<S>,
+{
+    guarded(Permission::TokenVerify, routes!(explain_decision))
+}
+
+/// A request of a client, and the proxy that would ask about it.
+#[derive(Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+#[schema(example = json!({
+    "proxy": "nginx", "token": "sgw_…", "query": "require=role:admin&device=web",
+}))]
+pub(crate) struct ExplainRequest {
+    /// What the user presents as `Authorization: Bearer`.
+    #[serde(default)]
+    #[schema(value_type = Option<String>, format = Password)]
+    token: Option<Zeroizing<String>>,
+    /// The kind of proxy.
+    #[serde(deserialize_with = "crate::http::extract::word")]
+    proxy: Dialect,
+    /// The client's method; `GET` if it is left out.
+    #[serde(default)]
+    method: Option<String>,
+    /// The client's URL.
+    #[serde(default)]
+    url: Option<String>,
+    /// Other headers, by name: the client's, and conditions of the proxy.
+    #[serde(default)]
+    #[schema(required = false)]
+    headers: BTreeMap<String, String>,
+    /// The query of the proxy's question, with its conditions.
+    #[serde(default)]
+    query: Option<String>,
+}
+
+/// What the proxy would be told, and why.
+#[derive(Debug, Serialize, ToSchema)]
+pub(crate) struct Explanation {
+    /// The status.
+    #[schema(example = 403)]
+    status: u16,
+    /// `X-Auth-Reason`; null where there is none.
+    #[schema(required = true, example = "requirement_not_met")]
+    reason: Option<&'static str>,
+    /// The headers, names in small letters.
+    headers: BTreeMap<String, String>,
+    /// Every check, in the order in which they are made.
+    checks: Vec<CheckResult>,
+}
+
+/// How one check went.
+#[derive(Debug, Serialize, ToSchema)]
+pub(crate) struct CheckResult {
+    /// What was checked.
+    check: Check,
+    /// How it went.
+    outcome: Outcome,
+    /// In words.
+    detail: String,
+}
+
+/// How a check went.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, ToSchema)]
+#[serde(rename_all = "snake_case")]
+pub(crate) enum Outcome {
+    /// It stands against nothing.
+    Passed,
+    /// It decides the answer.
+    Failed,
+    /// The store does not know.
+    Unknown,
+    /// An earlier check had decided.
+    NotReached,
+}
+
+/// Explain a decision
+///
+/// What `/auth/*` would answer a proxy about this request, by the same rules. The caller is taken for the proxy. Nothing
+/// is changed, and this is no use of the session.
+#[utoipa::path(
+    post, path = "/v1/auth/explain", tag = "proxies", request_body = ExplainRequest,
+    responses((status = 200, description = "What the proxy would be told, and why.", body = Explanation)),
+)]
+async fn explain_decision(
+    State(gate): State<Arc<Gate>>,
+    _caller: Caller,
+    Json(request): Json<ExplainRequest>,
+) -> Result<Json<Explanation>, ApiError> {
+    let headers = request.head()?;
+    let question = Question {
+        dialect: request.proxy,
+        method: &Method::GET,
+        headers: &headers,
+        query: request.query.as_deref().unwrap_or_default(),
+        asker: Asker::Service,
+        touch: Touch::No,
+    };
+    let decision = gate.decide(&question).await;
+    let response = gate.answer(&question, &decision).await;
+    Ok(Json(Explanation::of(&decision, &response)))
+}
+
+impl ExplainRequest {
+    /// The headers as the proxy would send them.
+    fn head(&self) -> Result<HeaderMap, ApiError> {
+        let mut head = HeaderMap::new();
+        for (name, value) in &self.headers {
+            let wrong = || invalid("headers", "must be names and values of HTTP headers");
+            let name = HeaderName::try_from(name).map_err(|_invalid| wrong())?;
+            let value = HeaderValue::from_bytes(value.as_bytes());
+            head.append(name, value.map_err(|_invalid| wrong())?);
+        }
+        if let Some(token) = &self.token {
+            let bearer = Zeroizing::new(format!("Bearer {}", token.as_str()));
+            let value = HeaderValue::from_bytes(bearer.as_bytes());
+            let value = value.map_err(|_invalid| invalid("token", "cannot stand in a header"))?;
+            head.append(header::AUTHORIZATION, value);
+        }
+        self.add_original(&mut head)?;
+        Ok(head)
+    }
+
+    fn add_original(&self, head: &mut HeaderMap) -> Result<(), ApiError> {
+        if let Some(method) = &self.method {
+            let method = Method::from_bytes(method.as_bytes());
+            let method = method.map_err(|_invalid| invalid("method", "must be an HTTP method"))?;
+            head.insert(FORWARDED_METHOD, text(method.as_str(), "method")?);
+        }
+        let Some(url) = &self.url else {
+            return Ok(());
+        };
+        let wrong = || invalid("url", "must be a whole http or https URL");
+        let url = Url::parse(url).map_err(|_invalid| wrong())?;
+        let host = url.host_str().ok_or_else(wrong)?;
+        let host = match url.port() {
+            Some(port) => format!("{host}:{port}"),
+            None => host.to_owned(),
+        };
+        let path_and_query = match url.query() {
+            Some(query) => format!("{}?{query}", url.path()),
+            None => url.path().to_owned(),
+        };
+        head.insert(FORWARDED_PROTO, text(url.scheme(), "url")?);
+        head.insert(FORWARDED_HOST, text(&host, "url")?);
+        head.insert(FORWARDED_URI, text(&path_and_query, "url")?);
+        Ok(())
+    }
+}
+
+fn text(value: &str, field: &str) -> Result<HeaderValue, ApiError> {
+    HeaderValue::from_str(value).map_err(|_invalid| invalid(field, "cannot stand in a header"))
+}
+
+fn invalid(field: &str, rule: &str) -> ApiError {
+    ApiError::InvalidBody(vec![FieldError {
+        pointer: format!("/{field}"),
+        detail: rule.to_owned(),
+    }])
+}
+
+impl Explanation {
+    fn of(decision: &Result<Verified, NotAllowed>, response: &Response) -> Self {
+        let headers = response.headers().iter().map(|(name, value)| {
+            let value = String::from_utf8_lossy(value.as_bytes());
+            (name.as_str().to_owned(), value.into_owned())
+        });
+        let reason = match decision {
+            Err(NotAllowed::Refused(refusal)) => Some(refusal.facts().0),
+            Ok(_) | Err(NotAllowed::Unknown(_)) => None,
+        };
+        let checks = Check::ALL.iter();
+        Self {
+            status: response.status().as_u16(),
+            reason,
+            headers: headers.collect(),
+            checks: checks
+                .map(|check| CheckResult::of(*check, decision))
+                .collect(),
+        }
+    }
+}
+
+impl CheckResult {
+    /// The checks before the one that decided have passed. A service asks here, so only the session can be unknown.
+    fn of(check: Check, decision: &Result<Verified, NotAllowed>) -> Self {
+        let decisive = match decision {
+            Ok(_) => None,
+            Err(NotAllowed::Refused(refusal)) => {
+                Some((refusal.facts().1, Outcome::Failed, refusal.to_string()))
+            }
+            Err(NotAllowed::Unknown(error)) => {
+                Some((Check::Session, Outcome::Unknown, error.to_string()))
+            }
+        };
+        let (outcome, detail) = match decisive {
+            Some((decided_by, outcome, detail)) if decided_by == check => (outcome, detail),
+            Some((decided_by, _, _)) if decided_by < check => (
+                Outcome::NotReached,
+                "an earlier check has decided".to_owned(),
+            ),
+            Some(_) | None => (Outcome::Passed, check.passed().to_owned()),
+        };
+        Self {
+            check,
+            outcome,
+            detail,
+        }
+    }
+}

@@ -1,0 +1,155 @@
+//! Reverse proxies ask here, on every request of their clients, whether it may pass (`/auth/*`).
+//!
+//! One decision stands behind all dialects; what differs is how it is asked for and told. Whatever the path, the query
+//! or the body, the answer is 200, 401, 403 or 503 (or 302 where a browser can be sent to a login page): nginx would
+//! turn any other into 500. Unknown is 503, never 401.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::body::{Body, Bytes, HttpBody};
+use axum::extract::{FromRef, Request, State};
+use axum::http::{HeaderMap, header};
+use axum::response::Response;
+use axum::routing::any;
+use http_body_util::BodyExt;
+use utoipa_axum::router::OpenApiRouter;
+
+use crate::http::auth::{Authenticator, peer};
+use crate::store::Touch;
+
+mod answer;
+mod complaint;
+mod condition;
+mod decision;
+mod document;
+mod explain;
+mod identity;
+mod login;
+mod refusal;
+mod setting_text;
+mod settings;
+mod token;
+
+pub(crate) use explain::routes as explain_routes;
+pub use identity::Exports;
+pub use setting_text::InvalidProxySetting;
+pub use settings::{LoginOrigins, ProxySettings, TokenCookie, TrustedProxies};
+
+use complaint::Complaints;
+use decision::{Asker, Dialect, Question};
+use document::{Answers, Conditions, HeaderConditions, LoginPage};
+
+/// The most of a body that is read past for the sake of the connection, and the most time for it.
+const MAX_SKIPPED_BYTES: usize = 256 * 1024;
+const SKIP_DEADLINE: Duration = Duration::from_secs(1);
+
+/// What it takes to decide.
+#[derive(Debug)]
+pub struct Gate {
+    authenticator: Arc<Authenticator>,
+    settings: ProxySettings,
+    complaints: Complaints,
+}
+
+impl Gate {
+    /// Decides over the stores of this authenticator.
+    #[must_use]
+    pub fn new(authenticator: Arc<Authenticator>, settings: ProxySettings) -> Self {
+        Self {
+            authenticator,
+            settings,
+            complaints: Complaints::default(),
+        }
+    }
+}
+
+/// `/auth/*`, for any method.
+pub fn routes<S>() -> OpenApiRouter<S>
+where
+    S: Clone + Send + Sync + 'static,
+    Arc<Gate>: FromRef<S>,
+{
+    OpenApiRouter::with_openapi(document::description())
+        .route("/auth/nginx", any(ask_by_nginx))
+        .route("/auth/forward", any(ask_by_forward))
+        .route("/auth/envoy", any(ask_by_envoy))
+        .route("/auth/envoy/", any(ask_by_envoy))
+        .route("/auth/envoy/{*path}", any(ask_by_envoy))
+}
+
+/// Ask for nginx
+///
+/// For `auth_request`. Any method is answered like this one; a body is never looked at.
+#[utoipa::path(
+    get, path = "/auth/nginx", tag = "proxies", params(Conditions),
+    responses(Answers), security((), ("service_id" = [], "service_secret" = [])),
+)]
+async fn ask_by_nginx(State(gate): State<Arc<Gate>>, request: Request) -> Response {
+    gate.ask(Dialect::Nginx, request).await
+}
+
+/// Ask for Traefik, Caddy or HAProxy
+///
+/// For `ForwardAuth`, `forward_auth` and their like. Any method is answered like this one; a body is never looked at.
+#[utoipa::path(
+    get, path = "/auth/forward", tag = "proxies", params(Conditions, LoginPage),
+    responses(
+        Answers,
+        (status = 302, description = "A browser without a good token, sent to `login_url`.",
+            headers(("Location" = String, description = "The page, with the original URL in `return_to`."))),
+    ),
+    security((), ("service_id" = [], "service_secret" = [])),
+)]
+async fn ask_by_forward(State(gate): State<Arc<Gate>>, request: Request) -> Response {
+    gate.ask(Dialect::Forward, request).await
+}
+
+/// Ask for Envoy
+///
+/// For `ext_authz` over HTTP. Every path below this one and any method is answered like this one; path and query are
+/// the client's and are not looked at, nor is a body.
+#[utoipa::path(
+    get, path = "/auth/envoy", tag = "proxies", params(HeaderConditions),
+    responses(Answers), security((), ("service_id" = [], "service_secret" = [])),
+)]
+async fn ask_by_envoy(State(gate): State<Arc<Gate>>, request: Request) -> Response {
+    gate.ask(Dialect::Envoy, request).await
+}
+
+impl Gate {
+    async fn ask(&self, dialect: Dialect, request: Request) -> Response {
+        let (head, body) = request.into_parts();
+        skip(&head.headers, body);
+        let question = Question {
+            dialect,
+            method: &head.method,
+            headers: &head.headers,
+            query: head.uri.query().unwrap_or_default(),
+            asker: Asker::Peer(peer(&head.extensions)),
+            touch: Touch::Yes,
+        };
+        let decision = self.decide(&question).await;
+        self.complaints.hear(&question, &decision);
+        self.answer(&question, &decision).await
+    }
+}
+
+/// Lets a body pass unseen, beside the answer, so that the next request finds its place on the connection. Who waits to
+/// be asked for a body is not asked: the final answer tells it not to send one (RFC 9110, section 10.1.1).
+fn skip(headers: &HeaderMap, mut body: Body) {
+    if body.is_end_stream() || headers.contains_key(header::EXPECT) {
+        return;
+    }
+    let skipped = async move {
+        let mut left = MAX_SKIPPED_BYTES;
+        while let Some(Ok(frame)) = body.frame().await {
+            let bytes = frame.data_ref().map_or(0, Bytes::len);
+            let Some(rest) = left.checked_sub(bytes) else {
+                break;
+            };
+            left = rest;
+        }
+    };
+    tokio::spawn(tokio::time::timeout(SKIP_DEADLINE, skipped));
+}

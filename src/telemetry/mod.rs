@@ -1,0 +1,5 @@
+//! What the gateway tells of itself while it runs: its log, what it counts, and its traces.
+
+pub mod counters;
+pub mod log;
+pub mod traces;
