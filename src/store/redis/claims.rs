@@ -5,8 +5,8 @@ use std::time::Duration;
 use async_trait::async_trait;
 use deadpool_redis::redis;
 
+use super::args::Args;
 use super::link::{Effect, Slot};
-use super::reply::Args;
 use super::{RedisStore, scripts};
 use crate::model::Timestamp;
 use crate::store::{Claim, ClaimKey, ClaimStore, StoreError};
@@ -26,7 +26,7 @@ impl ClaimStore for RedisStore {
         fingerprint: [u8; 32],
         sealed_draw: Vec<u8>,
     ) -> Result<Claim, StoreError> {
-        let inner = &self.inner;
+        let inner = &self.client;
         let args = Args::new()
             .maybe(inner.test_moment().map(Timestamp::millis))
             .bytes(&fingerprint)
@@ -52,7 +52,7 @@ impl ClaimStore for RedisStore {
     }
 
     async fn keep_answer(&self, key: ClaimKey, sealed_answer: Vec<u8>) -> Result<(), StoreError> {
-        let inner = &self.inner;
+        let inner = &self.client;
         let args = Args::new()
             .maybe(inner.test_moment().map(Timestamp::millis))
             .bytes(&sealed_answer);
@@ -69,8 +69,8 @@ impl ClaimStore for RedisStore {
 
     async fn release(&self, key: ClaimKey) -> Result<(), StoreError> {
         let mut delete = redis::cmd("DEL");
-        delete.arg(self.inner.keys.claim(&key.0));
-        self.inner.command(Slot::Hash(key.0), &delete).await?;
+        delete.arg(self.client.keys.claim(&key.0));
+        self.client.command(Slot::Hash(key.0), &delete).await?;
         Ok(())
     }
 }

@@ -8,11 +8,13 @@ use async_trait::async_trait;
 use futures_util::{StreamExt, TryStreamExt, stream};
 use tokio::time::Instant;
 
+use super::args::Args;
+use super::client::Client;
 use super::link::Effect;
 use super::merge::{Source, page, wanted};
 use super::places::{self, PARTITIONS, SKEW, STREAMS};
-use super::reply::{Args, Reply};
-use super::{ABREAST, Inner, RedisStore, events, scripts};
+use super::reply::Reply;
+use super::{ABREAST, RedisStore, events, scripts};
 use crate::model::event::{EventType, Fact};
 use crate::model::page::{PageLimit, RECORDS_PER_PAGE};
 use crate::store::position::{Bookmark, History, Place};
@@ -23,6 +25,13 @@ use crate::store::{
 
 /// From an event on, other streams are read from this much before it.
 const MARGIN: Duration = Duration::from_secs(10);
+
+/// Reads of the feed.
+#[derive(Debug)]
+pub(super) struct Feed {
+    client: Arc<Client>,
+    event_retention: Duration,
+}
 
 /// Where a page begins.
 enum Origin {
@@ -51,9 +60,9 @@ impl EventFeed for RedisStore {
             }
         };
         // Known before anything is read: a later history must not be taken for that of the places.
-        let histories = self.inner.histories();
+        let histories = self.feed.histories();
         let sources = self
-            .inner
+            .feed
             .open_feed(&origin, &histories, types, limit)
             .await?;
         Ok(page(sources, &histories, types, limit))
@@ -64,11 +73,11 @@ impl EventFeed for RedisStore {
     }
 
     fn listen(&self, listener: Arc<dyn Listener>) {
-        self.inner.listeners.add(listener);
+        self.listeners.add(listener);
     }
 
     fn heard_until(&self, partition: Partition) -> Option<Instant> {
-        self.inner.heard.until(partition)
+        self.heard.until(partition)
     }
 }
 
@@ -123,10 +132,17 @@ impl Origin {
     }
 }
 
-impl Inner {
+impl Feed {
+    pub(super) fn new(client: Arc<Client>, event_retention: Duration) -> Self {
+        Self {
+            client,
+            event_retention,
+        }
+    }
+
     /// Whose history each stream is at present, as far as this node knows.
     fn histories(&self) -> Vec<Option<History>> {
-        let masters = self.link.masters();
+        let masters = self.client.link.masters();
         let history = |stream| {
             let master = masters.master_of(places::slot(stream))?;
             Some(History::of(master.replication_id.as_ref()?))
@@ -150,7 +166,7 @@ impl Inner {
         let sources: Vec<Source> = stream::iter(reads).buffered(ABREAST).try_collect().await?;
         let mut sources = sources;
         for source in &mut sources {
-            origin.check(source, self.settings.event_retention)?;
+            origin.check(source, self.event_retention)?;
             source.forget_what_is_over();
         }
         loop {
@@ -179,7 +195,7 @@ impl Inner {
         let args = Args::new().maybe(from).show(most);
         let slot = places::slot(stream);
         let effect = Effect::Repeatable;
-        let mut reply = self.run(slot, &scripts::FEED, args, effect).await?;
+        let mut reply = self.client.run(slot, &scripts::FEED, args, effect).await?;
         reply.text()?;
         let now = reply.moment()?;
         let (over, newest) = (reply.text()?.parse().ok(), reply.text()?.parse().ok());

@@ -3,10 +3,11 @@
 
 use thiserror::Error;
 
+use super::args::Args;
+use super::client::Client;
 use super::keys::SERVICES;
 use super::link::{Effect, MasterHealth, Warning};
-use super::reply::Args;
-use super::{Inner, scripts};
+use super::scripts;
 use crate::store::{Risk, StoreError, StoreHealth, StoreWarning};
 
 /// How long the trace of a check stays.
@@ -16,27 +17,25 @@ const CHECK_MILLIS: u64 = 60_000;
 #[error("the master {0} did not answer in time")]
 struct Silent(String);
 
-impl Inner {
-    pub(super) async fn check(&self) -> Result<StoreHealth, StoreError> {
-        let (keys, args) = (vec![self.keys.check()], Args::new().show(CHECK_MILLIS));
-        let effect = Effect::Repeatable;
-        let written = self.run_bare(SERVICES, &scripts::CHECK, keys, args, effect);
-        match written.await {
-            Ok(_) => {}
-            Err(StoreError::TimedOut) => return Err(self.silent()),
-            Err(error) => return Err(error),
-        }
-        let masters = self.link.health().masters;
-        Ok(StoreHealth {
-            warnings: masters.iter().flat_map(warnings).collect(),
-        })
+pub(super) async fn check(client: &Client) -> Result<StoreHealth, StoreError> {
+    let (keys, args) = (vec![client.keys.check()], Args::new().show(CHECK_MILLIS));
+    let effect = Effect::Repeatable;
+    let written = client.run_bare(SERVICES, &scripts::CHECK, keys, args, effect);
+    match written.await {
+        Ok(_) => {}
+        Err(StoreError::TimedOut) => return Err(silent(client)),
+        Err(error) => return Err(error),
     }
+    let masters = client.link.health().masters;
+    Ok(StoreHealth {
+        warnings: masters.iter().flat_map(warnings).collect(),
+    })
+}
 
-    fn silent(&self) -> StoreError {
-        match self.link.topology().borrow().master_of(SERVICES) {
-            Some(master) => StoreError::Unavailable(Box::new(Silent(master.address.to_string()))),
-            None => StoreError::TimedOut,
-        }
+fn silent(client: &Client) -> StoreError {
+    match client.link.topology().borrow().master_of(SERVICES) {
+        Some(master) => StoreError::Unavailable(Box::new(Silent(master.address.to_string()))),
+        None => StoreError::TimedOut,
     }
 }
 

@@ -12,48 +12,40 @@ use std::time::Duration;
 use tokio_util::sync::{CancellationToken, DropGuard};
 
 use crate::clock::Clock;
-use crate::model::Timestamp;
 use crate::store::Stores;
 use crate::store::node::Listeners;
-use crate::store::node::activity::Touches;
 
-mod acts;
-mod bans;
-mod bulk;
-mod changes;
+mod activity;
+mod args;
 mod claims;
-mod create;
-mod ends;
+mod client;
 mod events;
 mod failover;
 mod feed;
 mod fields;
-mod figures;
 mod health;
 mod keys;
 mod link;
-mod lists;
 mod live;
+mod log;
 mod merge;
 mod places;
-mod plan;
 mod profiles;
 mod record;
 mod reply;
-mod rotation;
 mod scripts;
 mod services;
 mod sessions;
-mod sweep;
-mod tokens;
-mod uses;
-mod verify;
 
-use failover::Remembered;
-use keys::Keys;
+use activity::Activity;
+use client::Client;
+use failover::Recovery;
+use feed::Feed;
 pub use link::{Deadlines, OpenError, RedisUrl, UrlError};
-use link::{Link, ServerClock, Slot};
-use live::Heard;
+use live::{Heard, Tail};
+use log::Remembered;
+use services::Services;
+use sessions::Sessions;
 
 /// Requests of one operation that are under way at a time.
 const ABREAST: usize = 64;
@@ -88,64 +80,64 @@ pub struct RedisSettings {
 /// The store behind `redis://`.
 #[derive(Debug)]
 pub struct RedisStore {
-    inner: Arc<Inner>,
+    client: Arc<Client>,
+    sessions: Arc<Sessions>,
+    services: Arc<Services>,
+    feed: Arc<Feed>,
+    heard: Arc<Heard>,
+    listeners: Arc<Listeners>,
     _background: DropGuard,
-}
-
-/// What requests and background work share.
-struct Inner {
-    link: Link,
-    keys: Keys,
-    settings: RedisSettings,
-    touches: Touches,
-    listeners: Listeners,
-    heard: Heard,
-    remembered: Remembered,
-    sweep_from: std::sync::atomic::AtomicU8,
 }
 
 impl RedisStore {
     /// Connects to Redis.
     pub async fn open(settings: RedisSettings) -> Result<Stores, OpenError> {
-        let inner = Arc::new(Inner {
-            link: Link::open(&settings).await?,
-            keys: Keys::new(&settings.prefix, settings.url.database()),
-            touches: Touches::new(settings.touch_interval),
-            listeners: Listeners::default(),
-            heard: Heard::new(),
-            remembered: Remembered::new(),
-            settings,
-            sweep_from: std::sync::atomic::AtomicU8::new(0),
-        });
-        let closed = CancellationToken::new();
-        tokio::spawn(uses::write_until(Arc::clone(&inner), closed.clone()));
         let node = getrandom::u64()?;
-        tokio::spawn(failover::guard_until(Arc::clone(&inner), closed.clone()));
-        tokio::spawn(failover::recall_until(Arc::clone(&inner), closed.clone()));
-        tokio::spawn(live::follow_until(Arc::clone(&inner), node, closed.clone()));
+        let listeners = Arc::new(Listeners::default());
+        let heard = Arc::new(Heard::new());
+        let log = Arc::new(Remembered::new());
+        let client = Arc::new(Client::open(&settings, Arc::clone(&listeners)).await?);
+        let activity = Arc::new(Activity::new(Arc::clone(&client), settings.touch_interval));
+        let feed = Arc::new(Feed::new(Arc::clone(&client), settings.event_retention));
+        let services = Arc::new(Services::new(Arc::clone(&client), Arc::clone(&log)));
+        let sessions = Arc::new(Sessions::new(
+            Arc::clone(&client),
+            Arc::clone(&activity),
+            Arc::clone(&log),
+            &settings,
+        ));
+        let recovery = Arc::new(Recovery {
+            client: Arc::clone(&client),
+            feed: Arc::clone(&feed),
+            heard: Arc::clone(&heard),
+            log: Arc::clone(&log),
+            services: Arc::clone(&services),
+            sessions: Arc::clone(&sessions),
+        });
+        let tail = Tail {
+            client: Arc::clone(&client),
+            feed: Arc::clone(&feed),
+            heard: Arc::clone(&heard),
+            listeners: Arc::clone(&listeners),
+            log,
+            services: Arc::clone(&services),
+            is_cluster: settings.url.is_cluster(),
+        };
+        let closed = CancellationToken::new();
+        tokio::spawn(activity::write_until(activity, closed.clone()));
+        tokio::spawn(failover::guard_until(Arc::clone(&recovery), closed.clone()));
+        tokio::spawn(failover::recall_until(recovery, closed.clone()));
+        tokio::spawn(live::follow_until(tail, node, closed.clone()));
         let store = Arc::new(Self {
-            inner,
+            client,
+            sessions,
+            services,
+            feed,
+            heard,
+            listeners,
             _background: closed.drop_guard(),
         });
         Ok(Stores::of(&store))
-    }
-}
-
-impl Inner {
-    /// The clock that judges what lies in a slot.
-    fn clock(&self, slot: Slot) -> ServerClock {
-        match &self.settings.test_clock {
-            Some(clock) => ServerClock {
-                now: clock.now(),
-                error: Duration::ZERO,
-            },
-            None => self.link.clock(slot),
-        }
-    }
-
-    /// The moment to hand to scripts in place of their clock, if there is one.
-    fn test_moment(&self) -> Option<Timestamp> {
-        self.settings.test_clock.as_ref().map(|clock| clock.now())
     }
 }
 
@@ -153,14 +145,6 @@ impl fmt::Debug for RedisSettings {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("RedisSettings")
             .field("prefix", &self.prefix)
-            .finish_non_exhaustive()
-    }
-}
-
-impl fmt::Debug for Inner {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Inner")
-            .field("settings", &self.settings)
             .finish_non_exhaustive()
     }
 }

@@ -4,9 +4,10 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 
+use super::args::Args;
 use super::keys::slot_of_login;
 use super::link::{Effect, Script};
-use super::reply::{Args, Reply};
+use super::reply::Reply;
 use super::{RedisStore, scripts};
 use crate::model::id::LoginId;
 use crate::model::profile::{Profile, UserDetails};
@@ -115,7 +116,7 @@ impl RedisStore {
         effect: Effect,
     ) -> Result<(String, Reply), StoreError> {
         let slot = slot_of_login(login_id);
-        let mut reply = self.inner.run(slot, script, args, effect).await?;
+        let mut reply = self.client.run(slot, script, args, effect).await?;
         Ok((reply.text()?, reply))
     }
 }

@@ -1,75 +1,14 @@
-//! Calls of scripts and what they answer: a word first, then values in an order that both sides know.
+//! What scripts answer: a word first, then values in an order that both sides know.
 
-use std::fmt::Display;
 use std::vec::IntoIter;
 
-use deadpool_redis::redis::{Cmd, Value};
+use deadpool_redis::redis::Value;
 use thiserror::Error;
 
-use super::Inner;
 use super::fields::Fields;
-use super::keys::login_key;
-use super::link::{Effect, Script, Slot};
 use crate::model::Timestamp;
-use crate::model::id::{LoginId, SessionId};
+use crate::model::id::SessionId;
 use crate::store::StoreError;
-
-/// The arguments of a script.
-#[derive(Debug, Default)]
-pub(super) struct Args(pub(super) Vec<Vec<u8>>);
-
-impl Args {
-    pub(super) fn new() -> Self {
-        Self::default()
-    }
-
-    /// What scripts about a login take first.
-    pub(super) fn of_login(login_id: &LoginId) -> Self {
-        Self::new().bytes(&login_key(login_id)).show(login_id)
-    }
-
-    pub(super) fn bytes(mut self, bytes: &[u8]) -> Self {
-        self.0.push(bytes.to_vec());
-        self
-    }
-
-    pub(super) fn text(self, text: &str) -> Self {
-        self.bytes(text.as_bytes())
-    }
-
-    pub(super) fn show(self, value: impl Display) -> Self {
-        self.text(&value.to_string())
-    }
-
-    /// Nothing is the empty text.
-    pub(super) fn maybe(self, value: Option<impl Display>) -> Self {
-        match value {
-            Some(value) => self.show(value),
-            None => self.bytes(b""),
-        }
-    }
-
-    pub(super) fn flag(self, flag: bool) -> Self {
-        self.text(if flag { "1" } else { "0" })
-    }
-
-    pub(super) fn millis(self, duration: std::time::Duration) -> Self {
-        self.show(duration.as_millis())
-    }
-
-    pub(super) fn all(mut self, more: impl IntoIterator<Item = Vec<u8>>) -> Self {
-        self.0.extend(more);
-        self
-    }
-
-    /// Sessions, each with the use of it that is still to be written.
-    pub(super) fn sessions(self, inner: &Inner, ids: &[SessionId]) -> Self {
-        let counted = self.show(ids.len());
-        ids.iter().fold(counted, |args, id| {
-            args.bytes(id.as_bytes()).maybe(inner.used(*id))
-        })
-    }
-}
 
 /// What is wrong with an answer.
 #[derive(Debug, Error)]
@@ -211,77 +150,4 @@ pub(super) fn ids(value: Value) -> Result<Vec<SessionId>, StoreError> {
         }
     }
     Ok(ids)
-}
-
-impl Inner {
-    /// Runs a script on the hash tag of a slot.
-    pub(super) async fn run(
-        &self,
-        slot: Slot,
-        script: &Script,
-        args: Args,
-        effect: Effect,
-    ) -> Result<Reply, StoreError> {
-        let keys = self.keys.indexes(slot);
-        self.run_on(slot, script, keys, args, effect).await
-    }
-
-    /// The same for what a failover must not take back: waits for replicas if the settings ask for them.
-    pub(super) async fn run_replicated(
-        &self,
-        slot: Slot,
-        script: &Script,
-        args: Args,
-        effect: Effect,
-    ) -> Result<Reply, StoreError> {
-        let (keys, args) = (self.keys.indexes(slot), self.with_settings(args));
-        let answer = self
-            .link
-            .replicated_script(slot, script, &keys, &args.0, effect);
-        let mut reply = Reply::new(answer.await?)?;
-        self.tell_acts(&mut reply)?;
-        Ok(reply)
-    }
-
-    /// The same with more keys.
-    pub(super) async fn run_on(
-        &self,
-        slot: Slot,
-        script: &Script,
-        keys: Vec<Vec<u8>>,
-        args: Args,
-        effect: Effect,
-    ) -> Result<Reply, StoreError> {
-        let args = self.with_settings(args);
-        let mut reply = self.run_bare(slot, script, keys, args, effect).await?;
-        self.tell_acts(&mut reply)?;
-        Ok(reply)
-    }
-
-    /// What every script on a hash tag takes first.
-    fn with_settings(&self, args: Args) -> Args {
-        Args::new()
-            .maybe(self.test_moment().map(Timestamp::millis))
-            .millis(self.settings.tombstone_retention)
-            .millis(self.settings.event_retention)
-            .text(self.keys.channel())
-            .all(args.0)
-    }
-
-    /// Runs a script that takes nothing for granted.
-    pub(super) async fn run_bare(
-        &self,
-        slot: Slot,
-        script: &Script,
-        keys: Vec<Vec<u8>>,
-        args: Args,
-        effect: Effect,
-    ) -> Result<Reply, StoreError> {
-        let answer = self.link.script(slot, script, &keys, &args.0, effect);
-        Reply::new(answer.await?)
-    }
-
-    pub(super) async fn command(&self, slot: Slot, command: &Cmd) -> Result<Value, StoreError> {
-        self.link.command(slot, command).await
-    }
 }

@@ -1,15 +1,19 @@
 //! Registered services: all in one hash. A write is computed from the record it read and made if that still stands.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
 use deadpool_redis::redis;
 
-use super::failover::{Deed, ServiceState};
+use super::args::Args;
+use super::client::Client;
 use super::keys::SERVICES;
 use super::link::Effect;
-use super::reply::{Args, Reply, newer, optional_bytes};
-use super::{Inner, RedisStore, scripts};
+use super::log::Remembered;
+use super::log::{Deed, ServiceState, WrittenService};
+use super::reply::{Reply, newer, optional_bytes};
+use super::{RedisStore, scripts};
 use crate::model::Timestamp;
 use crate::model::event::ServiceChange;
 use crate::model::id::ServiceId;
@@ -30,6 +34,13 @@ const SERVICE: &str = "service";
 const CURSOR: u8 = b'v';
 /// How often a write is computed again because somebody else wrote.
 const ATTEMPTS: usize = 100;
+
+/// The operations on services.
+#[derive(Debug)]
+pub(super) struct Services {
+    client: Arc<Client>,
+    log: Arc<Remembered>,
+}
 
 /// A write, computed from the record there is.
 enum Write {
@@ -52,14 +63,14 @@ impl ServiceStore for RedisStore {
             Some(_) => Err(Refusal::ServiceExists),
             None => Ok(Write::Put(registered(&new, now), ServiceChange::Registered)),
         };
-        self.inner.write_service(&service_id, by, write).await
+        self.services.write_service(&service_id, by, write).await
     }
 
     async fn find_service(
         &self,
         service_id: &ServiceId,
     ) -> Result<Option<ServiceRecord>, StoreError> {
-        let held = self.inner.held_service(service_id).await?;
+        let held = self.services.held_service(service_id).await?;
         held.map(|held| decode(&held)).transpose()
     }
 
@@ -73,7 +84,7 @@ impl ServiceStore for RedisStore {
             Some([CURSOR, id @ ..]) => place(id)?.as_str().to_owned(),
             Some(_) => return Err(Refusal::CursorInvalid.into()),
         };
-        Ok(self.inner.services_after(&after, limit.get()).await?)
+        Ok(self.services.services_after(&after, limit.get()).await?)
     }
 
     async fn update_service(
@@ -87,7 +98,7 @@ impl ServiceStore for RedisStore {
             update.clone().apply(&mut record.service, now);
             Ok(Write::Put(Box::new(record), ServiceChange::Updated))
         };
-        self.inner.write_service(service_id, by, write).await
+        self.services.write_service(service_id, by, write).await
     }
 
     async fn rotate_secret(
@@ -105,7 +116,7 @@ impl ServiceStore for RedisStore {
             let rotated = rotated(record, secret, grace, now);
             Ok(Write::Put(rotated, ServiceChange::SecretRotated))
         };
-        self.inner.write_service(service_id, by, write).await
+        self.services.write_service(service_id, by, write).await
     }
 
     async fn remove_service(&self, service_id: &ServiceId, by: &ServiceId) -> Result<(), OpError> {
@@ -113,7 +124,7 @@ impl ServiceStore for RedisStore {
             let record = held.ok_or(Refusal::ServiceUnknown)?;
             Ok(Write::Remove(record.service))
         };
-        self.inner.write_service(service_id, by, write).await?;
+        self.services.write_service(service_id, by, write).await?;
         Ok(())
     }
 }
@@ -153,14 +164,19 @@ fn rotated(
     })
 }
 
-impl Inner {
+impl Services {
+    pub(super) fn new(client: Arc<Client>, log: Arc<Remembered>) -> Self {
+        Self { client, log }
+    }
+
     pub(super) async fn held_service(
         &self,
         service_id: &ServiceId,
     ) -> Result<Option<Vec<u8>>, StoreError> {
         let mut read = redis::cmd("HGET");
-        read.arg(self.keys.services()).arg(service_id.as_str());
-        optional_bytes(self.command(SERVICES, &read).await?)
+        read.arg(self.client.keys.services())
+            .arg(service_id.as_str());
+        optional_bytes(self.client.command(SERVICES, &read).await?)
     }
 
     async fn write_service<F>(
@@ -175,7 +191,7 @@ impl Inner {
         for _attempt in 0..ATTEMPTS {
             let held = self.held_service(service_id).await?;
             let record = held.as_deref().map(decode).transpose()?;
-            let now = self.clock(SERVICES).now;
+            let now = self.client.clock(SERVICES).now;
             let (service, record, change) = match write(record, now)? {
                 Write::Not(service) => return Ok(service),
                 Write::Put(record, change) => {
@@ -192,7 +208,7 @@ impl Inner {
             let held = held.as_deref();
             if self.put_service(service_id, held, &left, change).await? {
                 let service_id = service_id.clone();
-                self.remembered.keep(Deed::Service(service_id, left));
+                self.log.keep(Deed::Service(service_id, left));
                 return Ok(service);
             }
         }
@@ -214,18 +230,48 @@ impl Inner {
             .text(service_change_text(change))
             .show(&left.by)
             .show(left.at.millis());
-        let mut keys = self.keys.indexes(SERVICES);
-        keys.push(self.keys.services());
+        let mut keys = self.client.keys.indexes(SERVICES);
+        keys.push(self.client.keys.services());
         let mut reply = self
+            .client
             .run_on(SERVICES, &scripts::SERVICE, keys, args, Effect::Once)
             .await?;
         Ok(reply.text()? == "done")
     }
 
+    /// Reads what was written to a service, unless something older is there: then it is lost already.
+    pub(super) async fn remember_service(
+        &self,
+        written: &WrittenService,
+    ) -> Result<(), StoreError> {
+        if let Some(left) = self.service_since(written).await? {
+            let service_id = written.service_id.clone();
+            self.log.keep(Deed::Service(service_id, left));
+        }
+        Ok(())
+    }
+
+    /// A service as it was left at a moment or later; nothing if what is there is older, or of a newer version of the
+    /// gateway.
+    async fn service_since(
+        &self,
+        written: &WrittenService,
+    ) -> Result<Option<ServiceState>, StoreError> {
+        let held = self.held_service(&written.service_id).await?;
+        let left = held.and_then(|bytes| {
+            Some(ServiceState {
+                at: decode(&bytes).ok()?.service.updated_at,
+                by: written.by.clone(),
+                record: Some(bytes),
+            })
+        });
+        Ok(left.filter(|left| left.at >= written.at))
+    }
+
     async fn services_after(&self, after: &str, most: usize) -> Result<Page<Service>, StoreError> {
         let mut names = redis::cmd("HKEYS");
-        names.arg(self.keys.services());
-        let mut names = Reply::new(self.command(SERVICES, &names).await?)?;
+        names.arg(self.client.keys.services());
+        let mut names = Reply::new(self.client.command(SERVICES, &names).await?)?;
         let mut ids = Vec::new();
         while !names.is_empty() {
             ids.push(names.text()?);
@@ -248,8 +294,8 @@ impl Inner {
             return Ok(Vec::new());
         }
         let mut read = redis::cmd("HMGET");
-        read.arg(self.keys.services()).arg(ids);
-        let mut held = Reply::new(self.command(SERVICES, &read).await?)?;
+        read.arg(self.client.keys.services()).arg(ids);
+        let mut held = Reply::new(self.client.command(SERVICES, &read).await?)?;
         let mut services = Vec::new();
         while !held.is_empty() {
             // One that was removed meanwhile is left out.

@@ -14,26 +14,37 @@ use futures_util::{StreamExt, stream};
 use tokio::time::{Instant, interval, sleep};
 use tokio_util::sync::CancellationToken;
 
+use super::args::Args;
+use super::client::Client;
+use super::feed::Feed;
 use super::link::{Effect, Slot, Topology};
+use super::live::Heard;
+use super::log::Remembered;
 use super::places::{self, PARTITIONS, STREAMS};
-use super::reply::Args;
-use super::{Inner, scripts};
+use super::scripts;
+use super::services::Services;
+use super::sessions::Sessions;
 use crate::model::id::SessionId;
 use crate::model::session::Ended;
 use crate::store::StoreError;
 
-mod bans;
 mod recall;
-mod remembered;
 mod rotations;
 mod services;
 
-pub(super) use bans::BanState;
-pub(super) use recall::{WrittenService, recall_until};
-pub(super) use remembered::{Deed, Remembered, ServiceState};
+pub(super) use recall::recall_until;
 
-/// How long something is kept: longer than a replica that can take over lags behind.
-const KEPT: Duration = Duration::from_secs(15 * 60);
+/// What it takes to apply again what a failover has taken back.
+#[derive(Debug)]
+pub(super) struct Recovery {
+    pub(super) client: Arc<Client>,
+    pub(super) feed: Arc<Feed>,
+    pub(super) heard: Arc<Heard>,
+    pub(super) log: Arc<Remembered>,
+    pub(super) services: Arc<Services>,
+    pub(super) sessions: Arc<Sessions>,
+}
+
 /// How often what is older is dropped.
 const TIDY: Duration = Duration::from_secs(10);
 /// Endings that one step applies again.
@@ -58,8 +69,8 @@ struct Work {
 }
 
 /// Applies again what failovers take back, until the store is closed.
-pub(super) async fn guard_until(inner: Arc<Inner>, closed: CancellationToken) {
-    let mut topology = inner.link.topology();
+pub(super) async fn guard_until(recovery: Arc<Recovery>, closed: CancellationToken) {
+    let mut topology = recovery.client.link.topology();
     let mut histories = vec![None; STREAMS];
     let mut work = Work::default();
     let mut tidy = interval(TIDY);
@@ -71,8 +82,8 @@ pub(super) async fn guard_until(inner: Arc<Inner>, closed: CancellationToken) {
                 let replaced = replaced(&mut histories, &topology.borrow_and_update());
                 work.add(replaced);
             }
-            _ = tidy.tick() => inner.remembered.forget_old(),
-            () = inner.apply_again(&mut work), if !work.due.is_empty() => {}
+            _ = tidy.tick() => recovery.log.forget_old(),
+            () = recovery.apply_again(&mut work), if !work.due.is_empty() => {}
             () = sleep(ONCE_MORE), if work.due.is_empty() && !work.once_more.is_empty() => {
                 work.due = std::mem::take(&mut work.once_more);
             }
@@ -124,7 +135,7 @@ impl Work {
     }
 }
 
-impl Inner {
+impl Recovery {
     /// Does what can be done now; pauses if that is not all.
     async fn apply_again(&self, work: &mut Work) {
         let noticed = work.noticed;
@@ -156,8 +167,8 @@ impl Inner {
 
     /// How many sessions of a shard were not as they were left.
     async fn leave_shard_again(&self, shard: u8) -> Result<u64, StoreError> {
-        for left in self.remembered.bans(shard) {
-            self.leave_ban_again(&left).await?;
+        for left in self.log.bans(shard) {
+            self.sessions.leave_ban_again(&left).await?;
         }
         Ok(self.end_again(shard).await? + self.rotate_again(shard).await?)
     }
@@ -166,7 +177,7 @@ impl Inner {
     async fn end_again(&self, shard: u8) -> Result<u64, StoreError> {
         let mut count = 0;
         for seen in (0..).step_by(STEP) {
-            let endings = self.remembered.endings(shard, seen, STEP);
+            let endings = self.log.endings(shard, seen, STEP);
             if endings.is_empty() {
                 break;
             }
@@ -189,7 +200,10 @@ impl Inner {
                 .maybe(ended.detail.as_ref())
         });
         let effect = Effect::Repeatable;
-        let mut reply = self.run(slot, &scripts::END_AGAIN, args, effect).await?;
+        let mut reply = self
+            .client
+            .run(slot, &scripts::END_AGAIN, args, effect)
+            .await?;
         reply.text()?;
         Ok(reply.number()?.unsigned_abs())
     }

@@ -2,14 +2,14 @@
 
 use tokio::time::Instant;
 
+use super::super::log::ServiceState;
 use super::super::places::PARTITIONS;
 use super::super::services::decode;
-use super::recall::WrittenService;
-use super::{Inner, ServiceState};
+use super::Recovery;
 use crate::model::event::ServiceChange;
 use crate::store::StoreError;
 
-impl Inner {
+impl Recovery {
     /// How many services were not as they were left. Nothing as long as it is not known what others did to them since
     /// the failover.
     pub(super) async fn write_services_again(
@@ -20,36 +20,23 @@ impl Inner {
             return Ok(None);
         }
         let mut count = 0;
-        for (service_id, left) in self.remembered.services() {
-            let held = self.held_service(&service_id).await?;
+        for (service_id, left) in self.log.services() {
+            let held = self.services.held_service(&service_id).await?;
             let held = held.as_deref();
             let Some(change) = change_to(&left, held) else {
                 continue;
             };
-            if !self.put_service(&service_id, held, &left, change).await? {
+            if !self
+                .services
+                .put_service(&service_id, held, &left, change)
+                .await?
+            {
                 // Somebody else writes.
                 return Ok(None);
             }
             count += 1;
         }
         Ok(Some(count))
-    }
-
-    /// A service as it was left at a moment or later; nothing if what is there is older, or of a newer version of the
-    /// gateway.
-    pub(super) async fn service_since(
-        &self,
-        written: &WrittenService,
-    ) -> Result<Option<ServiceState>, StoreError> {
-        let held = self.held_service(&written.service_id).await?;
-        let left = held.and_then(|bytes| {
-            Some(ServiceState {
-                at: decode(&bytes).ok()?.service.updated_at,
-                by: written.by.clone(),
-                record: Some(bytes),
-            })
-        });
-        Ok(left.filter(|left| left.at >= written.at))
     }
 }
 

@@ -5,11 +5,11 @@ use std::time::Duration;
 
 use tokio::time::sleep;
 
-use super::super::failover::WrittenService;
+use super::super::args::Args;
 use super::super::link::Address;
+use super::super::log::WrittenService;
 use super::super::merge::Source;
 use super::super::places::{self, SKEW};
-use super::super::reply::Args;
 use super::super::scripts;
 use super::Follower;
 use super::followed::{After, Read};
@@ -41,9 +41,9 @@ pub(super) enum Chore {
 impl Follower {
     /// A service was written; what was written is read until it is known.
     pub(super) fn remember(&self, written: WrittenService) {
-        let inner = Arc::clone(&self.inner);
+        let services = Arc::clone(&self.tail.services);
         self.chores.push(Box::pin(async move {
-            while inner.remember_service(&written).await.is_err() {
+            while services.remember_service(&written).await.is_err() {
                 sleep(RETRY).await;
             }
             Chore::Remembered
@@ -66,19 +66,19 @@ impl Follower {
             if !heard || part.followed.is_whole() {
                 continue;
             }
-            let clock = self.inner.clock(places::slot(stream));
+            let clock = self.tail.client.clock(places::slot(stream));
             if part.followed.is_new() && clock.error < MARGIN {
                 part.followed.begin(Place::at(clock.now).rewound(MARGIN));
                 // What happened before was never heard.
-                self.inner.listeners.gap(Partition(stream));
+                self.tail.listeners.gap(Partition(stream));
                 continue;
             }
             let read = part.followed.read();
-            let inner = Arc::clone(&self.inner);
+            let feed = Arc::clone(&self.tail.feed);
             self.reading += 1;
             self.chores.push(Box::pin(async move {
                 let most = if read.after.is_some() { READ } else { 0 };
-                let source = inner
+                let source = feed
                     .read(stream, read.after.unwrap_or_default(), most)
                     .await;
                 if source.is_err() {
@@ -121,7 +121,7 @@ impl Follower {
         let (told, after) = part.followed.catch_up(read, source, SKEW);
         if read.after.is_none() && after != After::Nothing {
             // What happened before was never heard.
-            self.inner.listeners.gap(Partition(stream));
+            self.tail.listeners.gap(Partition(stream));
         }
         self.tell(stream, told);
         if after == After::ReadOn {
@@ -136,12 +136,12 @@ impl Follower {
             let Some(first) = streams.first() else {
                 continue;
             };
-            let keys = vec![self.inner.keys.beat(places::slot(*first))];
+            let keys = vec![self.tail.client.keys.beat(places::slot(*first))];
             let number = self.channels.beat(&master, Arc::clone(&streams));
             let args = self.beat_args(number, &streams);
-            let inner = Arc::clone(&self.inner);
+            let client = Arc::clone(&self.tail.client);
             self.chores.push(Box::pin(async move {
-                let taken = inner
+                let taken = client
                     .link
                     .script_at(&master, &scripts::BEAT, &keys, &args.0);
                 // It counts when it is heard; the answer tells nothing.
@@ -153,16 +153,16 @@ impl Follower {
 
     fn beat_args(&self, number: u64, streams: &[usize]) -> Args {
         let args = Args::new()
-            .text(self.inner.keys.channel())
+            .text(self.tail.client.keys.channel())
             .millis(BEAT_KEPT)
             .show(self.node)
             .show(number);
-        if !self.inner.settings.url.is_cluster() {
+        if !self.tail.is_cluster {
             return args;
         }
         let keys = streams
             .iter()
-            .map(|stream| self.inner.keys.events(places::slot(*stream)));
+            .map(|stream| self.tail.client.keys.events(places::slot(*stream)));
         args.all(keys)
     }
 }

@@ -15,12 +15,15 @@ use futures_util::stream::FuturesUnordered;
 use tokio::time::{MissedTickBehavior, interval};
 use tokio_util::sync::CancellationToken;
 
-use super::Inner;
-use super::failover::Deed;
+use super::client::Client;
+use super::feed::Feed;
 use super::link::{Address, Signal, Topology};
+use super::log::{Deed, Remembered};
 use super::places::{self, PARTITIONS, SKEW, STREAMS};
+use super::services::Services;
 use crate::model::Timestamp;
 use crate::model::event::Event;
+use crate::store::node::Listeners;
 use crate::store::{Partition, TokenRotation};
 
 mod channels;
@@ -46,8 +49,20 @@ struct Part {
     queued: bool,
 }
 
+/// What it takes to follow the feed.
+#[derive(Debug)]
+pub(super) struct Tail {
+    pub(super) client: Arc<Client>,
+    pub(super) feed: Arc<Feed>,
+    pub(super) heard: Arc<Heard>,
+    pub(super) listeners: Arc<Listeners>,
+    pub(super) log: Arc<Remembered>,
+    pub(super) services: Arc<Services>,
+    pub(super) is_cluster: bool,
+}
+
 struct Follower {
-    inner: Arc<Inner>,
+    tail: Tail,
     node: NodeId,
     channels: Channels,
     parts: Vec<Part>,
@@ -58,10 +73,10 @@ struct Follower {
 }
 
 /// Follows the feed until the store is closed.
-pub(super) async fn follow_until(inner: Arc<Inner>, node: NodeId, closed: CancellationToken) {
-    let mut signals = inner.link.subscribe(inner.keys.channel());
-    let mut topology = inner.link.topology();
-    let mut follower = Follower::new(inner, node);
+pub(super) async fn follow_until(tail: Tail, node: NodeId, closed: CancellationToken) {
+    let mut signals = tail.client.link.subscribe(tail.client.keys.channel());
+    let mut topology = tail.client.link.topology();
+    let mut follower = Follower::new(tail, node);
     topology.mark_changed();
     let mut beats = interval(BEAT);
     beats.set_missed_tick_behavior(MissedTickBehavior::Delay);
@@ -81,9 +96,9 @@ pub(super) async fn follow_until(inner: Arc<Inner>, node: NodeId, closed: Cancel
 }
 
 impl Follower {
-    fn new(inner: Arc<Inner>, node: NodeId) -> Self {
+    fn new(tail: Tail, node: NodeId) -> Self {
         Self {
-            inner,
+            tail,
             node,
             channels: Channels::default(),
             parts: (0..STREAMS).map(|_| Part::default()).collect(),
@@ -127,8 +142,8 @@ impl Follower {
         if let Some(part) = self.parts.get_mut(stream) {
             part.followed.deafen();
         }
-        self.inner.heard.forget(stream);
-        self.inner.listeners.gap(Partition(stream));
+        self.tail.heard.forget(stream);
+        self.tail.listeners.gap(Partition(stream));
     }
 
     /// What was missed is read when it is the stream's turn.
@@ -161,17 +176,17 @@ impl Follower {
         let stream = PARTITIONS.of_session(rotation.session_id);
         let part = self.parts.get(stream.0);
         if part.is_some_and(|part| part.master.as_ref() == Some(master)) {
-            self.inner.remembered.keep(Deed::Rotated(rotation, at));
+            self.tail.log.keep(Deed::Rotated(rotation, at));
         }
     }
 
     fn tell(&mut self, stream: usize, told: Told) {
         for (place, fact) in told {
-            if let Some(written) = self.inner.remember(&fact) {
+            if let Some(written) = self.tail.log.learn(&fact) {
                 self.remember(written);
             }
             if let Ok(id) = PARTITIONS.event_id(Partition(stream), place) {
-                self.inner.listeners.event(&Event { id, fact });
+                self.tail.listeners.event(&Event { id, fact });
             }
         }
     }
@@ -189,7 +204,7 @@ impl Follower {
             let part = self.parts.get(*stream);
             let own = part.filter(|part| part.master.as_ref() == Some(master));
             if served && own.is_some_and(|part| part.followed.is_whole()) {
-                self.inner.heard.prove(*stream, sent.at);
+                self.tail.heard.prove(*stream, sent.at);
             }
         }
     }

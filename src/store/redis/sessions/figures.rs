@@ -3,9 +3,10 @@
 use async_trait::async_trait;
 use futures_util::{StreamExt, stream};
 
-use super::link::{Effect, Slot};
-use super::reply::Args;
-use super::{Inner, RedisStore, scripts};
+use super::super::args::Args;
+use super::super::link::{Effect, Slot};
+use super::super::{RedisStore, scripts};
+use super::Sessions;
 use crate::store::{Census, Figures, StoreError, StoreFigures};
 
 /// Records that one script counts, so that it holds nobody up.
@@ -17,19 +18,19 @@ const SHARDS: usize = 2;
 #[async_trait]
 impl StoreFigures for RedisStore {
     async fn census(&self) -> Result<Census, StoreError> {
-        self.inner.census().await
+        self.sessions.census().await
     }
 
     fn figures(&self) -> Figures {
         Figures {
-            uses_waiting: self.inner.touches.waiting(),
-            masters: self.inner.link.figures(),
+            uses_waiting: self.sessions.activity.touches.waiting(),
+            masters: self.client.link.figures(),
             ..Figures::default()
         }
     }
 }
 
-impl Inner {
+impl Sessions {
     async fn census(&self) -> Result<Census, StoreError> {
         let shards = stream::iter((0..=u8::MAX).map(|shard| self.census_of(shard)));
         let mut counts = shards.buffer_unordered(SHARDS);
@@ -50,7 +51,10 @@ impl Inner {
                 .show(STEP)
                 .millis(self.settings.idle_after);
             let effect = Effect::Repeatable;
-            let mut reply = self.run(slot, &scripts::CENSUS, args, effect).await?;
+            let mut reply = self
+                .client
+                .run(slot, &scripts::CENSUS, args, effect)
+                .await?;
             reply.text()?;
             sum = sum.and(Census {
                 live: reply.number()?.unsigned_abs(),

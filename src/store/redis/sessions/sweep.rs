@@ -4,9 +4,10 @@ use std::sync::atomic::Ordering;
 
 use futures_util::{StreamExt, stream};
 
-use super::link::{Effect, Slot};
-use super::reply::Args;
-use super::{ABREAST, Inner, scripts};
+use super::super::args::Args;
+use super::super::link::{Effect, Slot};
+use super::super::{ABREAST, scripts};
+use super::Sessions;
 use crate::model::Timestamp;
 use crate::model::id::SessionId;
 use crate::store::StoreError;
@@ -30,11 +31,14 @@ pub(super) struct Due {
     pub(super) ids: Vec<SessionId>,
 }
 
-impl Inner {
+impl Sessions {
     /// One bounded step over all shards. Tells whether it had too little room. Where it fails, the other shards are
     /// swept all the same.
     pub(super) async fn sweep(&self) -> Result<bool, StoreError> {
-        let written = self.write_uses(self.clock(Slot::Shard(0)).now).await;
+        let written = self
+            .activity
+            .write_uses(self.client.clock(Slot::Shard(0)).now)
+            .await;
         let mut outcome = written.map(|_| false);
         let first = self.sweep_from.fetch_add(1, Ordering::Relaxed);
         let shards = (0..=u8::MAX).map(|shard| first.wrapping_add(shard));
@@ -81,7 +85,7 @@ impl Inner {
         let slot = Slot::Shard(shard);
         let args = Args::new().show(most);
         let effect = Effect::Repeatable;
-        let mut reply = self.run(slot, &scripts::DUE, args, effect).await?;
+        let mut reply = self.client.run(slot, &scripts::DUE, args, effect).await?;
         reply.text()?;
         Ok(Due {
             slot,
@@ -99,9 +103,9 @@ impl Inner {
         login_key: &[u8],
         ids: &[SessionId],
     ) -> Result<(), StoreError> {
-        let args = Args::new().bytes(login_key).sessions(self, ids);
+        let args = self.activity.sessions(Args::new().bytes(login_key), ids);
         let effect = Effect::Repeatable;
-        let mut reply = self.run(slot, &scripts::SWEEP, args, effect).await?;
+        let mut reply = self.client.run(slot, &scripts::SWEEP, args, effect).await?;
         reply.text()?;
         reply.moment()?;
         let newer = reply.number()?;

@@ -3,17 +3,28 @@
 use std::collections::{HashMap, HashSet, VecDeque};
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
 use tokio::time::Instant;
 
-use super::super::keys::slot_of;
-use super::super::link::Slot;
-use super::rotations::Rotations;
-use super::{BanState, KEPT};
+use super::keys::slot_of;
+use super::link::Slot;
 use crate::model::Timestamp;
 use crate::model::id::{LoginId, ServiceId, SessionId};
 use crate::model::session::{EndDetail, EndReason, Ended};
 use crate::store::TokenRotation;
+
+mod bans;
+mod events;
+mod rotations;
+
+pub(super) use bans::BanState;
+pub(super) use events::WrittenService;
+pub(super) use rotations::Made;
+use rotations::Rotations;
+
+/// How long something is kept: longer than a replica that can take over lags behind.
+pub(super) const KEPT: Duration = Duration::from_secs(15 * 60);
 
 /// Endings that are kept: some 50 MB.
 const MOST: usize = 1_000_000;
@@ -24,7 +35,7 @@ const MOST_SERVICES: usize = 10_000;
 
 /// Something that must not be taken back.
 #[derive(Debug)]
-pub(in crate::store::redis) enum Deed {
+pub(super) enum Deed {
     /// A session ended.
     Ended(SessionId, Ended),
     /// A token was rotated at a moment.
@@ -37,16 +48,16 @@ pub(in crate::store::redis) enum Deed {
 
 /// A service as it was left.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(in crate::store::redis) struct ServiceState {
+pub(super) struct ServiceState {
     /// Its record; nothing if it was removed.
-    pub(in crate::store::redis) record: Option<Vec<u8>>,
-    pub(in crate::store::redis) at: Timestamp,
-    pub(in crate::store::redis) by: ServiceId,
+    pub(super) record: Option<Vec<u8>>,
+    pub(super) at: Timestamp,
+    pub(super) by: ServiceId,
 }
 
 /// All that is kept.
 #[derive(Debug)]
-pub(in crate::store::redis) struct Remembered {
+pub(super) struct Remembered {
     start: Instant,
     most: usize,
     shards: Vec<Mutex<VecDeque<Ending>>>,
@@ -74,7 +85,7 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 }
 
 impl Remembered {
-    pub(in crate::store::redis) fn new() -> Self {
+    pub(super) fn new() -> Self {
         Self::with_room_for(MOST)
     }
 
@@ -92,7 +103,7 @@ impl Remembered {
         }
     }
 
-    pub(in crate::store::redis) fn keep(&self, deed: Deed) {
+    pub(super) fn keep(&self, deed: Deed) {
         match deed {
             Deed::Ended(session_id, ended) => self.keep_ending(session_id, ended),
             Deed::Rotated(rotation, at) => self.rotations.keep(rotation, at),
@@ -167,8 +178,8 @@ impl Remembered {
             .collect()
     }
 
-    pub(super) fn rotations(&self) -> &Rotations {
-        &self.rotations
+    pub(super) fn rotations(&self, slot: Slot) -> Vec<Made> {
+        self.rotations.of(slot)
     }
 
     pub(super) fn services(&self) -> Vec<(ServiceId, ServiceState)> {

@@ -1,31 +1,34 @@
 //! A new token in the place of another, in one script.
 
+use super::super::args::Args;
+use super::super::keys::slot_of;
+use super::super::link::Effect;
+use super::super::log::Deed;
+use super::super::record::SESSION;
+use super::super::reply::Reply;
+use super::super::scripts;
+use super::Sessions;
 use super::changes::scope;
-use super::failover::Deed;
-use super::keys::slot_of;
-use super::link::Effect;
-use super::record::SESSION;
-use super::reply::{Args, Reply};
 use super::verify::{live, tombstone};
-use super::{Inner, scripts};
 use crate::model::record::SessionRecord;
 use crate::model::session::{EndReason, Ended, Session};
 use crate::store::{OpError, Refusal, Rotated, StoreError, TokenRotation};
 
-impl Inner {
+impl Sessions {
     pub(super) async fn rotate(&self, asked: TokenRotation) -> Result<Rotated, OpError> {
         let session_id = asked.session_id;
         let slot = slot_of(session_id);
         let args = self.rotate_args(&asked);
         // The same successor for the same token is the same rotation.
         let mut reply = self
+            .client
             .run_replicated(slot, &scripts::ROTATE, args, Effect::Repeatable)
             .await?;
         match reply.text()?.as_str() {
             "done" => {
                 let (record, session) = self.rotated(&asked, &mut reply)?;
                 if let Some(last) = record.rotation {
-                    self.remembered.keep(Deed::Rotated(asked, last.at));
+                    self.log.keep(Deed::Rotated(asked, last.at));
                 }
                 Ok(Rotated::Now(session))
             }
@@ -52,7 +55,7 @@ impl Inner {
     fn rotate_args(&self, asked: &TokenRotation) -> Args {
         Args::new()
             .bytes(asked.session_id.as_bytes())
-            .maybe(self.used(asked.session_id))
+            .maybe(self.activity.used(asked.session_id))
             .maybe(scope(&asked.access.scope))
             .show(&asked.access.service_id)
             .bytes(asked.presented.as_bytes())
@@ -67,7 +70,7 @@ impl Inner {
         reply: &mut Reply,
     ) -> Result<(SessionRecord, Box<Session>), StoreError> {
         let (now, mut record) = live(asked.session_id, reply)?;
-        self.touches.overlay(&mut record);
+        self.activity.touches.overlay(&mut record);
         let session = self.shown(record.clone(), now);
         Ok((record, Box::new(session)))
     }

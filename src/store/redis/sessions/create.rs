@@ -2,20 +2,22 @@
 
 use deadpool_redis::redis;
 
-use super::fields::more_fields;
-use super::keys::{login_key, slot_of, slot_of_login};
-use super::link::Effect;
-use super::record::SESSION;
-use super::reply::{Args, Reply, ids};
+use super::super::args::Args;
+use super::super::fields::more_fields;
+use super::super::keys::{login_key, slot_of, slot_of_login};
+use super::super::link::Effect;
+use super::super::record::SESSION;
+use super::super::reply::{Reply, ids};
+use super::super::scripts;
+use super::Sessions;
 use super::verify::{live, tombstone};
-use super::{Inner, scripts};
 use crate::model::id::SessionId;
 use crate::model::limit::{LimitPer, Overflow, SessionLimit};
 use crate::model::session::{EndReason, Ended};
 use crate::model::session_token::TokenOrigin;
 use crate::store::{Created, NewSession, OpError, Refusal, StoreError};
 
-impl Inner {
+impl Sessions {
     pub(super) async fn create(&self, new: NewSession) -> Result<Created, OpError> {
         // An id of another login's shard is not the caller's to use.
         if slot_of(new.session_id) != slot_of_login(&new.login_id) {
@@ -42,6 +44,7 @@ impl Inner {
             None => Effect::Once,
         };
         let mut reply = self
+            .client
             .run_replicated(slot, &scripts::CREATE, args, effect)
             .await?;
         match reply.text()?.as_str() {
@@ -74,7 +77,7 @@ impl Inner {
         reply: &mut Reply,
     ) -> Result<Created, StoreError> {
         let (now, mut record) = live(session_id, reply)?;
-        self.touches.overlay(&mut record);
+        self.activity.touches.overlay(&mut record);
         for _unused in ["inserted", "name", "value"] {
             reply.bytes()?;
         }
@@ -89,10 +92,15 @@ impl Inner {
         let mut found = vec![new.session_id];
         if new.limit.is_some() {
             let mut read = redis::cmd("ZRANGE");
-            read.arg(self.keys.login(&new.login_id)).arg(0).arg(-1);
-            found.extend(ids(self.command(slot_of(new.session_id), &read).await?)?);
+            read.arg(self.client.keys.login(&new.login_id))
+                .arg(0)
+                .arg(-1);
+            found.extend(ids(self
+                .client
+                .command(slot_of(new.session_id), &read)
+                .await?)?);
         }
-        found.retain(|id| self.used(*id).is_some());
+        found.retain(|id| self.activity.used(*id).is_some());
         Ok(found)
     }
 
@@ -106,7 +114,7 @@ impl Inner {
             TokenOrigin::Gateway => "",
             TokenOrigin::Caller => "1",
         };
-        Args::new()
+        let args = Args::new()
             .bytes(new.session_id.as_bytes())
             .bytes(new.token.hash.as_bytes())
             .text(origin)
@@ -120,8 +128,8 @@ impl Inner {
             .maybe(new.device.as_ref())
             .all(limit_args(new.limit))
             .show(fields.len() * 2)
-            .all(fields.into_iter().flat_map(|(name, value)| [name, value]))
-            .sessions(self, used)
+            .all(fields.into_iter().flat_map(|(name, value)| [name, value]));
+        self.activity.sessions(args, used)
     }
 }
 

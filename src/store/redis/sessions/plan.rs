@@ -1,7 +1,7 @@
 //! A change of a session as steps that a script takes. Only the merging of nested objects is computed here.
 
-use super::fields::{state_text, stats_text, user_agent};
-use super::reply::Args;
+use super::super::args::Args;
+use super::super::fields::{state_text, stats_text, user_agent};
 use crate::model::attribute::{AttributeName, AttributePatch, AttributeValue, Attributes};
 use crate::model::record::{Field, SessionChange, SessionUpdate};
 use crate::model::session::SessionState;

@@ -5,11 +5,13 @@ use std::sync::Arc;
 
 use deadpool_redis::redis;
 
-use super::keys::slot_of;
-use super::link::{Effect, ServerClock};
-use super::record::{self, SESSION, Stored};
-use super::reply::{Args, Reply, fields};
-use super::{Inner, scripts};
+use super::super::args::Args;
+use super::super::keys::slot_of;
+use super::super::link::{Effect, ServerClock};
+use super::super::record::{self, SESSION, Stored};
+use super::super::reply::{Reply, fields};
+use super::super::scripts;
+use super::Sessions;
 use crate::model::Timestamp;
 use crate::model::id::SessionId;
 use crate::model::permission::Scope;
@@ -29,12 +31,7 @@ pub(super) struct Seen {
     pub(super) now: Timestamp,
 }
 
-impl Inner {
-    /// A use of a session that this node has noted, in milliseconds.
-    pub(super) fn used(&self, session_id: SessionId) -> Option<i64> {
-        self.touches.latest(session_id).map(Timestamp::millis)
-    }
-
+impl Sessions {
     pub(super) fn shown(&self, record: SessionRecord, now: Timestamp) -> Session {
         record.shown(now, self.settings.idle_after)
     }
@@ -42,7 +39,7 @@ impl Inner {
     fn seen(&self, record: SessionRecord, now: Timestamp) -> Seen {
         let stored_until = record.session.expires_at;
         let mut record = record;
-        self.touches.overlay(&mut record);
+        self.activity.touches.overlay(&mut record);
         Seen {
             record,
             stored_until,
@@ -105,7 +102,7 @@ impl Inner {
                 self.met(session_id, token.hash, touch).await
             }
             Lookup::Ended(tombstone) => {
-                let now = self.clock(slot_of(session_id)).now;
+                let now = self.client.clock(slot_of(session_id)).now;
                 let good = tombstone.standing(&token.hash, now).is_good();
                 Ok(good
                     .then_some(tombstone)
@@ -116,10 +113,10 @@ impl Inner {
     }
 
     pub(super) fn find_again(&self, found: &Verified, touch: Touch) -> Option<Verified> {
-        let clock = self.clock(slot_of(found.record.session.session_id));
+        let clock = self.client.clock(slot_of(found.record.session.session_id));
         let now = clock.now;
         let lives = |life: Life| now < life.expires_at && !clock.is_near(life.expires_at);
-        let (life, stored_until) = self.touches.again(found, touch, now, lives)?;
+        let (life, stored_until) = self.activity.touches.again(found, touch, now, lives)?;
         Some(self.verified_in(Arc::clone(&found.record), life, stored_until, now))
     }
 
@@ -130,6 +127,7 @@ impl Inner {
             now,
         } = seen;
         let counted = self
+            .activity
             .touches
             .count(&record, record.life(), stored_until, now);
         if let Some(life) = counted {
@@ -158,13 +156,13 @@ impl Inner {
     pub(super) async fn look_up(&self, session_id: SessionId) -> Result<Lookup<Seen>, StoreError> {
         let slot = slot_of(session_id);
         let mut read = redis::cmd("HGETALL");
-        read.arg(self.keys.record(session_id));
-        let stored = match self.command(slot, &read).await {
+        read.arg(self.client.keys.record(session_id));
+        let stored = match self.client.command(slot, &read).await {
             // A key of another type.
             Err(StoreError::Corrupt { .. }) => record::foreign(session_id),
             read => record::decode(session_id, fields(read?)?)?,
         };
-        match self.judge(stored, self.clock(slot)) {
+        match self.judge(stored, self.client.clock(slot)) {
             Some(answer) => Ok(answer),
             None => self.meet(session_id, None, Touch::No).await,
         }
@@ -206,11 +204,12 @@ impl Inner {
     ) -> Result<Lookup<Seen>, StoreError> {
         let args = Args::new()
             .bytes(session_id.as_bytes())
-            .maybe(self.used(session_id))
+            .maybe(self.activity.used(session_id))
             .bytes(hash.as_ref().map_or(&[][..], |hash| hash.as_bytes()))
             .flag(touch == Touch::Yes);
         let slot = slot_of(session_id);
         let mut reply = self
+            .client
             .run(slot, &scripts::MEET, args, Effect::Repeatable)
             .await?;
         match reply.text()?.as_str() {

@@ -1,13 +1,15 @@
 //! Endings that somebody asks for: of one session, of the one behind a token, of all of a login.
 
+use super::super::args::Args;
+use super::super::keys::{login_key, slot_of, slot_of_login};
+use super::super::link::Effect;
+use super::super::log::Deed;
+use super::super::record::SESSION;
+use super::super::reply::Reply;
+use super::super::scripts;
+use super::Sessions;
 use super::changes::{refused, scope};
-use super::failover::Deed;
-use super::keys::{login_key, slot_of, slot_of_login};
-use super::link::Effect;
-use super::record::SESSION;
-use super::reply::{Args, Reply};
 use super::verify::live;
-use super::{Inner, scripts};
 use crate::model::Timestamp;
 use crate::model::id::{LoginId, SessionId};
 use crate::model::session::{EndDetail, EndReason, Ended, Session, SessionState};
@@ -19,7 +21,7 @@ use crate::store::{
 /// Sessions that one step looks at.
 const STEP: usize = 200;
 
-impl Inner {
+impl Sessions {
     pub(super) async fn end(
         &self,
         target: &Target,
@@ -34,6 +36,7 @@ impl Inner {
         let args = self.target_args(&target).text(reason.as_str()).bytes(hash);
         let slot = slot_of(target.session_id);
         let mut reply = self
+            .client
             .run_replicated(slot, &scripts::END, args, Effect::Once)
             .await?;
         match reply.text()?.as_str() {
@@ -61,7 +64,7 @@ impl Inner {
         reply: &mut Reply,
     ) -> Result<(Timestamp, Box<Session>), StoreError> {
         let (now, mut record) = live(session_id, reply)?;
-        self.touches.overlay(&mut record);
+        self.activity.touches.overlay(&mut record);
         let session = Session {
             state: SessionState::Closed,
             version: record.session.version + 1,
@@ -73,8 +76,7 @@ impl Inner {
     /// Endings that are acknowledged must not be taken back, whether this node ever hears of them or not.
     pub(super) fn remember_ends(&self, ids: &[SessionId], ended: &Ended) {
         for session_id in ids {
-            self.remembered
-                .keep(Deed::Ended(*session_id, ended.clone()));
+            self.log.keep(Deed::Ended(*session_id, ended.clone()));
         }
     }
 
@@ -133,7 +135,10 @@ impl Inner {
             .show(most);
         let slot = slot_of_login(login_id);
         let effect = Effect::Repeatable;
-        let mut reply = self.run(slot, &scripts::MEMBERS, args, effect).await?;
+        let mut reply = self
+            .client
+            .run(slot, &scripts::MEMBERS, args, effect)
+            .await?;
         reply.text()?;
         Ok((reply.moment()?, reply.ids()?))
     }
@@ -155,10 +160,11 @@ impl Inner {
             .maybe(which.detail.as_ref())
             .bytes(except)
             .maybe(which.device.as_ref())
-            .show(moment.millis())
-            .sessions(self, ids);
+            .show(moment.millis());
+        let args = self.activity.sessions(args, ids);
         let slot = slot_of_login(&which.login_id);
         let reply = self
+            .client
             .run_replicated(slot, &scripts::END_MANY, args, Effect::Repeatable)
             .await?;
         self.ended_by(access, which.reason, which.detail.clone(), reply)

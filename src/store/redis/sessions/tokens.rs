@@ -5,9 +5,11 @@ use std::time::Duration;
 
 use deadpool_redis::redis;
 
-use super::link::{Effect, Slot};
-use super::reply::{Args, optional_bytes};
-use super::{Inner, scripts};
+use super::super::args::Args;
+use super::super::link::{Effect, Slot};
+use super::super::reply::optional_bytes;
+use super::super::scripts;
+use super::Sessions;
 use crate::model::id::SessionId;
 use crate::model::session_token::{StoredToken, TokenOrigin};
 use crate::model::token::{CredentialHash, PresentedToken};
@@ -39,7 +41,7 @@ impl Holder {
     }
 }
 
-impl Inner {
+impl Sessions {
     /// The session that a token is to be looked for in.
     pub(super) async fn session_of(
         &self,
@@ -49,8 +51,8 @@ impl Inner {
             return Ok(token.session_id);
         }
         let mut read = redis::cmd("GET");
-        read.arg(self.keys.token(&token.hash));
-        let held = self.command(slot(&token.hash), &read).await?;
+        read.arg(self.client.keys.token(&token.hash));
+        let held = self.client.command(slot(&token.hash), &read).await?;
         let held = optional_bytes(held)?;
         Ok(held
             .and_then(|held| Holder::parse(&held))
@@ -68,13 +70,13 @@ impl Inner {
         };
         let mut reserve = redis::cmd("SET");
         reserve
-            .arg(self.keys.token(&new.token.hash))
+            .arg(self.client.keys.token(&new.token.hash))
             .arg(own.bytes())
             .arg("NX")
             .arg("GET")
             .arg("PX")
             .arg(RESERVATION.as_millis().to_string());
-        let held = self.command(slot(&new.token.hash), &reserve).await?;
+        let held = self.client.command(slot(&new.token.hash), &reserve).await?;
         let Some(bytes) = optional_bytes(held)? else {
             return Ok(());
         };
@@ -147,9 +149,10 @@ impl Inner {
         kept: Duration,
     ) -> Result<bool, StoreError> {
         let args = Args::new().bytes(old).bytes(new).millis(kept);
-        let keys = vec![self.keys.token(&token.hash)];
+        let keys = vec![self.client.keys.token(&token.hash)];
         let slot = slot(&token.hash);
         let mut reply = self
+            .client
             .run_bare(slot, &scripts::SWAP, keys, args, Effect::Repeatable)
             .await?;
         Ok(reply.text()? == "done")

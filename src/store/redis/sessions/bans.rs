@@ -1,10 +1,12 @@
 //! Bans of logins: written in the slot of the login's sessions, so that a create meets them in its own script.
 
-use super::failover::{BanState, Deed};
-use super::keys::slot_of_login;
-use super::link::Effect;
-use super::reply::{Args, Reply};
-use super::{Inner, scripts};
+use super::super::args::Args;
+use super::super::keys::slot_of_login;
+use super::super::link::Effect;
+use super::super::log::{BanState, Deed};
+use super::super::reply::Reply;
+use super::super::scripts;
+use super::Sessions;
 use crate::model::Timestamp;
 use crate::model::id::{LoginId, ServiceId};
 use crate::model::login::Ban;
@@ -14,7 +16,7 @@ use crate::store::{Access, Banned, EndAll, NewBan, OpError, Refusal, StoreError}
 /// What error messages call a ban.
 const BAN: &str = "ban";
 
-impl Inner {
+impl Sessions {
     pub(super) async fn ban(&self, new: NewBan, by: &ServiceId) -> Result<Banned, StoreError> {
         let which = EndAll::banned(&new);
         let args = Args::of_login(&new.login_id)
@@ -23,6 +25,7 @@ impl Inner {
             .show(by);
         let effect = Effect::Repeatable;
         let mut reply = self
+            .client
             .run_replicated(slot_of_login(&new.login_id), &scripts::BAN, args, effect)
             .await?;
         let ban = match reply.text()?.as_str() {
@@ -35,7 +38,7 @@ impl Inner {
             },
             word => return Err(reply.unexpected(BAN, word)),
         };
-        self.remembered.keep(Deed::Ban(BanState::banned(&ban)));
+        self.log.keep(Deed::Ban(BanState::banned(&ban)));
         let ended = self.end_all(&which, &Access::to_all(by)).await?;
         Ok(Banned { ban, ended })
     }
@@ -44,6 +47,7 @@ impl Inner {
         let args = Args::of_login(login_id);
         let effect = Effect::Repeatable;
         let mut reply = self
+            .client
             .run(slot_of_login(login_id), &scripts::FIND_BAN, args, effect)
             .await?;
         match reply.text()?.as_str() {
@@ -56,6 +60,7 @@ impl Inner {
     pub(super) async fn unban(&self, login_id: &LoginId, by: &ServiceId) -> Result<(), OpError> {
         let args = Args::of_login(login_id).show(by);
         let mut reply = self
+            .client
             .run_replicated(slot_of_login(login_id), &scripts::UNBAN, args, Effect::Once)
             .await?;
         match reply.text()?.as_str() {
@@ -66,7 +71,7 @@ impl Inner {
                     at: reply.moment()?,
                     by: by.clone(),
                 };
-                self.remembered.keep(Deed::Ban(lifted));
+                self.log.keep(Deed::Ban(lifted));
                 Ok(())
             }
             "none" => Err(Refusal::BanUnknown.into()),
@@ -75,7 +80,10 @@ impl Inner {
     }
 
     /// Whether a login was not as it was left before a failover. If its ban was lost, so are the sessions opened since.
-    pub(super) async fn leave_ban_again(&self, left: &BanState) -> Result<bool, StoreError> {
+    pub(in crate::store::redis) async fn leave_ban_again(
+        &self,
+        left: &BanState,
+    ) -> Result<bool, StoreError> {
         let (until, reason) = match &left.ban {
             Some(ban) => (ban.until, Some(&ban.reason)),
             None => (None, None),
@@ -88,6 +96,7 @@ impl Inner {
             .maybe(reason);
         let effect = Effect::Repeatable;
         let mut reply = self
+            .client
             .run(
                 slot_of_login(&left.login_id),
                 &scripts::BAN_AGAIN,

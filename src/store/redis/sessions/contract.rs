@@ -4,8 +4,8 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 
-use super::RedisStore;
-use super::link::Slot;
+use super::super::link::Slot;
+use super::super::{RedisStore, health};
 use crate::model::Timestamp;
 use crate::model::id::{LoginId, ServiceId, SessionId};
 use crate::model::login::{Ban, LoginSummary};
@@ -23,15 +23,15 @@ use crate::store::{
 #[async_trait]
 impl SessionStore for RedisStore {
     fn now(&self) -> Timestamp {
-        self.inner.clock(Slot::Shard(0)).now
+        self.client.clock(Slot::Shard(0)).now
     }
 
     async fn check(&self) -> Result<StoreHealth, StoreError> {
-        self.inner.check().await
+        health::check(&self.client).await
     }
 
     async fn create(&self, new: NewSession) -> Result<Created, OpError> {
-        self.inner.create(new).await
+        self.sessions.create(new).await
     }
 
     async fn find(
@@ -39,7 +39,7 @@ impl SessionStore for RedisStore {
         session_id: SessionId,
         scope: &Scope,
     ) -> Result<Lookup<Session>, StoreError> {
-        self.inner.find(session_id, scope).await
+        self.sessions.find(session_id, scope).await
     }
 
     async fn find_by_token(
@@ -47,19 +47,19 @@ impl SessionStore for RedisStore {
         token: &PresentedToken,
         touch: Touch,
     ) -> Result<Lookup<Verified>, StoreError> {
-        self.inner.find_by_token(token, touch).await
+        self.sessions.find_by_token(token, touch).await
     }
 
     fn find_again(&self, found: &Verified, touch: Touch) -> Option<Verified> {
-        self.inner.find_again(found, touch)
+        self.sessions.find_again(found, touch)
     }
 
     async fn change(&self, target: Target, change: SessionChange) -> Result<Changed, OpError> {
-        self.inner.change(target, change).await
+        self.sessions.change(target, change).await
     }
 
     async fn refresh(&self, target: Target, ttl: Option<Duration>) -> Result<Session, OpError> {
-        self.inner.refresh(target, ttl).await
+        self.sessions.refresh(target, ttl).await
     }
 
     async fn heartbeat(
@@ -67,43 +67,43 @@ impl SessionStore for RedisStore {
         target: Target,
         stats: Option<ConnectionStats>,
     ) -> Result<Session, OpError> {
-        self.inner.heartbeat(target, stats).await
+        self.sessions.heartbeat(target, stats).await
     }
 
     async fn end(&self, target: Target, reason: EndReason) -> Result<EndOutcome, OpError> {
-        self.inner.end(&target, reason, &[]).await
+        self.sessions.end(&target, reason, &[]).await
     }
 
     async fn session_of(&self, token: &PresentedToken) -> Result<Option<SessionId>, StoreError> {
-        self.inner.session_of(token).await
+        self.sessions.session_of(token).await
     }
 
     async fn rotate(&self, asked: TokenRotation) -> Result<Rotated, OpError> {
-        self.inner.rotate(asked).await
+        self.sessions.rotate(asked).await
     }
 
     async fn revoke(&self, token: &PresentedToken, access: &Access) -> Result<(), StoreError> {
-        self.inner.revoke(token, access).await
+        self.sessions.revoke(token, access).await
     }
 
     async fn end_all(&self, which: EndAll, access: &Access) -> Result<Vec<SessionId>, StoreError> {
-        self.inner.end_all(&which, access).await
+        self.sessions.end_all(&which, access).await
     }
 
     async fn end_where(&self, which: EndWhere, access: &Access) -> Result<u64, OpError> {
-        Ok(self.inner.end_where(&which, access).await?)
+        Ok(self.sessions.end_where(&which, access).await?)
     }
 
     async fn ban(&self, new: NewBan, by: &ServiceId) -> Result<Banned, StoreError> {
-        self.inner.ban(new, by).await
+        self.sessions.ban(new, by).await
     }
 
     async fn find_ban(&self, login_id: &LoginId) -> Result<Option<Ban>, StoreError> {
-        self.inner.find_ban(login_id).await
+        self.sessions.find_ban(login_id).await
     }
 
     async fn unban(&self, login_id: &LoginId, by: &ServiceId) -> Result<(), OpError> {
-        self.inner.unban(login_id, by).await
+        self.sessions.unban(login_id, by).await
     }
 
     async fn list(
@@ -113,21 +113,21 @@ impl SessionStore for RedisStore {
         limit: PageLimit,
         cursor: Option<&Cursor>,
     ) -> Result<Page<Session>, OpError> {
-        self.inner.list(filter, scope, limit, cursor).await
+        self.sessions.list(filter, scope, limit, cursor).await
     }
 
     async fn count(&self, login_id: Option<&LoginId>) -> Result<u64, StoreError> {
         match login_id {
-            None => self.inner.count().await,
-            Some(login_id) => Ok(self.inner.login(login_id).await?.session_count),
+            None => self.sessions.count().await,
+            Some(login_id) => Ok(self.sessions.login(login_id).await?.session_count),
         }
     }
 
     async fn login(&self, login_id: &LoginId) -> Result<LoginSummary, StoreError> {
-        self.inner.login(login_id).await
+        self.sessions.login(login_id).await
     }
 
     async fn sweep(&self) -> Result<bool, StoreError> {
-        self.inner.sweep().await
+        self.sessions.sweep().await
     }
 }

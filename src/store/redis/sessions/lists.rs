@@ -6,11 +6,12 @@ use std::collections::{BTreeSet, BinaryHeap};
 use deadpool_redis::redis;
 use futures_util::{StreamExt, TryStreamExt, stream};
 
-use super::keys::{login_key, slot_of, slot_of_login};
-use super::link::Slot;
-use super::reply::ids;
+use super::super::ABREAST;
+use super::super::keys::{login_key, slot_of, slot_of_login};
+use super::super::link::Slot;
+use super::super::reply::ids;
+use super::Sessions;
 use super::verify::Seen;
-use super::{ABREAST, Inner};
 use crate::model::id::{LoginId, SessionId};
 use crate::model::login::LoginSummary;
 use crate::model::page::{Cursor, Page, PageLimit, RECORDS_PER_PAGE};
@@ -34,7 +35,7 @@ struct Source {
     drained: bool,
 }
 
-impl Inner {
+impl Sessions {
     pub(super) async fn list(
         &self,
         filter: &SessionFilter,
@@ -95,7 +96,7 @@ impl Inner {
         match login_id {
             Some(login_id) => {
                 let slot = slot_of_login(login_id);
-                let key = self.keys.login(login_id);
+                let key = self.client.keys.login(login_id);
                 self.ids_before(slot, key, before, most).await
             }
             None => self.newest_of_all(before, most).await,
@@ -120,7 +121,7 @@ impl Inner {
             .arg("LIMIT")
             .arg(0)
             .arg(most);
-        ids(self.command(slot, &read).await?)
+        ids(self.client.command(slot, &read).await?)
     }
 
     /// Merges the shards: the newest id of all is always the newest of some shard.
@@ -160,7 +161,7 @@ impl Inner {
         before: Option<SessionId>,
         most: usize,
     ) -> Result<Source, StoreError> {
-        let key = self.keys.ids(slot);
+        let key = self.client.keys.ids(slot);
         let mut ids = self.ids_before(slot, key, before, most).await?;
         ids.reverse();
         Ok(Source {

@@ -6,10 +6,11 @@ use std::collections::HashSet;
 use futures_util::{StreamExt, TryStreamExt, stream};
 use tokio::time::{Instant, sleep};
 
-use super::link::{Effect, Slot};
-use super::reply::Args;
+use super::super::args::Args;
+use super::super::link::{Effect, Slot};
+use super::super::{ABREAST, scripts};
+use super::Sessions;
 use super::verify::Seen;
-use super::{ABREAST, Inner, scripts};
 use crate::model::id::SessionId;
 use crate::store::{Access, BulkEffect, EndWhere, SessionFilter, StoreError};
 
@@ -18,7 +19,7 @@ const STEP: usize = 5;
 /// How often a session is looked at that changes between the look and the end.
 const LOOKS: usize = 5;
 
-impl Inner {
+impl Sessions {
     pub(super) async fn end_where(
         &self,
         which: &EndWhere,
@@ -52,7 +53,10 @@ impl Inner {
         let (mut count, mut before) = (0, None);
         loop {
             let begun = Instant::now();
-            let key = login_id.map_or_else(|| self.keys.ids(slot), |id| self.keys.login(id));
+            let key = login_id.map_or_else(
+                || self.client.keys.ids(slot),
+                |id| self.client.keys.login(id),
+            );
             let ids = self.ids_before(slot, key, before, STEP).await?;
             let matched = self.end_these(slot, which, access, &ids).await?;
             count += matched as u64;
@@ -118,11 +122,12 @@ impl Inner {
         let args = seen.iter().fold(args, |args, seen| {
             let session = &seen.record.session;
             args.bytes(session.session_id.as_bytes())
-                .maybe(self.used(session.session_id))
+                .maybe(self.activity.used(session.session_id))
                 .maybe(changing.then_some(session.version))
                 .maybe(changing.then(|| session.last_active_at.millis()))
         });
         let reply = self
+            .client
             .run_replicated(slot, &scripts::END_SEEN, args, Effect::Repeatable)
             .await?;
         let ended = self.ended_by(access, which.reason, None, reply)?;

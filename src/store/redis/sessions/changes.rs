@@ -3,14 +3,16 @@
 
 use std::time::Duration;
 
-use super::fields::stats_text;
-use super::keys::slot_of;
-use super::link::{Effect, Script};
+use super::super::args::Args;
+use super::super::fields::stats_text;
+use super::super::keys::slot_of;
+use super::super::link::{Effect, Script};
+use super::super::record::SESSION;
+use super::super::reply::Reply;
+use super::super::scripts;
+use super::Sessions;
 use super::plan::Plan;
-use super::record::SESSION;
-use super::reply::{Args, Reply};
 use super::verify::{live, tombstone};
-use super::{Inner, scripts};
 use crate::model::attribute::{AttributeLimit, AttributeName, AttributeValue, Attributes};
 use crate::model::record::{SessionChange, Unchangeable};
 use crate::model::session::{ConnectionStats, Session};
@@ -19,7 +21,7 @@ use crate::store::{Changed, Lookup, OpError, Precondition, Refusal, StoreError, 
 /// How often a merge is computed again because somebody else changed the attribute.
 const ATTEMPTS: usize = 1_000;
 
-impl Inner {
+impl Sessions {
     /// What every write to a session starts with.
     pub(super) fn target_args(&self, target: &Target) -> Args {
         let versions = match &target.precondition {
@@ -30,7 +32,7 @@ impl Inner {
         };
         Args::new()
             .bytes(target.session_id.as_bytes())
-            .maybe(self.used(target.session_id))
+            .maybe(self.activity.used(target.session_id))
             .maybe(scope(&target.access.scope))
             .text(&versions)
             .bytes(target.mark.as_ref().map_or(&[][..], |mark| &mark.0))
@@ -108,7 +110,10 @@ impl Inner {
             Some(_) => Effect::Repeatable,
             None => Effect::Once,
         };
-        let mut reply = self.run(slot_of(session_id), script, args, effect).await?;
+        let mut reply = self
+            .client
+            .run(slot_of(session_id), script, args, effect)
+            .await?;
         let word = reply.text()?;
         match word.as_str() {
             "done" | "again" => Ok(Some(self.changed(target, &mut reply, word == "again")?)),
@@ -127,7 +132,7 @@ impl Inner {
         again: bool,
     ) -> Result<Changed, StoreError> {
         let (now, mut record) = live(target.session_id, reply)?;
-        self.touches.overlay(&mut record);
+        self.activity.touches.overlay(&mut record);
         let mut session = self.shown(record, now);
         let inserted = reply.number()? == 1;
         if again && let Some((name, value)) = made(reply)? {

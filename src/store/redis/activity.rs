@@ -6,14 +6,16 @@ use std::time::Duration;
 use futures_util::{StreamExt, stream};
 use tokio_util::sync::CancellationToken;
 
+use super::args::Args;
+use super::client::Client;
 use super::keys::slot_of;
 use super::link::{Effect, Slot};
 use super::places::PARTITIONS;
-use super::reply::Args;
-use super::{ABREAST, Inner, scripts};
+use super::{ABREAST, scripts};
 use crate::model::Timestamp;
+use crate::model::id::SessionId;
 use crate::store::StoreError;
-use crate::store::node::activity::SessionUse;
+use crate::store::node::activity::{SessionUse, Touches};
 
 /// How often uses are looked after. What would be due before the next time is written now: so none is late, and those of
 /// a shard share a script.
@@ -24,7 +26,7 @@ const BATCH: usize = 4_096;
 const SCRIPT: usize = 100;
 
 /// Writes uses until the store is closed, and then what is left.
-pub(super) async fn write_until(inner: Arc<Inner>, closed: CancellationToken) {
+pub(super) async fn write_until(activity: Arc<Activity>, closed: CancellationToken) {
     let mut wait = PERIOD;
     let mut failing = false;
     loop {
@@ -32,8 +34,8 @@ pub(super) async fn write_until(inner: Arc<Inner>, closed: CancellationToken) {
             () = closed.cancelled() => break,
             () = tokio::time::sleep(wait) => {}
         }
-        let now = inner.clock(Slot::Shard(0)).now;
-        let written = inner.write_uses(now.plus(PERIOD)).await;
+        let now = activity.client.clock(Slot::Shard(0)).now;
+        let written = activity.write_uses(now.plus(PERIOD)).await;
         if let Err(error) = &written
             && !failing
         {
@@ -44,14 +46,41 @@ pub(super) async fn write_until(inner: Arc<Inner>, closed: CancellationToken) {
         wait = if full { Duration::ZERO } else { PERIOD };
     }
     let end_of_time = Timestamp::from_millis(i64::MAX);
-    while inner
+    while activity
         .write_uses(end_of_time)
         .await
         .is_ok_and(|written| written > 0)
     {}
 }
 
-impl Inner {
+/// Uses of sessions that this node has noted and still has to write.
+#[derive(Debug)]
+pub(super) struct Activity {
+    pub(super) touches: Touches,
+    client: Arc<Client>,
+}
+
+impl Activity {
+    pub(super) fn new(client: Arc<Client>, longest_interval: Duration) -> Self {
+        Self {
+            touches: Touches::new(longest_interval),
+            client,
+        }
+    }
+
+    /// A use of a session that this node has noted, in milliseconds.
+    pub(super) fn used(&self, session_id: SessionId) -> Option<i64> {
+        self.touches.latest(session_id).map(Timestamp::millis)
+    }
+
+    /// Sessions, each with the use of it that is still to be written.
+    pub(super) fn sessions(&self, args: Args, ids: &[SessionId]) -> Args {
+        let counted = args.show(ids.len());
+        ids.iter().fold(counted, |args, id| {
+            args.bytes(id.as_bytes()).maybe(self.used(*id))
+        })
+    }
+
     /// Writes the uses that are due by a moment, and tells how many there were. What could not be written stays.
     pub(super) async fn write_uses(&self, due_by: Timestamp) -> Result<usize, StoreError> {
         let due = self.touches.due(due_by, BATCH);
@@ -79,9 +108,10 @@ impl Inner {
                 .show(used.at.millis())
         });
         let slot = slot_of(first.session_id);
-        self.run(slot, &scripts::USE, args, Effect::Repeatable)
+        self.client
+            .run(slot, &scripts::USE, args, Effect::Repeatable)
             .await?;
-        let now = self.clock(slot).now;
+        let now = self.client.clock(slot).now;
         for used in uses {
             self.touches.written(used, now);
         }

@@ -1,0 +1,71 @@
+//! What an event tells of that must not be taken back.
+
+use super::{BanState, Deed, Remembered, ServiceState};
+use crate::model::Timestamp;
+use crate::model::event::{Change, Fact, ServiceChange};
+use crate::model::id::ServiceId;
+use crate::model::session::Ended;
+
+/// A service was written; what was written must be read.
+#[derive(Debug, Clone)]
+pub(in crate::store::redis) struct WrittenService {
+    pub(in crate::store::redis) service_id: ServiceId,
+    pub(in crate::store::redis) at: Timestamp,
+    pub(in crate::store::redis) by: ServiceId,
+}
+
+impl Remembered {
+    /// Learns from an event what must not be taken back.
+    pub(in crate::store::redis) fn learn(&self, fact: &Fact) -> Option<WrittenService> {
+        match (&fact.change, fact.session_id) {
+            (Change::SessionEnded { reason, by, detail }, Some(session_id)) => {
+                let ended = Ended {
+                    reason: *reason,
+                    at: fact.at,
+                    by: by.clone(),
+                    detail: detail.clone(),
+                };
+                self.keep(Deed::Ended(session_id, ended));
+                None
+            }
+            (Change::ServiceChanged { change, by }, _) => self.learn_of_service(fact, *change, by),
+            (Change::LoginBanned { .. } | Change::LoginUnbanned { .. }, _) => {
+                if let Some(left) = BanState::of(fact) {
+                    self.keep(Deed::Ban(left));
+                }
+                None
+            }
+            (
+                Change::SessionCreated { .. }
+                | Change::SessionChanged { .. }
+                | Change::SessionRotated { .. }
+                | Change::SessionEnded { .. },
+                _,
+            ) => None,
+        }
+    }
+
+    fn learn_of_service(
+        &self,
+        fact: &Fact,
+        change: ServiceChange,
+        by: &ServiceId,
+    ) -> Option<WrittenService> {
+        let service_id = fact.service_id.clone();
+        let (at, by) = (fact.at, by.clone());
+        match change {
+            ServiceChange::Removed => {
+                let left = ServiceState {
+                    record: None,
+                    at,
+                    by,
+                };
+                self.keep(Deed::Service(service_id, left));
+                None
+            }
+            ServiceChange::Registered | ServiceChange::Updated | ServiceChange::SecretRotated => {
+                Some(WrittenService { service_id, at, by })
+            }
+        }
+    }
+}
