@@ -11,12 +11,12 @@ use tokio::time::Instant;
 use super::args::Args;
 use super::client::Client;
 use super::link::Effect;
-use super::merge::{Source, page, wanted};
-use super::places::{self, PARTITIONS, SKEW, STREAMS};
+use super::places::{self, FEED, PARTITIONS, SKEW, STREAMS};
 use super::reply::Reply;
 use super::{ABREAST, RedisStore, events, scripts};
 use crate::model::event::{EventType, Fact};
 use crate::model::page::{PageLimit, RECORDS_PER_PAGE};
+use crate::store::node::tail::{PartitionPage, page, wanted};
 use crate::store::position::{Bookmark, History, Place};
 use crate::store::{
     EventFeed, EventPage, FeedPlace, FeedPosition, Listener, OpError, Partition, Partitions,
@@ -36,7 +36,7 @@ pub(super) struct Feed {
 /// Where a page begins.
 enum Origin {
     Start,
-    After(usize, Place),
+    After(Partition, Place),
     At(Vec<Bookmark>),
 }
 
@@ -52,7 +52,7 @@ impl EventFeed for RedisStore {
             FeedPlace::Start => Origin::Start,
             FeedPlace::AfterEvent(id) => {
                 let (stream, place) = PARTITIONS.locate(id).ok_or(Refusal::CursorInvalid)?;
-                Origin::After(stream.0, place)
+                Origin::After(stream, place)
             }
             FeedPlace::At(cursor) => {
                 let position = FeedPosition::of(PARTITIONS, cursor);
@@ -65,7 +65,7 @@ impl EventFeed for RedisStore {
             .feed
             .open_feed(&origin, &histories, types, limit)
             .await?;
-        Ok(page(sources, &histories, types, limit))
+        Ok(page(FEED, sources, &histories, types, limit))
     }
 
     fn partitions(&self) -> Partitions {
@@ -84,13 +84,13 @@ impl EventFeed for RedisStore {
 impl Origin {
     /// Where to read a stream from. In another history than that of the place, events may stand before it that were
     /// never told.
-    fn place(&self, stream: usize, history: Option<History>) -> Place {
+    fn place(&self, stream: Partition, history: Option<History>) -> Place {
         match self {
             Self::Start => Place::default(),
             Self::After(own, place) if *own == stream => *place,
             Self::After(_, place) => place.rewound(MARGIN),
             Self::At(marks) => {
-                let mark = marks.get(stream).copied().unwrap_or_default();
+                let mark = marks.get(stream.0).copied().unwrap_or_default();
                 if mark.history.is_some() && mark.history == history {
                     mark.place
                 } else {
@@ -101,11 +101,11 @@ impl Origin {
     }
 
     /// Whether the page may begin here, as far as one stream can tell.
-    fn check(&self, source: &Source, kept: Duration) -> Result<(), Refusal> {
+    fn check(&self, source: &PartitionPage, kept: Duration) -> Result<(), Refusal> {
         let gone = |place: Place| source.over.is_some_and(|over| place < over);
         let expired = match self {
             Self::Start => false,
-            Self::After(own, place) if *own == source.stream => {
+            Self::After(own, place) if *own == source.partition => {
                 let kept_since = source.now.minus(kept).sort_key();
                 let known = source.newest.is_some_and(|newest| *place <= newest);
                 if !known && place.millis > kept_since {
@@ -115,10 +115,10 @@ impl Origin {
             }
             Self::After(own, place) => source
                 .over
-                .is_some_and(|over| (over, source.stream) > (*place, *own)),
+                .is_some_and(|over| (over, source.partition) > (*place, *own)),
             // A stream is dropped when it was quiet for twice as long as events are kept.
             Self::At(marks) => {
-                let place = marks.get(source.stream).map(|mark| mark.place);
+                let place = marks.get(source.partition.0).map(|mark| mark.place);
                 let place = place.unwrap_or_default();
                 let dropped = source.now.minus(2 * kept).sort_key();
                 gone(place) || source.newest.is_none() && place.millis < dropped
@@ -147,7 +147,7 @@ impl Feed {
             let master = masters.master_of(places::slot(stream))?;
             Some(History::of(master.replication_id.as_ref()?))
         };
-        (0..STREAMS).map(history).collect()
+        PARTITIONS.all().map(history).collect()
     }
 
     /// Reads as many entries as a page needs and may look at.
@@ -157,13 +157,14 @@ impl Feed {
         histories: &[Option<History>],
         types: &[EventType],
         limit: PageLimit,
-    ) -> Result<Vec<Source>, OpError> {
+    ) -> Result<Vec<PartitionPage>, OpError> {
         let each = RECORDS_PER_PAGE / STREAMS;
-        let histories = histories.iter().copied().enumerate();
+        let histories = PARTITIONS.all().zip(histories.iter().copied());
         let reads = histories
             .map(|(stream, history)| (stream, origin.place(stream, history)))
             .map(|(stream, place)| self.read(stream, place, each));
-        let sources: Vec<Source> = stream::iter(reads).buffered(ABREAST).try_collect().await?;
+        let sources: Vec<PartitionPage> =
+            stream::iter(reads).buffered(ABREAST).try_collect().await?;
         let mut sources = sources;
         for source in &mut sources {
             origin.check(source, self.event_retention)?;
@@ -177,7 +178,9 @@ impl Feed {
                 return Ok(sources);
             }
             for source in sources.iter_mut().filter(|source| source.open) {
-                let more = self.read(source.stream, source.last(), room / open).await?;
+                let more = self
+                    .read(source.partition, source.last(), room / open)
+                    .await?;
                 source.entries.extend(more.entries);
                 source.open = more.open;
             }
@@ -187,10 +190,10 @@ impl Feed {
     /// Reads entries after a place, or from the oldest that is kept.
     pub(super) async fn read(
         &self,
-        stream: usize,
+        stream: Partition,
         place: Place,
         most: usize,
-    ) -> Result<Source, StoreError> {
+    ) -> Result<PartitionPage, StoreError> {
         let from = (place != Place::default()).then_some(place);
         let args = Args::new().maybe(from).show(most);
         let slot = places::slot(stream);
@@ -200,8 +203,8 @@ impl Feed {
         let now = reply.moment()?;
         let (over, newest) = (reply.text()?.parse().ok(), reply.text()?.parse().ok());
         let entries = entries(reply.list()?)?;
-        Ok(Source {
-            stream,
+        Ok(PartitionPage {
+            partition: stream,
             place,
             open: entries.len() == most,
             entries,

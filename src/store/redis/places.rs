@@ -4,16 +4,22 @@ use std::time::Duration;
 
 use super::keys::SERVICES;
 use super::link::Slot;
-use crate::store::Partitions;
+use crate::store::node::tail::Clocked;
+use crate::store::{Partition, Partitions};
 
 /// A stream is a partition of the feed.
 pub(super) const PARTITIONS: Partitions = Partitions::Shards;
 /// How many there are.
 pub(super) const STREAMS: usize = PARTITIONS.count();
-/// How far apart the clocks of masters may be. Before the present by this much a quiet stream gets no more events.
+/// How far apart the clocks of masters may be.
 pub(super) const SKEW: Duration = Duration::from_secs(15 * 60);
+/// The feed of streams.
+pub(super) const FEED: Clocked = Clocked {
+    partitions: PARTITIONS,
+    skew: SKEW,
+};
 
 /// The slot of a stream.
-pub(super) fn slot(stream: usize) -> Slot {
-    u8::try_from(stream).map_or(SERVICES, Slot::Shard)
+pub(super) fn slot(stream: Partition) -> Slot {
+    u8::try_from(stream.0).map_or(SERVICES, Slot::Shard)
 }

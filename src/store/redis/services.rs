@@ -10,8 +10,6 @@ use super::args::Args;
 use super::client::Client;
 use super::keys::SERVICES;
 use super::link::Effect;
-use super::log::Remembered;
-use super::log::{Deed, ServiceState, WrittenService};
 use super::reply::{Reply, newer, optional_bytes};
 use super::{RedisStore, scripts};
 use crate::model::Timestamp;
@@ -20,6 +18,7 @@ use crate::model::id::ServiceId;
 use crate::model::page::{Cursor, Page, PageLimit};
 use crate::model::service::{PreviousSecret, Service, ServiceRecord, ServiceUpdate};
 use crate::model::token::CredentialHash;
+use crate::store::node::recovery::{Deed, RecoveryLog, ServiceState, WrittenService};
 use crate::store::{NewService, OpError, Refusal, ServiceStore, StoreError};
 
 use super::events::service_change_text;
@@ -39,7 +38,7 @@ const ATTEMPTS: usize = 100;
 #[derive(Debug)]
 pub(super) struct Services {
     client: Arc<Client>,
-    log: Arc<Remembered>,
+    log: Arc<RecoveryLog>,
 }
 
 /// A write, computed from the record there is.
@@ -165,7 +164,7 @@ fn rotated(
 }
 
 impl Services {
-    pub(super) fn new(client: Arc<Client>, log: Arc<Remembered>) -> Self {
+    pub(super) fn new(client: Arc<Client>, log: Arc<RecoveryLog>) -> Self {
         Self { client, log }
     }
 

@@ -2,12 +2,12 @@
 
 use tokio::time::Instant;
 
-use super::super::log::ServiceState;
 use super::super::places::PARTITIONS;
 use super::super::services::decode;
 use super::Recovery;
 use crate::model::event::ServiceChange;
 use crate::store::StoreError;
+use crate::store::node::recovery::ServiceState;
 
 impl Recovery {
     /// How many services were not as they were left. Nothing as long as it is not known what others did to them since

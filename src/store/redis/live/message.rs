@@ -12,8 +12,8 @@ use crate::model::id::{ServiceId, SessionId};
 use crate::model::rotation::Successor;
 use crate::model::session_token::SealedToken;
 use crate::model::token::CredentialHash;
-use crate::store::position::Place;
-use crate::store::{Access, TokenRotation};
+use crate::store::node::tail::Entry;
+use crate::store::{Access, Partition, TokenRotation};
 
 /// Who sends heartbeats: a random number, another one in each store that is opened.
 pub(super) type NodeId = u64;
@@ -22,22 +22,12 @@ pub(super) type NodeId = u64;
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum Message {
     Event {
-        stream: usize,
+        stream: Partition,
         entry: Entry,
     },
     /// A token was rotated at a moment.
     Turn(TokenRotation, Timestamp),
     Beat(Beat),
-}
-
-/// An event at its place in its stream.
-#[derive(Debug, PartialEq, Eq)]
-pub(super) struct Entry {
-    /// What stood last in the stream before; nothing if it was empty.
-    pub(super) previous: Option<Place>,
-    pub(super) place: Place,
-    /// Nothing if this version does not know its kind.
-    pub(super) fact: Option<Fact>,
 }
 
 /// A heartbeat as a master has taken it.
@@ -69,7 +59,7 @@ pub(super) fn decode(message: &[u8]) -> Option<Message> {
                 fact: events::decode(fields.collect()),
             };
             Some(Message::Event {
-                stream: PARTITIONS.named(text(tag)?)?.0,
+                stream: PARTITIONS.named(text(tag)?)?,
                 entry,
             })
         }
@@ -115,6 +105,7 @@ fn texts(message: &[u8]) -> Option<Vec<&[u8]>> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::store::position::Place;
 
     fn message(texts: &[&[u8]]) -> Vec<u8> {
         let rows = texts.iter().map(|text| {
@@ -141,7 +132,7 @@ mod tests {
         assert_eq!(
             decode(&bytes),
             Some(Message::Event {
-                stream: 0x7f,
+                stream: Partition(0x7f),
                 entry
             })
         );

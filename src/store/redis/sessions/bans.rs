@@ -3,7 +3,6 @@
 use super::super::args::Args;
 use super::super::keys::slot_of_login;
 use super::super::link::Effect;
-use super::super::log::{BanState, Deed};
 use super::super::reply::Reply;
 use super::super::scripts;
 use super::Sessions;
@@ -11,6 +10,7 @@ use crate::model::Timestamp;
 use crate::model::id::{LoginId, ServiceId};
 use crate::model::login::Ban;
 use crate::model::session::EndDetail;
+use crate::store::node::recovery::{BanState, Deed};
 use crate::store::{Access, Banned, EndAll, NewBan, OpError, Refusal, StoreError};
 
 /// What error messages call a ban.

@@ -3,7 +3,6 @@
 use super::super::args::Args;
 use super::super::keys::{login_key, slot_of, slot_of_login};
 use super::super::link::Effect;
-use super::super::log::Deed;
 use super::super::record::SESSION;
 use super::super::reply::Reply;
 use super::super::scripts;
@@ -14,6 +13,7 @@ use crate::model::Timestamp;
 use crate::model::id::{LoginId, SessionId};
 use crate::model::session::{EndDetail, EndReason, Ended, Session, SessionState};
 use crate::model::token::PresentedToken;
+use crate::store::node::recovery::Deed;
 use crate::store::{
     Access, EndAll, EndOutcome, OpError, Precondition, Refusal, StoreError, Target,
 };

@@ -15,6 +15,10 @@ use crate::model::record::SessionRecord;
 use crate::model::session::Life;
 use crate::store::{Touch, Verified};
 
+mod writer;
+
+pub(in crate::store) use writer::{WriteUses, write_due, write_until};
+
 /// Parts with a lock of their own, so that verifications seldom meet.
 const SHARDS: usize = 16;
 
