@@ -14,7 +14,9 @@ mod listeners;
 mod observer;
 mod operations;
 mod others;
+mod profiles;
 pub(in crate::store) mod recovery;
+mod services;
 mod sessions;
 pub(in crate::store) mod tail;
 

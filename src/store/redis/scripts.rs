@@ -11,7 +11,6 @@ const SHARD: &str = include_str!("scripts/shard.lua");
 const SESSION: &str = include_str!("scripts/session.lua");
 const TURN: &str = include_str!("scripts/turn.lua");
 const BANS: &str = include_str!("scripts/bans.lua");
-const PROFILES: &str = include_str!("scripts/profiles.lua");
 const TARGET: &str = include_str!("scripts/target.lua");
 const OPERATION: &str = include_str!("scripts/operation.lua");
 
@@ -53,19 +52,15 @@ scripts! {
     UNBAN = "allow-oom", [CLOCK, MESSAGE, SHARD, BANS], "scripts/unban.lua";
     FIND_BAN = "no-writes", [CLOCK, MESSAGE, SHARD, BANS], "scripts/find_ban.lua";
     BAN_AGAIN = "", [CLOCK, MESSAGE, SHARD, BANS], "scripts/ban_again.lua";
-    PUT_PROFILE = "", [CLOCK, MESSAGE, SHARD, PROFILES], "scripts/put_profile.lua";
-    FIND_PROFILE = "no-writes", [CLOCK, MESSAGE, SHARD, PROFILES], "scripts/find_profile.lua";
-    REMOVE_PROFILE = "allow-oom", [CLOCK, MESSAGE, SHARD, PROFILES], "scripts/remove_profile.lua";
-    BEGIN_LOAD = "", [CLOCK, MESSAGE, SHARD, PROFILES], "scripts/begin_load.lua";
-    END_LOAD = "", [CLOCK, MESSAGE, SHARD, PROFILES], "scripts/end_load.lua";
     DUE = "no-writes", [CLOCK, MESSAGE, SHARD], "scripts/due.lua";
     MEMBERS = "no-writes", [CLOCK, MESSAGE, SHARD], "scripts/members.lua";
     CENSUS = "no-writes", [CLOCK, MESSAGE, SHARD], "scripts/census.lua";
     FEED = "no-writes", [CLOCK, MESSAGE, SHARD], "scripts/feed.lua";
     SERVICE = "", [CLOCK, MESSAGE, SHARD], "scripts/service.lua";
     BEAT = "allow-oom,allow-cross-slot-keys", [MESSAGE], "scripts/beat.lua";
-    CLAIM = "", [CLOCK], "scripts/claim.lua";
-    ANSWER = "", [CLOCK], "scripts/answer.lua";
+    READ_HASH = "no-writes", [CLOCK], "scripts/read_hash.lua";
+    WRITE_HASH = "", [CLOCK], "scripts/write_hash.lua";
+    CLEAR_HASH = "allow-oom", [CLOCK], "scripts/write_hash.lua";
     SWAP = "", [], "scripts/swap.lua";
     CHECK = "", [], "scripts/check.lua";
 }

@@ -37,7 +37,7 @@ pub(in crate::store) trait WriteUses: Send + Sync {
 }
 
 /// Writes uses until the store is closed, and then what is left.
-pub(in crate::store) async fn write_until<W: WriteUses>(writer: Arc<W>, closed: CancellationToken) {
+pub(in crate::store) async fn write_until<W: WriteUses>(engine: Arc<W>, closed: CancellationToken) {
     let mut wait = PERIOD;
     let mut failing = false;
     loop {
@@ -45,7 +45,7 @@ pub(in crate::store) async fn write_until<W: WriteUses>(writer: Arc<W>, closed: 
             () = closed.cancelled() => break,
             () = tokio::time::sleep(wait) => {}
         }
-        let written = write_due(&*writer, writer.now().plus(PERIOD)).await;
+        let written = write_due(&*engine, engine.now().plus(PERIOD)).await;
         if let Err(error) = &written
             && !failing
         {
@@ -56,7 +56,7 @@ pub(in crate::store) async fn write_until<W: WriteUses>(writer: Arc<W>, closed: 
         wait = if full { Duration::ZERO } else { PERIOD };
     }
     let end_of_time = Timestamp::from_millis(i64::MAX);
-    while write_due(&*writer, end_of_time)
+    while write_due(&*engine, end_of_time)
         .await
         .is_ok_and(|written| written > 0)
     {}
@@ -64,13 +64,13 @@ pub(in crate::store) async fn write_until<W: WriteUses>(writer: Arc<W>, closed: 
 
 /// Writes the uses that are due by a moment, and tells how many there were. What could not be written stays.
 pub(in crate::store) async fn write_due<W: WriteUses>(
-    writer: &W,
+    engine: &W,
     due_by: Timestamp,
 ) -> Result<usize, StoreError> {
-    let due = writer.touches().due(due_by, BATCH);
+    let due = engine.touches().due(due_by, BATCH);
     let count = due.len();
     let writes = together(W::PARTITIONS, due).into_iter();
-    let writes = writes.map(|uses| write_together(writer, uses));
+    let writes = writes.map(|uses| write_together(engine, uses));
     let mut writes = stream::iter(writes).buffer_unordered(ABREAST);
     let mut outcome = Ok(count);
     while let Some(written) = writes.next().await {
@@ -81,10 +81,10 @@ pub(in crate::store) async fn write_due<W: WriteUses>(
     outcome
 }
 
-async fn write_together<W: WriteUses>(writer: &W, uses: Vec<SessionUse>) -> Result<(), StoreError> {
-    let now = writer.write(&uses).await?;
+async fn write_together<W: WriteUses>(engine: &W, uses: Vec<SessionUse>) -> Result<(), StoreError> {
+    let now = engine.write(&uses).await?;
     for used in uses {
-        writer.touches().written(used, now);
+        engine.touches().written(used, now);
     }
     Ok(())
 }

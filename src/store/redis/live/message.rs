@@ -7,7 +7,6 @@ use std::time::Duration;
 use super::super::events;
 use super::super::places::PARTITIONS;
 use crate::model::Timestamp;
-use crate::model::event::Fact;
 use crate::model::id::{ServiceId, SessionId};
 use crate::model::rotation::Successor;
 use crate::model::session_token::SealedToken;
