@@ -12,7 +12,6 @@ pub use crate::model::request::{Access, Freshness, Mark, Precondition, Target, T
 
 mod acts;
 mod claims;
-mod create;
 pub mod embedded;
 mod error;
 mod feed;
@@ -25,15 +24,20 @@ mod services;
 mod sessions;
 mod stores;
 
+pub use crate::rules::ban::NewBan;
+pub use crate::rules::change::Changed;
+pub use crate::rules::create::{Created, NewSession};
+pub use crate::rules::end::{EndAll, EndOutcome};
+pub use crate::rules::entry::Lookup;
 pub use crate::rules::idempotency::Claim;
 pub use crate::rules::profiles::{
     FoundProfile, LoadCause, LoadClaim, LoadEnd, LoadTicket, Loaded, NewProfile,
 };
 pub use crate::rules::refusal::Refusal;
+pub use crate::rules::rotate::{Rotated, TokenRotation};
 pub use crate::rules::services::NewService;
 pub use acts::Act;
 pub use claims::{ClaimKey, ClaimStore};
-pub use create::{Created, NewSession};
 pub use error::{Cause, OpError, StoreError};
 pub use feed::{EventFeed, EventPage, Listener};
 pub use figures::{
@@ -43,8 +47,5 @@ pub use figures::{
 pub use position::{FeedPosition, Partition, Partitions};
 pub use profiles::{ProfileFacts, ProfileStore};
 pub use services::ServiceStore;
-pub use sessions::{
-    Banned, BulkEffect, Changed, EndAll, EndOutcome, EndWhere, Lookup, NewBan, Rotated,
-    SessionStore, TokenRotation, Verified,
-};
+pub use sessions::{Banned, BulkEffect, EndWhere, SessionStore, Verified};
 pub use stores::Stores;
