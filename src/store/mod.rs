@@ -25,7 +25,7 @@ mod sessions;
 mod stores;
 
 pub use crate::rules::ban::NewBan;
-pub use crate::rules::change::Changed;
+pub use crate::rules::change::{Changed, SessionWrite};
 pub use crate::rules::create::{Created, NewSession};
 pub use crate::rules::end::{EndAll, EndOutcome};
 pub use crate::rules::entry::Lookup;

@@ -14,8 +14,8 @@ use crate::model::session::{ConnectionStats, EndReason, Session};
 use crate::model::token::PresentedToken;
 use crate::store::{
     Access, Banned, BulkEffect, Changed, Created, EndAll, EndOutcome, EndWhere, Lookup, NewBan,
-    NewSession, OpError, Rotated, SessionFilter, SessionStore, StoreError, StoreHealth, Target,
-    TokenRotation, Touch, Verified,
+    NewSession, OpError, Precondition, Rotated, SessionFilter, SessionStore, SessionWrite,
+    StoreError, StoreHealth, Target, TokenRotation, Touch, Verified,
 };
 
 impl Handle<dyn SessionStore> {
@@ -81,19 +81,17 @@ impl Handle<dyn SessionStore> {
         self.timed(Operation::SessionOf, session_of).await
     }
 
-    /// Makes one change, merged with all others: [`SessionStore::change`].
+    /// Makes one change, merged with all others: the session's version grows by exactly 1, or nothing happens.
     pub async fn change(&self, target: Target, change: SessionChange) -> Result<Changed, OpError> {
-        let session_id = target.session_id;
-        let changed = self.engine().change(target, change);
-        self.written(session_id, Operation::Change, changed).await
+        self.write(Operation::Change, target, SessionWrite::Change(change))
+            .await
     }
 
     /// Moves the idle expiry to `ttl` (or the idle timeout) from now, never past the absolute one.
     pub async fn refresh(&self, target: Target, ttl: Option<Duration>) -> Result<Session, OpError> {
-        let session_id = target.session_id;
-        let refreshed = self.engine().refresh(target, ttl);
-        self.written(session_id, Operation::Refresh, refreshed)
-            .await
+        let refresh = SessionWrite::Refresh(ttl);
+        let refreshed = self.write(Operation::Refresh, target, refresh).await?;
+        Ok(refreshed.session)
     }
 
     /// Takes a sign of life: counts as use, makes the session active, keeps the counters.
@@ -102,9 +100,20 @@ impl Handle<dyn SessionStore> {
         target: Target,
         stats: Option<ConnectionStats>,
     ) -> Result<Session, OpError> {
+        let heartbeat = SessionWrite::Heartbeat(stats);
+        let taken = self.write(Operation::Heartbeat, target, heartbeat).await?;
+        Ok(taken.session)
+    }
+
+    async fn write(
+        &self,
+        operation: Operation,
+        target: Target,
+        write: SessionWrite,
+    ) -> Result<Changed, OpError> {
         let session_id = target.session_id;
-        let taken = self.engine().heartbeat(target, stats);
-        self.written(session_id, Operation::Heartbeat, taken).await
+        self.written(session_id, operation, self.engine().write(target, write))
+            .await
     }
 
     /// Puts a successor in the place of a session's token: [`SessionStore::rotate`].
@@ -117,13 +126,30 @@ impl Handle<dyn SessionStore> {
     /// Ends a session for good: [`SessionStore::end`].
     pub async fn end(&self, target: Target, reason: EndReason) -> Result<EndOutcome, OpError> {
         let session_id = target.session_id;
-        let ended = self.engine().end(target, reason);
+        let ended = self.engine().end(target, reason, None);
         self.written(session_id, Operation::End, ended).await
     }
 
     /// Ends the session behind a token as `logout`, if there is one in sight; it makes no difference to the caller.
     pub async fn revoke(&self, token: &PresentedToken, access: &Access) -> Result<(), StoreError> {
-        let revoke = self.engine().revoke(token, access);
+        let revoke = async {
+            let Some(session_id) = self.engine().session_of(token).await? else {
+                return Ok(());
+            };
+            let target = Target {
+                session_id,
+                access: access.clone(),
+                precondition: Precondition::None,
+                mark: None,
+            };
+            let end = self
+                .engine()
+                .end(target, EndReason::Logout, Some(token.hash));
+            match end.await {
+                Ok(_) | Err(OpError::Refused(_)) => Ok(()),
+                Err(OpError::Store(error)) => Err(error),
+            }
+        };
         let revoked = self.timed(Operation::Revoke, revoke).await;
         self.invalidate(|cache| cache.invalidate_token(token));
         revoked
@@ -163,8 +189,13 @@ impl Handle<dyn SessionStore> {
     /// Bans a login in place of any ban it has, then ends its sessions as `banned`. From the first moment on creates are
     /// refused, so no session that was opened before the answer lives after it.
     pub async fn ban(&self, new: NewBan, by: &ServiceId) -> Result<Banned, StoreError> {
-        let login_id = new.login_id.clone();
-        let banned = self.timed(Operation::Ban, self.engine().ban(new, by)).await;
+        let (login_id, which) = (new.login_id.clone(), EndAll::banned(&new));
+        let ban = async {
+            let ban = self.engine().put_ban(new, by).await?;
+            let ended = self.engine().end_all(which, &Access::to_all(by)).await?;
+            Ok(Banned { ban, ended })
+        };
+        let banned = self.timed(Operation::Ban, ban).await;
         self.invalidate(|cache| match &banned {
             Ok(banned) => cache.invalidate_sessions(&banned.ended),
             Err(_) => cache.invalidate_login(&login_id),
