@@ -7,21 +7,8 @@ use async_trait::async_trait;
 use tokio::time::Instant;
 
 use super::{Act, OpError, Partition, Partitions};
-use crate::model::event::{Event, EventType, FeedPlace};
-use crate::model::page::{Cursor, PageLimit};
-
-/// A page of the feed, and the exact places before and after it. They are there also when nothing follows yet.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct EventPage {
-    /// The events, in order for each login.
-    pub events: Vec<Event>,
-    /// Where the page begins.
-    pub start: Cursor,
-    /// Where to go on.
-    pub next: Cursor,
-    /// Whether this was the end of the feed for now.
-    pub caught_up: bool,
-}
+use crate::model::event::{Event, EventPage, EventType, FeedPlace};
+use crate::model::page::PageLimit;
 
 /// Is told of changes soon after they happened. It must return at once and must not panic: operations wait for it.
 pub trait Listener: Debug + Send + Sync {

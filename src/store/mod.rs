@@ -5,7 +5,7 @@
 //! it with the reason and moment of its expiry. Nothing brings an ended session back. Errors are the third answer:
 //! after one, the caller knows nothing.
 
-pub use crate::model::event::FeedPlace;
+pub use crate::model::event::{EventPage, FeedPlace};
 pub use crate::model::filter::SessionFilter;
 pub use crate::model::health::{Risk, StoreHealth, StoreWarning};
 pub use crate::model::request::{Access, Freshness, Mark, Precondition, Target, Touch};
@@ -39,7 +39,7 @@ pub use crate::rules::services::NewService;
 pub use acts::Act;
 pub use claims::{ClaimKey, ClaimStore};
 pub use error::{Cause, OpError, StoreError};
-pub use feed::{EventFeed, EventPage, Listener};
+pub use feed::{EventFeed, Listener};
 pub use figures::{
     Breaker, CacheFigures, Census, CopiesFigures, Figures, MasterFigures, OperationFigures,
     StoreFigures,
