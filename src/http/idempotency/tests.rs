@@ -22,6 +22,7 @@ use crate::gateway::GatewayError;
 use crate::gateway::idempotency::CallerKey;
 use crate::model::Timestamp;
 use crate::model::id::ServiceId;
+use crate::store::node::Handle;
 use crate::store::{Claim, ClaimKey, ClaimStore, StoreError};
 
 /// How long a claim is held without an answer.
