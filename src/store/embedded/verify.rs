@@ -17,7 +17,7 @@ use crate::model::session::{Life, Session};
 use crate::model::token::{CredentialHash, PresentedToken};
 use crate::rules::entry::SessionEntry;
 use crate::rules::{activity, verify};
-use crate::store::touches::SessionUse;
+use crate::store::node::activity::SessionUse;
 use crate::store::{Lookup, StoreError, Touch, Verified};
 
 /// What a read found, and whether that is the answer already.
