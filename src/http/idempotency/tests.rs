@@ -22,6 +22,7 @@ use crate::gateway::idempotency::CallerKey;
 use crate::model::Timestamp;
 use crate::model::id::ServiceId;
 use crate::rules::idempotency::{self, IdempotencyRecord, LEASE};
+use crate::store::node::Handle;
 use crate::store::{Claim, ClaimKey, ClaimStore, StoreError};
 
 #[derive(Debug, Default, Clone, PartialEq, Eq)]
@@ -131,7 +132,7 @@ impl Shop {
         Claimant {
             service_id: ServiceId::parse("shop").unwrap(),
             key: CallerKey::new(Zeroizing::new(self.secret.as_bytes().to_vec())),
-            claims: Arc::<MemoryClaims>::clone(&self.claims),
+            claims: Handle::new(Arc::<MemoryClaims>::clone(&self.claims)),
             now: self.claims.clock.now(),
         }
     }
