@@ -139,10 +139,7 @@ impl Profiles {
             let rule = FieldRule::LoginIds {
                 most: MAX_REFRESHED,
             };
-            return Err(GatewayError::InvalidField {
-                field: "login_ids",
-                rule,
-            });
+            return Err(GatewayError::invalid("login_ids", rule));
         }
         let loading = self.loading.as_ref();
         let loading = loading.ok_or(GatewayError::LoaderNotConfigured)?;
