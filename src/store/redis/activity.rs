@@ -6,11 +6,12 @@ use std::time::Duration;
 use futures_util::{StreamExt, stream};
 use tokio_util::sync::CancellationToken;
 
-use super::args::Args;
+use super::ABREAST;
+use super::call::{List, call, table};
 use super::client::Client;
 use super::keys::slot_of;
 use super::link::{Effect, Slot};
-use super::{ABREAST, scripts};
+use super::record::SESSION;
 use crate::model::Timestamp;
 use crate::model::id::SessionId;
 use crate::store::touches::{SessionUse, Touches};
@@ -52,6 +53,29 @@ pub(super) async fn write_until(activity: Arc<Activity>, closed: CancellationTok
     {}
 }
 
+table! {
+    /// A session, with the use of it that is still to be written.
+    struct Noted {
+        id: SessionId,
+        used: Option<Timestamp>,
+    }
+}
+
+table! {
+    struct Use {
+        id: SessionId,
+        at: Timestamp,
+    }
+}
+
+call! {
+    struct WriteUses: "use.lua", "allow-oom", [SHARD, SESSION] {
+        uses: List<Use>,
+    }
+    SESSION, replicated: false, effect: Effect::Repeatable;
+    (self, _reply) -> () { "done" => (), }
+}
+
 /// Uses of sessions that this node has noted and still has to write.
 #[derive(Debug)]
 pub(super) struct Activity {
@@ -67,17 +91,21 @@ impl Activity {
         }
     }
 
-    /// A use of a session that this node has noted, in milliseconds.
-    pub(super) fn used(&self, session_id: SessionId) -> Option<i64> {
-        self.touches.latest(session_id).map(Timestamp::millis)
+    /// A use of a session that this node has noted.
+    pub(super) fn used(&self, session_id: SessionId) -> Option<Timestamp> {
+        self.touches.latest(session_id)
     }
 
     /// Sessions, each with the use of it that is still to be written.
-    pub(super) fn sessions(&self, args: Args, ids: &[SessionId]) -> Args {
-        let counted = args.show(ids.len());
-        ids.iter().fold(counted, |args, id| {
-            args.bytes(id.as_bytes()).maybe(self.used(*id))
-        })
+    pub(super) fn noted(&self, ids: &[SessionId]) -> List<Noted> {
+        List(ids.iter().map(|id| self.noted_of(*id)).collect())
+    }
+
+    pub(super) fn noted_of(&self, id: SessionId) -> Noted {
+        Noted {
+            id,
+            used: self.used(id),
+        }
     }
 
     /// Writes the uses that are due by a moment, and tells how many there were. What could not be written stays.
@@ -101,15 +129,15 @@ impl Activity {
         let Some(first) = uses.first() else {
             return Ok(());
         };
-        let counted = Args::new().show(uses.len());
-        let args = uses.iter().fold(counted, |args, used| {
-            args.bytes(used.session_id.as_bytes())
-                .show(used.at.millis())
-        });
         let slot = slot_of(first.session_id);
-        self.client
-            .run(slot, &scripts::USE, args, Effect::Repeatable)
-            .await?;
+        let uses_of = |used: &SessionUse| Use {
+            id: used.session_id,
+            at: used.at,
+        };
+        let write = WriteUses {
+            uses: List(uses.iter().map(uses_of).collect()),
+        };
+        self.client.call(slot, &write).await?;
         let now = self.client.clock(slot).now;
         for used in uses {
             self.touches.written(used, now);

@@ -47,9 +47,4 @@ impl Args {
     pub(super) fn millis(self, duration: std::time::Duration) -> Self {
         self.show(duration.as_millis())
     }
-
-    pub(super) fn all(mut self, more: impl IntoIterator<Item = Vec<u8>>) -> Self {
-        self.0.extend(more);
-        self
-    }
 }

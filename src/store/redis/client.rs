@@ -9,6 +9,7 @@ use deadpool_redis::redis::{Cmd, Value};
 
 use super::RedisSettings;
 use super::args::Args;
+use super::call::{Argument, Call};
 use super::fields::reason_of;
 use super::keys::Keys;
 use super::link::{Effect, Link, OpenError, Script, ServerClock, Slot};
@@ -58,6 +59,51 @@ impl Client {
         self.test_clock.as_ref().map(|clock| clock.now())
     }
 
+    /// Runs a script on the hash tag of a slot, and reads what it answers.
+    pub(super) async fn call<C: Call>(
+        &self,
+        slot: Slot,
+        call: &C,
+    ) -> Result<C::Answer, StoreError> {
+        let (keys, args) = (self.keys.indexes(slot), self.args_of(|args| call.put(args)));
+        let (script, effect) = (C::script(), call.effect());
+        let value = if C::REPLICATED {
+            let link = &self.link;
+            link.replicated_script(slot, script, &keys, &args, effect)
+                .await?
+        } else {
+            self.link.script(slot, script, &keys, &args, effect).await?
+        };
+        let mut reply = Reply::new(value)?;
+        self.tell_acts(&mut reply)?;
+        read(call, reply)
+    }
+
+    /// Runs a script on one key, which takes nothing for granted.
+    pub(super) async fn call_on<C: Call>(
+        &self,
+        slot: Slot,
+        key: Vec<u8>,
+        call: &C,
+    ) -> Result<C::Answer, StoreError> {
+        let (keys, mut args) = ([key], Vec::new());
+        call.put(&mut args);
+        let (script, effect) = (C::script(), call.effect());
+        let answer = self.link.script(slot, script, &keys, &args, effect);
+        read(call, Reply::new(answer.await?)?)
+    }
+
+    /// What every script on a hash tag takes first, and then its own.
+    fn args_of(&self, put: impl FnOnce(&mut Vec<Vec<u8>>)) -> Vec<Vec<u8>> {
+        let mut args = Vec::new();
+        self.test_moment().put(&mut args);
+        self.tombstone_retention.put(&mut args);
+        self.event_retention.put(&mut args);
+        self.keys.channel().put(&mut args);
+        put(&mut args);
+        args
+    }
+
     /// Runs a script on the hash tag of a slot.
     pub(super) async fn run(
         &self,
@@ -70,23 +116,6 @@ impl Client {
         self.run_on(slot, script, keys, args, effect).await
     }
 
-    /// The same for what a failover must not take back: waits for replicas if the settings ask for them.
-    pub(super) async fn run_replicated(
-        &self,
-        slot: Slot,
-        script: &Script,
-        args: Args,
-        effect: Effect,
-    ) -> Result<Reply, StoreError> {
-        let (keys, args) = (self.keys.indexes(slot), self.with_settings(args));
-        let answer = self
-            .link
-            .replicated_script(slot, script, &keys, &args.0, effect);
-        let mut reply = Reply::new(answer.await?)?;
-        self.tell_acts(&mut reply)?;
-        Ok(reply)
-    }
-
     /// The same with more keys.
     pub(super) async fn run_on(
         &self,
@@ -96,20 +125,10 @@ impl Client {
         args: Args,
         effect: Effect,
     ) -> Result<Reply, StoreError> {
-        let args = self.with_settings(args);
+        let args = Args(self.args_of(|all| all.extend(args.0)));
         let mut reply = self.run_bare(slot, script, keys, args, effect).await?;
         self.tell_acts(&mut reply)?;
         Ok(reply)
-    }
-
-    /// What every script on a hash tag takes first.
-    fn with_settings(&self, args: Args) -> Args {
-        Args::new()
-            .maybe(self.test_moment().map(Timestamp::millis))
-            .millis(self.tombstone_retention)
-            .millis(self.event_retention)
-            .text(self.keys.channel())
-            .all(args.0)
     }
 
     /// Runs a script that takes nothing for granted.
@@ -133,7 +152,7 @@ impl Client {
     fn tell_acts(&self, reply: &mut Reply) -> Result<(), StoreError> {
         let mut acts = reply.last()?;
         while !acts.is_empty() {
-            if let Some(act) = read(&mut acts.list()?)? {
+            if let Some(act) = act(&mut acts.list()?)? {
                 self.listeners.acted(&act);
             }
         }
@@ -149,13 +168,22 @@ impl fmt::Debug for Client {
     }
 }
 
+/// Reads the word that an answer begins with, and what follows it.
+fn read<C: Call>(call: &C, mut reply: Reply) -> Result<C::Answer, StoreError> {
+    let word = reply.text()?;
+    match call.answer(&word, &mut reply)? {
+        Some(answer) => Ok(answer),
+        None => Err(reply.unexpected(C::RECORD, &word)),
+    }
+}
+
 /// `None` if this version does not know it.
-fn read(act: &mut Reply) -> Result<Option<Act>, StoreError> {
-    Ok(match act.text()?.as_str() {
+fn act(reply: &mut Reply) -> Result<Option<Act>, StoreError> {
+    Ok(match reply.text()?.as_str() {
         "opened" => Some(Act::Opened),
         "ended" => {
-            let reason = reason_of(&act.text()?);
-            let lived = Duration::from_millis(u64::try_from(act.number()?).unwrap_or(0));
+            let reason = reason_of(&reply.text()?);
+            let lived = Duration::from_millis(u64::try_from(reply.number()?).unwrap_or(0));
             reason.map(|reason| Act::Ended { reason, lived })
         }
         _ => None,

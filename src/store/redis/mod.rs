@@ -16,6 +16,7 @@ use crate::store::{Listeners, Stores};
 
 mod activity;
 mod args;
+mod call;
 mod claims;
 mod client;
 mod events;

@@ -5,12 +5,12 @@ use std::time::Duration;
 
 use tokio::time::sleep;
 
-use super::super::args::Args;
+use super::super::call::{Call, List, call};
 use super::super::link::Address;
+use super::super::link::Effect;
 use super::super::log::WrittenService;
 use super::super::merge::Source;
 use super::super::places::{self, Place, SKEW};
-use super::super::scripts;
 use super::Follower;
 use super::followed::{After, Read};
 use crate::store::StoreError;
@@ -25,6 +25,18 @@ const READS: usize = 16;
 const MARGIN: Duration = Duration::from_secs(1);
 /// Before a read that failed is made again.
 const RETRY: Duration = Duration::from_millis(100);
+
+call! {
+    struct TakeBeat: "beat.lua", "allow-oom,allow-cross-slot-keys", [MESSAGE] {
+        channel: String,
+        kept: Duration,
+        node: String,
+        number: u64,
+        asked_for: List<Vec<u8>>,
+    }
+    "heartbeat", replicated: false, effect: Effect::Repeatable;
+    (self, _reply) -> () { "done" => (), }
+}
 
 /// What runs beside the listening.
 pub(super) enum Chore {
@@ -137,12 +149,14 @@ impl Follower {
             };
             let keys = vec![self.tail.client.keys.beat(places::slot(*first))];
             let number = self.channels.beat(&master, Arc::clone(&streams));
-            let args = self.beat_args(number, &streams);
+            let beat = self.beat_of(number, &streams);
             let client = Arc::clone(&self.tail.client);
             self.chores.push(Box::pin(async move {
+                let mut args = Vec::new();
+                beat.put(&mut args);
                 let taken = client
                     .link
-                    .script_at(&master, &scripts::BEAT, &keys, &args.0);
+                    .script_at(&master, TakeBeat::script(), &keys, &args);
                 // It counts when it is heard; the answer tells nothing.
                 drop(taken.await);
                 Chore::Beaten(master)
@@ -150,18 +164,19 @@ impl Follower {
         }
     }
 
-    fn beat_args(&self, number: u64, streams: &[usize]) -> Args {
-        let args = Args::new()
-            .text(self.tail.client.keys.channel())
-            .millis(BEAT_KEPT)
-            .show(self.node)
-            .show(number);
-        if !self.tail.is_cluster {
-            return args;
+    fn beat_of(&self, number: u64, streams: &[usize]) -> TakeBeat {
+        let keys = &self.tail.client.keys;
+        let events = |stream: &usize| keys.events(places::slot(*stream));
+        TakeBeat {
+            channel: keys.channel().to_owned(),
+            kept: BEAT_KEPT,
+            node: self.node.to_string(),
+            number,
+            asked_for: List(if self.tail.is_cluster {
+                streams.iter().map(events).collect()
+            } else {
+                Vec::new()
+            }),
         }
-        let keys = streams
-            .iter()
-            .map(|stream| self.tail.client.keys.events(places::slot(*stream)));
-        args.all(keys)
     }
 }

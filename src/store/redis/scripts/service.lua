@@ -6,5 +6,5 @@ if new == '' then
 else
   redis.call('HSET', KEYS[4], id, new)
 end
-emit('s', at, {o = id}, {'k', change, 'b', by})
+emit('s', at, {o = id}, 'k', change, 'b', by)
 return {'done'}

@@ -71,7 +71,7 @@ impl SessionStore for RedisStore {
     }
 
     async fn end(&self, target: Target, reason: EndReason) -> Result<EndOutcome, OpError> {
-        self.sessions.end(&target, reason, &[]).await
+        self.sessions.end(&target, reason, None).await
     }
 
     async fn session_of(&self, token: &PresentedToken) -> Result<Option<SessionId>, StoreError> {

@@ -9,6 +9,7 @@ use super::activity::Activity;
 use super::client::Client;
 use super::log::Remembered;
 
+mod answers;
 mod bans;
 mod bulk;
 mod changes;
@@ -17,8 +18,8 @@ mod create;
 mod ends;
 mod figures;
 mod lists;
-mod plan;
 mod rotation;
+mod steps;
 mod sweep;
 mod tokens;
 mod verify;
