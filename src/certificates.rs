@@ -1,11 +1,58 @@
-//! Files with the certificates of authorities that an operator trusts.
+//! The authorities that sign the certificates of servers we ask.
 
 use std::io;
 use std::path::{Path, PathBuf};
 
+use hyper_rustls::ConfigBuilderExt;
 use rustls::pki_types::CertificateDer;
 use rustls::pki_types::pem::PemObject;
+use rustls::{ClientConfig, RootCertStore};
 use thiserror::Error;
+
+/// Whom a server must be signed by.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Authorities {
+    /// No server is signed well enough: for those that are asked without TLS.
+    None,
+    /// Those the machine trusts; `SSL_CERT_FILE` and `SSL_CERT_DIR` name others.
+    Machine,
+    /// Those in this file (PEM) and no others.
+    File(PathBuf),
+}
+
+/// Why no server can be trusted.
+#[derive(Debug, Error)]
+pub enum TrustError {
+    /// The file of trusted certificates gives nothing.
+    #[error(transparent)]
+    CaFile(#[from] CaFileError),
+    /// The machine trusts nobody.
+    #[error("the certificates that this machine trusts cannot be read: {0}")]
+    Machine(#[source] io::Error),
+    /// The TLS library does not start.
+    #[error("TLS does not start: {0}")]
+    Tls(#[from] rustls::Error),
+}
+
+/// TLS towards servers that must be signed so.
+pub fn tls_client(authorities: &Authorities) -> Result<ClientConfig, TrustError> {
+    let provider = rustls::crypto::ring::default_provider();
+    let builder = ClientConfig::builder_with_provider(provider.into())
+        .with_safe_default_protocol_versions()?;
+    let builder = match authorities {
+        Authorities::None => builder.with_root_certificates(RootCertStore::empty()),
+        Authorities::Machine => builder.with_native_roots().map_err(TrustError::Machine)?,
+        Authorities::File(path) => {
+            let (_, certificates) = read_ca_file(path)?;
+            let mut roots = RootCertStore::empty();
+            for certificate in certificates {
+                roots.add(certificate)?;
+            }
+            builder.with_root_certificates(roots)
+        }
+    };
+    Ok(builder.with_no_client_auth())
+}
 
 /// Why a file gives nothing to trust.
 #[derive(Debug, Error)]

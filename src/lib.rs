@@ -9,6 +9,7 @@ pub mod gateway;
 pub mod http;
 pub mod metrics;
 pub mod model;
+pub mod outbound;
 pub mod rules;
 mod seal;
 pub mod server;

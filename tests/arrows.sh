@@ -30,23 +30,26 @@ everywhere_but() {
 
 mapfile -t outside_store < <(everywhere_but '^./store/')
 mapfile -t outside_traces < <(everywhere_but '^./telemetry/traces/')
+mapfile -t inside < <(everywhere_but '^./outbound/')
 mapfile -t outside_config < <(everywhere_but '^./config(/|\.rs$)')
 
 never 'model, rules and store know no web framework' '\b(axum|axum_extra|http|http_body_util|hyper|hyper_util|tower|tower_http)::' model rules store
 never 'rules do not wait, and ask nobody for the time or for chance' '\b(async|await)\b|\b(clock|draw|entropy)::|::now\(|\b(tokio|rand|redb|redis)::' rules
 never 'drivers stay in the store' '(^|[^:])\b(deadpool|deadpool_redis|redb|redis|sqlx)::' "${outside_store[@]}"
 never 'spans are made in telemetry::traces' '\bopentelemetry\w*::' "${outside_traces[@]}"
+never 'only outbound asks others by HTTP' '\bhyper_util::client\b|\bHttpsConnector|\bhyper::client\b' "${inside[@]}"
 never 'only config reads the environment' '\b(std::env\b|env::vars?(_os)?\b|dotenvy::)' "${outside_config[@]}"
 
 only model 'model'
 only clock 'model'
 only certificates 'certificates'
+only outbound 'certificates'
 only telemetry 'model'
 only rules 'model'
 only store 'model|rules|clock|certificates|telemetry'
 only metrics 'telemetry|store|model'
 only seal 'model|http::error'
-only gateway 'model|seal|store|clock|certificates|draw|http::(error|extract)'
+only gateway 'model|seal|store|clock|certificates|outbound|telemetry|draw|http::(error|extract)'
 only http 'model|seal|store|draw|gateway|metrics|telemetry'
 for backend in cache embedded observed postgres redis; do
     never "$backend uses no other backend" "\\bstore::(?!$backend\\b)(cache|embedded|observed|postgres|redis)\\b" "store/$backend"

@@ -3,7 +3,7 @@
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::time::Duration;
 
-use axum::body::Body;
+use axum::body::Bytes;
 use axum::http::{Request, StatusCode};
 use thiserror::Error;
 
@@ -29,13 +29,15 @@ pub(super) enum NotReady {
 
 pub(super) fn run(config: &Config) -> Result<(), NotReady> {
     let address = reachable(config.listener.listen);
-    let request = Request::get(format!("http://{address}/readyz")).body(Body::empty())?;
+    let request = Request::get(format!("http://{address}/readyz")).body(Bytes::new())?;
     let answer = send(request, DEADLINE);
-    let (status, body) = answer.map_err(|source| NotReady::NoAnswer { address, source })?;
+    let answer = answer.map_err(|source| NotReady::NoAnswer { address, source })?;
+    let status = answer.status();
     if status == StatusCode::OK {
         return Ok(());
     }
-    let body = String::from_utf8_lossy(&body).chars().take(200).collect();
+    let body = String::from_utf8_lossy(answer.body());
+    let body = body.chars().take(200).collect();
     Err(NotReady::Answered { status, body })
 }
 

@@ -1,16 +1,15 @@
-//! A small HTTP client for the commands that speak to a running gateway.
+//! Requests of the commands that speak to a running gateway.
 
 use std::time::Duration;
 
-use axum::body::{Body, Bytes};
-use axum::http::{HeaderValue, Request, StatusCode};
-use http_body_util::{BodyExt, Limited};
-use hyper_util::client::legacy::Client;
-use hyper_util::client::legacy::connect::HttpConnector;
-use hyper_util::rt::TokioExecutor;
+use axum::body::Bytes;
+use axum::http::uri::Scheme;
+use axum::http::{HeaderValue, Request, Response};
 use thiserror::Error;
 
-use crate::http::error::with_causes;
+use crate::certificates::{Authorities, TrustError};
+use crate::outbound::{Client, ClientSettings, RequestError};
+use crate::telemetry::log::with_causes;
 
 /// The most bytes of an answer that are read: a full page of services fits.
 const MAX_ANSWER_BYTES: usize = 64 * 1024 * 1024;
@@ -18,40 +17,34 @@ const MAX_ANSWER_BYTES: usize = 64 * 1024 * 1024;
 /// Why there is no answer.
 #[derive(Debug, Error)]
 pub(super) enum HttpError {
-    #[error("no answer within {} ms", .0.as_millis())]
-    TimedOut(Duration),
-    #[error("no connection: {}", with_causes(.0))]
-    Connect(#[source] hyper_util::client::legacy::Error),
-    #[error("the answer broke off: {}", with_causes(.0.as_ref()))]
-    Answer(#[source] Box<dyn std::error::Error + Send + Sync>),
+    #[error("{}", with_causes(.0))]
+    Request(#[from] RequestError),
+    #[error("{}", with_causes(.0))]
+    Trust(#[from] TrustError),
     #[error("the HTTP client does not start: {0}")]
     Runtime(#[source] std::io::Error),
 }
 
 /// Sends one request on a connection of its own, and waits for the whole answer.
 pub(super) fn send(
-    request: Request<Body>,
+    request: Request<Bytes>,
     deadline: Duration,
-) -> Result<(StatusCode, Bytes), HttpError> {
+) -> Result<Response<Bytes>, HttpError> {
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build();
     let runtime = runtime.map_err(HttpError::Runtime)?;
-    runtime.block_on(async {
-        tokio::time::timeout(deadline, exchange(request))
-            .await
-            .map_err(|_elapsed| HttpError::TimedOut(deadline))?
-    })
-}
-
-async fn exchange(request: Request<Body>) -> Result<(StatusCode, Bytes), HttpError> {
-    let client: Client<HttpConnector, Body> =
-        Client::builder(TokioExecutor::new()).build(HttpConnector::new());
-    let response = client.request(request).await.map_err(HttpError::Connect)?;
-    let status = response.status();
-    let body = Limited::new(response.into_body(), MAX_ANSWER_BYTES);
-    let body = body.collect().await.map_err(HttpError::Answer)?;
-    Ok((status, body.to_bytes()))
+    let is_secure = request.uri().scheme() == Some(&Scheme::HTTPS);
+    let client = Client::open(&ClientSettings {
+        authorities: if is_secure {
+            Authorities::Machine
+        } else {
+            Authorities::None
+        },
+        deadline,
+        max_body_bytes: MAX_ANSWER_BYTES,
+    })?;
+    Ok(runtime.block_on(client.send(request))?)
 }
 
 /// The value of an `Authorization` header (RFC 7617), kept out of `Debug`.

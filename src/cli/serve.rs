@@ -12,26 +12,34 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::AbortOnDropHandle;
 
 use super::banner;
+use crate::certificates::{Authorities, TrustError};
 use crate::clock::SystemClock;
 use crate::config::{Config, StoreLocation, StoreSettings};
-use crate::gateway::profile::{OpenLoaderError, Profiles};
+use crate::gateway::profile::Profiles;
 use crate::http::app::{app, app_and_metrics};
 use crate::http::auth::{AdminCredential, ensure_admin};
-use crate::http::error::{ApiError, with_causes};
+use crate::http::error::ApiError;
 use crate::http::middleware::install_panic_hook;
 use crate::http::state::{AppState, Draining};
 use crate::model::token::ServiceSecret;
+use crate::outbound::{Client, ClientSettings};
 use crate::server::{Deadlines, Drained, ServerSettings, Signals, serve, sweep_until};
 use crate::store::cache::cached;
 use crate::store::embedded::EmbeddedStore;
 use crate::store::observed::observed;
 use crate::store::redis::RedisStore;
 use crate::store::{Cause, Stores};
-use crate::telemetry::log;
-use crate::telemetry::traces::{ExportError, Exporter, Traces};
+use crate::telemetry::log::{self, with_causes};
+use crate::telemetry::traces::{Exporter, ExporterBuildError, Traces};
 
 /// How long tasks and threads that are still at work at the very end may take.
 const LAST_DEADLINE: Duration = Duration::from_secs(2);
+
+/// How long the collector of traces may take for one batch.
+const TRACES_DEADLINE: Duration = Duration::from_secs(10);
+
+/// The most bytes that the collector may answer: it tells how many spans it did not take, and why.
+const MAX_COLLECTOR_BYTES: usize = 64 * 1024;
 
 /// Why the gateway does not run, in one line.
 #[derive(Debug, Error)]
@@ -46,7 +54,7 @@ pub enum ServeError {
     },
     /// The loader of profiles cannot be asked.
     #[error("SGW_PROFILE_LOADER_URL: its certificates cannot be checked: {}", with_causes(.0))]
-    Loader(#[from] OpenLoaderError),
+    Loader(#[source] TrustError),
     /// The built-in service cannot be looked up or made.
     #[error("the built-in service `admin` cannot be set up: {}", with_causes(.0))]
     Admin(#[source] ApiError),
@@ -66,9 +74,12 @@ pub enum ServeError {
     /// The log is in use already.
     #[error("the log does not start: {0}")]
     Telemetry(#[from] tracing_subscriber::util::TryInitError),
-    /// Traces cannot be sent.
+    /// The collector of traces cannot be trusted.
     #[error("traces cannot be sent: {}", with_causes(.0))]
-    Traces(#[from] ExportError),
+    Collector(#[source] TrustError),
+    /// A setting of traces is wrong.
+    #[error("traces cannot be sent: {}", with_causes(.0))]
+    Traces(#[from] ExporterBuildError),
     /// A second signal came while the first was being obeyed.
     #[error("stopped at once, by a second signal")]
     Interrupted,
@@ -124,13 +135,23 @@ fn start_traces(wanted: bool) -> Result<(Traces, Option<Exporter>), ServeError> 
     if !wanted {
         return Ok((Traces::default(), None));
     }
-    let (traces, exporter) = Exporter::start()?;
+    let client = Client::open(&ClientSettings {
+        authorities: Authorities::Machine,
+        deadline: TRACES_DEADLINE,
+        max_body_bytes: MAX_COLLECTOR_BYTES,
+    });
+    let client = Arc::new(client.map_err(ServeError::Collector)?);
+    let send = move |request| {
+        let client = Arc::clone(&client);
+        async move { Ok(client.send(request).await?) }
+    };
+    let (traces, exporter) = Exporter::start(send)?;
     Ok((traces, Some(exporter)))
 }
 
 async fn run_traced(config: &Config, signals: Signals, traces: Traces) -> Result<(), ServeError> {
     let stores = open_stores(&config.store, traces.clone()).await?;
-    let profiles = Profiles::open(&stores, &config.profiles)?;
+    let profiles = Profiles::open(&stores, &config.profiles).map_err(ServeError::Loader)?;
     let secret = config.admin_secret.as_ref().map(ServiceSecret::hash);
     let admin = AdminCredential(secret);
     let main = Bound::to("SGW_LISTEN", config.listener.listen).await?;

@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
-use axum::body::{Body, Bytes};
+use axum::body::Bytes;
 use axum::http::{Method, Request, StatusCode, header};
 use clap::{Args, Subcommand};
 use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
@@ -23,7 +23,7 @@ const DEADLINE: Duration = Duration::from_secs(10);
 
 #[derive(Debug, Args)]
 pub(super) struct Arguments {
-    /// Where the gateway is [default: http:// and `SGW_LISTEN`]
+    /// Where the gateway is, by http or https [default: http:// and `SGW_LISTEN`]
     #[arg(long, global = true, value_name = "URL")]
     url: Option<String>,
     /// The service to act as; it needs `service.manage`, or `service.read` to list
@@ -85,7 +85,7 @@ pub(super) enum ServiceError {
     },
     #[error("the secret or the service id has characters that no credential has")]
     Credentials,
-    #[error("--url must start with http://; for https, go to the gateway itself")]
+    #[error("--url must start with http:// or https://")]
     Url,
     #[error("{url}: {source}")]
     NoAnswer { url: String, source: HttpError },
@@ -247,8 +247,10 @@ struct Gateway {
 impl Gateway {
     fn new(arguments: &Arguments, config: &Config) -> Result<Self, ServiceError> {
         let url = match &arguments.url {
-            Some(url) if url.starts_with("http://") => url.trim_end_matches('/').to_owned(),
-            Some(_https) => return Err(ServiceError::Url),
+            Some(url) if url.starts_with("http://") || url.starts_with("https://") => {
+                url.trim_end_matches('/').to_owned()
+            }
+            Some(_other) => return Err(ServiceError::Url),
             None => format!("http://{}", reachable(config.listener.listen)),
         };
         let secret = secret(arguments, config)?;
@@ -267,12 +269,13 @@ impl Gateway {
             .uri(format!("{}{path}", self.url))
             .header(header::AUTHORIZATION, self.credentials.clone())
             .header(header::CONTENT_TYPE, "application/json")
-            .body(body.map_or_else(Body::empty, |body| Body::from(body.to_string())))?;
+            .body(body.map_or_else(Bytes::new, |body| Bytes::from(body.to_string())))?;
         let answer = send(request, DEADLINE);
-        let (status, body) = answer.map_err(|source| ServiceError::NoAnswer {
+        let answer = answer.map_err(|source| ServiceError::NoAnswer {
             url: self.url.clone(),
             source,
         })?;
+        let (status, body) = (answer.status(), answer.into_body());
         if status.is_success() {
             return Ok(body);
         }

@@ -6,8 +6,8 @@ use thiserror::Error;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::AbortOnDropHandle;
 
-use crate::http::error::with_causes;
 use crate::store::StoreError;
+use crate::telemetry::log::with_causes;
 
 /// Between two steps while more is due: sweeping leaves most of the store's time to requests.
 const PACE: Duration = Duration::from_millis(10);

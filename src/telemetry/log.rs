@@ -1,5 +1,6 @@
 //! The log: on stderr, as text or as JSON lines.
 
+use std::error::Error;
 use std::io::{self, IsTerminal};
 
 use tracing_subscriber::EnvFilter;
@@ -35,4 +36,21 @@ pub fn init(settings: &LogSettings) -> Result<(), TryInitError> {
         LogFormat::Text => log.finish().try_init(),
         LogFormat::Json => log.json().flatten_event(true).finish().try_init(),
     }
+}
+
+/// An error and everything below it, in one line. Some errors tell their cause themselves.
+#[must_use]
+pub fn with_causes(error: &dyn Error) -> String {
+    let mut text = error.to_string().trim_end().to_owned();
+    let mut cause = error.source();
+    while let Some(error) = cause {
+        let told = error.to_string();
+        let told = told.trim_end();
+        if !text.ends_with(told) {
+            text.push_str(": ");
+            text.push_str(told);
+        }
+        cause = error.source();
+    }
+    text
 }

@@ -5,8 +5,9 @@ use std::time::Duration;
 
 use tokio::time::{Instant, sleep};
 
-use super::loader::{Loader, OpenLoaderError};
+use super::loader::Loader;
 use super::settings::LoaderSettings;
+use crate::certificates::TrustError;
 use crate::model::id::LoginId;
 use crate::model::profile::Profile;
 use crate::store::{
@@ -51,7 +52,7 @@ pub(super) enum Outcome {
 }
 
 impl Loading {
-    pub(super) fn open(stores: Stores, settings: &LoaderSettings) -> Result<Self, OpenLoaderError> {
+    pub(super) fn open(stores: Stores, settings: &LoaderSettings) -> Result<Self, TrustError> {
         Ok(Self {
             stores,
             loader: Loader::open(settings)?,

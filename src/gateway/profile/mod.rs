@@ -14,6 +14,7 @@ use tokio::time::{Instant, timeout_at};
 use tracing::Instrument;
 use utoipa::ToSchema;
 
+use crate::certificates::TrustError;
 use crate::draw::random_bytes;
 use crate::http::error::ApiError;
 use crate::model::id::LoginId;
@@ -26,7 +27,6 @@ mod loader;
 mod settings;
 mod signature;
 
-pub use loader::OpenLoaderError;
 pub use settings::{InvalidLoaderUrl, LoaderSettings, LoaderUrl, ProfileSettings};
 pub use signature::SigningKey;
 
@@ -73,7 +73,7 @@ impl Profiles {
     }
 
     /// Profiles of these stores, loaded as the settings say.
-    pub fn open(stores: &Stores, settings: &ProfileSettings) -> Result<Self, OpenLoaderError> {
+    pub fn open(stores: &Stores, settings: &ProfileSettings) -> Result<Self, TrustError> {
         let loader = settings.loader.as_ref();
         let loading = loader.map(|loader| Loading::open(stores.clone(), loader));
         Ok(Self {

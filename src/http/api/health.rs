@@ -11,10 +11,10 @@ use utoipa::ToSchema;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
-use crate::http::error::with_causes;
 use crate::http::extract::Json;
 use crate::http::state::AppState;
 use crate::store::{StoreError, StoreHealth, StoreWarning};
+use crate::telemetry::log::with_causes;
 
 /// How long the store may take to say that it works.
 const CHECK_DEADLINE: Duration = Duration::from_secs(1);

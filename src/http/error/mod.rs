@@ -3,7 +3,6 @@
 //! An [`ApiError`] becomes an empty response that carries a [`Problem`]; the outermost layer writes the document,
 //! because only it knows the request id, and logs the cause of what is our fault, once.
 
-use std::error::Error;
 use std::sync::Arc;
 
 use axum::http::{HeaderValue, StatusCode, header};
@@ -225,22 +224,6 @@ impl ApiError {
         let (status, _) = self.kind();
         (status == StatusCode::SERVICE_UNAVAILABLE).then_some(STORE_RETRY_SECONDS)
     }
-}
-
-/// An error and everything below it, in one line. Some errors tell their cause themselves.
-pub(crate) fn with_causes(error: &dyn Error) -> String {
-    let mut text = error.to_string().trim_end().to_owned();
-    let mut cause = error.source();
-    while let Some(error) = cause {
-        let told = error.to_string();
-        let told = told.trim_end();
-        if !text.ends_with(told) {
-            text.push_str(": ");
-            text.push_str(told);
-        }
-        cause = error.source();
-    }
-    text
 }
 
 /// The error a response stands for, until the outermost layer has written and logged it.

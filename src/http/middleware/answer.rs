@@ -11,7 +11,8 @@ use axum::response::{IntoResponse, Response};
 
 use super::request_id::{self, RequestId};
 use super::watch::Watch;
-use crate::http::error::{ApiError, Failure, with_causes};
+use crate::http::error::{ApiError, Failure};
+use crate::telemetry::log::with_causes;
 
 /// What its answer and the log say of a request. Paths hold ids, so only the route is told.
 pub(super) struct Asked {

@@ -16,7 +16,8 @@ use opentelemetry_sdk::trace::SdkTracer;
 
 mod export;
 
-pub use export::{ExportError, Exporter};
+pub use export::Exporter;
+pub use opentelemetry_otlp::ExporterBuildError;
 
 /// Where spans go, if they go anywhere.
 #[derive(Debug, Clone, Default)]

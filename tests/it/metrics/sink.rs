@@ -46,6 +46,10 @@ impl Sink {
         }
     }
 
+    pub(super) fn address(&self) -> SocketAddr {
+        self.address
+    }
+
     /// What `OTEL_EXPORTER_OTLP_ENDPOINT` says of it.
     pub(crate) fn endpoint(&self) -> String {
         format!("http://{}", self.address)

@@ -7,7 +7,8 @@ use nix::sys::signal::Signal;
 use serde_json::json;
 
 use super::sink::Sink;
-use crate::support::{ADMIN_SECRET, Gateway, Launch, open};
+use crate::support::redis::TestCertificates;
+use crate::support::{ADMIN_SECRET, Gateway, Launch, TlsFront, open};
 
 const TRACE: [u8; 16] = [0x5a; 16];
 const CALLER: [u8; 8] = [0xc3; 8];
@@ -128,6 +129,27 @@ async fn spans_arrive_also_at_shutdown() {
     let names: Vec<_> = sink.spans().into_iter().map(|span| span.name).collect();
     assert!(names.contains(&"POST /v1/sessions".to_owned()), "{names:?}");
     assert!(names.contains(&"store create".to_owned()), "{names:?}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn spans_go_over_tls_to_a_collector_that_the_machine_trusts_and_to_no_other() {
+    let certificates = TestCertificates::new();
+    for (authority, arrives) in [
+        (certificates.ca.clone(), true),
+        (TestCertificates::new().ca, false),
+    ] {
+        let sink = Sink::start().await;
+        let front = TlsFront::before(sink.address(), &certificates).await;
+        let launch = Launch::new()
+            .set("OTEL_EXPORTER_OTLP_ENDPOINT", &front.url())
+            .set("SSL_CERT_FILE", "authority.pem");
+        std::fs::write(launch.directory().join("authority.pem"), authority).unwrap();
+        let mut gateway = launch.start().await;
+        open(&gateway.admin(), json!({"login_id": "ana"})).await;
+        gateway.signal(Signal::SIGTERM);
+        assert!(gateway.ended().await.success(), "{}", gateway.stderr());
+        assert_eq!(!sink.bodies().is_empty(), arrives, "{}", gateway.stderr());
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -1,6 +1,7 @@
 use serde_json::Value;
 
-use crate::support::{Gateway, Launch};
+use crate::support::redis::TestCertificates;
+use crate::support::{Gateway, Launch, TlsFront};
 
 #[test]
 fn openapi_prints_the_document_and_needs_no_settings() {
@@ -146,4 +147,34 @@ async fn another_service_may_act_with_its_secret_from_a_file() {
     let output = launch.arguments(&remove).output();
     let stderr = String::from_utf8(output.stderr).unwrap();
     assert!(stderr.contains("permission_denied: "), "{stderr}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn services_are_managed_over_https_where_the_machine_trusts_the_certificate() {
+    let gateway = Gateway::start().await;
+    let certificates = TestCertificates::new();
+    let front = TlsFront::before(gateway.address(), &certificates).await;
+    let url = front.url();
+    let add = ["service", "add", "billing", "--permission", "session.read"];
+    let add = [&add[..], &["--url", &url]].concat();
+    let add = command(&gateway, &add).set("SSL_CERT_FILE", "authority.pem");
+    let authority = add.directory().join("authority.pem");
+    std::fs::write(&authority, &certificates.ca).unwrap();
+    let secret = stdout(&add);
+    let billing = gateway.nobody().as_service("billing", secret.trim());
+    billing.get("/v1/whoami").await.expect(200);
+
+    std::fs::write(&authority, TestCertificates::new().ca).unwrap();
+    let refused = add.output();
+    let stderr = String::from_utf8(refused.stderr).unwrap();
+    assert_eq!(refused.status.code(), Some(1), "{stderr}");
+    assert!(
+        stderr.contains(&url) && stderr.contains("certificate"),
+        "{stderr}"
+    );
+    assert_eq!(stderr.lines().count(), 1, "{stderr}");
+
+    let other = command(&gateway, &["service", "list", "--url", "ftp://127.0.0.1"]);
+    let stderr = String::from_utf8(other.output().stderr).unwrap();
+    assert!(stderr.contains("http:// or https://"), "{stderr}");
 }

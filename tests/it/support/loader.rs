@@ -5,9 +5,6 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
-use rustls::ServerConfig;
-use rustls::pki_types::pem::PemObject;
-use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use serde_json::Value;
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::net::TcpListener;
@@ -16,6 +13,7 @@ use tokio_rustls::TlsAcceptor;
 use tokio_util::task::AbortOnDropHandle;
 
 use super::redis::TestCertificates;
+use super::tls::tls_acceptor;
 
 /// Generous: the machine may be busy.
 const DEADLINE: Duration = Duration::from_secs(60);
@@ -115,16 +113,7 @@ impl TestLoader {
 
     /// Over TLS.
     pub(crate) async fn start_secured(manner: Manner, certificates: &TestCertificates) -> Self {
-        let provider = rustls::crypto::ring::default_provider();
-        let chain = CertificateDer::from_pem_slice(certificates.server.as_bytes()).unwrap();
-        let key = PrivateKeyDer::from_pem_slice(certificates.key.as_bytes()).unwrap();
-        let config = ServerConfig::builder_with_provider(provider.into())
-            .with_safe_default_protocol_versions()
-            .unwrap()
-            .with_no_client_auth()
-            .with_single_cert(vec![chain], key)
-            .unwrap();
-        Self::run(manner, Some(TlsAcceptor::from(Arc::new(config)))).await
+        Self::run(manner, Some(tls_acceptor(certificates))).await
     }
 
     async fn run(manner: Manner, tls: Option<TlsAcceptor>) -> Self {

@@ -11,12 +11,14 @@ mod loader;
     reason = "the harness is shared with the tests of the link"
 )]
 pub(crate) mod redis;
+mod tls;
 
 pub(crate) use app::TestApp;
 pub(crate) use client::{Answer, Call, Client};
 pub(crate) use follow::{Follow, feed};
 pub(crate) use gateway::{ADMIN_SECRET, Gateway, Launch};
 pub(crate) use loader::{Asked, Manner, TestLoader};
+pub(crate) use tls::TlsFront;
 
 use std::time::{Duration, Instant};
 

@@ -13,10 +13,11 @@ use super::place_text;
 use super::wire::EventBody;
 use crate::draw::random_bytes;
 use crate::http::auth::Admission;
-use crate::http::error::{ApiError, with_causes};
+use crate::http::error::ApiError;
 use crate::http::state::Draining;
 use crate::store::OpError;
 use crate::store::follow::{Follower, Placed};
+use crate::telemetry::log::with_causes;
 
 /// After this long without an event something is sent, so that both sides know that the other is there.
 const KEEP_ALIVE: Duration = Duration::from_secs(15);

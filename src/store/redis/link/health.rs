@@ -1,11 +1,10 @@
 //! How Redis is, for readiness and for the log.
 
-use std::error::Error;
-
 use super::checks::Warning;
 use super::lane::State;
 use super::routes::Routes;
 use crate::store::{Breaker, MasterFigures};
+use crate::telemetry::log::with_causes;
 
 /// How Redis is.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -52,7 +51,7 @@ impl Health {
             trouble: match node.state() {
                 State::Up(_) => None,
                 State::Connecting { .. } => Some("it is being connected to".to_owned()),
-                State::Down(trouble) => Some(chain(&*trouble)),
+                State::Down(trouble) => Some(with_causes(&*trouble)),
             },
             warnings: node.pulse.warnings(),
         });
@@ -66,20 +65,4 @@ impl Health {
     pub(super) fn is_ready(&self) -> bool {
         !self.masters.is_empty() && self.masters.iter().all(|master| master.trouble.is_none())
     }
-}
-
-/// An error with its causes, on one line. Some errors tell their cause themselves.
-fn chain(error: &dyn Error) -> String {
-    let mut text = error.to_string().trim_end().to_owned();
-    let mut cause = error.source();
-    while let Some(error) = cause {
-        let told = error.to_string();
-        let told = told.trim_end();
-        if !text.ends_with(told) {
-            text.push_str(": ");
-            text.push_str(told);
-        }
-        cause = error.source();
-    }
-    text
 }
