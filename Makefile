@@ -1,14 +1,20 @@
 export CARGO_TARGET_DIR ?= target
 
-.PHONY: run test lint openapi bench
+.PHONY: run test soak lint openapi bench
 
 run:
 	cargo run --locked --release -- serve
 
 test:
 	tests/setup.sh test
+	tests/upgrade/build.sh
 	cargo test --locked
 	$(CARGO_TARGET_DIR)/sdk/venv/bin/python -B tests/sdk/run.py $(CARGO_TARGET_DIR)/debug/session-gateway
+
+# A rolling upgrade under load, for ten minutes on each topology.
+soak:
+	tests/setup.sh test
+	SGW_TEST_UPGRADE_SECONDS=600 cargo test --locked --test it -- --nocapture --test-threads=1 endurance::upgrade
 
 lint: export PATH := $(abspath $(CARGO_TARGET_DIR))/tools/bin:$(PATH)
 lint:

@@ -5,29 +5,11 @@ use std::fmt::Debug;
 use async_trait::async_trait;
 
 use super::StoreError;
+use crate::rules::idempotency::Claim;
 
 /// The hash under which a claim is kept.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct ClaimKey(pub [u8; 32]);
-
-/// What becomes of an idempotency key that somebody uses.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Claim {
-    /// The caller goes ahead, with this draw: its own, or the one of an earlier attempt whose lease ran out.
-    Granted {
-        /// Encrypted randomness, as it was handed in first.
-        sealed_draw: Vec<u8>,
-    },
-    /// Somebody else is at it.
-    Busy,
-    /// The key was used for another request.
-    Reused,
-    /// It is done, and this was the answer.
-    Done {
-        /// The encrypted answer, as it was handed in.
-        sealed_answer: Vec<u8>,
-    },
-}
 
 /// Claims of idempotency keys, kept for 24 hours.
 #[async_trait]

@@ -30,20 +30,24 @@ mod services;
 mod sessions;
 pub mod touches;
 
+pub use crate::rules::idempotency::Claim;
+pub use crate::rules::profiles::{
+    FoundProfile, LoadCause, LoadClaim, LoadEnd, LoadTicket, Loaded, NewProfile,
+};
+pub use crate::rules::refusal::Refusal;
+pub use crate::rules::services::NewService;
 pub use acts::Act;
-pub use claims::{Claim, ClaimKey, ClaimStore};
+pub use claims::{ClaimKey, ClaimStore};
 pub use create::{Created, NewSession};
-pub use error::{Cause, OpError, Refusal, StoreError};
+pub use error::{Cause, OpError, StoreError};
 pub use feed::{EventFeed, EventPage, Listener, Part, Progress};
 pub use figures::{
     Breaker, CacheFigures, Census, CopiesFigures, Figures, MasterFigures, OperationFigures,
     StoreFigures,
 };
 use listeners::Listeners;
-pub use profiles::{
-    FoundProfile, LoadCause, LoadClaim, LoadEnd, LoadTicket, Loaded, NewProfile, ProfileStore,
-};
-pub use services::{NewService, ServiceStore};
+pub use profiles::{ProfileFacts, ProfileStore};
+pub use services::ServiceStore;
 pub use sessions::{
     Banned, BulkEffect, Changed, EndAll, EndOutcome, EndWhere, Lookup, NewBan, Rotated,
     SessionStore, TokenRotation, Verified,

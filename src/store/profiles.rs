@@ -6,123 +6,96 @@ use std::time::Duration;
 use async_trait::async_trait;
 
 use super::StoreError;
+use crate::model::Timestamp;
 use crate::model::id::LoginId;
-use crate::model::profile::{Profile, UserDetails};
+use crate::model::profile::Profile;
+use crate::rules::profiles::{
+    FoundProfile, LoadCause, LoadClaim, LoadEnd, LoadTicket, Loaded, NewProfile, ProfileRecord,
+    ProfileRequest, begin_load, end_load,
+};
 
-/// A profile to be kept.
+/// A record with the moment, by the store's clock, at which it stood there. All of it counts at that moment.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct NewProfile {
-    /// What is known of the user.
-    pub details: UserDetails,
-    /// How long it is fresh, in whole seconds.
-    pub ttl: Duration,
-    /// How long it is kept after that, as stale.
-    pub stale_for: Duration,
-}
-
-/// A profile as it was found.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct FoundProfile {
-    /// The profile.
-    pub profile: Profile,
-    /// Whether it has outlived its time.
-    pub stale: bool,
-}
-
-/// Names one load of a profile: random, so that no two are alike.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct LoadTicket(pub [u8; 16]);
-
-impl LoadTicket {
-    /// The ticket of another load by the same caller.
-    #[must_use]
-    pub fn next(self) -> Self {
-        Self(u128::from_be_bytes(self.0).wrapping_add(1).to_be_bytes())
-    }
-}
-
-/// Why a profile is to be loaded.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum LoadCause {
-    /// There is no fresh one. Whoever loads it already loads it for all.
-    Miss,
-    /// Somebody knows that it has changed. A load that is under way may have begun before that, so it is overtaken.
-    Refresh,
-}
-
-/// What becomes of somebody who wants to load a profile.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum LoadClaim {
-    /// The caller loads it.
-    Granted,
-    /// Somebody else is at it.
-    Busy,
-    /// It is there, and fresh.
-    Kept(Profile),
-    /// A moment ago there was no such user.
-    Missing,
-    /// A moment ago it could not be loaded.
-    Failed,
-}
-
-/// What a load came to.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Loaded {
-    /// A profile.
-    Found(NewProfile),
-    /// There is no such user: what was kept goes.
-    Missing {
-        /// How long others who miss it are told so.
-        told_for: Duration,
-    },
-    /// Nobody knows: what was kept stays.
-    Failed {
-        /// How long others who miss it are told so.
-        told_for: Duration,
-    },
-}
-
-/// What became of it.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum LoadEnd {
-    /// The profile is kept.
-    Kept(Profile),
-    /// That there is none is known to those who ask.
-    Noted,
-    /// The profile was written or removed meanwhile, somebody else loads it since, or the lease is over: nothing was
-    /// changed.
-    Overtaken,
+pub struct ProfileFacts {
+    /// What stood there.
+    pub record: ProfileRecord,
+    /// When.
+    pub now: Timestamp,
 }
 
 /// Profiles of logins, each with the load of it that is under way. They are copies of what others know, so they tell
-/// no events. Every operation is atomic, and time is the store's.
+/// no events.
 #[async_trait]
 pub trait ProfileStore: Debug + Send + Sync {
+    /// What is known of a login.
+    async fn load_profile(&self, login_id: &LoginId) -> Result<ProfileFacts, StoreError>;
+
+    /// Puts what [`ProfileRequest::decide`] says in the place of the record there is, in one step, and tells what it was
+    /// decided from.
+    async fn write_profile(
+        &self,
+        login_id: &LoginId,
+        request: ProfileRequest,
+    ) -> Result<ProfileFacts, StoreError>;
+}
+
+impl dyn ProfileStore + '_ {
     /// Puts a profile in the place of any there is. A load that is under way comes to nothing.
-    async fn put_profile(&self, login_id: &LoginId, new: NewProfile)
-    -> Result<Profile, StoreError>;
+    pub async fn put_profile(
+        &self,
+        login_id: &LoginId,
+        new: NewProfile,
+    ) -> Result<Profile, StoreError> {
+        let request = ProfileRequest::Put(new.clone());
+        let facts = self.write_profile(login_id, request).await?;
+        Ok(new.at(facts.now))
+    }
 
     /// The profile of a login as long as it is kept, fresh or stale.
-    async fn find_profile(&self, login_id: &LoginId) -> Result<Option<FoundProfile>, StoreError>;
+    pub async fn find_profile(
+        &self,
+        login_id: &LoginId,
+    ) -> Result<Option<FoundProfile>, StoreError> {
+        let facts = self.load_profile(login_id).await?;
+        Ok(facts.record.found(facts.now))
+    }
 
     /// Removes a profile, stale or not, and tells whether one was there. A load that is under way comes to nothing.
-    async fn remove_profile(&self, login_id: &LoginId) -> Result<bool, StoreError>;
+    pub async fn remove_profile(&self, login_id: &LoginId) -> Result<bool, StoreError> {
+        let request = ProfileRequest::Remove;
+        let facts = self.write_profile(login_id, request).await?;
+        Ok(facts.record.kept.is_some())
+    }
 
-    /// Asks to load a profile. Who is granted that holds a lease, after which the next one may. The same ticket is
-    /// granted again.
-    async fn begin_load(
+    /// Asks to load a profile. Who is granted that holds a lease, after which the next one may.
+    pub async fn begin_load(
         &self,
         login_id: &LoginId,
         ticket: LoadTicket,
         cause: LoadCause,
         lease: Duration,
-    ) -> Result<LoadClaim, StoreError>;
+    ) -> Result<LoadClaim, StoreError> {
+        let request = ProfileRequest::BeginLoad {
+            ticket,
+            cause,
+            lease,
+        };
+        let facts = self.write_profile(login_id, request).await?;
+        Ok(begin_load(&facts.record, ticket, cause, facts.now))
+    }
 
     /// Brings a load to its end, unless it was overtaken, which it is when its lease is over.
-    async fn end_load(
+    pub async fn end_load(
         &self,
         login_id: &LoginId,
         ticket: LoadTicket,
         loaded: Loaded,
-    ) -> Result<LoadEnd, StoreError>;
+    ) -> Result<LoadEnd, StoreError> {
+        let request = ProfileRequest::EndLoad {
+            ticket,
+            loaded: loaded.clone(),
+        };
+        let facts = self.write_profile(login_id, request).await?;
+        Ok(end_load(&facts.record, ticket, &loaded, facts.now))
+    }
 }

@@ -6,38 +6,17 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 
-use super::{Mark, OpError, StoreError};
+use super::{OpError, StoreError};
 use crate::model::id::ServiceId;
-use crate::model::limit::SessionLimit;
 use crate::model::page::{Cursor, Page, PageLimit};
-use crate::model::permission::Permissions;
-use crate::model::service::{Service, ServiceName, ServiceRecord, ServiceUpdate};
+use crate::model::service::{Service, ServiceRecord, ServiceUpdate};
 use crate::model::token::CredentialHash;
+use crate::rules::refusal::Refusal;
+use crate::rules::services::{NewService, ServiceRequest};
 
-/// A service to be registered.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct NewService {
-    /// Its id.
-    pub service_id: ServiceId,
-    /// What people call it.
-    pub service_name: ServiceName,
-    /// What it may do.
-    pub permissions: Permissions,
-    /// How many sessions a login may have when it opens one.
-    pub session_limit: Option<SessionLimit>,
-    /// SHA-256 of its secret.
-    pub secret: CredentialHash,
-    /// Set when the registration may be a repetition.
-    pub mark: Option<Mark>,
-}
-
-/// Registered services. Each write appends its event in the same step.
+/// Registered services.
 #[async_trait]
 pub trait ServiceStore: Debug + Send + Sync {
-    /// Registers a service if its id is free. One with a mark may be a repetition: if the service there has the
-    /// same secret, it is answered as it is.
-    async fn register(&self, new: NewService, by: &ServiceId) -> Result<Service, OpError>;
-
     /// One service with the hashes of its secrets.
     async fn find_service(
         &self,
@@ -50,31 +29,87 @@ pub trait ServiceStore: Debug + Send + Sync {
         None
     }
 
+    /// At most so many services whose ids come after this text, in the order of their ids; and the id to go on after, if
+    /// there are more.
+    async fn services_after(
+        &self,
+        after: &str,
+        limit: PageLimit,
+    ) -> Result<(Vec<Service>, Option<String>), StoreError>;
+
+    /// Does what [`ServiceRequest::decide`] says with the record there is, and appends its event, in one step.
+    async fn write_service(
+        &self,
+        service_id: &ServiceId,
+        request: ServiceRequest,
+        by: &ServiceId,
+    ) -> Result<Service, OpError>;
+}
+
+/// Starts the cursors of service lists; the id of the last service follows.
+const CURSOR: u8 = b'v';
+
+impl dyn ServiceStore + '_ {
     /// One page of services in the order of their ids.
-    async fn list_services(
+    pub async fn list_services(
         &self,
         limit: PageLimit,
         cursor: Option<&Cursor>,
-    ) -> Result<Page<Service>, OpError>;
+    ) -> Result<Page<Service>, OpError> {
+        let after = match cursor.map(Cursor::place) {
+            None => None,
+            Some([CURSOR, id @ ..]) => Some(place(id)?),
+            Some(_) => return Err(Refusal::CursorInvalid.into()),
+        };
+        let after = after.as_ref().map_or("", ServiceId::as_str);
+        let (items, last) = self.services_after(after, limit).await?;
+        let next = last.map(|id| Cursor::new([&[CURSOR], id.as_bytes()].concat()));
+        Ok(Page { items, next })
+    }
+
+    /// Registers a service.
+    pub async fn register(&self, new: NewService, by: &ServiceId) -> Result<Service, OpError> {
+        let service_id = new.service_id.clone();
+        let request = ServiceRequest::Register(new);
+        self.write_service(&service_id, request, by).await
+    }
 
     /// Changes a service.
-    async fn update_service(
+    pub async fn update_service(
         &self,
         service_id: &ServiceId,
         update: ServiceUpdate,
         by: &ServiceId,
-    ) -> Result<Service, OpError>;
+    ) -> Result<Service, OpError> {
+        let request = ServiceRequest::Update(update);
+        self.write_service(service_id, request, by).await
+    }
 
-    /// Gives a service a new secret; the one before it stays good for `grace`, any older one does not. A repetition
-    /// with the same secret changes nothing.
-    async fn rotate_secret(
+    /// Gives a service a new secret.
+    pub async fn rotate_secret(
         &self,
         service_id: &ServiceId,
         secret: CredentialHash,
         grace: Duration,
         by: &ServiceId,
-    ) -> Result<Service, OpError>;
+    ) -> Result<Service, OpError> {
+        let request = ServiceRequest::RotateSecret { secret, grace };
+        self.write_service(service_id, request, by).await
+    }
 
     /// Removes a service.
-    async fn remove_service(&self, service_id: &ServiceId, by: &ServiceId) -> Result<(), OpError>;
+    pub async fn remove_service(
+        &self,
+        service_id: &ServiceId,
+        by: &ServiceId,
+    ) -> Result<(), OpError> {
+        let request = ServiceRequest::Remove;
+        self.write_service(service_id, request, by).await?;
+        Ok(())
+    }
+}
+
+fn place(id: &[u8]) -> Result<ServiceId, Refusal> {
+    let text = std::str::from_utf8(id).or(Err(Refusal::CursorInvalid))?;
+    ServiceId::parse(text).or(Err(Refusal::CursorInvalid))
 }

@@ -17,11 +17,12 @@ use session_gateway::http::auth::{
 };
 use session_gateway::http::state::AppState;
 use session_gateway::model::id::ServiceId;
-use session_gateway::model::page::{Cursor, Page, PageLimit};
+use session_gateway::model::page::PageLimit;
 use session_gateway::model::permission::Permission;
-use session_gateway::model::service::{Service, ServiceRecord, ServiceUpdate};
+use session_gateway::model::service::{Service, ServiceRecord};
 use session_gateway::model::token::CredentialHash;
-use session_gateway::store::{NewService, OpError, ServiceStore, StoreError, Stores};
+use session_gateway::rules::services::ServiceRequest;
+use session_gateway::store::{OpError, ServiceStore, StoreError, Stores};
 use utoipa_axum::routes;
 
 use crate::support::{ADMIN_SECRET, Answer, Client, TestApp};
@@ -364,42 +365,24 @@ struct Silent;
 
 #[async_trait]
 impl ServiceStore for Silent {
-    async fn register(&self, _: NewService, _: &ServiceId) -> Result<Service, OpError> {
-        Err(StoreError::TimedOut.into())
-    }
-
     async fn find_service(&self, _: &ServiceId) -> Result<Option<ServiceRecord>, StoreError> {
         Err(StoreError::TimedOut)
     }
 
-    async fn list_services(
+    async fn services_after(
         &self,
+        _: &str,
         _: PageLimit,
-        _: Option<&Cursor>,
-    ) -> Result<Page<Service>, OpError> {
-        Err(StoreError::TimedOut.into())
+    ) -> Result<(Vec<Service>, Option<String>), StoreError> {
+        Err(StoreError::TimedOut)
     }
 
-    async fn update_service(
+    async fn write_service(
         &self,
         _: &ServiceId,
-        _: ServiceUpdate,
+        _: ServiceRequest,
         _: &ServiceId,
     ) -> Result<Service, OpError> {
-        Err(StoreError::TimedOut.into())
-    }
-
-    async fn rotate_secret(
-        &self,
-        _: &ServiceId,
-        _: CredentialHash,
-        _: Duration,
-        _: &ServiceId,
-    ) -> Result<Service, OpError> {
-        Err(StoreError::TimedOut.into())
-    }
-
-    async fn remove_service(&self, _: &ServiceId, _: &ServiceId) -> Result<(), OpError> {
         Err(StoreError::TimedOut.into())
     }
 }

@@ -1,17 +1,16 @@
 //! Services over the cache.
 
 use std::sync::Arc;
-use std::time::Duration;
 
 use async_trait::async_trait;
 
 use super::Proof;
 use super::copies::Copies;
 use crate::model::id::ServiceId;
-use crate::model::page::{Cursor, Page, PageLimit};
-use crate::model::service::{Service, ServiceRecord, ServiceUpdate};
-use crate::model::token::CredentialHash;
-use crate::store::{NewService, OpError, Part, ServiceStore, StoreError};
+use crate::model::page::PageLimit;
+use crate::model::service::{Service, ServiceRecord};
+use crate::rules::services::ServiceRequest;
+use crate::store::{OpError, Part, ServiceStore, StoreError};
 
 /// Keeps copies of services that were found.
 #[derive(Debug)]
@@ -58,39 +57,20 @@ impl ServiceStore for CachedServices {
         Ok(found)
     }
 
-    async fn register(&self, new: NewService, by: &ServiceId) -> Result<Service, OpError> {
-        self.written(self.store.register(new, by).await)
-    }
-
-    async fn list_services(
+    async fn services_after(
         &self,
+        after: &str,
         limit: PageLimit,
-        cursor: Option<&Cursor>,
-    ) -> Result<Page<Service>, OpError> {
-        self.store.list_services(limit, cursor).await
+    ) -> Result<(Vec<Service>, Option<String>), StoreError> {
+        self.store.services_after(after, limit).await
     }
 
-    async fn update_service(
+    async fn write_service(
         &self,
         service_id: &ServiceId,
-        update: ServiceUpdate,
+        request: ServiceRequest,
         by: &ServiceId,
     ) -> Result<Service, OpError> {
-        self.written(self.store.update_service(service_id, update, by).await)
-    }
-
-    async fn rotate_secret(
-        &self,
-        service_id: &ServiceId,
-        secret: CredentialHash,
-        grace: Duration,
-        by: &ServiceId,
-    ) -> Result<Service, OpError> {
-        let rotated = self.store.rotate_secret(service_id, secret, grace, by);
-        self.written(rotated.await)
-    }
-
-    async fn remove_service(&self, service_id: &ServiceId, by: &ServiceId) -> Result<(), OpError> {
-        self.written(self.store.remove_service(service_id, by).await)
+        self.written(self.store.write_service(service_id, request, by).await)
     }
 }

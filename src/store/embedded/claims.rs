@@ -1,21 +1,15 @@
 //! Claims of idempotency keys.
 
-use std::time::Duration;
-
 use async_trait::async_trait;
 use redb::ReadableTable;
 
 use super::EmbeddedStore;
-use super::marks::REPETITION_RETENTION;
 use super::record::encode;
 use super::rows::row;
-use super::stored::{Kept, StoredClaim};
 use super::tables::{Hash, kind};
 use super::txn::Txn;
-use crate::store::{Claim, ClaimKey, ClaimStore, StoreError};
-
-/// How long whoever claims a key has for its request before a repetition may go ahead.
-const LEASE: Duration = Duration::from_secs(10);
+use crate::rules::idempotency::{Claim, IdempotencyRecord, claim};
+use crate::store::{ClaimKey, ClaimStore, StoreError};
 
 #[async_trait]
 impl ClaimStore for EmbeddedStore {
@@ -26,18 +20,22 @@ impl ClaimStore for EmbeddedStore {
         sealed_draw: Vec<u8>,
     ) -> Result<Claim, StoreError> {
         self.writer
-            .write(move |txn| claim(txn, &key.0, fingerprint, sealed_draw))
+            .write(move |txn| {
+                let held = find(txn, &key.0)?;
+                let (claim, record) = claim(held, fingerprint, &sealed_draw, txn.now);
+                if let Some(record) = record {
+                    put(txn, &key.0, &record)?;
+                }
+                Ok(claim)
+            })
             .await
     }
 
     async fn keep_answer(&self, key: ClaimKey, sealed_answer: Vec<u8>) -> Result<(), StoreError> {
         self.writer
-            .write(move |txn| {
-                let Some(mut kept) = find(txn, &key.0)? else {
-                    return Ok(());
-                };
-                kept.value.sealed_answer = Some(sealed_answer);
-                put(txn, &key.0, &kept)
+            .write(move |txn| match find(txn, &key.0)? {
+                Some(held) => put(txn, &key.0, &held.answered(sealed_answer)),
+                None => Ok(()),
             })
             .await
     }
@@ -47,64 +45,26 @@ impl ClaimStore for EmbeddedStore {
     }
 }
 
-fn claim(
-    txn: &mut Txn<'_>,
-    key: &Hash,
-    fingerprint: [u8; 32],
-    sealed_draw: Vec<u8>,
-) -> Result<Claim, StoreError> {
-    let lease_until = txn.now.plus(LEASE);
-    let mut kept = match find(txn, key)? {
-        Some(kept) if kept.value.fingerprint != fingerprint => return Ok(Claim::Reused),
-        Some(Kept {
-            value:
-                StoredClaim {
-                    sealed_answer: Some(sealed_answer),
-                    ..
-                },
-            ..
-        }) => return Ok(Claim::Done { sealed_answer }),
-        Some(kept) if txn.now < kept.value.lease_until => return Ok(Claim::Busy),
-        Some(kept) => kept,
-        None => {
-            let until = txn.now.plus(REPETITION_RETENTION);
-            txn.writes();
-            txn.purge
-                .insert((until.sort_key(), kind::CLAIM, key.as_slice()), ())?;
-            let value = StoredClaim {
-                fingerprint,
-                sealed_draw,
-                lease_until,
-                sealed_answer: None,
-            };
-            Kept { until, value }
-        }
-    };
-    kept.value.lease_until = lease_until;
-    put(txn, key, &kept)?;
-    Ok(Claim::Granted {
-        sealed_draw: kept.value.sealed_draw,
-    })
+fn find(txn: &Txn<'_>, key: &Hash) -> Result<Option<IdempotencyRecord>, StoreError> {
+    row(txn.claims.get(key)?)
 }
 
-fn find(txn: &Txn<'_>, key: &Hash) -> Result<Option<Kept<StoredClaim>>, StoreError> {
-    let kept: Option<Kept<StoredClaim>> = row(txn.claims.get(key)?)?;
-    Ok(kept.filter(|kept| txn.now < kept.until))
-}
-
-fn put(txn: &mut Txn<'_>, key: &Hash, kept: &Kept<StoredClaim>) -> Result<(), StoreError> {
+/// An entry in the purge index that is too early is passed over by the sweep.
+fn put(txn: &mut Txn<'_>, key: &Hash, record: &IdempotencyRecord) -> Result<(), StoreError> {
     txn.writes();
-    txn.claims.insert(key, encode(kept)?.as_slice())?;
+    txn.claims.insert(key, encode(record)?.as_slice())?;
+    txn.purge
+        .insert((record.until.sort_key(), kind::CLAIM, key.as_slice()), ())?;
     Ok(())
 }
 
 fn release(txn: &mut Txn<'_>, key: &Hash) -> Result<(), StoreError> {
-    let Some(kept) = find(txn, key)? else {
+    let Some(held) = find(txn, key)? else {
         return Ok(());
     };
     txn.writes();
     txn.claims.remove(key)?;
     txn.purge
-        .remove((kept.until.sort_key(), kind::CLAIM, key.as_slice()))?;
+        .remove((held.until.sort_key(), kind::CLAIM, key.as_slice()))?;
     Ok(())
 }

@@ -6,12 +6,14 @@ use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
 use super::format1::{Session1, Tombstone1};
-use super::stored::{Effect, Kept, StoredClaim, StoredEvent, StoredProfile, StoredSession};
+use super::stored::{Effect, Kept, StoredEvent, StoredSession};
 use crate::model::event::Change;
 use crate::model::limit::SessionLimit;
 use crate::model::login::Ban;
 use crate::model::service::ServiceRecord;
 use crate::model::session::{EndDetail, Tombstone};
+use crate::rules::idempotency::IdempotencyRecord;
+use crate::rules::profiles::ProfileRecord;
 use crate::store::{Cause, StoreError};
 
 /// What takes a record from the front of bytes, and gives the rest.
@@ -83,7 +85,7 @@ impl Stored for Kept<Effect> {
     type Beside = ();
 }
 
-impl Stored for Kept<StoredClaim> {
+impl Stored for IdempotencyRecord {
     const NAME: &'static str = "claim";
     type Beside = ();
 }
@@ -113,7 +115,7 @@ impl Stored for Ban {
     type Beside = ();
 }
 
-impl Stored for StoredProfile {
+impl Stored for ProfileRecord {
     const NAME: &'static str = "profile";
     type Beside = ();
 }

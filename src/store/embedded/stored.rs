@@ -5,22 +5,15 @@ use serde::{Deserialize, Serialize};
 use crate::model::Timestamp;
 use crate::model::attribute::{AttributeName, AttributeValue};
 use crate::model::event::Fact;
-use crate::model::id::{LoginId, SessionId};
-use crate::model::profile::Profile;
+use crate::model::id::SessionId;
 use crate::model::record::SessionRecord;
+pub(super) use crate::rules::Kept;
 
 /// A live session, and where its entry in the expiry index stands: at its expiry or before it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) struct StoredSession {
     pub(super) record: SessionRecord,
     pub(super) indexed_at: Timestamp,
-}
-
-/// Something that is kept until a moment, at which the purge index has an entry for it.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub(super) struct Kept<T> {
-    pub(super) until: Timestamp,
-    pub(super) value: T,
 }
 
 /// An event and when it was appended: an expiry tells of a moment before that.
@@ -44,32 +37,4 @@ pub(super) enum Effect {
         inserted: bool,
         made: Option<(AttributeName, AttributeValue)>,
     },
-}
-
-/// An idempotency key in use.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub(super) struct StoredClaim {
-    pub(super) fingerprint: [u8; 32],
-    pub(super) sealed_draw: Vec<u8>,
-    pub(super) lease_until: Timestamp,
-    pub(super) sealed_answer: Option<Vec<u8>>,
-}
-
-/// What a load without a profile came to.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-pub(super) enum LoadNote {
-    /// There is no such user.
-    Missing,
-    /// Nobody knows.
-    Failed,
-}
-
-/// The profile of a login, and the load of it.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub(super) struct StoredProfile {
-    pub(super) login_id: LoginId,
-    pub(super) kept: Option<Kept<Profile>>,
-    /// The ticket of the load that is under way, under its lease.
-    pub(super) load: Option<Kept<[u8; 16]>>,
-    pub(super) note: Option<Kept<LoadNote>>,
 }

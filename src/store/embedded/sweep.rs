@@ -4,12 +4,13 @@ use redb::ReadableTable;
 
 use super::record::decode;
 use super::rows::row;
-use super::stored::{Effect, Kept, StoredClaim, StoredEvent};
+use super::stored::{Effect, Kept, StoredEvent};
 use super::tables::{FIRST_ID, Hash, Id, LAST_ID, kind, meta};
 use super::txn::Txn;
 use super::{bans, profiles};
 use crate::model::id::SessionId;
 use crate::model::session::Ended;
+use crate::rules::idempotency::IdempotencyRecord;
 use crate::store::StoreError;
 
 /// Records that one step looks at.
@@ -106,7 +107,7 @@ fn purge_one(txn: &mut Txn<'_>, kind: u8, key: &[u8]) -> Result<(), StoreError> 
     };
     let until = match kind {
         kind::MARK => row::<Kept<Effect>>(txn.marks.get(key)?)?.map(|kept| kept.until),
-        kind::CLAIM => row::<Kept<StoredClaim>>(txn.claims.get(key)?)?.map(|kept| kept.until),
+        kind::CLAIM => row::<IdempotencyRecord>(txn.claims.get(key)?)?.map(|record| record.until),
         _ => None,
     };
     if until.is_none_or(|until| txn.now < until) {

@@ -1,7 +1,6 @@
 //! Services, events, claims and profiles, observed; and the figures, with what was observed.
 
 use std::sync::Arc;
-use std::time::Duration;
 
 use async_trait::async_trait;
 use tokio::time::Instant;
@@ -10,14 +9,13 @@ use super::Observer;
 use super::operations::Operation;
 use crate::model::event::EventType;
 use crate::model::id::{LoginId, ServiceId};
-use crate::model::page::{Cursor, Page, PageLimit};
-use crate::model::profile::Profile;
-use crate::model::service::{Service, ServiceRecord, ServiceUpdate};
-use crate::model::token::CredentialHash;
+use crate::model::page::{Cursor, PageLimit};
+use crate::model::service::{Service, ServiceRecord};
+use crate::rules::profiles::ProfileRequest;
+use crate::rules::services::ServiceRequest;
 use crate::store::{
-    Census, Claim, ClaimKey, ClaimStore, EventFeed, EventPage, FeedPlace, Figures, FoundProfile,
-    Listener, LoadCause, LoadClaim, LoadEnd, LoadTicket, Loaded, NewProfile, NewService, OpError,
-    Part, ProfileStore, Progress, ServiceStore, StoreError, StoreFigures,
+    Census, Claim, ClaimKey, ClaimStore, EventFeed, EventPage, FeedPlace, Figures, Listener,
+    OpError, Part, ProfileFacts, ProfileStore, Progress, ServiceStore, StoreError, StoreFigures,
 };
 
 /// Makes the type that stands over one contract.
@@ -49,11 +47,6 @@ impl ServiceStore for ObservedServices {
         self.store.recall_service(service_id)
     }
 
-    async fn register(&self, new: NewService, by: &ServiceId) -> Result<Service, OpError> {
-        let run = self.store.register(new, by);
-        self.observer.see(Operation::Register, run).await
-    }
-
     async fn find_service(
         &self,
         service_id: &ServiceId,
@@ -62,39 +55,29 @@ impl ServiceStore for ObservedServices {
         self.observer.see(Operation::FindService, run).await
     }
 
-    async fn list_services(
+    async fn services_after(
         &self,
+        after: &str,
         limit: PageLimit,
-        cursor: Option<&Cursor>,
-    ) -> Result<Page<Service>, OpError> {
-        let run = self.store.list_services(limit, cursor);
+    ) -> Result<(Vec<Service>, Option<String>), StoreError> {
+        let run = self.store.services_after(after, limit);
         self.observer.see(Operation::ListServices, run).await
     }
 
-    async fn update_service(
+    async fn write_service(
         &self,
         service_id: &ServiceId,
-        update: ServiceUpdate,
+        request: ServiceRequest,
         by: &ServiceId,
     ) -> Result<Service, OpError> {
-        let run = self.store.update_service(service_id, update, by);
-        self.observer.see(Operation::UpdateService, run).await
-    }
-
-    async fn rotate_secret(
-        &self,
-        service_id: &ServiceId,
-        secret: CredentialHash,
-        grace: Duration,
-        by: &ServiceId,
-    ) -> Result<Service, OpError> {
-        let run = self.store.rotate_secret(service_id, secret, grace, by);
-        self.observer.see(Operation::RotateSecret, run).await
-    }
-
-    async fn remove_service(&self, service_id: &ServiceId, by: &ServiceId) -> Result<(), OpError> {
-        let run = self.store.remove_service(service_id, by);
-        self.observer.see(Operation::RemoveService, run).await
+        let operation = match &request {
+            ServiceRequest::Register(_) => Operation::Register,
+            ServiceRequest::Update(_) => Operation::UpdateService,
+            ServiceRequest::RotateSecret { .. } => Operation::RotateSecret,
+            ServiceRequest::Remove => Operation::RemoveService,
+        };
+        let run = self.store.write_service(service_id, request, by);
+        self.observer.see(operation, run).await
     }
 }
 
@@ -148,44 +131,24 @@ impl ClaimStore for ObservedClaims {
 
 #[async_trait]
 impl ProfileStore for ObservedProfiles {
-    async fn put_profile(
-        &self,
-        login_id: &LoginId,
-        new: NewProfile,
-    ) -> Result<Profile, StoreError> {
-        let run = self.store.put_profile(login_id, new);
-        self.observer.see(Operation::PutProfile, run).await
-    }
-
-    async fn find_profile(&self, login_id: &LoginId) -> Result<Option<FoundProfile>, StoreError> {
-        let run = self.store.find_profile(login_id);
+    async fn load_profile(&self, login_id: &LoginId) -> Result<ProfileFacts, StoreError> {
+        let run = self.store.load_profile(login_id);
         self.observer.see(Operation::FindProfile, run).await
     }
 
-    async fn remove_profile(&self, login_id: &LoginId) -> Result<bool, StoreError> {
-        let run = self.store.remove_profile(login_id);
-        self.observer.see(Operation::RemoveProfile, run).await
-    }
-
-    async fn begin_load(
+    async fn write_profile(
         &self,
         login_id: &LoginId,
-        ticket: LoadTicket,
-        cause: LoadCause,
-        lease: Duration,
-    ) -> Result<LoadClaim, StoreError> {
-        let run = self.store.begin_load(login_id, ticket, cause, lease);
-        self.observer.see(Operation::BeginLoad, run).await
-    }
-
-    async fn end_load(
-        &self,
-        login_id: &LoginId,
-        ticket: LoadTicket,
-        loaded: Loaded,
-    ) -> Result<LoadEnd, StoreError> {
-        let run = self.store.end_load(login_id, ticket, loaded);
-        self.observer.see(Operation::EndLoad, run).await
+        request: ProfileRequest,
+    ) -> Result<ProfileFacts, StoreError> {
+        let operation = match &request {
+            ProfileRequest::Put(_) => Operation::PutProfile,
+            ProfileRequest::Remove => Operation::RemoveProfile,
+            ProfileRequest::BeginLoad { .. } => Operation::BeginLoad,
+            ProfileRequest::EndLoad { .. } => Operation::EndLoad,
+        };
+        let run = self.store.write_profile(login_id, request);
+        self.observer.see(operation, run).await
     }
 }
 

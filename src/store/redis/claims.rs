@@ -1,22 +1,20 @@
-//! Claims of idempotency keys.
-
-use std::time::Duration;
+//! Claims of idempotency keys. Most keys are new, so the first write is made before anything is read.
 
 use async_trait::async_trait;
 use deadpool_redis::redis;
 
-use super::args::Args;
+use super::RedisStore;
+use super::client::Client;
+use super::fields::Fields;
+use super::hashes::{Change, FORMAT, Hash, HashWrite, Next, Seen, Value};
 use super::link::{Effect, Slot};
-use super::{RedisStore, scripts};
-use crate::model::Timestamp;
-use crate::store::{Claim, ClaimKey, ClaimStore, StoreError};
+use crate::rules::idempotency::{Claim, IdempotencyRecord, claim};
+use crate::store::{ClaimKey, ClaimStore, StoreError};
 
-/// How long whoever claims a key has for its request before a repetition may go ahead.
-const LEASE: Duration = Duration::from_secs(10);
-/// How long a claim is kept.
-const RETENTION: Duration = Duration::from_secs(24 * 60 * 60);
 /// What error messages call a claim.
 const CLAIM: &str = "claim";
+/// The fields of its hash.
+const FIELDS: &[&str] = &["f", "p", "d", "u", "q", "a"];
 
 #[async_trait]
 impl ClaimStore for RedisStore {
@@ -26,44 +24,31 @@ impl ClaimStore for RedisStore {
         fingerprint: [u8; 32],
         sealed_draw: Vec<u8>,
     ) -> Result<Claim, StoreError> {
-        let inner = &self.client;
-        let args = Args::new()
-            .maybe(inner.test_moment().map(Timestamp::millis))
-            .bytes(&fingerprint)
-            .bytes(&sealed_draw)
-            .millis(LEASE)
-            .millis(RETENTION);
-        let keys = vec![inner.keys.claim(&key.0)];
-        let slot = Slot::Hash(key.0);
-        let mut reply = inner
-            .run_bare(slot, &scripts::CLAIM, keys, args, Effect::Once)
-            .await?;
-        match reply.text()?.as_str() {
-            "granted" => Ok(Claim::Granted {
-                sealed_draw: reply.bytes()?,
-            }),
-            "busy" => Ok(Claim::Busy),
-            "reused" => Ok(Claim::Reused),
-            "answered" => Ok(Claim::Done {
-                sealed_answer: reply.bytes()?,
-            }),
-            word => Err(reply.unexpected(CLAIM, word)),
-        }
+        let hash = hash(&self.client, &key);
+        let unseen = Seen {
+            fields: Fields::new(),
+            now: self.client.clock(hash.slot).now,
+        };
+        let decide = |seen: &Seen| {
+            let (claim, next) = claim(record(seen)?, fingerprint, &sealed_draw, seen.now);
+            Ok((claim, next.map(next_claim)))
+        };
+        let decided = self.client.decide_over(&hash, unseen, Effect::Once, decide);
+        Ok(decided.await?.0)
     }
 
     async fn keep_answer(&self, key: ClaimKey, sealed_answer: Vec<u8>) -> Result<(), StoreError> {
-        let inner = &self.client;
-        let args = Args::new()
-            .maybe(inner.test_moment().map(Timestamp::millis))
-            .bytes(&sealed_answer);
-        let keys = vec![inner.keys.claim(&key.0)];
-        let slot = Slot::Hash(key.0);
-        let mut reply = inner
-            .run_bare(slot, &scripts::ANSWER, keys, args, Effect::Repeatable)
-            .await?;
-        match reply.text()?.as_str() {
-            "done" => Ok(()),
-            word => Err(reply.unexpected(CLAIM, word)),
+        // Nothing is read before: beside a claim whose time is over an answer is never looked at.
+        let write = HashWrite {
+            seen: vec![("f", FORMAT.into())],
+            changes: vec![("a".into(), Change::Put(sealed_answer))],
+            ..HashWrite::default()
+        };
+        let hash = hash(&self.client, &key);
+        let written = self.client.write_hash(&hash, &write, Effect::Repeatable);
+        match written.await? {
+            Ok(_now) => Ok(()),
+            Err(seen) => seen.is_there(CLAIM).map(|_| ()),
         }
     }
 
@@ -72,5 +57,51 @@ impl ClaimStore for RedisStore {
         delete.arg(self.client.keys.claim(&key.0));
         self.client.command(Slot::Hash(key.0), &delete).await?;
         Ok(())
+    }
+}
+
+fn hash(client: &Client, key: &ClaimKey) -> Hash {
+    Hash {
+        record: CLAIM,
+        slot: Slot::Hash(key.0),
+        key: client.keys.claim(&key.0),
+        fields: FIELDS,
+    }
+}
+
+fn record(seen: &Seen) -> Result<Option<IdempotencyRecord>, StoreError> {
+    if !seen.is_there(CLAIM)? {
+        return Ok(None);
+    }
+    let read = || {
+        Some(IdempotencyRecord {
+            until: seen.moment("q")?,
+            fingerprint: seen.bytes("p")?.try_into().ok()?,
+            sealed_draw: seen.bytes("d")?.to_vec(),
+            lease_until: seen.moment("u")?,
+            sealed_answer: seen.bytes("a").map(<[u8]>::to_vec),
+        })
+    };
+    Ok(read())
+}
+
+/// What is granted once is granted later too: only writes change that.
+fn next_claim(record: IdempotencyRecord) -> Next {
+    let mut fields = vec![
+        ("f", Value::Bytes(FORMAT.into())),
+        ("p", Value::Bytes(record.fingerprint.to_vec())),
+        ("d", Value::Bytes(record.sealed_draw)),
+        ("u", Value::Moment(record.lease_until)),
+        ("q", Value::Moment(record.until)),
+    ];
+    fields.extend(
+        record
+            .sealed_answer
+            .map(|answer| ("a", Value::Bytes(answer))),
+    );
+    Next {
+        fields,
+        holds_until: None,
+        until: Some(record.until),
     }
 }

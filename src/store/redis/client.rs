@@ -105,18 +105,6 @@ impl Client {
     }
 
     /// Runs a script on the hash tag of a slot.
-    pub(super) async fn run(
-        &self,
-        slot: Slot,
-        script: &Script,
-        args: Args,
-        effect: Effect,
-    ) -> Result<Reply, StoreError> {
-        let keys = self.keys.indexes(slot);
-        self.run_on(slot, script, keys, args, effect).await
-    }
-
-    /// The same with more keys.
     pub(super) async fn run_on(
         &self,
         slot: Slot,

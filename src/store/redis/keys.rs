@@ -107,6 +107,12 @@ impl Keys {
         key
     }
 
+    pub(super) fn profile(&self, login_id: &LoginId) -> Vec<u8> {
+        let mut key = self.tagged(slot_of_login(login_id), "p:");
+        key.extend(login_key(login_id));
+        key
+    }
+
     pub(super) fn token(&self, hash: &CredentialHash) -> Vec<u8> {
         self.hashed("t:", hash.as_bytes())
     }

@@ -23,6 +23,7 @@ mod events;
 mod failover;
 mod feed;
 mod fields;
+mod hashes;
 mod health;
 mod keys;
 mod link;

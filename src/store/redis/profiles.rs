@@ -1,143 +1,156 @@
-//! Profiles of logins, and the loads of them: written in the slot of the login's sessions.
+//! Profiles of logins, and the loads of them: one hash a login, in the slot of its sessions. The moments in it decide,
+//! not its TTL.
+//!
+//! | field | |
+//! | --- | --- |
+//! | `f` `l` | format · login id |
+//! | `v` `t` `e` `q` | details · how long they were to be fresh, in ms · until when they are · until when they are kept |
+//! | `n` `u` | ticket of a load · end of its lease |
+//! | `m` `w` | what a load came to, `missing` or `failed` · until when that is told |
 
 use std::time::Duration;
 
 use async_trait::async_trait;
 
-use super::args::Args;
+use super::RedisStore;
+use super::client::Client;
+use super::hashes::{FORMAT, Hash, Next, Seen, Value};
 use super::keys::slot_of_login;
-use super::link::{Effect, Script};
-use super::reply::Reply;
-use super::{RedisStore, scripts};
+use super::link::Effect;
+use crate::model::Timestamp;
 use crate::model::id::LoginId;
 use crate::model::profile::{Profile, UserDetails};
-use crate::store::{
-    FoundProfile, LoadCause, LoadClaim, LoadEnd, LoadTicket, Loaded, NewProfile, ProfileStore,
-    StoreError,
-};
+use crate::rules::Kept;
+use crate::rules::profiles::{LoadNote, LoadTicket, ProfileRecord, ProfileRequest};
+use crate::store::{ProfileFacts, ProfileStore, StoreError};
 
 /// What error messages call a profile.
 const PROFILE: &str = "profile";
+/// The fields of its hash.
+const FIELDS: &[&str] = &["f", "l", "v", "t", "e", "q", "n", "u", "m", "w"];
 
 #[async_trait]
 impl ProfileStore for RedisStore {
-    async fn put_profile(
-        &self,
-        login_id: &LoginId,
-        new: NewProfile,
-    ) -> Result<Profile, StoreError> {
-        let args = with_profile(Args::of_login(login_id), &new);
-        let script = &scripts::PUT_PROFILE;
-        let (word, mut reply) = self.ask(login_id, script, args, Effect::Once).await?;
-        match word.as_str() {
-            "kept" => read(&mut reply),
-            word => Err(reply.unexpected(PROFILE, word)),
-        }
+    async fn load_profile(&self, login_id: &LoginId) -> Result<ProfileFacts, StoreError> {
+        let seen = self.client.see(&hash(&self.client, login_id)).await?;
+        Ok(ProfileFacts {
+            record: record(login_id, &seen)?.at(seen.now),
+            now: seen.now,
+        })
     }
 
-    async fn find_profile(&self, login_id: &LoginId) -> Result<Option<FoundProfile>, StoreError> {
-        let args = Args::of_login(login_id);
-        let script = &scripts::FIND_PROFILE;
-        let (word, mut reply) = self.ask(login_id, script, args, Effect::Repeatable).await?;
-        let stale = match word.as_str() {
-            "fresh" => false,
-            "stale" => true,
-            "none" => return Ok(None),
-            word => return Err(reply.unexpected(PROFILE, word)),
+    async fn write_profile(
+        &self,
+        login_id: &LoginId,
+        request: ProfileRequest,
+    ) -> Result<ProfileFacts, StoreError> {
+        let hash = hash(&self.client, login_id);
+        let seen = self.client.see(&hash).await?;
+        let decide = |seen: &Seen| {
+            let held = record(login_id, seen)?.at(seen.now);
+            let next = request.decide(&held, seen.now);
+            let holds_until = held.next_moment(seen.now);
+            Ok((held, next.map(|next| next_profile(next, holds_until))))
         };
-        let profile = read(&mut reply)?;
-        Ok(Some(FoundProfile { profile, stale }))
+        let decided = self
+            .client
+            .decide_over(&hash, seen, effect(&request), decide);
+        let (record, now) = decided.await?;
+        Ok(ProfileFacts { record, now })
     }
+}
 
-    async fn remove_profile(&self, login_id: &LoginId) -> Result<bool, StoreError> {
-        let args = Args::of_login(login_id);
-        let script = &scripts::REMOVE_PROFILE;
-        let (word, reply) = self.ask(login_id, script, args, Effect::Once).await?;
-        match word.as_str() {
-            "done" => Ok(true),
-            "none" => Ok(false),
-            word => Err(reply.unexpected(PROFILE, word)),
-        }
-    }
-
-    async fn begin_load(
-        &self,
-        login_id: &LoginId,
-        ticket: LoadTicket,
-        cause: LoadCause,
-        lease: Duration,
-    ) -> Result<LoadClaim, StoreError> {
-        let args = Args::of_login(login_id)
-            .bytes(&ticket.0)
-            .flag(cause == LoadCause::Refresh)
-            .millis(lease);
-        let script = &scripts::BEGIN_LOAD;
-        let (word, mut reply) = self.ask(login_id, script, args, Effect::Repeatable).await?;
-        match word.as_str() {
-            "granted" => Ok(LoadClaim::Granted),
-            "busy" => Ok(LoadClaim::Busy),
-            "kept" => read(&mut reply).map(LoadClaim::Kept),
-            "missing" => Ok(LoadClaim::Missing),
-            "failed" => Ok(LoadClaim::Failed),
-            word => Err(reply.unexpected(PROFILE, word)),
-        }
-    }
-
-    async fn end_load(
-        &self,
-        login_id: &LoginId,
-        ticket: LoadTicket,
-        loaded: Loaded,
-    ) -> Result<LoadEnd, StoreError> {
-        let args = Args::of_login(login_id).bytes(&ticket.0);
-        let args = match loaded {
-            Loaded::Found(new) => with_profile(args.text("found"), &new),
-            Loaded::Missing { told_for } => args.text("missing").millis(told_for),
-            Loaded::Failed { told_for } => args.text("failed").millis(told_for),
-        };
-        let script = &scripts::END_LOAD;
-        let (word, mut reply) = self.ask(login_id, script, args, Effect::Once).await?;
-        match word.as_str() {
-            "kept" => read(&mut reply).map(LoadEnd::Kept),
-            "noted" => Ok(LoadEnd::Noted),
-            "overtaken" => Ok(LoadEnd::Overtaken),
-            word => Err(reply.unexpected(PROFILE, word)),
+/// The same load is granted twice; who did anything else must hear what came of it.
+fn effect(request: &ProfileRequest) -> Effect {
+    match request {
+        ProfileRequest::BeginLoad { .. } => Effect::Repeatable,
+        ProfileRequest::Put(_) | ProfileRequest::Remove | ProfileRequest::EndLoad { .. } => {
+            Effect::Once
         }
     }
 }
 
-impl RedisStore {
-    /// The first word of the answer, and the rest.
-    async fn ask(
-        &self,
-        login_id: &LoginId,
-        script: &Script,
-        args: Args,
-        effect: Effect,
-    ) -> Result<(String, Reply), StoreError> {
-        let slot = slot_of_login(login_id);
-        let mut reply = self.client.run(slot, script, args, effect).await?;
-        Ok((reply.text()?, reply))
+fn hash(client: &Client, login_id: &LoginId) -> Hash {
+    Hash {
+        record: PROFILE,
+        slot: slot_of_login(login_id),
+        key: client.keys.profile(login_id),
+        fields: FIELDS,
     }
 }
 
-fn with_profile(args: Args, new: &NewProfile) -> Args {
-    args.text(new.details.as_json())
-        .millis(new.ttl)
-        .millis(new.stale_for)
-}
-
-fn read(reply: &mut Reply) -> Result<Profile, StoreError> {
-    Ok(Profile {
-        details: UserDetails::parse(&reply.bytes()?).map_err(corrupt)?,
-        ttl: Duration::from_millis(reply.number()?.try_into().map_err(corrupt)?),
-        expires_at: reply.moment()?,
+fn record(login_id: &LoginId, seen: &Seen) -> Result<ProfileRecord, StoreError> {
+    if !seen.is_there(PROFILE)? || seen.bytes("l") != Some(login_id.as_str().as_bytes()) {
+        return Ok(ProfileRecord::nothing(login_id.clone()));
+    }
+    let ticket = seen.bytes("n").and_then(|bytes| bytes.try_into().ok());
+    let note = match seen.bytes("m") {
+        Some(b"missing") => Some(LoadNote::Missing),
+        Some(b"failed") => Some(LoadNote::Failed),
+        Some(_) | None => None,
+    };
+    Ok(ProfileRecord {
+        login_id: login_id.clone(),
+        kept: kept(profile(seen)?, seen.moment("q")),
+        load: kept(ticket.map(LoadTicket), seen.moment("u")),
+        note: kept(note, seen.moment("w")),
     })
 }
 
-fn corrupt(cause: impl Into<crate::store::Cause>) -> StoreError {
-    StoreError::Corrupt {
+fn kept<T>(value: Option<T>, until: Option<Timestamp>) -> Option<Kept<T>> {
+    Some(Kept {
+        value: value?,
+        until: until?,
+    })
+}
+
+fn profile(seen: &Seen) -> Result<Option<Profile>, StoreError> {
+    let Some(details) = seen.bytes("v") else {
+        return Ok(None);
+    };
+    let details = UserDetails::parse(details).map_err(|cause| StoreError::Corrupt {
         record: PROFILE,
         cause: cause.into(),
+    })?;
+    let read = || {
+        Some(Profile {
+            details,
+            ttl: Duration::from_millis(seen.number("t")?),
+            expires_at: seen.moment("e")?,
+        })
+    };
+    Ok(read())
+}
+
+/// A record that says nothing goes.
+fn next_profile(record: ProfileRecord, holds_until: Option<Timestamp>) -> Next {
+    let until = record.until();
+    let mut fields = Vec::new();
+    if until.is_some() {
+        fields.push(("f", Value::Bytes(FORMAT.into())));
+        fields.push(("l", Value::Bytes(record.login_id.as_str().into())));
+    }
+    if let Some(Kept { until, value }) = record.kept {
+        fields.push(("v", Value::Bytes(value.details.as_json().into())));
+        fields.push(("t", Value::Bytes(value.ttl.as_millis().to_string().into())));
+        fields.push(("e", Value::Moment(value.expires_at)));
+        fields.push(("q", Value::Moment(until)));
+    }
+    if let Some(Kept { until, value }) = record.load {
+        fields.push(("n", Value::Bytes(value.0.to_vec())));
+        fields.push(("u", Value::Moment(until)));
+    }
+    if let Some(Kept { until, value }) = record.note {
+        let word = match value {
+            LoadNote::Missing => "missing",
+            LoadNote::Failed => "failed",
+        };
+        fields.push(("m", Value::Bytes(word.into())));
+        fields.push(("w", Value::Moment(until)));
+    }
+    Next {
+        fields,
+        holds_until,
+        until,
     }
 }

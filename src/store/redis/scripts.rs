@@ -56,14 +56,8 @@ macro_rules! scripts {
 
 scripts! {
     SERVICE = "", [SHARD], "scripts/service.lua";
-    CLAIM = "", [CLOCK], "scripts/claim.lua";
-    ANSWER = "", [CLOCK], "scripts/answer.lua";
+    READ_HASH = "no-writes", [CLOCK], "scripts/read_hash.lua";
+    WRITE_HASH = "", [CLOCK], "scripts/write_hash.lua";
+    CLEAR_HASH = "allow-oom", [CLOCK], "scripts/write_hash.lua";
     SWAP = "", [], "scripts/swap.lua";
-    PUT_PROFILE = "", [SHARD, PROFILES], "scripts/put_profile.lua";
-    FIND_PROFILE = "no-writes", [SHARD, PROFILES], "scripts/find_profile.lua";
-    REMOVE_PROFILE = "allow-oom", [SHARD, PROFILES], "scripts/remove_profile.lua";
-    BEGIN_LOAD = "", [SHARD, PROFILES], "scripts/begin_load.lua";
-    END_LOAD = "", [SHARD, PROFILES], "scripts/end_load.lua";
 }
-
-const PROFILES: &str = include_str!("scripts/profiles.lua");

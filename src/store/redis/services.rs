@@ -1,7 +1,6 @@
-//! Registered services: all in one hash. A write is computed from the record it read and made if that still stands.
+//! Registered services: all in one hash. A write is decided from the record it read and made if that still stands.
 
 use std::sync::Arc;
-use std::time::Duration;
 
 use async_trait::async_trait;
 use deadpool_redis::redis;
@@ -14,13 +13,12 @@ use super::log::Remembered;
 use super::log::{Deed, ServiceState, WrittenService};
 use super::reply::{Reply, newer, optional_bytes};
 use super::{RedisStore, scripts};
-use crate::model::Timestamp;
 use crate::model::event::ServiceChange;
 use crate::model::id::ServiceId;
-use crate::model::page::{Cursor, Page, PageLimit};
-use crate::model::service::{PreviousSecret, Service, ServiceRecord, ServiceUpdate};
-use crate::model::token::CredentialHash;
-use crate::store::{NewService, OpError, Refusal, ServiceStore, StoreError};
+use crate::model::page::PageLimit;
+use crate::model::service::{Service, ServiceRecord};
+use crate::rules::services::ServiceRequest;
+use crate::store::{OpError, ServiceStore, StoreError};
 
 use super::events::service_change_text;
 
@@ -30,10 +28,16 @@ const FORMAT: u8 = 1;
 const WITH_LIMIT: u8 = 2;
 /// What error messages call a record.
 const SERVICE: &str = "service";
-/// Starts the cursors of service lists; the id of the last service follows.
-const CURSOR: u8 = b'v';
-/// How often a write is computed again because somebody else wrote.
+/// How often a write is decided again because somebody else wrote.
 const ATTEMPTS: usize = 100;
+
+/// What became of a guarded write.
+#[derive(Debug)]
+pub(super) enum Put {
+    Done,
+    /// This stands there instead of what was held.
+    Stale(Option<Vec<u8>>),
+}
 
 /// The operations on services.
 #[derive(Debug)]
@@ -42,126 +46,32 @@ pub(super) struct Services {
     log: Arc<Remembered>,
 }
 
-/// A write, computed from the record there is.
-enum Write {
-    /// Nothing is to be written; this is the answer.
-    Not(Service),
-    /// This is to stand in its place.
-    Put(Box<ServiceRecord>, ServiceChange),
-    /// It is to go.
-    Remove(Service),
-}
-
 #[async_trait]
 impl ServiceStore for RedisStore {
-    async fn register(&self, new: NewService, by: &ServiceId) -> Result<Service, OpError> {
-        let service_id = new.service_id.clone();
-        let write = |held: Option<ServiceRecord>, now| match held {
-            Some(record) if new.mark.is_some() && record.secret == new.secret => {
-                Ok(Write::Not(record.service))
-            }
-            Some(_) => Err(Refusal::ServiceExists),
-            None => Ok(Write::Put(registered(&new, now), ServiceChange::Registered)),
-        };
-        self.services.write_service(&service_id, by, write).await
-    }
-
     async fn find_service(
         &self,
         service_id: &ServiceId,
     ) -> Result<Option<ServiceRecord>, StoreError> {
         let held = self.services.held_service(service_id).await?;
-        held.map(|held| decode(&held)).transpose()
+        held.as_deref().map(decode).transpose()
     }
 
-    async fn list_services(
+    async fn services_after(
         &self,
+        after: &str,
         limit: PageLimit,
-        cursor: Option<&Cursor>,
-    ) -> Result<Page<Service>, OpError> {
-        let after = match cursor.map(Cursor::place) {
-            None => String::new(),
-            Some([CURSOR, id @ ..]) => place(id)?.as_str().to_owned(),
-            Some(_) => return Err(Refusal::CursorInvalid.into()),
-        };
-        Ok(self.services.services_after(&after, limit.get()).await?)
+    ) -> Result<(Vec<Service>, Option<String>), StoreError> {
+        self.services.services_after(after, limit.get()).await
     }
 
-    async fn update_service(
+    async fn write_service(
         &self,
         service_id: &ServiceId,
-        update: ServiceUpdate,
+        request: ServiceRequest,
         by: &ServiceId,
     ) -> Result<Service, OpError> {
-        let write = |held: Option<ServiceRecord>, now| {
-            let mut record = held.ok_or(Refusal::ServiceUnknown)?;
-            update.clone().apply(&mut record.service, now);
-            Ok(Write::Put(Box::new(record), ServiceChange::Updated))
-        };
-        self.services.write_service(service_id, by, write).await
+        self.services.write_service(service_id, &request, by).await
     }
-
-    async fn rotate_secret(
-        &self,
-        service_id: &ServiceId,
-        secret: CredentialHash,
-        grace: Duration,
-        by: &ServiceId,
-    ) -> Result<Service, OpError> {
-        let write = |held: Option<ServiceRecord>, now| {
-            let record = held.ok_or(Refusal::ServiceUnknown)?;
-            if record.secret == secret {
-                return Ok(Write::Not(record.service));
-            }
-            let rotated = rotated(record, secret, grace, now);
-            Ok(Write::Put(rotated, ServiceChange::SecretRotated))
-        };
-        self.services.write_service(service_id, by, write).await
-    }
-
-    async fn remove_service(&self, service_id: &ServiceId, by: &ServiceId) -> Result<(), OpError> {
-        let write = |held: Option<ServiceRecord>, _now| {
-            let record = held.ok_or(Refusal::ServiceUnknown)?;
-            Ok(Write::Remove(record.service))
-        };
-        self.services.write_service(service_id, by, write).await?;
-        Ok(())
-    }
-}
-
-fn registered(new: &NewService, now: Timestamp) -> Box<ServiceRecord> {
-    Box::new(ServiceRecord {
-        service: Service {
-            service_id: new.service_id.clone(),
-            service_name: new.service_name.clone(),
-            permissions: new.permissions.clone(),
-            enabled: true,
-            created_at: now,
-            updated_at: now,
-            session_limit: new.session_limit,
-        },
-        secret: new.secret,
-        previous_secret: None,
-    })
-}
-
-fn rotated(
-    record: ServiceRecord,
-    secret: CredentialHash,
-    grace: Duration,
-    now: Timestamp,
-) -> Box<ServiceRecord> {
-    Box::new(ServiceRecord {
-        service: Service {
-            updated_at: now,
-            ..record.service
-        },
-        secret,
-        previous_secret: Some(PreviousSecret {
-            hash: record.secret,
-            until: now.plus(grace),
-        }),
-    })
 }
 
 impl Services {
@@ -179,37 +89,38 @@ impl Services {
         optional_bytes(self.client.command(SERVICES, &read).await?)
     }
 
-    async fn write_service<F>(
+    async fn write_service(
         &self,
         service_id: &ServiceId,
+        request: &ServiceRequest,
         by: &ServiceId,
-        write: F,
-    ) -> Result<Service, OpError>
-    where
-        F: Fn(Option<ServiceRecord>, Timestamp) -> Result<Write, Refusal> + Send + Sync,
-    {
+    ) -> Result<Service, OpError> {
+        let mut held = match request {
+            // Its id is new.
+            ServiceRequest::Register(_) => None,
+            ServiceRequest::Update(_)
+            | ServiceRequest::RotateSecret { .. }
+            | ServiceRequest::Remove => self.held_service(service_id).await?,
+        };
         for _attempt in 0..ATTEMPTS {
-            let held = self.held_service(service_id).await?;
             let record = held.as_deref().map(decode).transpose()?;
             let now = self.client.clock(SERVICES).now;
-            let (service, record, change) = match write(record, now)? {
-                Write::Not(service) => return Ok(service),
-                Write::Put(record, change) => {
-                    let bytes = encode(&record)?;
-                    (record.service, Some(bytes), change)
-                }
-                Write::Remove(service) => (service, None, ServiceChange::Removed),
+            let plan = request.decide(record, now)?;
+            let Some(write) = plan.write else {
+                return Ok(plan.service);
             };
             let left = ServiceState {
-                record,
+                record: write.record.as_ref().map(encode).transpose()?,
                 at: now,
                 by: by.clone(),
             };
-            let held = held.as_deref();
-            if self.put_service(service_id, held, &left, change).await? {
-                let service_id = service_id.clone();
-                self.log.keep(Deed::Service(service_id, left));
-                return Ok(service);
+            let put = self.put_service(service_id, held.as_deref(), &left, write.change);
+            match put.await? {
+                Put::Done => {
+                    self.log.keep(Deed::Service(service_id.clone(), left));
+                    return Ok(plan.service);
+                }
+                Put::Stale(present) => held = present,
             }
         }
         Err(StoreError::Overloaded.into())
@@ -222,7 +133,7 @@ impl Services {
         held: Option<&[u8]>,
         left: &ServiceState,
         change: ServiceChange,
-    ) -> Result<bool, StoreError> {
+    ) -> Result<Put, StoreError> {
         let args = Args::new()
             .show(service_id)
             .bytes(held.unwrap_or_default())
@@ -236,7 +147,11 @@ impl Services {
             .client
             .run_on(SERVICES, &scripts::SERVICE, keys, args, Effect::Once)
             .await?;
-        Ok(reply.text()? == "done")
+        match reply.text()?.as_str() {
+            "done" => Ok(Put::Done),
+            "stale" => reply.optional_bytes().map(Put::Stale),
+            word => Err(reply.unexpected(SERVICE, word)),
+        }
     }
 
     /// Reads what was written to a service, unless something older is there: then it is lost already.
@@ -268,7 +183,11 @@ impl Services {
         Ok(left.filter(|left| left.at >= written.at))
     }
 
-    async fn services_after(&self, after: &str, most: usize) -> Result<Page<Service>, StoreError> {
+    async fn services_after(
+        &self,
+        after: &str,
+        most: usize,
+    ) -> Result<(Vec<Service>, Option<String>), StoreError> {
         let mut names = redis::cmd("HKEYS");
         names.arg(self.client.keys.services());
         let mut names = Reply::new(self.client.command(SERVICES, &names).await?)?;
@@ -280,13 +199,8 @@ impl Services {
         ids.sort_unstable();
         let more = ids.len() > most;
         ids.truncate(most);
-        let next = ids.last().filter(|_| more).map(|id| {
-            let mut place = vec![CURSOR];
-            place.extend(id.as_bytes());
-            Cursor::new(place)
-        });
         let items = self.services_named(&ids).await?;
-        Ok(Page { items, next })
+        Ok((items, ids.pop().filter(|_| more)))
     }
 
     async fn services_named(&self, ids: &[String]) -> Result<Vec<Service>, StoreError> {
@@ -305,11 +219,6 @@ impl Services {
         }
         Ok(services)
     }
-}
-
-fn place(id: &[u8]) -> Result<ServiceId, Refusal> {
-    let text = std::str::from_utf8(id).or(Err(Refusal::CursorInvalid))?;
-    ServiceId::parse(text).or(Err(Refusal::CursorInvalid))
 }
 
 fn corrupt(cause: impl Into<crate::store::Cause>) -> StoreError {

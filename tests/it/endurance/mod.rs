@@ -11,4 +11,5 @@ mod one_login;
 mod rolling;
 mod size;
 mod stored;
+mod upgrade;
 mod worker;

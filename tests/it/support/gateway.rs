@@ -28,6 +28,7 @@ pub(crate) struct Launch {
     arguments: Vec<String>,
     variables: Vec<(String, String)>,
     open_files: Option<u32>,
+    program: PathBuf,
 }
 
 impl Launch {
@@ -38,6 +39,7 @@ impl Launch {
             arguments: Vec::new(),
             variables: Vec::new(),
             open_files: None,
+            program: env!("CARGO_BIN_EXE_session-gateway").into(),
         }
         .set("SGW_LISTEN", "127.0.0.1:0")
         .set("SGW_STORE", "embedded:./data")
@@ -59,6 +61,12 @@ impl Launch {
         self
     }
 
+    /// Another program than the one of this build.
+    pub(crate) fn program(mut self, program: &Path) -> Self {
+        program.clone_into(&mut self.program);
+        self
+    }
+
     /// Lets it have no more file descriptors than this.
     pub(crate) fn limit_open_files(mut self, open_files: u32) -> Self {
         self.open_files = Some(open_files);
@@ -70,19 +78,18 @@ impl Launch {
         self.directory.path()
     }
 
-    fn program(&self) -> Command {
-        let program = env!("CARGO_BIN_EXE_session-gateway");
+    fn limited(&self) -> Command {
         let Some(open_files) = self.open_files else {
-            return Command::new(program);
+            return Command::new(&self.program);
         };
         let mut shell = Command::new("/bin/sh");
         let limited = format!("ulimit -n {open_files} && exec \"$0\" \"$@\"");
-        shell.args(["-c", &limited, program]);
+        shell.args(["-c", &limited]).arg(&self.program);
         shell
     }
 
     fn command(&self) -> Command {
-        let mut command = self.program();
+        let mut command = self.limited();
         command
             .args(&self.arguments)
             .env_clear()

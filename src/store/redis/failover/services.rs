@@ -4,7 +4,7 @@ use tokio::time::Instant;
 
 use super::super::log::ServiceState;
 use super::super::places;
-use super::super::services::decode;
+use super::super::services::{Put, decode};
 use super::Recovery;
 use crate::model::event::ServiceChange;
 use crate::store::{Part, StoreError};
@@ -26,15 +26,12 @@ impl Recovery {
             let Some(change) = change_to(&left, held) else {
                 continue;
             };
-            if !self
-                .services
-                .put_service(&service_id, held, &left, change)
-                .await?
-            {
+            let put = self.services.put_service(&service_id, held, &left, change);
+            match put.await? {
+                Put::Done => count += 1,
                 // Somebody else writes.
-                return Ok(None);
+                Put::Stale(_) => return Ok(None),
             }
-            count += 1;
         }
         Ok(Some(count))
     }

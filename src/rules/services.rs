@@ -1,0 +1,265 @@
+//! Registered services, and the secrets they have.
+
+use std::time::Duration;
+
+use super::refusal::Refusal;
+use crate::model::Timestamp;
+use crate::model::event::{Change, Fact, ServiceChange};
+use crate::model::id::ServiceId;
+use crate::model::limit::SessionLimit;
+use crate::model::permission::Permissions;
+use crate::model::request::Mark;
+use crate::model::service::{PreviousSecret, Service, ServiceName, ServiceRecord, ServiceUpdate};
+use crate::model::token::CredentialHash;
+
+/// A service to be registered.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct NewService {
+    /// Its id.
+    pub service_id: ServiceId,
+    /// What people call it.
+    pub service_name: ServiceName,
+    /// What it may do.
+    pub permissions: Permissions,
+    /// How many sessions a login may have when it opens one.
+    pub session_limit: Option<SessionLimit>,
+    /// SHA-256 of its secret.
+    pub secret: CredentialHash,
+    /// Set when the registration may be a repetition.
+    pub mark: Option<Mark>,
+}
+
+/// What is to become of the service with an id.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum ServiceRequest {
+    /// It is registered, if its id is free. One with a mark may be a repetition: if the service there has the same
+    /// secret, it is answered as it is.
+    Register(NewService),
+    /// It is changed.
+    Update(ServiceUpdate),
+    /// It gets a new secret; the one before it stays good for `grace`, any older one does not. A repetition with the same
+    /// secret changes nothing.
+    RotateSecret {
+        /// SHA-256 of the new one.
+        secret: CredentialHash,
+        /// How long the one before it stays good.
+        grace: Duration,
+    },
+    /// It goes.
+    Remove,
+}
+
+/// What is written, and what is answered.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ServicePlan {
+    /// What happens to the record, if anything does. It is told in one event.
+    pub write: Option<ServiceWrite>,
+    /// The service as it is then, or as it was before it went.
+    pub service: Service,
+}
+
+/// A write of a service.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ServiceWrite {
+    /// What is told of it.
+    pub change: ServiceChange,
+    /// What is to stand in the place of the record that is held; nothing if that goes.
+    pub record: Option<ServiceRecord>,
+}
+
+impl ServiceRequest {
+    /// What comes of the request, given the record that is held under the id.
+    pub fn decide(
+        &self,
+        held: Option<ServiceRecord>,
+        now: Timestamp,
+    ) -> Result<ServicePlan, Refusal> {
+        match self {
+            Self::Register(new) => match held {
+                Some(record) if new.mark.is_some() && record.secret == new.secret => {
+                    Ok(ServicePlan::nothing(record))
+                }
+                Some(_) => Err(Refusal::ServiceExists),
+                None => Ok(ServicePlan::put(
+                    ServiceChange::Registered,
+                    registered(new, now),
+                )),
+            },
+            Self::Update(update) => {
+                let mut record = held.ok_or(Refusal::ServiceUnknown)?;
+                update.clone().apply(&mut record.service, now);
+                Ok(ServicePlan::put(ServiceChange::Updated, record))
+            }
+            Self::RotateSecret { secret, grace } => {
+                let record = held.ok_or(Refusal::ServiceUnknown)?;
+                if record.secret == *secret {
+                    return Ok(ServicePlan::nothing(record));
+                }
+                let record = rotated(record, *secret, *grace, now);
+                Ok(ServicePlan::put(ServiceChange::SecretRotated, record))
+            }
+            Self::Remove => Ok(ServicePlan {
+                service: held.ok_or(Refusal::ServiceUnknown)?.service,
+                write: Some(ServiceWrite {
+                    change: ServiceChange::Removed,
+                    record: None,
+                }),
+            }),
+        }
+    }
+}
+
+impl ServicePlan {
+    fn nothing(record: ServiceRecord) -> Self {
+        Self {
+            write: None,
+            service: record.service,
+        }
+    }
+
+    fn put(change: ServiceChange, record: ServiceRecord) -> Self {
+        Self {
+            service: record.service.clone(),
+            write: Some(ServiceWrite {
+                change,
+                record: Some(record),
+            }),
+        }
+    }
+}
+
+impl ServiceWrite {
+    /// The event that is appended with the write.
+    #[must_use]
+    pub fn fact(&self, service_id: &ServiceId, by: &ServiceId, now: Timestamp) -> Fact {
+        Fact {
+            at: now,
+            session_id: None,
+            login_id: None,
+            service_id: service_id.clone(),
+            change: Change::ServiceChanged {
+                change: self.change,
+                by: by.clone(),
+            },
+        }
+    }
+}
+
+fn registered(new: &NewService, now: Timestamp) -> ServiceRecord {
+    ServiceRecord {
+        service: Service {
+            service_id: new.service_id.clone(),
+            service_name: new.service_name.clone(),
+            permissions: new.permissions.clone(),
+            enabled: true,
+            created_at: now,
+            updated_at: now,
+            session_limit: new.session_limit,
+        },
+        secret: new.secret,
+        previous_secret: None,
+    }
+}
+
+fn rotated(
+    record: ServiceRecord,
+    secret: CredentialHash,
+    grace: Duration,
+    now: Timestamp,
+) -> ServiceRecord {
+    ServiceRecord {
+        service: Service {
+            updated_at: now,
+            ..record.service
+        },
+        secret,
+        previous_secret: Some(PreviousSecret {
+            hash: record.secret,
+            until: now.plus(grace),
+        }),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const START: Timestamp = Timestamp::from_millis(1_769_846_400_000);
+    const GRACE: Duration = Duration::from_secs(60);
+
+    fn new(secret: &[u8], mark: Option<Mark>) -> NewService {
+        NewService {
+            service_id: ServiceId::parse("shop").unwrap(),
+            service_name: ServiceName::parse("Shop").unwrap(),
+            permissions: Permissions::default(),
+            session_limit: None,
+            secret: CredentialHash::of(secret),
+            mark,
+        }
+    }
+
+    fn written(plan: ServicePlan) -> (ServiceChange, Option<ServiceRecord>) {
+        let write = plan.write.unwrap();
+        (write.change, write.record)
+    }
+
+    fn shop() -> ServiceRecord {
+        let request = ServiceRequest::Register(new(b"first", None));
+        let (change, record) = written(request.decide(None, START).unwrap());
+        assert_eq!(change, ServiceChange::Registered);
+        record.unwrap()
+    }
+
+    #[test]
+    fn a_repeated_registration_is_answered_only_to_who_has_the_secret_and_a_mark() {
+        let decide = |secret, mark| {
+            let request = ServiceRequest::Register(new(secret, mark));
+            request.decide(Some(shop()), START)
+        };
+        let mark = Some(Mark([1; 32]));
+        let again = ServicePlan {
+            write: None,
+            service: shop().service,
+        };
+        assert_eq!(decide(b"first", mark), Ok(again));
+        assert_eq!(decide(b"first", None), Err(Refusal::ServiceExists));
+        assert_eq!(decide(b"other", mark), Err(Refusal::ServiceExists));
+    }
+
+    #[test]
+    fn of_old_secrets_only_the_last_one_has_a_grace() {
+        let rotate = |held, secret, now| {
+            let secret = CredentialHash::of(secret);
+            let request = ServiceRequest::RotateSecret {
+                secret,
+                grace: GRACE,
+            };
+            request.decide(Some(held), now).unwrap()
+        };
+        let (change, second) = written(rotate(shop(), b"second", START));
+        assert_eq!(change, ServiceChange::SecretRotated);
+        let again = rotate(second.clone().unwrap(), b"second", START.plus(GRACE));
+        assert_eq!(again.write, None);
+        let (_, third) = written(rotate(second.unwrap(), b"third", START.plus(GRACE)));
+        let previous = PreviousSecret {
+            hash: CredentialHash::of(b"second"),
+            until: START.plus(2 * GRACE),
+        };
+        assert_eq!(third.unwrap().previous_secret, Some(previous));
+    }
+
+    #[test]
+    fn nothing_is_written_to_a_service_that_is_not_there() {
+        for request in [
+            ServiceRequest::Update(ServiceUpdate::default()),
+            ServiceRequest::RotateSecret {
+                secret: CredentialHash::of(b"second"),
+                grace: GRACE,
+            },
+            ServiceRequest::Remove,
+        ] {
+            let refused = request.decide(None, START);
+            assert_eq!(refused, Err(Refusal::ServiceUnknown), "{request:?}");
+        }
+    }
+}

@@ -1,0 +1,217 @@
+//! Records in hashes of their own, and guarded writes to them: what is decided from a record as it was seen is written
+//! if it still stands so.
+
+use std::time::Duration;
+
+use super::args::Args;
+use super::client::Client;
+use super::fields::Fields;
+use super::link::{Effect, Script, Slot};
+use super::reply::{Reply, newer};
+use super::scripts;
+use crate::model::Timestamp;
+use crate::store::StoreError;
+
+/// The format of these records, which stands in the field `f`.
+pub(super) const FORMAT: &str = "1";
+/// How often a write is decided again because somebody else wrote.
+const ATTEMPTS: usize = 100;
+
+/// Where a record is.
+#[derive(Debug)]
+pub(super) struct Hash {
+    /// What error messages call it.
+    pub(super) record: &'static str,
+    pub(super) slot: Slot,
+    pub(super) key: Vec<u8>,
+    /// The fields that it may have.
+    pub(super) fields: &'static [&'static str],
+}
+
+/// What stood in a hash at a moment of its server's clock.
+#[derive(Debug)]
+pub(super) struct Seen {
+    pub(super) fields: Fields,
+    pub(super) now: Timestamp,
+}
+
+/// The value of a field.
+#[derive(Debug)]
+pub(super) enum Value {
+    Bytes(Vec<u8>),
+    /// It is written as far from the moment of the write as it is from the moment of the decision.
+    Moment(Timestamp),
+}
+
+/// What is decided to stand in a hash.
+#[derive(Debug)]
+pub(super) struct Next {
+    pub(super) fields: Vec<(&'static str, Value)>,
+    /// The moment at which time alone would change the decision.
+    pub(super) holds_until: Option<Timestamp>,
+    /// Until when any of it counts.
+    pub(super) until: Option<Timestamp>,
+}
+
+/// A write to a hash, and what it was decided from.
+#[derive(Debug, Default)]
+pub(super) struct HashWrite {
+    pub(super) seen: Vec<(&'static str, Vec<u8>)>,
+    pub(super) holds_until: Option<Timestamp>,
+    pub(super) changes: Vec<(Vec<u8>, Change)>,
+    pub(super) ttl: Option<Duration>,
+}
+
+/// What becomes of a field.
+#[derive(Debug)]
+pub(super) enum Change {
+    Put(Vec<u8>),
+    /// A moment is put that lies this many milliseconds after the write.
+    PutMoment(i64),
+    Drop,
+}
+
+impl Seen {
+    pub(super) fn bytes(&self, name: &str) -> Option<&[u8]> {
+        let mut fields = self.fields.iter();
+        let (_, value) = fields.find(|(field, _)| field == name.as_bytes())?;
+        Some(value)
+    }
+
+    pub(super) fn number<T: std::str::FromStr>(&self, name: &str) -> Option<T> {
+        std::str::from_utf8(self.bytes(name)?).ok()?.parse().ok()
+    }
+
+    pub(super) fn moment(&self, name: &str) -> Option<Timestamp> {
+        self.number(name).map(Timestamp::from_millis)
+    }
+
+    /// Whether there is a record; an error if it is of a newer format.
+    pub(super) fn is_there(&self, record: &'static str) -> Result<bool, StoreError> {
+        match self.bytes("f") {
+            None => Ok(false),
+            Some(format) if format == FORMAT.as_bytes() => Ok(true),
+            Some(format) => Err(newer(record, &String::from_utf8_lossy(format))),
+        }
+    }
+
+    /// The write that leaves `next` of what was seen.
+    fn write(&self, fields: &[&'static str], decided: Next) -> HashWrite {
+        let value = |name: &&'static str| (*name, self.bytes(name).unwrap_or_default().to_vec());
+        let names = self.fields.iter().map(|(name, _)| name);
+        let stays = |name: &&Vec<u8>| {
+            let mut kept = decided.fields.iter();
+            kept.any(|(kept, _)| kept.as_bytes() == name.as_slice())
+        };
+        let dropped = names.filter(|name| !stays(name));
+        let mut changes: Vec<_> = dropped.map(|name| (name.clone(), Change::Drop)).collect();
+        for (name, value) in decided.fields {
+            let change = match value {
+                Value::Bytes(bytes) if self.bytes(name) == Some(&bytes) => continue,
+                Value::Bytes(bytes) => Change::Put(bytes),
+                Value::Moment(moment) if self.moment(name) == Some(moment) => continue,
+                Value::Moment(moment) => Change::PutMoment(moment.millis() - self.now.millis()),
+            };
+            changes.push((name.into(), change));
+        }
+        HashWrite {
+            seen: fields.iter().map(value).collect(),
+            holds_until: decided.holds_until,
+            changes,
+            ttl: decided.until.map(|until| until.since(self.now)),
+        }
+    }
+}
+
+impl HashWrite {
+    /// One that only takes away is done by a server that is full, too.
+    fn script(&self) -> &'static Script {
+        let drops = |(_, change): &(_, Change)| matches!(change, Change::Drop);
+        if self.changes.iter().all(drops) {
+            &scripts::CLEAR_HASH
+        } else {
+            &scripts::WRITE_HASH
+        }
+    }
+
+    fn args(&self, test_moment: Option<Timestamp>) -> Args {
+        // A TTL of nothing would be an error.
+        let ttl = self.ttl.map(|ttl| ttl.as_millis().max(1));
+        let args = Args::new()
+            .maybe(test_moment.map(Timestamp::millis))
+            .maybe(self.holds_until.map(Timestamp::millis))
+            .maybe(ttl)
+            .show(self.seen.len());
+        let seen = self.seen.iter();
+        let args = seen.fold(args, |args, (name, value)| args.text(name).bytes(value));
+        let changes = self.changes.iter();
+        changes.fold(args, |args, (name, change)| {
+            let args = args.bytes(name);
+            match change {
+                Change::Put(bytes) => args.text("=").bytes(bytes),
+                Change::PutMoment(millis) => args.text("+").show(millis),
+                Change::Drop => args.text("-").text(""),
+            }
+        })
+    }
+}
+
+impl Client {
+    /// What stands in a hash.
+    pub(super) async fn see(&self, hash: &Hash) -> Result<Seen, StoreError> {
+        let args = Args::new().maybe(self.test_moment().map(Timestamp::millis));
+        let (script, keys) = (&scripts::READ_HASH, vec![hash.key.clone()]);
+        let reply = self.run_bare(hash.slot, script, keys, args, Effect::Repeatable);
+        let mut reply = reply.await?;
+        match reply.text()?.as_str() {
+            "seen" => seen(&mut reply),
+            word => Err(reply.unexpected(hash.record, word)),
+        }
+    }
+
+    /// Writes to a hash and tells the moment, or what stands there instead of what was seen.
+    pub(super) async fn write_hash(
+        &self,
+        hash: &Hash,
+        write: &HashWrite,
+        effect: Effect,
+    ) -> Result<Result<Timestamp, Seen>, StoreError> {
+        let (args, keys) = (write.args(self.test_moment()), vec![hash.key.clone()]);
+        let reply = self.run_bare(hash.slot, write.script(), keys, args, effect);
+        let mut reply = reply.await?;
+        match reply.text()?.as_str() {
+            "done" => reply.moment().map(Ok),
+            "seen" => seen(&mut reply).map(Err),
+            word => Err(reply.unexpected(hash.record, word)),
+        }
+    }
+
+    /// Decides over what was seen and writes it; decides again over what stands there if it does not stand so any more.
+    /// Tells the outcome with its moment.
+    pub(super) async fn decide_over<T>(
+        &self,
+        hash: &Hash,
+        mut seen: Seen,
+        effect: Effect,
+        decide: impl Fn(&Seen) -> Result<(T, Option<Next>), StoreError> + Send + Sync,
+    ) -> Result<(T, Timestamp), StoreError> {
+        for _attempt in 0..ATTEMPTS {
+            let (outcome, next) = decide(&seen)?;
+            let Some(next) = next else {
+                return Ok((outcome, seen.now));
+            };
+            let write = seen.write(hash.fields, next);
+            match self.write_hash(hash, &write, effect).await? {
+                Ok(now) => return Ok((outcome, now)),
+                Err(present) => seen = present,
+            }
+        }
+        Err(StoreError::Overloaded)
+    }
+}
+
+fn seen(reply: &mut Reply) -> Result<Seen, StoreError> {
+    let now = reply.moment()?;
+    let fields = reply.fields()?;
+    Ok(Seen { fields, now })
+}

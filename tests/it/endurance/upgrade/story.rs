@@ -1,0 +1,107 @@
+//! What the feed tells at gateways of both versions.
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use serde_json::Value;
+use tokio::task::JoinHandle;
+
+use super::DEADLINE;
+use crate::support::redis::eventually;
+use crate::support::{Client, Follow, Gateway, feed};
+
+/// All there are.
+const TYPES: &str = "session.created,session.changed,session.rotated,session.ended,login.banned,login.unbanned,service.changed";
+
+/// Before a stream that ended is begun again.
+const PAUSE: Duration = Duration::from_millis(20);
+
+type Told = HashMap<String, Value>;
+
+/// Gateways whose feed is followed, all from the same event on.
+pub(super) struct Story {
+    followed: Vec<Followed>,
+    first: String,
+}
+
+struct Followed {
+    client: Client,
+    seen: Arc<Mutex<Told>>,
+    following: JoinHandle<()>,
+}
+
+/// All that the feed of a gateway tells, in its order.
+pub(super) async fn of(gateway: &Gateway) -> Vec<Value> {
+    feed(&gateway.admin(), TYPES).await
+}
+
+async fn read(client: &Client) -> Told {
+    let events = feed(client, TYPES).await;
+    let count = events.len();
+    let told: Told = events.into_iter().map(named).collect();
+    assert_eq!(told.len(), count, "an event is told twice");
+    told
+}
+
+fn named(event: Value) -> (String, Value) {
+    (event["id"].as_str().unwrap().to_owned(), event)
+}
+
+/// A stream that ends, as one does whose credentials nobody can judge just now, goes on where it ended.
+async fn follow(client: Client, path: String, seen: Arc<Mutex<Told>>) {
+    let mut last = None::<String>;
+    loop {
+        if let Some(mut follow) = Follow::attempt(&client, &path, last.as_deref()).await {
+            while let Some(event) = follow.next().await {
+                seen.lock().unwrap().extend([named(event)]);
+            }
+            last = follow.last_id;
+        }
+        tokio::time::sleep(PAUSE).await;
+    }
+}
+
+impl Story {
+    pub(super) async fn follow(gateways: &[&Gateway]) -> Self {
+        let told = of(gateways[0]).await;
+        let first = told[0]["id"].as_str().unwrap().to_owned();
+        let path = format!("/v1/events?after={first}");
+        let mut followed = Vec::new();
+        for gateway in gateways {
+            let client = gateway.admin();
+            let seen = Arc::<Mutex<Told>>::default();
+            let following = follow(client.clone(), path.clone(), Arc::clone(&seen));
+            let following = tokio::spawn(following);
+            followed.push(Followed {
+                client,
+                seen,
+                following,
+            });
+        }
+        Self { followed, first }
+    }
+
+    /// Each gateway tells what the others have told before, live and in pages, to the letter.
+    pub(super) async fn assert_one(self) {
+        let mut before = Told::new();
+        for _ in 0..2 {
+            for followed in &self.followed {
+                let told = read(&followed.client).await;
+                for (id, event) in &before {
+                    assert_eq!(told.get(id), Some(event), "{id}");
+                }
+                eventually(DEADLINE, || async {
+                    let seen = followed.seen.lock().unwrap();
+                    let mut told = told.iter().filter(|(id, _)| **id != self.first);
+                    told.all(|(id, event)| seen.get(id) == Some(event))
+                })
+                .await;
+                before = told;
+            }
+        }
+        for followed in self.followed {
+            followed.following.abort();
+        }
+    }
+}
