@@ -181,18 +181,19 @@ pub(super) trait Call: Sync {
     fn answer(&self, word: &str, reply: &mut Reply) -> Result<Option<Self::Answer>, StoreError>;
 }
 
+/// Declares a call: its script, what that takes (and, behind `with`, what it does not take), and how an answer is read.
 macro_rules! call {
     (
         $(#[$meta:meta])*
         struct $name:ident $(<$life:lifetime>)?: $file:literal, $flags:literal, [$($part:ident),+] {
             $($field:ident: $type:ty,)*
-        }
+        } $(, with { $($extra:ident: $extra_type:ty,)+ })?
         $record:expr, replicated: $replicated:literal, effect: $effect:expr;
         ($this:ident, $reply:ident) -> $answer:ty { $($word:pat => $read:expr,)+ }
     ) => {
         $(#[$meta])*
         #[derive(Debug)]
-        struct $name $(<$life>)? { $($field: $type,)* }
+        struct $name $(<$life>)? { $($field: $type,)* $($($extra: $extra_type,)+)? }
 
         impl $(<$life>)? $crate::store::redis::call::Call for $name $(<$life>)? {
             type Answer = $answer;
@@ -221,6 +222,8 @@ macro_rules! call {
 
             fn put(&self, args: &mut Vec<Vec<u8>>) {
                 $($crate::store::redis::call::Argument::put(&self.$field, args);)*
+                // A script may take nothing.
+                let _: &mut Vec<Vec<u8>> = args;
             }
 
             fn answer(

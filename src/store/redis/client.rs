@@ -8,11 +8,10 @@ use std::time::Duration;
 use deadpool_redis::redis::{Cmd, Value};
 
 use super::RedisSettings;
-use super::args::Args;
 use super::call::{Argument, Call};
 use super::fields::reason_of;
 use super::keys::Keys;
-use super::link::{Effect, Link, OpenError, Script, ServerClock, Slot};
+use super::link::{Address, Link, OpenError, ServerClock, Slot};
 use super::reply::Reply;
 use crate::clock::Clock;
 use crate::model::Timestamp;
@@ -55,7 +54,7 @@ impl Client {
     }
 
     /// The moment to hand to scripts in place of their clock, if there is one.
-    pub(super) fn test_moment(&self) -> Option<Timestamp> {
+    fn test_moment(&self) -> Option<Timestamp> {
         self.test_clock.as_ref().map(|clock| clock.now())
     }
 
@@ -65,7 +64,13 @@ impl Client {
         slot: Slot,
         call: &C,
     ) -> Result<C::Answer, StoreError> {
-        let (keys, args) = (self.keys.indexes(slot), self.args_of(|args| call.put(args)));
+        let keys = self.keys.indexes(slot);
+        let mut args = Vec::new();
+        self.test_moment().put(&mut args);
+        self.tombstone_retention.put(&mut args);
+        self.event_retention.put(&mut args);
+        self.keys.channel().put(&mut args);
+        call.put(&mut args);
         let (script, effect) = (C::script(), call.effect());
         let value = if C::REPLICATED {
             let link = &self.link;
@@ -79,57 +84,36 @@ impl Client {
         read(call, reply)
     }
 
-    /// Runs a script on one key, which takes nothing for granted.
+    /// Runs a script on one key, of which it knows nothing more.
     pub(super) async fn call_on<C: Call>(
         &self,
         slot: Slot,
         key: Vec<u8>,
         call: &C,
     ) -> Result<C::Answer, StoreError> {
-        let (keys, mut args) = ([key], Vec::new());
-        call.put(&mut args);
+        let (keys, args) = ([key], self.args_of_one_key(call));
         let (script, effect) = (C::script(), call.effect());
         let answer = self.link.script(slot, script, &keys, &args, effect);
         read(call, Reply::new(answer.await?)?)
     }
 
-    /// What every script on a hash tag takes first, and then its own.
-    fn args_of(&self, put: impl FnOnce(&mut Vec<Vec<u8>>)) -> Vec<Vec<u8>> {
+    /// The same at one master, whatever slots that serves.
+    pub(super) async fn call_at<C: Call>(
+        &self,
+        master: &Address,
+        key: Vec<u8>,
+        call: &C,
+    ) -> Result<C::Answer, StoreError> {
+        let (keys, args) = ([key], self.args_of_one_key(call));
+        let answer = self.link.script_at(master, C::script(), &keys, &args);
+        read(call, Reply::new(answer.await?)?)
+    }
+
+    fn args_of_one_key(&self, call: &impl Call) -> Vec<Vec<u8>> {
         let mut args = Vec::new();
         self.test_moment().put(&mut args);
-        self.tombstone_retention.put(&mut args);
-        self.event_retention.put(&mut args);
-        self.keys.channel().put(&mut args);
-        put(&mut args);
+        call.put(&mut args);
         args
-    }
-
-    /// Runs a script on the hash tag of a slot.
-    pub(super) async fn run_on(
-        &self,
-        slot: Slot,
-        script: &Script,
-        keys: Vec<Vec<u8>>,
-        args: Args,
-        effect: Effect,
-    ) -> Result<Reply, StoreError> {
-        let args = Args(self.args_of(|all| all.extend(args.0)));
-        let mut reply = self.run_bare(slot, script, keys, args, effect).await?;
-        self.tell_acts(&mut reply)?;
-        Ok(reply)
-    }
-
-    /// Runs a script that takes nothing for granted.
-    pub(super) async fn run_bare(
-        &self,
-        slot: Slot,
-        script: &Script,
-        keys: Vec<Vec<u8>>,
-        args: Args,
-        effect: Effect,
-    ) -> Result<Reply, StoreError> {
-        let answer = self.link.script(slot, script, &keys, &args.0, effect);
-        Reply::new(answer.await?)
     }
 
     pub(super) async fn command(&self, slot: Slot, command: &Cmd) -> Result<Value, StoreError> {

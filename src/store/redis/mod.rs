@@ -15,7 +15,6 @@ use crate::clock::Clock;
 use crate::store::{Listeners, Stores};
 
 mod activity;
-mod args;
 mod call;
 mod claims;
 mod client;

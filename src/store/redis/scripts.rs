@@ -1,12 +1,10 @@
 //! The scripts: one operation each, made of what all share and their own part. A server that is full still runs what
 //! ends sessions and what says whether they live.
 
-use std::sync::LazyLock;
-
 use super::link::Script;
 
 const ARGS: &str = include_str!("scripts/args.lua");
-const CLOCK: &str = include_str!("scripts/clock.lua");
+pub(super) const CLOCK: &str = include_str!("scripts/clock.lua");
 pub(super) const MESSAGE: &str = include_str!("scripts/message.lua");
 pub(super) const SHARD: &str = concat!(
     include_str!("scripts/clock.lua"),
@@ -42,22 +40,4 @@ pub(super) fn script(flags: &str, parts: &[&str], fields: &[(&str, String)], own
         whole.extend([takes.as_str(), own]);
     }
     Script::new(flags, &whole)
-}
-
-macro_rules! scripts {
-    ($($name:ident = $flags:literal, [$($part:expr),*], $file:literal;)+) => {
-        $(
-            pub(super) static $name: LazyLock<Script> = LazyLock::new(|| {
-                script($flags, &[$($part),*], &[], include_str!($file))
-            });
-        )+
-    };
-}
-
-scripts! {
-    SERVICE = "", [SHARD], "scripts/service.lua";
-    READ_HASH = "no-writes", [CLOCK], "scripts/read_hash.lua";
-    WRITE_HASH = "", [CLOCK], "scripts/write_hash.lua";
-    CLEAR_HASH = "allow-oom", [CLOCK], "scripts/write_hash.lua";
-    SWAP = "", [], "scripts/swap.lua";
 }

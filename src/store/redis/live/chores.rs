@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use tokio::time::sleep;
 
-use super::super::call::{Call, List, call};
+use super::super::call::{List, call};
 use super::super::link::Address;
 use super::super::link::Effect;
 use super::super::log::WrittenService;
@@ -147,16 +147,12 @@ impl Follower {
             let Some(first) = streams.first() else {
                 continue;
             };
-            let keys = vec![self.tail.client.keys.beat(places::slot(*first))];
+            let key = self.tail.client.keys.beat(places::slot(*first));
             let number = self.channels.beat(&master, Arc::clone(&streams));
             let beat = self.beat_of(number, &streams);
             let client = Arc::clone(&self.tail.client);
             self.chores.push(Box::pin(async move {
-                let mut args = Vec::new();
-                beat.put(&mut args);
-                let taken = client
-                    .link
-                    .script_at(&master, TakeBeat::script(), &keys, &args);
+                let taken = client.call_at(&master, key, &beat);
                 // It counts when it is heard; the answer tells nothing.
                 drop(taken.await);
                 Chore::Beaten(master)

@@ -16,3 +16,6 @@ local function list(read)
   for at = 1, tonumber(arg()) do all[at] = read() end
   return all
 end
+
+-- The first is the moment that tests put in place of the server's clock, or nothing.
+local test_moment = tonumber(arg())

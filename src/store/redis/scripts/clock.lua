@@ -1,7 +1,5 @@
--- The first argument is the moment that tests put in place of the server's clock, or nothing.
 local function clock()
-  local moment = tonumber(arg())
-  if moment then return moment end
+  if test_moment then return test_moment end
   local time = redis.call('TIME')
   return time[1] * 1000 + math.floor(time[2] / 1000)
 end
