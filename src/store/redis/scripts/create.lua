@@ -5,13 +5,13 @@ for _, known in ipairs(uses) do used[known.id] = known.used end
 local again = repeated(mark, nil, used[r.id])
 if again then return again end
 local login = tag .. 'l:' .. r.k
-local size = redis.call('ZCARD', login)
 local before = load_or_expire(r.id, used[r.id])
 if before.kind == 'newer' then return {'newer', before.f} end
 if before.kind == 'live' and before.t == r.t and (before.c or nil) == r.c then
   return {'again', now, whole(before), '0', '', '', ''}
 end
 if before.kind ~= 'none' and before.kind ~= 'over' then return {'in_use'} end
+local size = redis.call('ZCARD', login)
 local newer = newer_ban(r.k)
 if newer then return newer end
 if ban_of(r.k, r.l) then return {'banned'} end

@@ -21,6 +21,8 @@ mod lists;
 mod rotation;
 mod steps;
 mod sweep;
+#[cfg(test)]
+mod tests;
 mod tokens;
 mod verify;
 

@@ -214,7 +214,7 @@ impl Sessions {
     }
 
     /// Lets a script judge a session by the server's own clock. With a hash, only if that is of a good token of it.
-    async fn load_or_expire(
+    pub(super) async fn load_or_expire(
         &self,
         session_id: SessionId,
         hash: Option<CredentialHash>,

@@ -21,8 +21,13 @@ const HISTORY: usize = 40;
 const STEP: Duration = Duration::from_secs(10);
 
 #[tokio::test]
+#[expect(
+    clippy::print_stdout,
+    reason = "what it takes to make a failure again, and how much was compared"
+)]
 async fn every_script_comes_to_what_its_rule_decides() {
-    let operations = number("SGW_TEST_DECISIONS").map_or(OPERATIONS, |count| usize::try_from(count).unwrap());
+    let operations =
+        number("SGW_TEST_DECISIONS").map_or(OPERATIONS, |count| usize::try_from(count).unwrap());
     let seed = number("SGW_TEST_SEED").unwrap_or_else(|| fastrand::u64(..));
     println!("SGW_TEST_SEED={seed}");
     let mut world = World::open(seed).await;
@@ -35,6 +40,10 @@ async fn every_script_comes_to_what_its_rule_decides() {
     println!("{:?}", world.counts());
 }
 
+#[expect(
+    clippy::disallowed_methods,
+    reason = "how much is tested is no setting of the gateway"
+)]
 fn number(name: &str) -> Option<u64> {
     let text = std::env::var(name).ok()?;
     Some(text.parse().unwrap())

@@ -6,18 +6,18 @@ use std::time::Duration;
 
 use deadpool_redis::redis;
 
+use super::super::super::RedisSettings;
 use super::super::super::activity::Activity;
 use super::super::super::client::Client;
 use super::super::super::feed::Feed;
 use super::super::super::fields::Fields;
 use super::super::super::keys::slot_of_login;
+use super::super::super::link::tests::servers::RedisServer;
 use super::super::super::link::{Deadlines, RedisUrl, Slot};
-use super::super::super::link::tests::servers::{RedisServer, ServerOptions};
 use super::super::super::log::Remembered;
 use super::super::super::places::Place;
 use super::super::super::record::{self, Stored};
 use super::super::super::reply::{fields, ids};
-use super::super::super::RedisSettings;
 use super::super::Sessions;
 use super::{login, session};
 use crate::clock::{Clock, SettableClock};
@@ -82,7 +82,7 @@ fn settings(url: &str, clock: &Arc<SettableClock>) -> RedisSettings {
 
 impl World {
     pub(super) async fn open(seed: u64) -> Self {
-        let server = RedisServer::start(ServerOptions::default()).await;
+        let server = RedisServer::start().await;
         let clock = Arc::new(SettableClock::at(START));
         let settings = settings(&server.url(), &clock);
         let client = Client::open(&settings, Arc::new(Listeners::default())).await;
@@ -111,7 +111,9 @@ impl World {
     /// Goes on with another login, of which nothing is known.
     pub(super) async fn begin(&mut self, number: usize) {
         self.login_id = login(number);
-        self.ids = (0..5).map(|number| session(&self.login_id, number, self)).collect();
+        self.ids = (0..5)
+            .map(|number| session(&self.login_id, number, self))
+            .collect();
         self.tokens.clear();
         let newest = self.read(Place::default(), 0).await.newest;
         self.told = newest.unwrap_or_default();
@@ -231,7 +233,9 @@ impl World {
     /// The sessions of the login, as its index has them.
     pub(super) async fn of_login(&self, facts: &Facts) -> Vec<SessionEntry> {
         let mut read = redis::cmd("ZRANGE");
-        read.arg(self.client.keys.login(&self.login_id)).arg(0).arg(-1);
+        read.arg(self.client.keys.login(&self.login_id))
+            .arg(0)
+            .arg(-1);
         let ids = ids(self.client.command(self.slot(), &read).await.unwrap()).unwrap();
         ids.into_iter().map(|id| facts.entry(id)).collect()
     }
@@ -249,8 +253,14 @@ impl World {
         let planned = before.clone().after(&plan, self.now());
         let found = self.facts().await;
         let told = self.events().await;
-        assert_eq!(found, planned, "{name} left something else; it was over {before:#?}");
-        assert_eq!(told, plan.events, "{name} told something else; it was over {before:#?}");
+        assert_eq!(
+            found, planned,
+            "{name} left something else; it was over {before:#?}"
+        );
+        assert_eq!(
+            told, plan.events,
+            "{name} told something else; it was over {before:#?}"
+        );
         let [made, written] = self.counts.entry(name).or_default();
         *made += 1;
         *written += usize::from(!plan.writes.is_empty());
@@ -273,7 +283,10 @@ impl World {
 
 impl Facts {
     pub(super) fn entry(&self, id: SessionId) -> SessionEntry {
-        self.sessions.get(&id).cloned().unwrap_or(SessionEntry::Missing)
+        self.sessions
+            .get(&id)
+            .cloned()
+            .unwrap_or(SessionEntry::Missing)
     }
 
     pub(super) fn first_run(&self, mark: Option<Mark>) -> Option<FirstRun> {
@@ -292,7 +305,8 @@ impl Facts {
                 Write::End(ending) => {
                     let kept = ending.tombstone.clone();
                     let id = kept.value.session_id;
-                    self.sessions.insert(id, SessionEntry::Tombstone(Box::new(kept)));
+                    self.sessions
+                        .insert(id, SessionEntry::Tombstone(Box::new(kept)));
                 }
                 Write::Forget(kept) => {
                     let id = kept.value.session_id;
@@ -319,4 +333,3 @@ impl Facts {
         self
     }
 }
-
