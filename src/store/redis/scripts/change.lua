@@ -2,6 +2,8 @@
 local MAX_COUNT, MAX_BYTES = 256, 256 * 1024
 local r, against = reach(target)
 if against then return against end
+-- Writing fields is no use of the session.
+local uses = attributes ~= ''
 local count, bytes, inserted, too_long = r.n, r.z, 0, false
 local sets, cuts, sum = {}, {}, nil
 
@@ -50,7 +52,7 @@ for _, step in ipairs(steps) do
   end
 end
 if too_long then return {'limit', 'value'} end
-if touches and attributes ~= '' and count > MAX_COUNT then return {'limit', 'count'} end
+if uses and count > MAX_COUNT then return {'limit', 'count'} end
 
 -- Lua counts to 2^53 only, so Redis adds; should the sum be too long, the old value is put back.
 local function add()
@@ -70,9 +72,9 @@ if sum then
   local failed = add()
   if failed then return failed end
 end
-if touches and attributes ~= '' and bytes > MAX_BYTES then return {'limit', 'total'} end
+if uses and bytes > MAX_BYTES then return {'limit', 'total'} end
 
-if touches then touch(r, now) end
+if uses then touch(r, now) end
 r.v = r.v + 1
 if #cuts > 0 then redis.call('HDEL', r.key, unpack(cuts)) end
 redis.call('HSET', r.key, 'v', r.v, 'u', r.u, 'i', r.i, 'n', count, 'z', bytes, unpack(sets))

@@ -38,7 +38,6 @@ table! {
 call! {
     struct ChangeSession<'a>: "change.lua", "", [SHARD, SESSION, TARGET] {
         target: WriteTarget<'a>,
-        touches: bool,
         attributes: String,
         fields: String,
         steps: List<Step>,
@@ -131,7 +130,6 @@ impl Sessions {
             let steps = Steps::of(&change, held.as_ref());
             let change = ChangeSession {
                 target: self.target(&target),
-                touches: steps.touches,
                 attributes: steps.attributes(),
                 fields: steps.fields(),
                 steps: List(steps.all),

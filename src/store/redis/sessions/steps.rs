@@ -4,7 +4,6 @@ use super::super::call::table;
 use super::super::fields::{state_text, stats_text, user_agent};
 use crate::model::attribute::{AttributeName, AttributePatch, AttributeValue, Attributes};
 use crate::model::record::{Field, SessionChange, SessionUpdate};
-use crate::model::session::SessionState;
 
 table! {
     /// One step: what is to be done with which attribute or field. What it needs neither of is empty.
@@ -20,7 +19,6 @@ table! {
 #[derive(Debug, Default)]
 pub(super) struct Steps {
     pub(super) all: Vec<Step>,
-    pub(super) touches: bool,
     attributes: Vec<AttributeName>,
     fields: Vec<&'static str>,
 }
@@ -36,7 +34,6 @@ impl Steps {
     }
 
     fn attribute(&mut self, kind: &'static str, name: &AttributeName, value: &[u8]) {
-        self.touches = true;
         self.attributes.push(name.clone());
         self.step(kind, name.as_str(), value);
     }
@@ -86,7 +83,6 @@ impl Steps {
     }
 
     fn update(&mut self, update: &SessionUpdate) {
-        self.touches = update.state == Some(SessionState::Active);
         if let Some(state) = update.state {
             self.fields.push("state");
             self.step("field", "s", state_text(state).as_bytes());

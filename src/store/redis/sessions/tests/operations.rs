@@ -4,7 +4,7 @@ use std::fmt::Debug;
 use std::time::Duration;
 
 use super::super::verify::Seen;
-use super::world::{Facts, World};
+use super::world::{CREATE, Facts, WRITE, World};
 use super::{STEP, services};
 use crate::model::attribute::{AttributeName, AttributeValue};
 use crate::model::id::{ServiceId, SessionId};
@@ -35,7 +35,7 @@ use crate::store::{OpError, Touch};
 fn same<T: Debug + PartialEq>(made: Result<T, OpError>, decided: &Result<T, Refusal>) {
     let made = made.map_err(|error| match error {
         OpError::Refused(refusal) => refusal,
-        OpError::Store(error) => panic!("{error}"),
+        OpError::Store(error) => panic!("{error:?}"),
     });
     assert_eq!(&made, decided);
 }
@@ -43,24 +43,25 @@ fn same<T: Debug + PartialEq>(made: Result<T, OpError>, decided: &Result<T, Refu
 impl World {
     pub(super) async fn operate(&mut self) {
         match self.random.u8(0..20) {
-            0..7 => {}
-            19 => self.pass(STEP * 6 * 60 * 24),
+            0..14 => {}
+            19 if self.random.u8(0..4) == 0 => self.pass(STEP * 6 * 60 * 24),
             _ => {
                 let time = self.time(3);
                 self.pass(time);
             }
         }
         let before = self.facts().await;
+        self.live = before.live();
         match self.random.u8(0..24) {
-            0..6 => self.create(before).await,
-            6..11 => self.change(before).await,
+            0..5 => self.create(before).await,
+            5..11 => self.change(before).await,
             11 => self.refresh(before).await,
             12 => self.heartbeat(before).await,
             13..17 => self.rotate(before).await,
             17 => self.end(before).await,
             18 => self.end_all(before).await,
             19 => self.sweep(before).await,
-            20 => self.ban(before).await,
+            20 if self.random.bool() => self.ban(before).await,
             21 => self.unban(before).await,
             _ => self.load_or_expire(before).await,
         }
@@ -85,7 +86,10 @@ impl World {
     }
 
     fn id(&mut self) -> SessionId {
-        self.random.choice(&self.ids).copied().unwrap()
+        let live = self.random.choice(&self.live).copied();
+        let live = live.filter(|_| self.random.u8(0..4) > 0);
+        live.or_else(|| self.random.choice(&self.ids).copied())
+            .unwrap()
     }
 
     fn device(&mut self) -> Option<Device> {
@@ -95,8 +99,9 @@ impl World {
 
     /// A session and a token that leads to it, or would if it were its.
     fn token(&mut self) -> (SessionId, CredentialHash) {
-        let known = self.random.choice(&self.tokens).copied();
-        let known = known.filter(|_| self.random.u8(0..8) > 0);
+        let last = self.tokens.iter().rev().take(6).copied();
+        let known = self.random.choice(last.collect::<Vec<_>>());
+        let known = known.filter(|_| self.random.u8(0..6) > 0);
         known.unwrap_or_else(|| (self.id(), self.new_hash()))
     }
 
@@ -114,7 +119,11 @@ impl World {
             session_id,
             access: self.access(),
             precondition,
-            mark: if mark { self.mark(b'w') } else { None },
+            mark: if mark {
+                self.maybe_marked(WRITE, session_id)
+            } else {
+                None
+            },
         };
         let found = TargetFacts {
             first_run: facts.first_run(target.mark),
@@ -156,8 +165,8 @@ impl World {
             login_id: self.login_id.clone(),
             service_id: self.service(),
             state: SessionState::Active,
-            idle_timeout: self.time(6),
-            max_age: self.time(20),
+            idle_timeout: self.time(12),
+            max_age: self.time(40),
             limit: self.limit(),
             attributes: [self.attribute()].into_iter().collect(),
             device: self.device(),
@@ -167,7 +176,7 @@ impl World {
             client_port: Some(7),
             user_agent: None,
             server_addr: None,
-            mark: self.mark(b'c'),
+            mark: self.maybe_marked(CREATE, session_id),
         }
     }
 

@@ -37,6 +37,17 @@ use crate::store::Listeners;
 
 const START: Timestamp = Timestamp::from_millis(1_800_000_000_000);
 
+/// The kinds of marks.
+pub(super) const CREATE: u8 = b'c';
+pub(super) const WRITE: u8 = b'w';
+
+/// A mark is about one session: whoever repeats an operation draws the same id again.
+fn mark(kind: u8, id: SessionId) -> Mark {
+    let mut mark = [kind; 32];
+    mark[..16].copy_from_slice(id.as_bytes());
+    Mark(mark)
+}
+
 /// All that is known of a login.
 #[derive(Debug, Clone, PartialEq)]
 pub(super) struct Facts {
@@ -50,6 +61,8 @@ pub(super) struct World {
     pub(super) random: fastrand::Rng,
     pub(super) login_id: LoginId,
     pub(super) ids: Vec<SessionId>,
+    /// Those that live, as it was looked at last.
+    pub(super) live: Vec<SessionId>,
     /// Tokens that a session of the login has or had.
     pub(super) tokens: Vec<(SessionId, CredentialHash)>,
     client: Arc<Client>,
@@ -98,6 +111,7 @@ impl World {
             random: fastrand::Rng::with_seed(seed),
             login_id: login(0),
             ids: Vec::new(),
+            live: Vec::new(),
             tokens: Vec::new(),
             feed: Feed::new(Arc::clone(&client), settings.event_retention),
             client,
@@ -153,13 +167,8 @@ impl World {
         fields(self.client.command(self.slot(), &read).await.unwrap()).unwrap()
     }
 
-    /// The marks that operations have here: those of creates, and those of writes.
-    pub(super) fn mark(&mut self, kind: u8) -> Option<Mark> {
-        let number = self.random.u8(0..6);
-        let mut mark = [kind; 32];
-        mark[..16].copy_from_slice(self.ids[0].as_bytes());
-        mark[31] = number;
-        (number < 3).then_some(Mark(mark))
+    pub(super) fn maybe_marked(&mut self, kind: u8, id: SessionId) -> Option<Mark> {
+        self.random.bool().then_some(mark(kind, id))
     }
 
     async fn entry(&self, id: SessionId) -> SessionEntry {
@@ -184,11 +193,9 @@ impl World {
         for id in &self.ids {
             facts.sessions.insert(*id, self.entry(*id).await);
         }
-        for kind in [b'c', b'w'] {
-            for number in 0..3 {
-                let mut mark = [kind; 32];
-                mark[..16].copy_from_slice(self.ids[0].as_bytes());
-                mark[31] = number;
+        for id in &self.ids {
+            for kind in [CREATE, WRITE] {
+                let Mark(mark) = mark(kind, *id);
                 if let Some(kept) = self.operation(&mark).await {
                     facts.operations.insert(mark, kept);
                 }
@@ -282,6 +289,12 @@ impl World {
 }
 
 impl Facts {
+    pub(super) fn live(&self) -> Vec<SessionId> {
+        let live = self.sessions.iter();
+        let live = live.filter(|(_, entry)| matches!(entry, SessionEntry::Record(_)));
+        live.map(|(id, _)| *id).collect()
+    }
+
     pub(super) fn entry(&self, id: SessionId) -> SessionEntry {
         self.sessions
             .get(&id)
