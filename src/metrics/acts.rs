@@ -3,7 +3,7 @@
 use super::page::{Family, Kind, Page};
 use crate::model::event::Event;
 use crate::model::session::EndReason;
-use crate::store::{Act, Listener, Part};
+use crate::store::{Act, Listener, Partition};
 use crate::telemetry::counters::{Counter, Distribution, Scale};
 
 const MINUTE: u64 = 60 * 1_000;
@@ -78,7 +78,7 @@ impl Default for Acts {
 impl Listener for Acts {
     fn event(&self, _event: &Event) {}
 
-    fn gap(&self, _part: Part) {}
+    fn gap(&self, _partition: Partition) {}
 
     fn acted(&self, act: &Act) {
         match act {

@@ -11,11 +11,13 @@ use super::RedisSettings;
 use super::call::{Argument, Call};
 use super::fields::reason_of;
 use super::keys::Keys;
-use super::link::{Address, Link, OpenError, ServerClock, Slot};
+use super::link::{Address, Link, OpenError, Slot};
 use super::reply::Reply;
 use crate::clock::Clock;
 use crate::model::Timestamp;
-use crate::store::{Act, Listeners, StoreError};
+use crate::store::node::Listeners;
+use crate::store::node::clock::ServerClock;
+use crate::store::{Act, StoreError};
 
 /// The connections to Redis, and what every request to it needs.
 pub(super) struct Client {

@@ -7,10 +7,9 @@ use session_gateway::model::event::Event;
 use session_gateway::model::limit::{LimitPer, Overflow, SessionLimit};
 use session_gateway::model::permission::Scope;
 use session_gateway::model::session::{EndDetail, EndReason, SessionState};
-use session_gateway::store::cache::{CacheSettings, cached};
-use session_gateway::store::observed::observed;
+use session_gateway::store::node::cache::CacheSettings;
 use session_gateway::store::{
-    Act, Census, EndAll, Freshness, Listener, Lookup, NewBan, NewSession, Part, SessionFilter,
+    Act, Census, EndAll, Freshness, Listener, Lookup, NewBan, NewSession, Partition, SessionFilter,
     Stores, Touch,
 };
 use session_gateway::telemetry::traces::Traces;
@@ -90,7 +89,7 @@ pub(super) struct Diary(Mutex<Vec<Act>>);
 impl Listener for Diary {
     fn event(&self, _event: &Event) {}
 
-    fn gap(&self, _part: Part) {}
+    fn gap(&self, _partition: Partition) {}
 
     fn acted(&self, act: &Act) {
         self.0.lock().unwrap().push(*act);
@@ -214,7 +213,11 @@ async fn what_copies_answer_is_told_and_is_no_operation() {
         max_staleness: SECOND,
         max_bytes: 1 << 20,
     };
-    let stores = cached(observed(b.stores.clone(), Traces::default()), settings);
+    let stores = b
+        .stores
+        .clone()
+        .observed(Traces::default())
+        .cached(settings);
     let new = draft("ana");
     stores.sessions.create(new.clone()).await.unwrap();
     for _ in 0..5 {

@@ -3,14 +3,15 @@
 use std::time::Duration;
 
 use super::super::call::{List, call, table};
-use super::super::link::{Effect, Slot};
-use super::super::log::Made;
+use super::super::link::Effect;
+use super::super::places;
 use super::super::record::SESSION;
 use super::{Recovery, STEP};
 use crate::model::Timestamp;
 use crate::model::id::{ServiceId, SessionId};
 use crate::model::token::CredentialHash;
-use crate::store::StoreError;
+use crate::store::node::recovery::Made;
+use crate::store::{Partition, StoreError};
 
 table! {
     struct RotationMade<'a> {
@@ -34,10 +35,10 @@ call! {
 
 impl Recovery {
     /// How many sessions of a shard had a token again that was rotated.
-    pub(super) async fn rotate_again(&self, shard: u8) -> Result<u64, StoreError> {
-        let slot = Slot::Shard(shard);
+    pub(super) async fn rotate_again(&self, shard: Partition) -> Result<u64, StoreError> {
+        let slot = places::slot(shard);
         let mut count = 0;
-        for made in self.log.rotations(slot).chunks(STEP) {
+        for made in self.log.rotations(shard).chunks(STEP) {
             let rotations = List(made.iter().map(RotationMade::of).collect());
             count += self.client.call(slot, &RotateAgain { rotations }).await?;
         }

@@ -3,14 +3,14 @@
 use super::super::call::call;
 use super::super::keys::{login_key, slot_of_login};
 use super::super::link::Effect;
-use super::super::log::{BanState, Deed};
 use super::super::reply::Reply;
 use super::Sessions;
 use crate::model::Timestamp;
 use crate::model::id::{LoginId, ServiceId};
 use crate::model::login::Ban;
 use crate::model::session::EndDetail;
-use crate::store::{Access, Banned, EndAll, NewBan, OpError, Refusal, StoreError};
+use crate::store::node::recovery::{BanState, Deed};
+use crate::store::{Access, EndAll, NewBan, OpError, Refusal, StoreError};
 
 /// What error messages call a ban.
 const BAN: &str = "ban";
@@ -66,8 +66,7 @@ call! {
 }
 
 impl Sessions {
-    pub(super) async fn ban(&self, new: NewBan, by: &ServiceId) -> Result<Banned, StoreError> {
-        let which = EndAll::banned(&new);
+    pub(super) async fn put_ban(&self, new: NewBan, by: &ServiceId) -> Result<Ban, StoreError> {
         let put = PutBan {
             login_key: login_key(&new.login_id),
             login: &new.login_id,
@@ -84,8 +83,7 @@ impl Sessions {
             by: by.clone(),
         };
         self.log.keep(Deed::Ban(BanState::banned(&ban)));
-        let ended = self.end_all(&which, &Access::to_all(by)).await?;
-        Ok(Banned { ban, ended })
+        Ok(ban)
     }
 
     pub(super) async fn find_ban(&self, login: &LoginId) -> Result<Option<Ban>, StoreError> {

@@ -17,7 +17,7 @@ use crate::model::attribute::{AttributeLimit, AttributeName, AttributeValue, Att
 use crate::model::id::{ServiceId, SessionId};
 use crate::model::permission::Scope;
 use crate::model::record::{SessionChange, SessionRecord, Unchangeable};
-use crate::model::session::{ConnectionStats, Session};
+use crate::model::session::ConnectionStats;
 use crate::store::{Changed, Lookup, Mark, OpError, Precondition, Refusal, StoreError, Target};
 
 /// How often a merge is computed again because somebody else changed the attribute.
@@ -153,28 +153,26 @@ impl Sessions {
         &self,
         target: Target,
         ttl: Option<Duration>,
-    ) -> Result<Session, OpError> {
+    ) -> Result<Changed, OpError> {
         let refresh = Refresh {
             target: self.target(&target),
             ttl,
         };
         let slot = slot_of(target.session_id);
-        let written = self.client.call(slot, &refresh).await??;
-        Ok(self.changed(written).session)
+        Ok(self.changed(self.client.call(slot, &refresh).await??))
     }
 
     pub(super) async fn heartbeat(
         &self,
         target: Target,
         stats: Option<ConnectionStats>,
-    ) -> Result<Session, OpError> {
+    ) -> Result<Changed, OpError> {
         let heartbeat = Heartbeat {
             target: self.target(&target),
             stats: stats.as_ref().map(stats_text),
         };
         let slot = slot_of(target.session_id);
-        let written = self.client.call(slot, &heartbeat).await??;
-        Ok(self.changed(written).session)
+        Ok(self.changed(self.client.call(slot, &heartbeat).await??))
     }
 
     fn changed(&self, written: Written) -> Changed {

@@ -1,10 +1,9 @@
-//! Endings that somebody asks for: of one session, of the one behind a token, of all of a login.
+//! Endings that somebody asks for: of one session, of all of a login.
 
 use super::super::activity::Noted;
 use super::super::call::{List, call};
 use super::super::keys::{login_key, slot_of, slot_of_login};
 use super::super::link::Effect;
-use super::super::log::Deed;
 use super::super::record::SESSION;
 use super::Sessions;
 use super::answers::{live, refusal};
@@ -13,10 +12,9 @@ use crate::model::Timestamp;
 use crate::model::id::{LoginId, ServiceId, SessionId};
 use crate::model::record::SessionRecord;
 use crate::model::session::{Device, EndDetail, EndReason, Ended, Session, SessionState};
-use crate::model::token::{CredentialHash, PresentedToken};
-use crate::store::{
-    Access, EndAll, EndOutcome, OpError, Precondition, Refusal, StoreError, Target,
-};
+use crate::model::token::CredentialHash;
+use crate::store::node::recovery::Deed;
+use crate::store::{Access, EndAll, EndOutcome, OpError, Refusal, StoreError, Target};
 
 /// Sessions that one step looks at.
 const STEP: usize = 200;
@@ -106,26 +104,6 @@ impl Sessions {
     pub(super) fn remember_ends(&self, ids: &[SessionId], ended: &Ended) {
         for session_id in ids {
             self.log.keep(Deed::Ended(*session_id, ended.clone()));
-        }
-    }
-
-    pub(super) async fn revoke(
-        &self,
-        token: &PresentedToken,
-        access: &Access,
-    ) -> Result<(), StoreError> {
-        let Some(session_id) = self.session_of(token).await? else {
-            return Ok(());
-        };
-        let target = Target {
-            session_id,
-            access: access.clone(),
-            precondition: Precondition::None,
-            mark: None,
-        };
-        match self.end(&target, EndReason::Logout, Some(token.hash)).await {
-            Ok(_) | Err(OpError::Refused(_)) => Ok(()),
-            Err(OpError::Store(error)) => Err(error),
         }
     }
 

@@ -6,7 +6,6 @@ use super::super::activity::Noted;
 use super::super::call::call;
 use super::super::keys::slot_of;
 use super::super::link::Effect;
-use super::super::log::Deed;
 use super::super::record::SESSION;
 use super::Sessions;
 use super::answers::{live, tombstone};
@@ -16,6 +15,7 @@ use crate::model::id::ServiceId;
 use crate::model::record::SessionRecord;
 use crate::model::session::{EndReason, Ended, Session, Tombstone};
 use crate::model::token::CredentialHash;
+use crate::store::node::recovery::Deed;
 use crate::store::{OpError, Refusal, Rotated, TokenRotation};
 
 call! {

@@ -14,8 +14,7 @@ use super::super::super::fields::Fields;
 use super::super::super::keys::slot_of_login;
 use super::super::super::link::tests::servers::RedisServer;
 use super::super::super::link::{Deadlines, RedisUrl, Slot};
-use super::super::super::log::Remembered;
-use super::super::super::places::Place;
+use super::super::super::places::PARTITIONS;
 use super::super::super::record::{self, Stored};
 use super::super::super::reply::{fields, ids};
 use super::super::Sessions;
@@ -33,7 +32,11 @@ use crate::rules::entry::SessionEntry;
 use crate::rules::operation::{FirstRun, OperationRecord};
 use crate::rules::plan::{Plan, Write};
 use crate::rules::terms::Terms;
-use crate::store::Listeners;
+use crate::store::Partition;
+use crate::store::node::Listeners;
+use crate::store::node::recovery::RecoveryLog;
+use crate::store::node::tail::PartitionPage;
+use crate::store::position::Place;
 
 const START: Timestamp = Timestamp::from_millis(1_800_000_000_000);
 
@@ -105,7 +108,7 @@ impl World {
             sessions: Sessions::new(
                 Arc::clone(&client),
                 Arc::new(activity),
-                Arc::new(Remembered::new()),
+                Arc::new(RecoveryLog::new(PARTITIONS)),
                 &settings,
             ),
             random: fastrand::Rng::with_seed(seed),
@@ -153,11 +156,11 @@ impl World {
         slot_of_login(&self.login_id)
     }
 
-    fn stream(&self) -> usize {
-        usize::from(self.login_id.shard())
+    fn stream(&self) -> Partition {
+        PARTITIONS.of_login(&self.login_id)
     }
 
-    async fn read(&self, after: Place, most: usize) -> super::super::super::merge::Source {
+    async fn read(&self, after: Place, most: usize) -> PartitionPage {
         self.feed.read(self.stream(), after, most).await.unwrap()
     }
 

@@ -2,28 +2,28 @@
 
 use std::sync::{Arc, PoisonError, RwLock};
 
-use super::{Act, Listener, Part};
 use crate::model::event::Event;
+use crate::store::{Act, Listener, Partition};
 
 /// All who want to be told of changes.
 #[derive(Debug, Default)]
-pub(super) struct Listeners(RwLock<Vec<Arc<dyn Listener>>>);
+pub(in crate::store) struct Listeners(RwLock<Vec<Arc<dyn Listener>>>);
 
 impl Listeners {
-    pub(super) fn add(&self, listener: Arc<dyn Listener>) {
+    pub(in crate::store) fn add(&self, listener: Arc<dyn Listener>) {
         let mut all = self.0.write().unwrap_or_else(PoisonError::into_inner);
         all.push(listener);
     }
 
-    pub(super) fn event(&self, event: &Event) {
+    pub(in crate::store) fn event(&self, event: &Event) {
         self.each(|listener| listener.event(event));
     }
 
-    pub(super) fn gap(&self, part: Part) {
-        self.each(|listener| listener.gap(part));
+    pub(in crate::store) fn gap(&self, partition: Partition) {
+        self.each(|listener| listener.gap(partition));
     }
 
-    pub(super) fn acted(&self, act: &Act) {
+    pub(in crate::store) fn acted(&self, act: &Act) {
         self.each(|listener| listener.acted(act));
     }
 
