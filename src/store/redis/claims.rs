@@ -6,7 +6,7 @@ use deadpool_redis::redis;
 use super::RedisStore;
 use super::client::Client;
 use super::fields::Fields;
-use super::hashes::{FORMAT, Hash, Next, Seen, Value};
+use super::hashes::{Change, FORMAT, Hash, HashWrite, Next, Seen, Value};
 use super::link::{Effect, Slot};
 use crate::rules::idempotency::{Claim, IdempotencyRecord, claim};
 use crate::store::{ClaimKey, ClaimStore, StoreError};
@@ -38,24 +38,14 @@ impl ClaimStore for RedisStore {
     }
 
     async fn keep_answer(&self, key: ClaimKey, sealed_answer: Vec<u8>) -> Result<(), StoreError> {
-        // Nothing is read before, and no field but the format is looked at: beside a claim whose time is over an answer
-        // is never seen.
-        let mut hash = hash(&self.client, &key);
-        hash.fields = &["f"];
-        let claimed = Seen {
-            fields: vec![("f".into(), FORMAT.into())],
-            now: self.client.clock(hash.slot).now,
+        // Nothing is read before: beside a claim whose time is over an answer is never looked at.
+        let write = HashWrite {
+            seen: vec![("f", FORMAT.into())],
+            changes: vec![("a".into(), Change::Put(sealed_answer))],
+            ..HashWrite::default()
         };
-        let answered = Next {
-            fields: vec![
-                ("f", Value::Bytes(FORMAT.into())),
-                ("a", Value::Bytes(sealed_answer)),
-            ],
-            holds_until: None,
-            until: None,
-        };
-        let effect = Effect::Repeatable;
-        let written = self.client.write_hash(&hash, &claimed, &answered, effect);
+        let hash = hash(&self.client, &key);
+        let written = self.client.write_hash(&hash, &write, Effect::Repeatable);
         match written.await? {
             Ok(_now) => Ok(()),
             Err(seen) => seen.is_there(CLAIM).map(|_| ()),
@@ -72,7 +62,6 @@ impl ClaimStore for RedisStore {
 
 fn hash(client: &Client, key: &ClaimKey) -> Hash {
     Hash {
-        record: CLAIM,
         slot: Slot::Hash(key.0),
         key: client.keys.claim(&key.0),
         fields: FIELDS,

@@ -8,10 +8,10 @@ use std::time::Duration;
 use deadpool_redis::redis::{Cmd, Value};
 
 use super::RedisSettings;
-use super::args::Args;
+use super::call::{Argument, Call};
 use super::fields::reason_of;
 use super::keys::Keys;
-use super::link::{Effect, Link, OpenError, Script, Slot};
+use super::link::{Address, Link, OpenError, Slot};
 use super::reply::Reply;
 use crate::clock::Clock;
 use crate::model::Timestamp;
@@ -56,75 +56,66 @@ impl Client {
     }
 
     /// The moment to hand to scripts in place of their clock, if there is one.
-    pub(super) fn test_moment(&self) -> Option<Timestamp> {
+    fn test_moment(&self) -> Option<Timestamp> {
         self.test_clock.as_ref().map(|clock| clock.now())
     }
 
-    /// Runs a script on the hash tag of a slot.
-    pub(super) async fn run(
+    /// Runs a script on the hash tag of a slot, and reads what it answers.
+    pub(super) async fn call<C: Call>(
         &self,
         slot: Slot,
-        script: &Script,
-        args: Args,
-        effect: Effect,
-    ) -> Result<Reply, StoreError> {
+        call: &C,
+    ) -> Result<C::Answer, StoreError> {
         let keys = self.keys.indexes(slot);
-        self.run_on(slot, script, keys, args, effect).await
-    }
-
-    /// The same for what a failover must not take back: waits for replicas if the settings ask for them.
-    pub(super) async fn run_replicated(
-        &self,
-        slot: Slot,
-        script: &Script,
-        args: Args,
-        effect: Effect,
-    ) -> Result<Reply, StoreError> {
-        let (keys, args) = (self.keys.indexes(slot), self.with_settings(args));
-        let answer = self
-            .link
-            .replicated_script(slot, script, &keys, &args.0, effect);
-        let mut reply = Reply::new(answer.await?)?;
+        let mut args = Vec::new();
+        self.test_moment().put(&mut args);
+        self.tombstone_retention.put(&mut args);
+        self.event_retention.put(&mut args);
+        self.keys.channel().put(&mut args);
+        call.put(&mut args);
+        let (script, effect) = (C::script(), call.effect());
+        let value = if C::REPLICATED {
+            let link = &self.link;
+            link.replicated_script(slot, script, &keys, &args, effect)
+                .await?
+        } else {
+            self.link.script(slot, script, &keys, &args, effect).await?
+        };
+        let mut reply = Reply::new(value)?;
         self.tell_acts(&mut reply)?;
-        Ok(reply)
+        read(call, reply)
     }
 
-    /// The same with more keys.
-    pub(super) async fn run_on(
+    /// Runs a script on one key, of which it knows nothing more.
+    pub(super) async fn call_on<C: Call>(
         &self,
         slot: Slot,
-        script: &Script,
-        keys: Vec<Vec<u8>>,
-        args: Args,
-        effect: Effect,
-    ) -> Result<Reply, StoreError> {
-        let args = self.with_settings(args);
-        let mut reply = self.run_bare(slot, script, keys, args, effect).await?;
-        self.tell_acts(&mut reply)?;
-        Ok(reply)
+        key: Vec<u8>,
+        call: &C,
+    ) -> Result<C::Answer, StoreError> {
+        let (keys, args) = ([key], self.args_of_one_key(call));
+        let (script, effect) = (C::script(), call.effect());
+        let answer = self.link.script(slot, script, &keys, &args, effect);
+        read(call, Reply::new(answer.await?)?)
     }
 
-    /// What every script on a hash tag takes first.
-    fn with_settings(&self, args: Args) -> Args {
-        Args::new()
-            .maybe(self.test_moment().map(Timestamp::millis))
-            .millis(self.tombstone_retention)
-            .millis(self.event_retention)
-            .text(self.keys.channel())
-            .all(args.0)
-    }
-
-    /// Runs a script that takes nothing for granted.
-    pub(super) async fn run_bare(
+    /// The same at one master, whatever slots that serves.
+    pub(super) async fn call_at<C: Call>(
         &self,
-        slot: Slot,
-        script: &Script,
-        keys: Vec<Vec<u8>>,
-        args: Args,
-        effect: Effect,
-    ) -> Result<Reply, StoreError> {
-        let answer = self.link.script(slot, script, &keys, &args.0, effect);
-        Reply::new(answer.await?)
+        master: &Address,
+        key: Vec<u8>,
+        call: &C,
+    ) -> Result<C::Answer, StoreError> {
+        let (keys, args) = ([key], self.args_of_one_key(call));
+        let answer = self.link.script_at(master, C::script(), &keys, &args);
+        read(call, Reply::new(answer.await?)?)
+    }
+
+    fn args_of_one_key(&self, call: &impl Call) -> Vec<Vec<u8>> {
+        let mut args = Vec::new();
+        self.test_moment().put(&mut args);
+        call.put(&mut args);
+        args
     }
 
     pub(super) async fn command(&self, slot: Slot, command: &Cmd) -> Result<Value, StoreError> {
@@ -135,7 +126,7 @@ impl Client {
     fn tell_acts(&self, reply: &mut Reply) -> Result<(), StoreError> {
         let mut acts = reply.last()?;
         while !acts.is_empty() {
-            if let Some(act) = read(&mut acts.list()?)? {
+            if let Some(act) = act(&mut acts.list()?)? {
                 self.listeners.acted(&act);
             }
         }
@@ -151,13 +142,22 @@ impl fmt::Debug for Client {
     }
 }
 
+/// Reads the word that an answer begins with, and what follows it.
+fn read<C: Call>(call: &C, mut reply: Reply) -> Result<C::Answer, StoreError> {
+    let word = reply.text()?;
+    match call.answer(&word, &mut reply)? {
+        Some(answer) => Ok(answer),
+        None => Err(reply.unexpected(C::RECORD, &word)),
+    }
+}
+
 /// `None` if this version does not know it.
-fn read(act: &mut Reply) -> Result<Option<Act>, StoreError> {
-    Ok(match act.text()?.as_str() {
+fn act(reply: &mut Reply) -> Result<Option<Act>, StoreError> {
+    Ok(match reply.text()?.as_str() {
         "opened" => Some(Act::Opened),
         "ended" => {
-            let reason = reason_of(&act.text()?);
-            let lived = Duration::from_millis(u64::try_from(act.number()?).unwrap_or(0));
+            let reason = reason_of(&reply.text()?);
+            let lived = Duration::from_millis(u64::try_from(reply.number()?).unwrap_or(0));
             reason.map(|reason| Act::Ended { reason, lived })
         }
         _ => None,

@@ -1,12 +1,13 @@
 //! Records in hashes of their own, and guarded writes to them: what is decided from a record as it was seen is written
 //! if it still stands so.
 
-use super::args::Args;
+use std::time::Duration;
+
+use super::call::{List, call, table};
 use super::client::Client;
 use super::fields::Fields;
-use super::link::{Effect, Script, Slot};
+use super::link::{Effect, Slot};
 use super::reply::{Reply, newer};
-use super::scripts;
 use crate::model::Timestamp;
 use crate::store::StoreError;
 
@@ -18,8 +19,6 @@ const ATTEMPTS: usize = 100;
 /// Where a record is.
 #[derive(Debug)]
 pub(super) struct Hash {
-    /// What error messages call it.
-    pub(super) record: &'static str,
     pub(super) slot: Slot,
     pub(super) key: Vec<u8>,
     /// The fields that it may have.
@@ -51,6 +50,24 @@ pub(super) struct Next {
     pub(super) until: Option<Timestamp>,
 }
 
+/// A write to a hash, and what it was decided from.
+#[derive(Debug, Default)]
+pub(super) struct HashWrite {
+    pub(super) seen: Vec<(&'static str, Vec<u8>)>,
+    pub(super) holds_until: Option<Timestamp>,
+    pub(super) changes: Vec<(Vec<u8>, Change)>,
+    pub(super) ttl: Option<Duration>,
+}
+
+/// What becomes of a field.
+#[derive(Debug)]
+pub(super) enum Change {
+    Put(Vec<u8>),
+    /// A moment is put that lies this many milliseconds after the write.
+    PutMoment(i64),
+    Drop,
+}
+
 impl Seen {
     pub(super) fn bytes(&self, name: &str) -> Option<&[u8]> {
         let mut fields = self.fields.iter();
@@ -75,38 +92,112 @@ impl Seen {
         }
     }
 
-    /// The arguments of the write that leaves `next` of what was seen in these fields, and the script for it: what only
-    /// takes away is done by a server that is full, too.
-    fn write(&self, fields: &[&str], next: &Next) -> (&'static Script, Args) {
-        let seen = |name: &&str| self.bytes(name).unwrap_or_default().to_vec();
-        let args = Args::new()
-            .maybe(next.holds_until.map(Timestamp::millis))
-            // A TTL of nothing would be an error.
-            .maybe(
-                next.until
-                    .map(|until| until.since(self.now).as_millis().max(1)),
-            )
-            .show(fields.len())
-            .all(fields.iter().map(|name| name.as_bytes().to_vec()))
-            .all(fields.iter().map(seen));
-        let stays = |name: &[u8]| next.fields.iter().any(|(kept, _)| kept.as_bytes() == name);
-        let gone = self.fields.iter().filter(|(name, _)| !stays(name));
-        let args = gone.fold(args, |args, (name, _)| args.bytes(name).text("-").text(""));
-        let changed = next.fields.iter().filter(|(name, value)| match value {
-            Value::Bytes(bytes) => self.bytes(name) != Some(bytes),
-            Value::Moment(moment) => self.moment(name) != Some(*moment),
-        });
-        let args = changed.fold(args, |args, (name, value)| match value {
-            Value::Bytes(bytes) => args.text(name).text("=").bytes(bytes),
-            Value::Moment(moment) => {
-                let later = moment.millis() - self.now.millis();
-                args.text(name).text("+").show(later)
+    /// The write that leaves `next` of what was seen.
+    fn write(&self, fields: &[&'static str], decided: Next) -> HashWrite {
+        let value = |name: &&'static str| (*name, self.bytes(name).unwrap_or_default().to_vec());
+        let names = self.fields.iter().map(|(name, _)| name);
+        let stays = |name: &&Vec<u8>| {
+            let mut kept = decided.fields.iter();
+            kept.any(|(kept, _)| kept.as_bytes() == name.as_slice())
+        };
+        let dropped = names.filter(|name| !stays(name));
+        let mut changes: Vec<_> = dropped.map(|name| (name.clone(), Change::Drop)).collect();
+        for (name, value) in decided.fields {
+            let change = match value {
+                Value::Bytes(bytes) if self.bytes(name) == Some(&bytes) => continue,
+                Value::Bytes(bytes) => Change::Put(bytes),
+                Value::Moment(moment) if self.moment(name) == Some(moment) => continue,
+                Value::Moment(moment) => Change::PutMoment(moment.millis() - self.now.millis()),
+            };
+            changes.push((name.into(), change));
+        }
+        HashWrite {
+            seen: fields.iter().map(value).collect(),
+            holds_until: decided.holds_until,
+            changes,
+            ttl: decided.until.map(|until| until.since(self.now)),
+        }
+    }
+}
+
+table! {
+    struct FieldChange {
+        name: Vec<u8>,
+        how: &'static str,
+        value: Vec<u8>,
+    }
+}
+
+table! {
+    struct GuardedWrite {
+        holds_until: Option<Timestamp>,
+        ttl: Option<Duration>,
+        names: List<&'static str>,
+        values: List<Vec<u8>>,
+        changes: List<FieldChange>,
+    }
+}
+
+call! {
+    struct ReadHash: "read_hash.lua", "no-writes", [CLOCK] {}
+    "record", replicated: false, effect: Effect::Repeatable;
+    (self, reply) -> Seen { "seen" => seen(reply)?, }
+}
+
+call! {
+    struct WriteHash: "write_hash.lua", "", [CLOCK] {
+        write: GuardedWrite,
+    }, with {
+        effect: Effect,
+    }
+    "record", replicated: false, effect: self.effect;
+    (self, reply) -> Result<Timestamp, Seen> {
+        "done" => Ok(reply.moment()?),
+        "seen" => Err(seen(reply)?),
+    }
+}
+
+// One that only takes away is done by a server that is full, too.
+call! {
+    struct ClearHash: "write_hash.lua", "allow-oom", [CLOCK] {
+        write: GuardedWrite,
+    }, with {
+        effect: Effect,
+    }
+    "record", replicated: false, effect: self.effect;
+    (self, reply) -> Result<Timestamp, Seen> {
+        "done" => Ok(reply.moment()?),
+        "seen" => Err(seen(reply)?),
+    }
+}
+
+impl HashWrite {
+    fn only_drops(&self) -> bool {
+        let drops = |(_, change): &(_, Change)| matches!(change, Change::Drop);
+        self.changes.iter().all(drops)
+    }
+
+    fn guarded(&self) -> GuardedWrite {
+        let (names, values): (Vec<_>, Vec<_>) = self.seen.iter().cloned().unzip();
+        let changes = self.changes.iter().map(|(name, change)| {
+            let (how, value) = match change {
+                Change::Put(bytes) => ("=", bytes.clone()),
+                Change::PutMoment(millis) => ("+", millis.to_string().into_bytes()),
+                Change::Drop => ("-", Vec::new()),
+            };
+            FieldChange {
+                name: name.clone(),
+                how,
+                value,
             }
         });
-        if next.fields.is_empty() {
-            (&scripts::CLEAR_HASH, args)
-        } else {
-            (&scripts::WRITE_HASH, args)
+        GuardedWrite {
+            holds_until: self.holds_until,
+            // A TTL of nothing would be an error.
+            ttl: self.ttl.map(|ttl| ttl.max(Duration::from_millis(1))),
+            names: List(names),
+            values: List(values),
+            changes: List(changes.collect()),
         }
     }
 }
@@ -114,41 +205,25 @@ impl Seen {
 impl Client {
     /// What stands in a hash.
     pub(super) async fn see(&self, hash: &Hash) -> Result<Seen, StoreError> {
-        let (script, effect) = (&scripts::READ_HASH, Effect::Repeatable);
-        let mut reply = self.run_on_hash(hash, script, Args::new(), effect).await?;
-        match reply.text()?.as_str() {
-            "seen" => read(&mut reply),
-            word => Err(reply.unexpected(hash.record, word)),
-        }
+        self.call_on(hash.slot, hash.key.clone(), &ReadHash {})
+            .await
     }
 
-    /// Leaves `next` in a hash and tells the moment, or what stands there instead of what was seen.
+    /// Writes to a hash and tells the moment, or what stands there instead of what was seen.
     pub(super) async fn write_hash(
         &self,
         hash: &Hash,
-        seen: &Seen,
-        next: &Next,
+        write: &HashWrite,
         effect: Effect,
     ) -> Result<Result<Timestamp, Seen>, StoreError> {
-        let (script, args) = seen.write(hash.fields, next);
-        let mut reply = self.run_on_hash(hash, script, args, effect).await?;
-        match reply.text()?.as_str() {
-            "done" => reply.moment().map(Ok),
-            "seen" => read(&mut reply).map(Err),
-            word => Err(reply.unexpected(hash.record, word)),
+        let (slot, key) = (hash.slot, hash.key.clone());
+        let only_drops = write.only_drops();
+        let write = write.guarded();
+        if only_drops {
+            self.call_on(slot, key, &ClearHash { write, effect }).await
+        } else {
+            self.call_on(slot, key, &WriteHash { write, effect }).await
         }
-    }
-
-    async fn run_on_hash(
-        &self,
-        hash: &Hash,
-        script: &Script,
-        args: Args,
-        effect: Effect,
-    ) -> Result<Reply, StoreError> {
-        let moment = Args::new().maybe(self.test_moment().map(Timestamp::millis));
-        let (keys, args) = (vec![hash.key.clone()], moment.all(args.0));
-        self.run_bare(hash.slot, script, keys, args, effect).await
     }
 
     /// Decides over what was seen and writes it; decides again over what stands there if it does not stand so any more.
@@ -165,7 +240,8 @@ impl Client {
             let Some(next) = next else {
                 return Ok((outcome, seen.now));
             };
-            match self.write_hash(hash, &seen, &next, effect).await? {
+            let write = seen.write(hash.fields, next);
+            match self.write_hash(hash, &write, effect).await? {
                 Ok(now) => return Ok((outcome, now)),
                 Err(present) => seen = present,
             }
@@ -174,7 +250,7 @@ impl Client {
     }
 }
 
-fn read(reply: &mut Reply) -> Result<Seen, StoreError> {
+fn seen(reply: &mut Reply) -> Result<Seen, StoreError> {
     let now = reply.moment()?;
     let fields = reply.fields()?;
     Ok(Seen { fields, now })

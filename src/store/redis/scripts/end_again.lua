@@ -1,9 +1,9 @@
 -- Ends again what a failover has brought back to life: the same reason, moment and actor. All else is left alone.
 local again = 0
-for _ = 1, tonumber(arg()) do
-  local r, reason, at, by, detail = load(arg()), arg(), tonumber(arg()), arg(), arg()
+for _, left in ipairs(endings) do
+  local r = load(left.id)
   if r.kind == 'live' then
-    finish(r, reason, at, by ~= '' and by or nil, detail ~= '' and detail or nil)
+    end_session(r, left.reason, left.at, left.by, left.detail)
     again = again + 1
   end
 end
