@@ -5,7 +5,6 @@ use std::sync::Arc;
 use async_trait::async_trait;
 
 use super::rows::session_ids;
-use super::tables::LOGINS;
 use super::txn::Txn;
 use super::{EmbeddedStore, bans, lists, sweep, verify};
 use crate::model::Timestamp;
@@ -137,13 +136,13 @@ impl SessionStore for EmbeddedStore {
     }
 
     async fn end_all(&self, which: EndAll, access: &Access) -> Result<Vec<SessionId>, StoreError> {
-        // This fixes the moment: whatever was there then ends, and nothing that is opened afterwards.
+        // This fixes the moment: whatever was there then ends, and nothing that is opened afterwards. Among the writes, so
+        // that it waits for no long read, and is not answered where nothing can end.
         let login_id = which.login_id.clone();
-        let ids = self.scan(move |shared| {
-            let logins = shared.read()?.open_table(LOGINS)?;
-            session_ids(&logins, &login_id)
-        });
-        let ids = ids.await?;
+        let ids = self
+            .writer
+            .write(move |txn| session_ids(&txn.logins, &login_id))
+            .await?;
         let batch = Arc::new(which.batch(access.clone()));
         let mut ended = Vec::new();
         for step in ids.chunks(STEP) {

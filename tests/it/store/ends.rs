@@ -20,7 +20,7 @@ contract! {
     hundreds_of_sessions_end_too,
 }
 
-fn everything(login: &str) -> EndAll {
+pub(super) fn everything(login: &str) -> EndAll {
     EndAll {
         login_id: login_id(login),
         except: None,

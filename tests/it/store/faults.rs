@@ -12,9 +12,10 @@ use tokio::task::JoinSet;
 
 use super::audit;
 use super::backend::{
-    Backend, SECOND, SETTINGS, START, attribute, draft, open_dir, presented, target, value,
+    Backend, SECOND, SETTINGS, START, access, attribute, draft, open_dir, presented, target, value,
 };
 use super::disk::{Disk, Fault};
+use super::ends::everything;
 
 fn on(disk: &Disk) -> Backend {
     let clock = Arc::new(SettableClock::at(START));
@@ -61,6 +62,8 @@ async fn a_failure_stops_writes_for_good(fault: Fault) {
         write,
         Err(OpError::Store(StoreError::WritesStopped))
     ));
+    let end = sessions.end_all(everything("nobody"), &access()).await;
+    assert!(matches!(end, Err(StoreError::WritesStopped)), "{end:?}");
     for session_id in &acknowledged {
         let scope = session_gateway::model::permission::Scope::All;
         match sessions.find(*session_id, &scope).await {
