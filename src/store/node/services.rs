@@ -45,16 +45,18 @@ impl Handle<dyn ServiceStore> {
         limit: PageLimit,
         cursor: Option<&Cursor>,
     ) -> Result<Page<Service>, OpError> {
-        let after = match cursor.map(Cursor::place) {
-            None => None,
-            Some([CURSOR, id @ ..]) => Some(place(id)?),
-            Some(_) => return Err(Refusal::CursorInvalid.into()),
+        let list = async {
+            let after = match cursor.map(Cursor::place) {
+                None => None,
+                Some([CURSOR, id @ ..]) => Some(place(id)?),
+                Some(_) => return Err(Refusal::CursorInvalid.into()),
+            };
+            let after = after.as_ref().map_or("", ServiceId::as_str);
+            let (items, last) = self.engine().services_after(after, limit).await?;
+            let next = last.map(|id| Cursor::new([&[CURSOR], id.as_bytes()].concat()));
+            Ok::<_, OpError>(Page { items, next })
         };
-        let after = after.as_ref().map_or("", ServiceId::as_str);
-        let page = self.engine().services_after(after, limit);
-        let (items, last) = self.timed(Operation::ListServices, page).await?;
-        let next = last.map(|id| Cursor::new([&[CURSOR], id.as_bytes()].concat()));
-        Ok(Page { items, next })
+        self.timed(Operation::ListServices, list).await
     }
 
     /// Registers a service.

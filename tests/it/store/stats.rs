@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use session_gateway::model::event::Event;
 use session_gateway::model::limit::{LimitPer, Overflow, SessionLimit};
+use session_gateway::model::page::Cursor;
 use session_gateway::model::permission::Scope;
 use session_gateway::model::session::{EndDetail, EndReason, SessionState};
 use session_gateway::store::node::cache::CacheSettings;
@@ -229,20 +230,40 @@ async fn what_copies_answer_is_told_and_is_no_operation() {
         let found = stores.find_by_token(&token, Touch::No, Consistency::Bounded);
         assert!(matches!(found.await.unwrap(), Lookup::Live(_)));
     }
-    let stats = stores.stats.stats();
-    let cache = stats.cache.unwrap();
+    let cache = stores.stats.stats().cache.unwrap();
     assert_eq!((cache.sessions.hits, cache.sessions.misses), (4, 1));
     assert_eq!(cache.sessions.entries, 1);
     assert!(cache.bytes > 0 && cache.bytes < cache.max_bytes);
-    let operations = stats.operations.iter();
-    let counts: Vec<_> = operations
+    assert_eq!(
+        operations(&stores),
+        [("create", "done", 1), ("find_by_token", "done", 1)]
+    );
+}
+
+fn operations(stores: &Stores) -> Vec<(&'static str, &'static str, u64)> {
+    let operations = stores.stats.stats().operations.into_iter();
+    operations
         .map(|timed| {
             let count: u64 = timed.durations.ranges.iter().sum();
             (timed.operation, timed.outcome, count)
         })
-        .collect();
+        .collect()
+}
+
+#[tokio::test]
+async fn a_list_that_does_not_begin_is_a_refused_operation() {
+    let stores = Backend::in_memory().stores.clone();
+    let stores = stores.observed(Traces::default());
+    let nowhere = Cursor::new(b"nowhere".to_vec());
+    let services = stores.services.list_services(limit(3), Some(&nowhere));
+    assert!(services.await.is_err());
+    let (filter, scope) = (SessionFilter::default(), Scope::All);
+    let sessions = stores
+        .sessions
+        .list(&filter, &scope, limit(3), Some(&nowhere));
+    assert!(sessions.await.is_err());
     assert_eq!(
-        counts,
-        [("create", "done", 1), ("find_by_token", "done", 1)]
+        operations(&stores),
+        [("list", "refused", 1), ("list_services", "refused", 1)]
     );
 }
