@@ -47,7 +47,11 @@ impl ProfileStore for RedisStore {
         let hash = hash(&self.client, login_id);
         let seen = self.client.see(&hash).await?;
         let decide = |seen: &Seen| {
-            let held = record(login_id, seen)?.at(seen.now);
+            let held = match record(login_id, seen) {
+                // What nobody can read is put anew, loaded anew, or removed.
+                Err(StoreError::Corrupt { .. }) => ProfileRecord::nothing(login_id.clone()),
+                held => held?.at(seen.now),
+            };
             let next = request.decide(&held, seen.now);
             let holds_until = held.next_moment(seen.now);
             Ok((held, next.map(|next| next_profile(next, holds_until))))

@@ -106,6 +106,34 @@ async fn claims_and_profiles_of_a_newer_format_are_refused_and_left_alone() {
     assert_eq!(dump(&mut redis, &keys), before);
 }
 
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_profile_that_cannot_be_read_gives_way_to_any_write() {
+    let b = Backend::redis().await;
+    let mut redis = b.redis_connection();
+    let (profiles, ana) = (&b.stores.profiles, login_id("ana"));
+    let mut spoil = || {
+        let keys: Vec<Vec<u8>> = redis.keys("sgw:*:p:*").unwrap();
+        redis.hset::<_, _, _, ()>(&keys[0], "v", "{").unwrap();
+    };
+    profiles.put_profile(&ana, profile()).await.unwrap();
+    spoil();
+    let found = profiles.find_profile(&ana).await;
+    assert!(
+        matches!(found, Err(StoreError::Corrupt { .. })),
+        "{found:?}"
+    );
+    profiles.put_profile(&ana, profile()).await.unwrap();
+    assert!(profiles.find_profile(&ana).await.unwrap().is_some());
+    spoil();
+    let begun = profiles.begin_load(&ana, TICKET, LoadCause::Miss, MINUTE);
+    assert_eq!(begun.await.unwrap(), LoadClaim::Granted);
+    let ended = profiles.end_load(&ana, TICKET, Loaded::Found(profile()));
+    assert!(matches!(ended.await.unwrap(), LoadEnd::Kept(_)));
+    spoil();
+    profiles.remove_profile(&ana).await.unwrap();
+    assert_eq!(profiles.find_profile(&ana).await.unwrap(), None);
+}
+
 fn dump(redis: &mut Connection, keys: &[Vec<u8>]) -> Vec<Vec<u8>> {
     let dump = |key| cmd("DUMP").arg(key).query(redis).unwrap();
     keys.iter().map(dump).collect()
