@@ -80,7 +80,6 @@ pub struct RedisSettings {
 }
 
 /// The store behind `redis://`.
-#[derive(Debug)]
 pub struct RedisStore {
     client: Arc<Client>,
     sessions: Arc<Sessions>,
@@ -145,6 +144,15 @@ impl RedisStore {
             _background: closed.drop_guard(),
         });
         Ok(Stores::of(&store))
+    }
+}
+
+/// Of what it keeps in memory nothing: there are hashes of secrets and tokens in it, and very much of it.
+impl fmt::Debug for RedisStore {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("RedisStore")
+            .field("client", &self.client)
+            .finish_non_exhaustive()
     }
 }
 

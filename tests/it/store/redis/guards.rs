@@ -14,6 +14,7 @@ use session_gateway::store::{
 use tokio::task::JoinSet;
 
 use super::super::backend::{Backend, HOUR, MILLISECOND, MINUTE, SECOND, START, login_id};
+use super::super::rotation::{opened, rotate};
 use super::Keyspace;
 
 const KEY: IdempotencyRecordKey = IdempotencyRecordKey([7; 32]);
@@ -132,6 +133,18 @@ async fn a_profile_that_cannot_be_read_gives_way_to_any_write() {
     spoil();
     profiles.remove_profile(&ana).await.unwrap();
     assert_eq!(profiles.find_profile(&ana).await.unwrap(), None);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_store_shows_nothing_of_what_it_keeps() {
+    let b = Backend::redis().await;
+    let (_, first) = opened(&b).await;
+    rotate(&b, &first, 1).await.unwrap();
+    let shown = format!("{:?}", b.stores);
+    assert!(
+        shown.contains("RedisStore") && !shown.contains("sealed"),
+        "{shown}"
+    );
 }
 
 fn dump(redis: &mut Connection, keys: &[Vec<u8>]) -> Vec<Vec<u8>> {
