@@ -18,8 +18,8 @@ pub enum TouchPlan {
 
 /// How a use at `now` is to be kept of a session whose record is stored to expire at `stored_until`.
 ///
-/// The interval is at most a quarter of the idle timeout; what has less than two intervals to live is written at once, unless it has reached
-/// its absolute expiry, which no use moves.
+/// The interval is at most a quarter of the idle timeout; what has less than two intervals to live is written at once,
+/// unless it has reached its absolute expiry, which no use moves.
 #[must_use]
 pub fn plan_touch(
     record: &SessionRecord,

@@ -211,7 +211,7 @@ mod tests {
     }
 
     #[test]
-    fn a_repeated_registration_is_answered_only_to_who_has_the_secret_and_a_mark() {
+    fn a_repeated_registration_is_answered_only_to_who_has_the_secret_and_an_operation_id() {
         let decide = |secret, operation_id| {
             let request = ServiceRequest::Register(new(secret, operation_id));
             request.decide(Some(shop()), START)

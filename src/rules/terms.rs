@@ -1,4 +1,4 @@
-//! What decisions depend on beside the facts and the request.
+//! The moment of a decision, and the settings it depends on.
 
 use std::time::Duration;
 

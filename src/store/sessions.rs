@@ -94,8 +94,8 @@ pub trait SessionStore: Debug + Send + Sync {
         scope: &Scope,
     ) -> Result<Lookup<Session>, StoreError>;
 
-    /// Looks for the session behind a token, its present one or the previous one within its grace; with [`Touch::Yes`] this counts as use. The use itself may be written
-    /// a little later, unless the stored life of the session is short.
+    /// Looks for the session behind a token, its present one or the previous one within its grace; with [`Touch::Yes`]
+    /// this counts as use. The use itself may be written a little later, unless the stored life of the session is short.
     async fn find_by_token(
         &self,
         token: &PresentedToken,
@@ -106,7 +106,8 @@ pub trait SessionStore: Debug + Send + Sync {
     /// noted. With [`Touch::Yes`] this counts as use. `None`: only the store can tell.
     fn find_again(&self, found: &Verified, touch: Touch) -> Option<Verified>;
 
-    /// Makes one write to a session, merged with all others: its version grows by exactly 1, or nothing happens.
+    /// Makes one write to a session, merged with all others. Its version grows by exactly 1, or not at all if the write
+    /// only lengthens or shortens its life, or is refused.
     async fn write(&self, target: Target, write: SessionWrite) -> Result<Changed, OpError>;
 
     /// Ends a session for good and leaves its tombstone; with a token only if that is a good one of it. Ending it again

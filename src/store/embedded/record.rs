@@ -83,7 +83,7 @@ impl Stored for Kept<Tombstone> {
 }
 
 impl Stored for Kept<OperationRecord> {
-    const NAME: &'static str = "mark";
+    const NAME: &'static str = "operation";
     type Beside = ();
 }
 

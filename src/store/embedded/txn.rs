@@ -1,5 +1,5 @@
 //! One write transaction, as the operations see it: the facts they are decided from, and the feed. The writer gives one of
-//! these to all jobs of a group, so a job that refuses must do so before it writes.
+//! these to all jobs of a group, so a job that fails must do so before it writes.
 
 use std::collections::HashMap;
 
@@ -31,7 +31,7 @@ use crate::rules::target::TargetFacts;
 use crate::rules::terms::Terms;
 use crate::store::{Act, StoreError};
 
-/// What a job may read and write. The fields are the tables; `plans` keeps them true to each other.
+/// What a job may read and write. The fields are the tables; for sessions and bans, `plans` keeps them true to each other.
 pub(super) struct Txn<'t> {
     /// The moment of the job that runs.
     pub(super) now: Timestamp,
@@ -104,7 +104,7 @@ impl<'t> Txn<'t> {
         self.shared.terms(self.now)
     }
 
-    /// Must come before the first write of every operation below.
+    /// Must come before the first write of a job.
     pub(super) fn writes(&mut self) {
         self.job_wrote = true;
         self.group_wrote = true;

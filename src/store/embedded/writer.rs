@@ -114,8 +114,7 @@ impl Writer {
         })
     }
 
-    /// [`write`](Self::write) for work that may be refused. It must find that out before it writes, except that a
-    /// session may end on the way.
+    /// [`write`](Self::write) for work that may be refused, and writes nothing then.
     pub(super) async fn operate<T, F>(&self, work: F) -> Result<T, OpError>
     where
         T: Send + 'static,

@@ -5,7 +5,7 @@ use std::ops::Deref;
 use std::sync::Arc;
 
 use super::cache::Cache;
-use super::observer::{Ending, Observer};
+use super::observer::{HasOutcome, Observer};
 use super::operations::Operation;
 
 /// One contract of an engine, as a node uses it. What a handle says nothing of, the engine answers.
@@ -47,7 +47,7 @@ impl<S: ?Sized> Handle<S> {
     }
 
     /// Runs an operation, under the eyes of the observer if there is one.
-    pub(super) async fn timed<T, E: Ending>(
+    pub(super) async fn timed<T, E: HasOutcome>(
         &self,
         operation: Operation,
         run: impl Future<Output = Result<T, E>>,

@@ -26,7 +26,7 @@ impl Observer {
     }
 
     /// Runs an operation under its eyes.
-    pub(super) async fn see<T, E: Ending>(
+    pub(super) async fn see<T, E: HasOutcome>(
         &self,
         operation: Operation,
         run: impl Future<Output = Result<T, E>>,
@@ -73,17 +73,17 @@ impl Outcome {
 }
 
 /// How an operation ends with this error.
-pub(super) trait Ending {
+pub(super) trait HasOutcome {
     fn outcome(&self) -> Outcome;
 }
 
-impl Ending for StoreError {
+impl HasOutcome for StoreError {
     fn outcome(&self) -> Outcome {
         Outcome::Failed
     }
 }
 
-impl Ending for OpError {
+impl HasOutcome for OpError {
     fn outcome(&self) -> Outcome {
         match self {
             Self::Refused(_) => Outcome::Refused,

@@ -1,4 +1,5 @@
-//! Operations on services, as callers ask for them: each is timed, and what the cache knew is forgotten when one is written.
+//! Operations on services, as callers ask for them: each is timed, and what the cache knew is forgotten when one is
+//! written.
 
 use std::sync::Arc;
 use std::time::Duration;

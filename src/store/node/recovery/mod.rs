@@ -103,8 +103,8 @@ impl RecoveryLog {
         }
     }
 
-    pub(in crate::store) fn keep(&self, deed: RecoveryEntry) {
-        match deed {
+    pub(in crate::store) fn keep(&self, entry: RecoveryEntry) {
+        match entry {
             RecoveryEntry::Ended(session_id, ended) => self.keep_ending(session_id, ended),
             RecoveryEntry::Rotated(rotation, at) => self.rotations.keep(rotation, at),
             RecoveryEntry::Service(service_id, state) => self.keep_service(service_id, state),

@@ -1,5 +1,5 @@
-//! The feed as it happens: what a subscription tells is passed on to the listeners in order, what it misses is read from the
-//! feed, and each partition has a watermark up to which all was heard.
+//! The feed as it happens: what a subscription tells is passed on to the listeners in order, what it misses is read from
+//! the feed, and each partition has a watermark up to which all was heard.
 //!
 //! An engine subscribes, reads, and proves; what follows from it is here.
 

@@ -1,5 +1,5 @@
-//! One partition of the feed as far as this node has heard it. Each event names the one before it, so that none can be missed
-//! unnoticed; what was missed is read from the feed, while events that come meanwhile wait.
+//! One partition of the feed as far as this node has heard it. Each event names the one before it, so that none can be
+//! missed unnoticed; what was missed is read from the feed, while events that come meanwhile wait.
 
 use std::time::Duration;
 

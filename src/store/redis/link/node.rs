@@ -45,7 +45,7 @@ pub(super) struct Node {
     deadlines: Deadlines,
     turn: AtomicUsize,
     pool: Pool,
-    _keeper: AbortOnDropHandle<()>,
+    _supervisor: AbortOnDropHandle<()>,
 }
 
 /// What is sent in one piece.
@@ -89,7 +89,7 @@ impl Node {
             deadlines: dialer.deadlines,
             turn: AtomicUsize::new(0),
             pool,
-            _keeper: AbortOnDropHandle::new(tokio::spawn(supervisor.run())),
+            _supervisor: AbortOnDropHandle::new(tokio::spawn(supervisor.run())),
         }))
     }
 

@@ -1,4 +1,4 @@
-//! The probe of a master: what its heartbeats and answers tell.
+//! What heartbeats and answers tell of a master.
 
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -44,8 +44,8 @@ impl Probe {
         self.signs(|signs| signs.answered_at.is_none_or(|at| at < moment))
     }
 
-    /// Tells whether this is another replication history than before.
-    pub(super) fn reply(&self, sample: Sample, replication_id: Arc<str>) -> bool {
+    /// Takes in what a heartbeat told, and tells whether this is another replication history than before.
+    pub(super) fn learn(&self, sample: Sample, replication_id: Arc<str>) -> bool {
         self.signs(|signs| {
             signs.answered_at = Some(Instant::now());
             let better = self

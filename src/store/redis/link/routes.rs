@@ -116,7 +116,7 @@ impl Routes {
         Node::start(&self.dialer, address, changed, self.fails_over)
     }
 
-    /// Follows a view. Masters that are connected to already keep their connections.
+    /// Follows a map. Masters that are connected to already keep their connections.
     pub(super) fn follow(&self, mut slot_map: SlotMap) -> RedisResult<()> {
         slot_map.sort_by_key(|(range, _)| *range.start());
         let visited = self

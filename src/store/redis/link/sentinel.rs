@@ -14,7 +14,7 @@ use super::url::Address;
 pub(super) struct Sentinels {
     dialer: Dialer,
     master: String,
-    seats: Vec<SentinelConnection>,
+    connections: Vec<SentinelConnection>,
 }
 
 #[derive(Debug, Clone)]
@@ -32,27 +32,30 @@ struct Named {
 
 impl Sentinels {
     pub(super) fn new(dialer: Dialer, addresses: &[Address], master: String) -> Self {
-        let seats = addresses.iter().map(|address| SentinelConnection {
+        let connections = addresses.iter().map(|address| SentinelConnection {
             address: address.clone(),
             connection: None,
         });
         Self {
             dialer,
             master,
-            seats: seats.collect(),
+            connections: connections.collect(),
         }
     }
 
     /// Where they are, and the way there.
-    pub(super) fn seats(&self) -> (&Dialer, Vec<&Address>) {
-        let addresses = self.seats.iter().map(|connection| &connection.address);
+    pub(super) fn addresses(&self) -> (&Dialer, Vec<&Address>) {
+        let addresses = self
+            .connections
+            .iter()
+            .map(|connection| &connection.address);
         (&self.dialer, addresses.collect())
     }
 
     /// The master that the Sentinel with the latest configuration names; others may not have heard of a failover yet.
     pub(super) async fn master(&mut self) -> Option<Address> {
         let mut asked = JoinSet::new();
-        for connection in self.seats.drain(..) {
+        for connection in self.connections.drain(..) {
             asked.spawn(connection.ask(self.dialer.clone(), self.master.clone()));
         }
         let mut latest: Option<Named> = None;
@@ -60,7 +63,7 @@ impl Sentinels {
             let Ok((connection, named)) = answer else {
                 continue;
             };
-            self.seats.push(connection);
+            self.connections.push(connection);
             if named.as_ref().map(|it| it.epoch) > latest.as_ref().map(|it| it.epoch) {
                 latest = named;
             }

@@ -1,7 +1,7 @@
-//! Keeps the connections of one master: makes them, feels its probe, closes what broke.
+//! Keeps the connections of one master: makes them, probes them, closes what broke.
 //!
 //! One attempt to connect is under way at a time, with a jittered pause before the next, so that a Redis that comes
-//! back meets one probe of each gateway and then a handful of connections.
+//! back meets one attempt of each gateway and then a handful of connections.
 
 use std::collections::HashSet;
 use std::slice::SliceIndex;
@@ -33,7 +33,7 @@ pub(super) struct Supervisor {
     faults: mpsc::Receiver<Fault>,
     changed: Arc<Notify>,
     fails_over: bool,
-    last_lane: u64,
+    last_id: u64,
 }
 
 /// A connection that is held. It goes back to the pool when the node is dropped, and is closed when it broke.
@@ -44,7 +44,7 @@ struct Held {
 
 /// What a task beside the supervisor found out.
 enum Task {
-    Felt {
+    Probed {
         shared_connection: u64,
         asked_at: Instant,
         reply: Result<ProbeReply, RedisError>,
@@ -56,7 +56,7 @@ enum Task {
 struct Service {
     held: Vec<Held>,
     tasks: JoinSet<Task>,
-    feeling: HashSet<u64>,
+    probing: HashSet<u64>,
     connecting: bool,
     not_before: Instant,
     turn: usize,
@@ -80,7 +80,7 @@ impl Supervisor {
             faults,
             changed,
             fails_over,
-            last_lane: 0,
+            last_id: 0,
         }
     }
 
@@ -110,16 +110,16 @@ impl Supervisor {
     async fn serve(&mut self, connection: Connection, reply: ProbeReply) {
         let mut service = Service::new();
         tracing::info!(redis.address = %self.address, "redis.up");
-        self.feel(reply);
+        self.learn(reply);
         self.hold(&mut service, connection);
         self.changed.notify_one();
-        let mut probe = heartbeat();
+        let mut heartbeats = heartbeats();
         while !service.held.is_empty() {
             service.grow(&self.pool);
             tokio::select! {
                 Some(fault) = self.faults.recv() => self.close(&mut service, fault),
                 Some(Ok(task)) = service.tasks.join_next() => self.done(&mut service, task),
-                _ = probe.tick() => service.feel_next(),
+                _ = heartbeats.tick() => service.probe_next(),
             }
         }
     }
@@ -136,9 +136,9 @@ impl Supervisor {
     }
 
     fn hold(&mut self, service: &mut Service, connection: Connection) {
-        self.last_lane += 1;
+        self.last_id += 1;
         service.held.push(Held {
-            id: self.last_lane,
+            id: self.last_id,
             connection,
         });
         self.publish(service);
@@ -158,7 +158,7 @@ impl Supervisor {
         gone.for_each(|held| drop(Connection::take(held.connection)));
         self.publish(service);
         // What broke one connection may have broken all.
-        service.feel(..);
+        service.probe(..);
     }
 
     fn publish(&self, service: &Service) {
@@ -170,14 +170,14 @@ impl Supervisor {
 
     fn done(&mut self, service: &mut Service, task: Task) {
         match task {
-            Task::Felt {
+            Task::Probed {
                 shared_connection,
                 asked_at,
                 reply,
             } => {
-                service.feeling.remove(&shared_connection);
+                service.probing.remove(&shared_connection);
                 match reply {
-                    Ok(reply) if reply.report.role == Role::Master => self.feel(reply),
+                    Ok(reply) if reply.report.role == Role::Master => self.learn(reply),
                     Ok(_) => self.close(service, Fault::Silent { shared_connection }),
                     Err(error) => {
                         self.close(service, self.fault(shared_connection, asked_at, &error));
@@ -186,7 +186,7 @@ impl Supervisor {
             }
             Task::Connected(Ok((connection, reply))) => {
                 service.connecting = false;
-                self.feel(reply);
+                self.learn(reply);
                 self.hold(service, connection);
             }
             Task::Connected(Err(_)) => {
@@ -204,14 +204,14 @@ impl Supervisor {
         }
     }
 
-    fn feel(&self, reply: ProbeReply) {
+    fn learn(&self, reply: ProbeReply) {
         let warnings = reply.report.warnings(self.fails_over);
         if self.probe.warn(&warnings) {
             for warning in &warnings {
                 tracing::warn!(redis.address = %self.address, %warning, "redis.configuration");
             }
         }
-        if self.probe.reply(reply.sample, reply.report.replication_id) {
+        if self.probe.learn(reply.sample, reply.report.replication_id) {
             self.changed.notify_one();
         }
     }
@@ -222,7 +222,7 @@ impl Service {
         Self {
             held: Vec::with_capacity(SHARED_CONNECTIONS),
             tasks: JoinSet::new(),
-            feeling: HashSet::new(),
+            probing: HashSet::new(),
             connecting: false,
             not_before: Instant::now(),
             turn: 0,
@@ -243,20 +243,20 @@ impl Service {
     }
 
     /// Starts a heartbeat on the next connection, so that a dead one is found even if nobody uses it.
-    fn feel_next(&mut self) {
+    fn probe_next(&mut self) {
         self.turn = self.turn.wrapping_add(1);
         let next = self.turn % self.held.len().max(1);
-        self.feel(next..=next);
+        self.probe(next..=next);
     }
 
-    fn feel(&mut self, which: impl SliceIndex<[Held], Output = [Held]>) {
+    fn probe(&mut self, which: impl SliceIndex<[Held], Output = [Held]>) {
         for held in self.held.get(which).unwrap_or_default() {
-            if self.feeling.insert(held.id) {
+            if self.probing.insert(held.id) {
                 let shared_connection = held.shared_connection();
                 self.tasks.spawn(async move {
                     let asked_at = Instant::now();
                     let reply = ask(shared_connection.connection()).await;
-                    Task::Felt {
+                    Task::Probed {
                         shared_connection: shared_connection.id,
                         asked_at,
                         reply,
@@ -273,10 +273,10 @@ impl Held {
     }
 }
 
-fn heartbeat() -> Interval {
-    let mut probe = interval_at(Instant::now() + deadline::HEARTBEAT, deadline::HEARTBEAT);
-    probe.set_missed_tick_behavior(MissedTickBehavior::Delay);
-    probe
+fn heartbeats() -> Interval {
+    let mut heartbeats = interval_at(Instant::now() + deadline::HEARTBEAT, deadline::HEARTBEAT);
+    heartbeats.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    heartbeats
 }
 
 /// A connection to a master of a version that will do.

@@ -86,7 +86,7 @@ impl Watcher {
     pub(super) async fn obstacle(&self) -> Option<(Address, RedisError)> {
         let (dialer, addresses) = match &self.discovery {
             Discovery::Nobody(_) => return None,
-            Discovery::Sentinels(sentinels) => sentinels.seats(),
+            Discovery::Sentinels(sentinels) => sentinels.addresses(),
             Discovery::Cluster { dialer, seeds, .. } => (dialer, seeds.iter().collect()),
         };
         for address in addresses {
@@ -137,7 +137,7 @@ fn whole(address: Address) -> SlotMap {
     vec![(0..=SLOTS - 1, address)]
 }
 
-/// Asks the masters in turn, lest one with an old view is asked for ever.
+/// Asks the masters in turn, lest one with an old map is asked for ever.
 async fn ask_masters(masters: &[Arc<Node>], turn: usize) -> Option<SlotMap> {
     let up: Vec<_> = masters.iter().filter(|node| node.is_up()).collect();
     for step in 0..up.len() {

@@ -1,6 +1,5 @@
 //! What comes over the channel: events as they happen, what it takes to make a rotation again, and the heartbeats of all
-//! nodes. Each message is a row of texts,
-//! each after its length in four bytes.
+//! nodes. Each message is a row of texts, each after its length in four bytes.
 
 use std::time::Duration;
 
@@ -25,7 +24,7 @@ pub(super) enum Message {
         entry: Entry,
     },
     /// A token was rotated at a moment.
-    Turn(TokenRotation, Timestamp),
+    Rotation(TokenRotation, Timestamp),
     Heartbeat(Heartbeat),
 }
 
@@ -74,7 +73,7 @@ pub(super) fn decode(message: &[u8]) -> Option<Message> {
                 access: Access::to_all(&ServiceId::parse(text(by)?).ok()?),
             };
             let at = Timestamp::from_millis(text(at)?.parse().ok()?);
-            Some(Message::Turn(rotation, at))
+            Some(Message::Rotation(rotation, at))
         }
         (b"beat", [sender, number, served]) => Some(Message::Heartbeat(Heartbeat {
             sender: text(sender)?.parse().ok()?,
@@ -165,7 +164,7 @@ mod tests {
             access: Access::to_all(&ServiceId::parse("web").unwrap()),
         };
         let at = Timestamp::from_millis(18);
-        assert_eq!(decode(&bytes), Some(Message::Turn(rotation, at)));
+        assert_eq!(decode(&bytes), Some(Message::Rotation(rotation, at)));
     }
 
     #[test]

@@ -113,7 +113,7 @@ impl Follower {
             }
             Signal::Message { master, payload } => match message::decode(&payload) {
                 Some(Message::Event { stream, entry }) => self.take(&master, stream, entry),
-                Some(Message::Turn(rotation, at)) => self.keep(&master, rotation, at),
+                Some(Message::Rotation(rotation, at)) => self.keep(&master, rotation, at),
                 Some(Message::Heartbeat(heartbeat)) => self.prove(&master, &heartbeat),
                 None => {}
             },

@@ -112,8 +112,8 @@ local function remember(operation_id, ...)
   if not operation_id then return end
   local key = tag .. 'k:' .. operation_id
   redis.call('DEL', key)
-  redis.call('HSET', key, 'q', now + MARK_KEPT, ...)
-  redis.call('PEXPIRE', key, MARK_KEPT)
+  redis.call('HSET', key, 'q', now + OPERATION_KEPT, ...)
+  redis.call('PEXPIRE', key, OPERATION_KEPT)
 end
 
 -- What the first operation with this operation id did.

@@ -1,7 +1,7 @@
 -- What all scripts on one hash tag share. Whatever can fail comes before the first write: an error rolls nothing back.
 -- KEYS: 1 ids, 2 expiries, 3 events; all other keys are made under the same tag.
 local FORMAT = '1'
-local MARK_KEPT = 24 * 60 * 60 * 1000
+local OPERATION_KEPT = 24 * 60 * 60 * 1000
 local ids, expiries, events = KEYS[1], KEYS[2], KEYS[3]
 local tombstone_kept, events_kept, channel = tonumber(arg()), tonumber(arg()), arg()
 local tag = string.sub(ids, 1, -2)

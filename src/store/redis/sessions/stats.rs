@@ -54,7 +54,7 @@ impl StoreStats for RedisStore {
 
 impl Sessions {
     async fn session_counts(&self) -> Result<SessionCounts, StoreError> {
-        let shards = stream::iter((0..=u8::MAX).map(|shard| self.census_of(shard)));
+        let shards = stream::iter((0..=u8::MAX).map(|shard| self.counts_of(shard)));
         let mut counts = shards.buffer_unordered(SHARDS);
         let mut sum = SessionCounts::default();
         while let Some(count) = counts.next().await {
@@ -63,7 +63,7 @@ impl Sessions {
         Ok(sum)
     }
 
-    async fn census_of(&self, shard: u8) -> Result<SessionCounts, StoreError> {
+    async fn counts_of(&self, shard: u8) -> Result<SessionCounts, StoreError> {
         let slot = Slot::Shard(shard);
         let mut sum = SessionCounts::default();
         let mut count = CountSessions {
