@@ -7,8 +7,8 @@ use std::sync::Arc;
 
 use crate::store::{EventFeed, StoreFigures, Stores};
 
-mod acts;
 mod census;
+mod outcomes;
 mod page;
 mod process;
 mod requests;
@@ -16,8 +16,8 @@ mod store;
 
 pub use requests::{Requests, RouteRequests};
 
-use acts::Acts;
 use census::Counts;
+use outcomes::Outcomes;
 use page::Page;
 
 /// The type of the text.
@@ -28,7 +28,7 @@ pub const CONTENT_TYPE: &str = "text/plain; version=0.0.4; charset=utf-8";
 pub struct Metrics {
     /// Requests, as the edge counts them.
     pub requests: Arc<Requests>,
-    acts: Arc<Acts>,
+    outcomes: Arc<Outcomes>,
     counts: Arc<Counts>,
     feed: Arc<dyn EventFeed>,
     figures: Arc<dyn StoreFigures>,
@@ -38,11 +38,11 @@ impl Metrics {
     /// Of the node that uses this store, from now on.
     #[must_use]
     pub fn of(stores: &Stores) -> Self {
-        let acts = Arc::<Acts>::default();
-        stores.events.listen(Arc::<Acts>::clone(&acts));
+        let outcomes = Arc::<Outcomes>::default();
+        stores.events.listen(Arc::<Outcomes>::clone(&outcomes));
         Self {
             requests: Arc::default(),
-            acts,
+            outcomes,
             counts: Counts::of(Arc::clone(&stores.figures)),
             feed: Arc::clone(&stores.events),
             figures: Arc::clone(&stores.figures),
@@ -53,7 +53,7 @@ impl Metrics {
     pub async fn text(&self) -> String {
         let mut page = Page::default();
         self.counts.write(&mut page).await;
-        self.acts.write(&mut page);
+        self.outcomes.write(&mut page);
         self.requests.write(&mut page);
         store::write(&self.figures.figures(), &mut page);
         store::write_feed(&*self.feed, &mut page);

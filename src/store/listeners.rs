@@ -2,7 +2,7 @@
 
 use std::sync::{Arc, PoisonError, RwLock};
 
-use super::{Act, Listener, Part};
+use super::{Listener, Origin, Part};
 use crate::model::event::Event;
 
 /// All who want to be told of changes.
@@ -15,16 +15,12 @@ impl Listeners {
         all.push(listener);
     }
 
-    pub(super) fn event(&self, event: &Event) {
-        self.each(|listener| listener.event(event));
+    pub(super) fn event(&self, event: &Event, origin: Origin) {
+        self.each(|listener| listener.event(event, origin));
     }
 
     pub(super) fn gap(&self, part: Part) {
         self.each(|listener| listener.gap(part));
-    }
-
-    pub(super) fn acted(&self, act: &Act) {
-        self.each(|listener| listener.acted(act));
     }
 
     fn each(&self, tell: impl Fn(&dyn Listener)) {

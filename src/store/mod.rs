@@ -13,7 +13,6 @@ pub use crate::model::health::{Risk, StoreHealth, StoreWarning};
 pub use crate::model::request::{Access, Freshness, Mark, Precondition, Target, Touch};
 use crate::model::token::PresentedToken;
 
-mod acts;
 pub mod cache;
 mod claims;
 mod create;
@@ -36,11 +35,10 @@ pub use crate::rules::profiles::{
 };
 pub use crate::rules::refusal::Refusal;
 pub use crate::rules::services::NewService;
-pub use acts::Act;
 pub use claims::{ClaimKey, ClaimStore};
 pub use create::{Created, NewSession};
 pub use error::{Cause, OpError, StoreError};
-pub use feed::{EventFeed, EventPage, Listener, Part, Progress};
+pub use feed::{EventFeed, EventPage, Listener, Origin, Part, Progress};
 pub use figures::{
     Breaker, CacheFigures, Census, CopiesFigures, Figures, MasterFigures, OperationFigures,
     StoreFigures,

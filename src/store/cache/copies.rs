@@ -15,7 +15,7 @@ use crate::model::id::{ServiceId, SessionId};
 use crate::model::record::SessionRecord;
 use crate::model::service::ServiceRecord;
 use crate::model::token::CredentialHash;
-use crate::store::{CacheFigures, Listener, Part, Verified};
+use crate::store::{CacheFigures, Listener, Origin, Part, Verified};
 
 /// What a copy takes beside its texts: the record, its names, and its place.
 const COPY_BYTES: u64 = 640;
@@ -175,7 +175,7 @@ impl Copies {
 }
 
 impl Listener for Copies {
-    fn event(&self, event: &Event) {
+    fn event(&self, event: &Event, _origin: Origin) {
         match event.fact.change {
             // Of this there are no copies.
             Change::SessionCreated { .. }

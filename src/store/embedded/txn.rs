@@ -1,6 +1,8 @@
 //! One write transaction, as the operations see it: records in and out, with every index and the feed kept in step.
 //! The writer gives one of these to all jobs of a group, so a job that refuses must do so before it writes.
 
+use std::time::Duration;
+
 use redb::{ReadableTable, Table, WriteTransaction};
 
 use super::Shared;
@@ -13,14 +15,14 @@ use super::tables::{
     PROFILES, PURGE, PurgeKey, SERVICES, SESSIONS, TOKENS, TOMBSTONES, kind, login_key, meta,
 };
 use crate::model::Timestamp;
-use crate::model::event::{Change, Event, Fact};
+use crate::model::event::{Change, Event, EventType, Fact};
 use crate::model::id::SessionId;
 use crate::model::permission::Scope;
 use crate::model::record::SessionRecord;
 use crate::model::session::{Ended, Session, Tombstone};
 use crate::model::session_token::TokenOrigin;
 use crate::model::token::CredentialHash;
-use crate::store::{Act, Lookup, OpError, Refusal, StoreError, Target};
+use crate::store::{Lookup, OpError, Origin, Refusal, StoreError, Target};
 
 /// What a job may read and write. The fields are the tables; the methods keep them true to each other.
 pub(super) struct Txn<'t> {
@@ -33,9 +35,7 @@ pub(super) struct Txn<'t> {
     pub(super) group_wrote: bool,
     next_event: u64,
     /// The events of the group.
-    pub(super) told: Vec<Event>,
-    /// What the group did to sessions.
-    pub(super) acts: Vec<Act>,
+    pub(super) told: Vec<(Event, Origin)>,
     pub(super) sessions: Table<'t, &'static Id, Bytes>,
     pub(super) tombstones: Table<'t, &'static Id, Bytes>,
     pub(super) logins: Table<'t, LoginKey, ()>,
@@ -64,7 +64,6 @@ impl<'t> Txn<'t> {
             group_wrote: false,
             next_event: last.max(trimmed) + 1,
             told: Vec::new(),
-            acts: Vec::new(),
             sessions: txn.open_table(SESSIONS)?,
             tombstones: txn.open_table(TOMBSTONES)?,
             logins: txn.open_table(LOGINS)?,
@@ -259,18 +258,25 @@ impl<'t> Txn<'t> {
         at: Timestamp,
         change: Change,
     ) -> Result<(), StoreError> {
-        self.acts.extend(act(session, at, &change));
-        self.append(Fact {
+        let ended = change.event_type() == EventType::SessionEnded;
+        let lived = ended.then(|| at.since(session.created_at));
+        let fact = Fact {
             at,
             session_id: Some(session.session_id),
             login_id: Some(session.login_id.clone()),
             service_id: session.service_id.clone(),
             change,
-        })
+        };
+        self.append_told(fact, lived)
     }
 
     /// Appends an event to the feed.
     pub(super) fn append(&mut self, fact: Fact) -> Result<(), StoreError> {
+        self.append_told(fact, None)
+    }
+
+    /// All that happens to a file, this node does: only those who listen need to be told where an event comes from.
+    fn append_told(&mut self, fact: Fact, lived: Option<Duration>) -> Result<(), StoreError> {
         self.writes();
         let event = StoredEvent {
             appended_at: self.now,
@@ -279,26 +285,9 @@ impl<'t> Txn<'t> {
         let number = self.next_event;
         self.events.insert(number, encode(&event)?.as_slice())?;
         self.next_event += 1;
-        self.told.push(Event {
-            id: event_id(number)?,
-            fact: event.fact,
-        });
+        let (id, fact) = (event_id(number)?, event.fact);
+        let origin = Origin { own: true, lived };
+        self.told.push((Event { id, fact }, origin));
         Ok(())
-    }
-}
-
-/// What it is to do this to a session.
-fn act(session: &Session, at: Timestamp, change: &Change) -> Option<Act> {
-    match change {
-        Change::SessionCreated { .. } => Some(Act::Opened),
-        Change::SessionEnded { reason, .. } => Some(Act::Ended {
-            reason: *reason,
-            lived: at.since(session.created_at),
-        }),
-        Change::SessionChanged { .. }
-        | Change::SessionRotated { .. }
-        | Change::ServiceChanged { .. }
-        | Change::LoginBanned { .. }
-        | Change::LoginUnbanned { .. } => None,
     }
 }

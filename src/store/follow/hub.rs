@@ -6,7 +6,7 @@ use std::sync::Arc;
 use tokio::sync::broadcast::{Receiver, Sender};
 
 use crate::model::event::{Event, Fact};
-use crate::store::{Listener, Part};
+use crate::store::{Listener, Origin, Part};
 
 /// What the ring holds: a fifth of a second of 5,000 events a second.
 const KEPT: usize = 1_024;
@@ -40,7 +40,7 @@ impl Hub {
 }
 
 impl Listener for Hub {
-    fn event(&self, event: &Event) {
+    fn event(&self, event: &Event, _origin: Origin) {
         self.tell(|| Told::Event(Arc::new(event.clone())));
     }
 

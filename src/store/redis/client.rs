@@ -9,13 +9,15 @@ use deadpool_redis::redis::{Cmd, Value};
 
 use super::RedisSettings;
 use super::args::Args;
-use super::fields::reason_of;
 use super::keys::Keys;
 use super::link::{Effect, Link, OpenError, Script, ServerClock, Slot};
 use super::reply::Reply;
 use crate::clock::Clock;
 use crate::model::Timestamp;
-use crate::store::{Act, Listeners, StoreError};
+use crate::store::StoreError;
+
+/// Who sends heartbeats and does things: a random number, another one in each store that is opened.
+pub(super) type NodeId = u64;
 
 /// The connections to Redis, and what every request to it needs.
 pub(super) struct Client {
@@ -24,21 +26,18 @@ pub(super) struct Client {
     tombstone_retention: Duration,
     event_retention: Duration,
     test_clock: Option<Arc<dyn Clock>>,
-    listeners: Arc<Listeners>,
+    pub(super) node: NodeId,
 }
 
 impl Client {
-    pub(super) async fn open(
-        settings: &RedisSettings,
-        listeners: Arc<Listeners>,
-    ) -> Result<Self, OpenError> {
+    pub(super) async fn open(settings: &RedisSettings, node: NodeId) -> Result<Self, OpenError> {
         Ok(Self {
             link: Link::open(settings).await?,
             keys: Keys::new(&settings.prefix, settings.url.database()),
             tombstone_retention: settings.tombstone_retention,
             event_retention: settings.event_retention,
             test_clock: settings.test_clock.clone(),
-            listeners,
+            node,
         })
     }
 
@@ -82,9 +81,7 @@ impl Client {
         let answer = self
             .link
             .replicated_script(slot, script, &keys, &args.0, effect);
-        let mut reply = Reply::new(answer.await?)?;
-        self.tell_acts(&mut reply)?;
-        Ok(reply)
+        Reply::new(answer.await?)
     }
 
     /// The same with more keys.
@@ -97,9 +94,7 @@ impl Client {
         effect: Effect,
     ) -> Result<Reply, StoreError> {
         let args = self.with_settings(args);
-        let mut reply = self.run_bare(slot, script, keys, args, effect).await?;
-        self.tell_acts(&mut reply)?;
-        Ok(reply)
+        self.run_bare(slot, script, keys, args, effect).await
     }
 
     /// What every script on a hash tag takes first.
@@ -109,6 +104,7 @@ impl Client {
             .millis(self.tombstone_retention)
             .millis(self.event_retention)
             .text(self.keys.channel())
+            .bytes(&self.node.to_be_bytes())
             .all(args.0)
     }
 
@@ -128,17 +124,6 @@ impl Client {
     pub(super) async fn command(&self, slot: Slot, command: &Cmd) -> Result<Value, StoreError> {
         self.link.command(slot, command).await
     }
-
-    /// Takes from an answer what the script did to sessions, and tells it.
-    fn tell_acts(&self, reply: &mut Reply) -> Result<(), StoreError> {
-        let mut acts = reply.last()?;
-        while !acts.is_empty() {
-            if let Some(act) = read(&mut acts.list()?)? {
-                self.listeners.acted(&act);
-            }
-        }
-        Ok(())
-    }
 }
 
 impl fmt::Debug for Client {
@@ -147,17 +132,4 @@ impl fmt::Debug for Client {
             .field("link", &self.link)
             .finish_non_exhaustive()
     }
-}
-
-/// `None` if this version does not know it.
-fn read(act: &mut Reply) -> Result<Option<Act>, StoreError> {
-    Ok(match act.text()?.as_str() {
-        "opened" => Some(Act::Opened),
-        "ended" => {
-            let reason = reason_of(&act.text()?);
-            let lived = Duration::from_millis(u64::try_from(act.number()?).unwrap_or(0));
-            reason.map(|reason| Act::Ended { reason, lived })
-        }
-        _ => None,
-    })
 }

@@ -10,12 +10,13 @@ use tokio::time::Instant;
 
 use super::args::Args;
 use super::client::Client;
+use super::events::{self, Recorded};
 use super::link::Effect;
 use super::merge::{Source, page, wanted};
 use super::places::{self, Bookmark, History, Place, SKEW, STREAMS};
 use super::reply::Reply;
-use super::{ABREAST, RedisStore, events, scripts};
-use crate::model::event::{EventId, EventType, Fact};
+use super::{ABREAST, RedisStore, scripts};
+use crate::model::event::{EventId, EventType};
 use crate::model::page::{Cursor, PageLimit, RECORDS_PER_PAGE};
 use crate::store::{
     EventFeed, EventPage, FeedPlace, Listener, OpError, Part, Progress, Refusal, StoreError,
@@ -231,7 +232,7 @@ impl Feed {
     }
 }
 
-fn entries(mut list: Reply) -> Result<Vec<(Place, Option<Fact>)>, StoreError> {
+fn entries(mut list: Reply) -> Result<Vec<(Place, Option<Recorded>)>, StoreError> {
     let mut entries = Vec::new();
     while !list.is_empty() {
         let mut entry = list.list()?;

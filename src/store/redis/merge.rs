@@ -1,5 +1,6 @@
 //! The entries of all streams in one order: by their moments, and those of one moment by their streams.
 
+use super::events::Recorded;
 use super::places::{self, Bookmark, History, Place, SKEW};
 use crate::model::Timestamp;
 use crate::model::event::{Event, EventType, Fact};
@@ -13,7 +14,7 @@ pub(super) struct Source {
     /// Nothing at or before it is of interest.
     pub(super) place: Place,
     /// What is none of ours has a place too.
-    pub(super) entries: Vec<(Place, Option<Fact>)>,
+    pub(super) entries: Vec<(Place, Option<Recorded>)>,
     /// Whether more may follow the entries.
     pub(super) open: bool,
     pub(super) now: Timestamp,
@@ -62,11 +63,14 @@ pub(super) fn wanted(sources: &[Source], types: &[EventType]) -> usize {
         source
             .entries
             .iter()
-            .map(move |(place, fact)| ((*place, source.stream), fact))
+            .map(move |(place, told)| ((*place, source.stream), told))
     });
     entries
         .filter(|(key, _)| within(horizon, *key))
-        .filter(|(_, fact)| fact.as_ref().is_some_and(|fact| is_wanted(fact, types)))
+        .filter(|(_, told)| {
+            told.as_ref()
+                .is_some_and(|told| is_wanted(&told.fact, types))
+        })
         .count()
 }
 
@@ -83,21 +87,22 @@ pub(super) fn page(
     }
     let start = place_of(&sources, histories);
     let horizon = horizon(&sources);
-    let mut waiting: Vec<((Place, usize), Option<Fact>)> = Vec::new();
+    let mut waiting: Vec<((Place, usize), Option<Recorded>)> = Vec::new();
     for source in &mut sources {
         let entries = std::mem::take(&mut source.entries).into_iter();
-        waiting.extend(entries.map(|(place, fact)| ((place, source.stream), fact)));
+        waiting.extend(entries.map(|(place, told)| ((place, source.stream), told)));
     }
     waiting.sort_by_key(|(key, _)| *key);
     let mut left = waiting.into_iter().peekable();
     let mut events = Vec::new();
     while events.len() < limit.get()
-        && let Some(((place, stream), fact)) = left.next_if(|(key, _)| within(horizon, *key))
+        && let Some(((place, stream), told)) = left.next_if(|(key, _)| within(horizon, *key))
     {
         if let Some(source) = sources.get_mut(stream) {
             source.place = place;
         }
-        if let Some(fact) = fact.filter(|fact| is_wanted(fact, types))
+        if let Some(fact) = told.map(|told| told.fact)
+            && is_wanted(&fact, types)
             && let Some(id) = places::event_id(stream, place)
         {
             events.push(Event { id, fact });

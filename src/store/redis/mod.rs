@@ -96,7 +96,7 @@ impl RedisStore {
         let listeners = Arc::new(Listeners::default());
         let heard = Arc::new(Heard::new());
         let log = Arc::new(Remembered::new());
-        let client = Arc::new(Client::open(&settings, Arc::clone(&listeners)).await?);
+        let client = Arc::new(Client::open(&settings, node).await?);
         let activity = Arc::new(Activity::new(Arc::clone(&client), settings.touch_interval));
         let feed = Arc::new(Feed::new(Arc::clone(&client), settings.event_retention));
         let services = Arc::new(Services::new(Arc::clone(&client), Arc::clone(&log)));
@@ -127,7 +127,7 @@ impl RedisStore {
         tokio::spawn(activity::write_until(activity, closed.clone()));
         tokio::spawn(failover::guard_until(Arc::clone(&recovery), closed.clone()));
         tokio::spawn(failover::recall_until(recovery, closed.clone()));
-        tokio::spawn(live::follow_until(tail, node, closed.clone()));
+        tokio::spawn(live::follow_until(tail, closed.clone()));
         let store = Arc::new(Self {
             client,
             sessions,

@@ -12,23 +12,13 @@ const SESSION: &str = include_str!("scripts/session.lua");
 const TURN: &str = include_str!("scripts/turn.lua");
 const BANS: &str = include_str!("scripts/bans.lua");
 const TARGET: &str = include_str!("scripts/target.lua");
-const OPERATION: &str = include_str!("scripts/operation.lua");
-
-/// On a hash tag, the part of its own becomes a function, whose answer is completed.
-fn whole<'a>(parts: &[&'a str], own: &'a str) -> Vec<&'a str> {
-    if parts.contains(&SHARD) {
-        [parts, &["local function operation()", own, OPERATION]].concat()
-    } else {
-        [parts, &[own]].concat()
-    }
-}
 
 macro_rules! scripts {
     ($($(#[$doc:meta])* $name:ident = $flags:literal, [$($part:expr),*], $file:literal;)+) => {
         $(
             $(#[$doc])*
             pub(super) static $name: LazyLock<Script> = LazyLock::new(|| {
-                Script::new($flags, &whole(&[$($part),*], include_str!($file)))
+                Script::new($flags, &[$($part,)* include_str!($file)])
             });
         )+
     };

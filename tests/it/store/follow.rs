@@ -9,7 +9,7 @@ use session_gateway::model::event::{Event, EventId, EventType};
 use session_gateway::model::page::{Cursor, PageLimit};
 use session_gateway::store::follow::{FollowError, Follower, Followers, Placed};
 use session_gateway::store::{
-    EventFeed, EventPage, FeedPlace, Listener, OpError, Part, Progress, Refusal,
+    EventFeed, EventPage, FeedPlace, Listener, OpError, Origin, Part, Progress, Refusal,
 };
 use tokio::time::Instant;
 
@@ -215,7 +215,7 @@ async fn what_went_unheard_is_read_before_anything_after_it_is_told() {
     let feed = b.feed().await;
     for listener in silent.listeners.lock().unwrap().iter() {
         listener.gap(Part::of_session(session_id));
-        listener.event(&feed[1]);
+        listener.event(&feed[1], Origin::default());
     }
     assert_eq!(events(&take(&mut follower, 2).await), feed);
 }

@@ -15,6 +15,8 @@ use super::Follower;
 use super::followed::{After, Read};
 use crate::store::StoreError;
 
+/// The newest format of what is stored that this version reads.
+const FORMAT: u8 = 1;
 /// How long the trace of a heartbeat stays.
 const BEAT_KEPT: Duration = Duration::from_secs(10);
 /// Entries that one read takes.
@@ -67,10 +69,11 @@ impl Follower {
             }
             let clock = self.tail.client.clock(places::slot(stream));
             if part.followed.is_new() && clock.error < MARGIN {
-                part.followed.begin(Place::at(clock.now).rewound(MARGIN));
+                // What this node did before its channel was heard is read, too.
+                let opened = Place::at(clock.now).rewound(self.opened.elapsed() + MARGIN);
+                part.followed.begin(opened);
                 // What happened before was never heard.
                 self.tail.listeners.gap(places::part(stream));
-                continue;
             }
             let read = part.followed.read();
             let feed = Arc::clone(&self.tail.feed);
@@ -154,8 +157,9 @@ impl Follower {
         let args = Args::new()
             .text(self.tail.client.keys.channel())
             .millis(BEAT_KEPT)
-            .show(self.node)
-            .show(number);
+            .show(self.tail.client.node)
+            .show(number)
+            .show(FORMAT);
         if !self.tail.is_cluster {
             return args;
         }

@@ -3,16 +3,16 @@
 
 use std::time::Duration;
 
+use super::super::events::Recorded;
 use super::super::merge::Source;
 use super::super::places::Place;
 use super::message::Entry;
-use crate::model::event::Fact;
 
 /// Events that wait for a read; when there are more, another read follows.
 const WAITING: usize = 64;
 
 /// Events of a part, ready to be told.
-pub(super) type Told = Vec<(Place, Fact)>;
+pub(super) type Told = Vec<(Place, Recorded)>;
 
 /// How far a part was heard.
 #[derive(Debug, Default)]
@@ -68,10 +68,9 @@ impl Followed {
         self.last.is_none()
     }
 
-    /// Begins to tell what comes after a place; the channel is being heard.
+    /// What comes after a place is to be told.
     pub(super) fn begin(&mut self, place: Place) {
         self.last = Some(place);
-        self.state = State::Whole;
     }
 
     pub(super) fn deafen(&mut self) {
@@ -129,7 +128,7 @@ impl Followed {
             Some(_) | None => {}
         }
         self.last = Some(entry.place);
-        told.extend(entry.fact.map(|fact| (entry.place, fact)));
+        told.extend(entry.told.map(|recorded| (entry.place, recorded)));
         Ok(())
     }
 
@@ -154,9 +153,9 @@ impl Followed {
             // The stream has lost its end, or has gone.
             Some(_) if lost => self.last = Some(newest.rewound(rewind)),
             Some(_) => {
-                for (place, fact) in source.entries {
+                for (place, recorded) in source.entries {
                     self.last = Some(place);
-                    told.extend(fact.map(|fact| (place, fact)));
+                    told.extend(recorded.map(|recorded| (place, recorded)));
                 }
             }
         }
@@ -179,7 +178,7 @@ impl Followed {
 mod tests {
     use super::*;
     use crate::model::Timestamp;
-    use crate::model::event::{Change, ServiceChange};
+    use crate::model::event::{Change, Fact, ServiceChange};
     use crate::model::id::ServiceId;
 
     const REWIND: Duration = Duration::from_millis(10);
@@ -188,8 +187,8 @@ mod tests {
         Place { millis, number: 0 }
     }
 
-    fn fact(millis: u64) -> Fact {
-        Fact {
+    fn recorded(millis: u64) -> Recorded {
+        let fact = Fact {
             at: Timestamp::from_millis(i64::try_from(millis).unwrap()),
             session_id: None,
             login_id: None,
@@ -198,6 +197,11 @@ mod tests {
                 change: ServiceChange::Updated,
                 by: ServiceId::admin(),
             },
+        };
+        Recorded {
+            fact,
+            node: None,
+            lived: None,
         }
     }
 
@@ -205,7 +209,7 @@ mod tests {
         Entry {
             previous: (previous > 0).then_some(at(previous)),
             place: at(millis),
-            fact: Some(fact(millis)),
+            told: Some(recorded(millis)),
         }
     }
 
@@ -215,7 +219,7 @@ mod tests {
             place: Place::default(),
             entries: entries
                 .iter()
-                .map(|millis| (at(*millis), Some(fact(*millis))))
+                .map(|millis| (at(*millis), Some(recorded(*millis))))
                 .collect(),
             open,
             now: Timestamp::from_millis(0),

@@ -4,18 +4,15 @@
 
 use std::time::Duration;
 
-use super::super::events;
+use super::super::client::NodeId;
+use super::super::events::{self, Recorded};
 use super::super::places::{Place, stream_named};
 use crate::model::Timestamp;
-use crate::model::event::Fact;
 use crate::model::id::{ServiceId, SessionId};
 use crate::model::rotation::Successor;
 use crate::model::session_token::SealedToken;
 use crate::model::token::CredentialHash;
 use crate::store::{Access, TokenRotation};
-
-/// Who sends heartbeats: a random number, another one in each store that is opened.
-pub(super) type NodeId = u64;
 
 /// A message.
 #[derive(Debug, PartialEq, Eq)]
@@ -36,7 +33,7 @@ pub(super) struct Entry {
     pub(super) previous: Option<Place>,
     pub(super) place: Place,
     /// Nothing if this version does not know its kind.
-    pub(super) fact: Option<Fact>,
+    pub(super) told: Option<Recorded>,
 }
 
 /// A heartbeat as a master has taken it.
@@ -46,6 +43,8 @@ pub(super) struct Beat {
     pub(super) number: u64,
     /// Whether the master serves each key it was asked for.
     pub(super) served: Vec<bool>,
+    /// The newest format of what is stored that the sender can read.
+    pub(super) format: u8,
 }
 
 /// Reads a message; `None` if it is none of ours.
@@ -65,7 +64,7 @@ pub(super) fn decode(message: &[u8]) -> Option<Message> {
             let entry = Entry {
                 previous,
                 place: text(place)?.parse().ok()?,
-                fact: events::decode(fields.collect()),
+                told: events::decode(fields.collect()),
             };
             Some(Message::Event {
                 stream: stream_named(text(tag)?)?,
@@ -86,10 +85,15 @@ pub(super) fn decode(message: &[u8]) -> Option<Message> {
             let at = Timestamp::from_millis(text(at)?.parse().ok()?);
             Some(Message::Turn(rotation, at))
         }
-        (b"beat", [sender, number, served]) => Some(Message::Beat(Beat {
+        // Versions before this one tell no format, and later ones may tell more.
+        (b"beat", [sender, number, served, rest @ ..]) => Some(Message::Beat(Beat {
             sender: text(sender)?.parse().ok()?,
             number: text(number)?.parse().ok()?,
             served: served.iter().map(|served| *served == b'1').collect(),
+            format: match rest.first() {
+                Some(format) => text(format)?.parse().ok()?,
+                None => 1,
+            },
         })),
         _ => None,
     }
@@ -135,7 +139,7 @@ mod tests {
                 millis: 6,
                 number: 1,
             },
-            fact: None,
+            told: None,
         };
         assert_eq!(
             decode(&bytes),
@@ -148,13 +152,17 @@ mod tests {
 
     #[test]
     fn a_beat_tells_what_is_served() {
-        let bytes = message(&[b"beat", b"18", b"7", b"101"]);
-        let beat = Beat {
-            sender: 18,
-            number: 7,
-            served: vec![true, false, true],
-        };
-        assert_eq!(decode(&bytes), Some(Message::Beat(beat)));
+        for (format, rest) in [(1, &[][..]), (1, &[&b"1"[..]]), (7, &[b"7", b"more"])] {
+            let texts: [&[u8]; 4] = [b"beat", b"18", b"7", b"101"];
+            let beat = Beat {
+                sender: 18,
+                number: 7,
+                served: vec![true, false, true],
+                format,
+            };
+            let bytes = message(&[&texts, rest].concat());
+            assert_eq!(decode(&bytes), Some(Message::Beat(beat)));
+        }
     }
 
     #[test]

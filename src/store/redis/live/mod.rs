@@ -12,18 +12,19 @@ use std::time::Duration;
 use futures_util::StreamExt;
 use futures_util::future::BoxFuture;
 use futures_util::stream::FuturesUnordered;
-use tokio::time::{MissedTickBehavior, interval};
+use tokio::time::{Instant, MissedTickBehavior, interval};
 use tokio_util::sync::CancellationToken;
 
 use super::client::Client;
+use super::events::Recorded;
 use super::feed::Feed;
 use super::link::{Address, Signal, Topology};
 use super::log::{Deed, Remembered};
-use super::places::{self, SKEW, STREAMS};
+use super::places::{self, Place, SKEW, STREAMS};
 use super::services::Services;
 use crate::model::Timestamp;
 use crate::model::event::Event;
-use crate::store::{self, Listeners, TokenRotation};
+use crate::store::{self, Listeners, Origin, TokenRotation};
 
 mod channels;
 mod chores;
@@ -35,7 +36,7 @@ use channels::Channels;
 use chores::Chore;
 use followed::{Followed, Told};
 pub(super) use heard::Heard;
-use message::{Beat, Entry, Message, NodeId};
+use message::{Beat, Entry, Message};
 
 /// Between two heartbeats.
 const BEAT: Duration = Duration::from_millis(250);
@@ -45,6 +46,9 @@ struct Part {
     master: Option<Address>,
     history: Option<Arc<str>>,
     followed: Followed,
+    /// The last event of this node that was told. After a failover to a server whose clock is behind, what the node
+    /// does is not counted until that has caught up.
+    furthest: Place,
     queued: bool,
 }
 
@@ -62,7 +66,7 @@ pub(super) struct Tail {
 
 struct Follower {
     tail: Tail,
-    node: NodeId,
+    opened: Instant,
     channels: Channels,
     parts: Vec<Part>,
     /// Streams of which something was missed, each once.
@@ -72,10 +76,10 @@ struct Follower {
 }
 
 /// Follows the feed until the store is closed.
-pub(super) async fn follow_until(tail: Tail, node: NodeId, closed: CancellationToken) {
+pub(super) async fn follow_until(tail: Tail, closed: CancellationToken) {
     let mut signals = tail.client.link.subscribe(tail.client.keys.channel());
     let mut topology = tail.client.link.topology();
-    let mut follower = Follower::new(tail, node);
+    let mut follower = Follower::new(tail);
     topology.mark_changed();
     let mut beats = interval(BEAT);
     beats.set_missed_tick_behavior(MissedTickBehavior::Delay);
@@ -95,10 +99,10 @@ pub(super) async fn follow_until(tail: Tail, node: NodeId, closed: CancellationT
 }
 
 impl Follower {
-    fn new(tail: Tail, node: NodeId) -> Self {
+    fn new(tail: Tail) -> Self {
         Self {
             tail,
-            node,
+            opened: Instant::now(),
             channels: Channels::default(),
             parts: (0..STREAMS).map(|_| Part::default()).collect(),
             behind: VecDeque::new(),
@@ -180,18 +184,30 @@ impl Follower {
     }
 
     fn tell(&mut self, stream: usize, told: Told) {
-        for (place, fact) in told {
+        for (place, Recorded { fact, node, lived }) in told {
             if let Some(written) = self.tail.log.learn(&fact) {
                 self.remember(written);
             }
+            let own = node == Some(self.tail.client.node) && self.is_first(stream, place);
             if let Some(id) = places::event_id(stream, place) {
-                self.tail.listeners.event(&Event { id, fact });
+                let origin = Origin { own, lived };
+                self.tail.listeners.event(&Event { id, fact }, origin);
             }
         }
     }
 
+    /// Whether no event of this node was told yet that stands there or later.
+    fn is_first(&mut self, stream: usize, place: Place) -> bool {
+        let part = self.parts.get_mut(stream);
+        part.is_some_and(|part| {
+            let first = place > part.furthest;
+            part.furthest = part.furthest.max(place);
+            first
+        })
+    }
+
     fn prove(&mut self, master: &Address, beat: &Beat) {
-        if beat.sender != self.node {
+        if beat.sender != self.tail.client.node {
             return;
         }
         let Some(sent) = self.channels.heard(master, beat) else {

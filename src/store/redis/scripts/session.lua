@@ -84,7 +84,7 @@ local function finish(r, reason, at, by, detail)
     redis.call('HSET', r.key, unpack(fields))
     redis.call('PEXPIRE', r.key, r.q - now)
   end
-  local more = {'r', reason}
+  local more = {'r', reason, 'm', math.max(0, at - r.b)}
   for name, value in pairs({b = by, d = detail}) do
     more[#more + 1] = name
     more[#more + 1] = value

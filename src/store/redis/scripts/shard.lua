@@ -1,14 +1,15 @@
 -- What all scripts on one hash tag share. Whatever can fail comes before the first write: an error rolls nothing back.
 -- KEYS: 1 ids, 2 expiries, 3 events; all other keys are made under the same tag.
--- ARGV: 1 see clock, 2 and 3 how long tombstones and events are kept, in ms, 4 the channel of events; arg() reads the
--- rest one by one.
+-- ARGV: 1 see clock, 2 and 3 how long tombstones and events are kept, in ms, 4 the channel of events, 5 the node whose
+-- operation this is; arg() reads the rest one by one.
 local FORMAT = '1'
 local MARK_KEPT = 24 * 60 * 60 * 1000
 local ids, expiries, events = KEYS[1], KEYS[2], KEYS[3]
 local tombstone_kept, events_kept = tonumber(ARGV[2]), tonumber(ARGV[3])
 local tag = string.sub(ids, 1, -2)
+local node = ARGV[5]
 
-local taken = 4
+local taken = 5
 local function arg()
   taken = taken + 1
   return ARGV[taken]
@@ -32,14 +33,11 @@ local function newest_over()
   return redis.call('XREVRANGE', events, kept_since, '-', 'COUNT', 1)[1]
 end
 
--- What this script did to sessions, for who counts it: each opened, or ended with why and after how many milliseconds.
-local acts = {}
-
 local last_event = newest and newest[1] or ''
 
 -- Listeners are told what stood before the event, so that they notice if they missed it.
 local function emit(kind, at, r, more)
-  local fields = {'t', kind, 'a', at, 'o', r.o}
+  local fields = {'t', kind, 'a', at, 'o', r.o, 'g', node}
   if r.id then
     for _, part in ipairs({'s', r.id, 'l', r.l}) do fields[#fields + 1] = part end
   end
@@ -55,6 +53,4 @@ local function emit(kind, at, r, more)
   redis.call('PEXPIRE', events, 2 * events_kept)
   say(ARGV[4], {'event', string.match(tag, '{(%w+)}:$'), last_event, id}, fields)
   last_event = id
-  if kind == 'c' then acts[#acts + 1] = {'opened'} end
-  if kind == 'e' then acts[#acts + 1] = {'ended', more[2], math.max(0, at - r.b)} end
 end
