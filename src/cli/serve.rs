@@ -220,13 +220,17 @@ async fn serve_and_sweep(
     };
     let shutdown = shutdown.cancelled_owned();
     let Some(metrics) = metrics else {
-        return serve(main.listener, app(state), settings, shutdown).await;
+        return serve([(main.listener.into(), app(state))], settings, shutdown).await;
     };
     let (app, metrics_app) = app_and_metrics(state);
     // The metrics are told until the last request is answered.
-    let told = serve(metrics.listener, metrics_app, settings, pending());
+    let told = serve(
+        [(metrics.listener.into(), metrics_app)],
+        settings,
+        pending(),
+    );
     let _told_until_the_end = AbortOnDropHandle::new(tokio::spawn(told));
-    serve(main.listener, app, settings, shutdown).await
+    serve([(main.listener.into(), app)], settings, shutdown).await
 }
 
 fn log_end(drained: Drained) {

@@ -12,3 +12,11 @@ pub struct Kept<T> {
     /// What it is.
     pub value: T,
 }
+
+impl<T> Kept<T> {
+    /// Whether it counts no more.
+    #[must_use]
+    pub fn is_over(&self, now: Timestamp) -> bool {
+        now >= self.until
+    }
+}

@@ -8,16 +8,16 @@ use std::task::{Context, Poll};
 use axum::Router;
 use axum::body::{Body, Bytes};
 use axum::extract::ConnectInfo;
-use axum::http::{Request, Response};
+use axum::http::{Request, Response, StatusCode};
 use hyper::body::{Body as HttpBody, Frame, Incoming, SizeHint};
 use hyper::server::conn::http1;
+use hyper::upgrade::OnUpgrade;
 use hyper_util::rt::TokioIo;
-use tokio::net::TcpStream;
-use tokio_util::sync::CancellationToken;
 use tower::ServiceExt;
 
-use super::Deadlines;
-use super::io_deadline::{DeadlineStream, Exchange};
+use super::io_deadline::{Answered, DeadlineStream, Exchange};
+use super::listener::Accepted;
+use super::{Deadlines, Open};
 
 /// The most bytes of a head that are buffered. Above the limits that the application tells with a document, so that
 /// hyper's bare 431 is left for heads that are far out.
@@ -26,20 +26,14 @@ const MAX_HEAD_BUFFER: usize = 128 * 1024;
 /// The most headers; many small ones fit into the limit of bytes, and hyper's own 100 would be reached first.
 const MAX_HEADERS: usize = 256;
 
-/// Serves the requests of one connection until either side closes it; with `drain`, until the request under way is
-/// answered.
-pub(super) async fn serve(
-    stream: TcpStream,
-    app: Router,
-    deadlines: Deadlines,
-    drain: CancellationToken,
-) {
-    let peer = match stream.set_nodelay(true).and_then(|()| stream.peer_addr()) {
-        Ok(peer) => peer,
-        Err(error) => return tracing::debug!(%error, "a connection was gone at once"),
-    };
+/// Serves the requests of one connection until either side closes it or a request upgrades it; once the server drains,
+/// until the request under way is answered.
+pub(super) async fn serve(accepted: Accepted, deadlines: Deadlines, open: Open) {
+    let Accepted { stream, peer, app } = accepted;
+    let drain = open.drain.clone();
     let exchange = Exchange::accepted();
-    let io = TokioIo::new(DeadlineStream::new(stream, exchange.clone(), deadlines));
+    let stream = DeadlineStream::new(stream, exchange.clone(), deadlines, open);
+    let io = TokioIo::new(stream);
     let service = hyper::service::service_fn(move |request| {
         answer(app.clone(), request, peer, exchange.clone())
     });
@@ -47,7 +41,8 @@ pub(super) async fn serve(
         .header_read_timeout(None)
         .max_buf_size(MAX_HEAD_BUFFER)
         .max_headers(MAX_HEADERS)
-        .serve_connection(io, service);
+        .serve_connection(io, service)
+        .with_upgrades();
     let mut connection = std::pin::pin!(connection);
     let outcome = tokio::select! {
         outcome = connection.as_mut() => outcome,
@@ -69,14 +64,23 @@ async fn answer(
 ) -> Result<Response<Answer>, Infallible> {
     exchange.begin();
     let has_body = !request.body().is_end_stream();
+    let asks_for_upgrade = request.extensions().get::<OnUpgrade>().is_some();
     let mut request = request.map(Body::new);
     request.extensions_mut().insert(ConnectInfo(peer));
     let response = app.oneshot(request).await?;
-    exchange.set_answered_early(has_body && response.status().is_client_error());
+    exchange.answered(
+        if response.status() == StatusCode::SWITCHING_PROTOCOLS && asks_for_upgrade {
+            Answered::Upgrading
+        } else if response.status().is_client_error() && has_body {
+            Answered::Early
+        } else {
+            Answered::Fully
+        },
+    );
     Ok(response.map(|body| Answer { body, exchange }))
 }
 
-/// The body of an answer; when it is gone, the connection is idle.
+/// The body of an answer; when it is gone, the connection is idle or upgraded.
 struct Answer {
     body: Body,
     exchange: Exchange,

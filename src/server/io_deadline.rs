@@ -12,8 +12,9 @@ use std::time::Duration;
 
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::time::{Instant, Sleep};
+use tokio_util::sync::WaitForCancellationFutureOwned;
 
-use super::Deadlines;
+use super::{Deadlines, Open};
 
 /// What a connection is doing.
 #[derive(Debug, Clone, Copy)]
@@ -24,6 +25,19 @@ enum Phase {
     Header { since: Instant },
     /// Answering.
     Busy,
+    /// Speaking something else than HTTP, which has deadlines of its own for silence.
+    Upgraded,
+}
+
+/// What an answer leaves behind.
+#[derive(Debug, Clone, Copy)]
+pub(super) enum Answered {
+    /// A connection for the next request.
+    Fully,
+    /// A part of its request that may still be on its way.
+    Early,
+    /// A connection that no longer speaks HTTP.
+    Upgrading,
 }
 
 /// The phase of a connection, shared by its stream and its service.
@@ -33,7 +47,7 @@ pub(super) struct Exchange(Arc<Mutex<State>>);
 #[derive(Debug)]
 struct State {
     phase: Phase,
-    answered_early: bool,
+    answered: Answered,
 }
 
 impl Exchange {
@@ -42,7 +56,7 @@ impl Exchange {
             phase: Phase::Header {
                 since: Instant::now(),
             },
-            answered_early: false,
+            answered: Answered::Fully,
         })))
     }
 
@@ -55,15 +69,20 @@ impl Exchange {
         self.with(|state| state.phase = Phase::Busy);
     }
 
-    /// The answer may leave a part of its request unread.
-    pub(super) fn set_answered_early(&self, early: bool) {
-        self.with(|state| state.answered_early = early);
+    /// The head of the answer is there.
+    pub(super) fn answered(&self, answered: Answered) {
+        self.with(|state| state.answered = answered);
     }
 
     /// The answer is with hyper to its last byte.
     pub(super) fn end(&self) {
         let since = Instant::now();
-        self.with(|state| state.phase = Phase::Idle { since });
+        self.with(|state| {
+            state.phase = match state.answered {
+                Answered::Fully | Answered::Early => Phase::Idle { since },
+                Answered::Upgrading => Phase::Upgraded,
+            };
+        });
     }
 
     fn bytes_came(&self) {
@@ -81,12 +100,16 @@ impl Exchange {
         self.with(|state| match state.phase {
             Phase::Idle { since } => Some(since + deadlines.idle),
             Phase::Header { since } => Some(since + deadlines.header),
-            Phase::Busy => None,
+            Phase::Busy | Phase::Upgraded => None,
         })
     }
 
     fn answered_early(&self) -> bool {
-        self.with(|state| state.answered_early)
+        self.with(|state| matches!(state.answered, Answered::Early))
+    }
+
+    fn is_upgraded(&self) -> bool {
+        self.with(|state| matches!(state.phase, Phase::Upgraded))
     }
 }
 
@@ -99,10 +122,12 @@ pub(super) struct DeadlineStream<S> {
     silence: Timer,
     write: Timer,
     linger: Timer,
+    draining: Option<Pin<Box<WaitForCancellationFutureOwned>>>,
+    open: Open,
 }
 
 impl<S> DeadlineStream<S> {
-    pub(super) fn new(stream: S, exchange: Exchange, deadlines: Deadlines) -> Self {
+    pub(super) fn new(stream: S, exchange: Exchange, deadlines: Deadlines, open: Open) -> Self {
         Self {
             stream,
             exchange,
@@ -110,7 +135,21 @@ impl<S> DeadlineStream<S> {
             silence: Timer::default(),
             write: Timer::default(),
             linger: Timer::default(),
+            draining: None,
+            open,
         }
+    }
+
+    /// Ready when the server drains and the connection is not hyper's, which is told otherwise.
+    fn poll_drain(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        if !self.exchange.is_upgraded() {
+            return Poll::Pending;
+        }
+        let drain = &self.open.drain;
+        self.draining
+            .get_or_insert_with(|| Box::pin(drain.clone().cancelled_owned()))
+            .as_mut()
+            .poll(cx)
     }
 
     /// Ready when the client was silent for too long.
@@ -143,6 +182,10 @@ impl<S: AsyncRead + Unpin> AsyncRead for DeadlineStream<S> {
         buf: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
         let this = &mut *self;
+        if this.poll_drain(cx).is_ready() {
+            // Nothing read is the end.
+            return Poll::Ready(Ok(()));
+        }
         let outcome = Pin::new(&mut this.stream).poll_read(cx, buf);
         if outcome.is_ready() {
             this.exchange.bytes_came();

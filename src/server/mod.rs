@@ -1,29 +1,28 @@
-//! The listener: an accept loop with deadlines, a bound and a drain.
+//! Listeners: an accept loop with deadlines, a bound and a drain.
 //!
 //! It is our own, because a server open to the network needs a deadline for every silence of a client (the header, the
-//! next request, the reading of an answer) and a bound for the number of connections. On shutdown no connection is accepted any more, idle ones are closed, and requests under way may finish in time.
+//! next request, the reading of an answer) and a bound for the number of connections. On shutdown no connection is
+//! accepted any more, idle ones are closed, and requests under way may finish in time.
 
-use std::io;
-use std::sync::Arc;
 use std::time::Duration;
 
 use axum::Router;
-use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio::sync::OwnedSemaphorePermit;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
+use tokio_util::task::task_tracker::TaskTrackerToken;
 
 mod connection;
 mod io_deadline;
+mod listener;
 mod signals;
 mod sweeper;
 
+pub use listener::Listener;
 pub use signals::Signals;
 pub use sweeper::sweep_until;
 
-/// How long accepting rests when the process has no file descriptor left: long enough not to spin, short enough to be
-/// back at once.
-const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
+use listener::Acceptor;
 
 /// Bounds of the server.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -70,14 +69,16 @@ pub enum Drained {
     CutOff(usize),
 }
 
-/// Serves until `shutdown` resolves, then drains.
+/// Serves each listener its application until `shutdown` resolves, then drains. They share the bound of connections.
+///
+/// An application may upgrade a connection (`hyper::upgrade::on`). It counts as open until what was upgraded is dropped;
+/// once the server drains, reading from it ends as if the client had closed, so that a farewell can still be written.
 pub async fn serve(
-    listener: TcpListener,
-    app: Router,
+    listeners: impl IntoIterator<Item = (Listener, Router)>,
     settings: ServerSettings,
     shutdown: impl Future<Output = ()>,
 ) -> Drained {
-    let mut acceptor = Acceptor::new(listener, settings.max_connections);
+    let mut acceptor = Acceptor::new(listeners, settings.max_connections);
     let connections = TaskTracker::new();
     let drain = CancellationToken::new();
     let mut shutdown = std::pin::pin!(shutdown);
@@ -87,14 +88,15 @@ pub async fn serve(
             () = &mut shutdown => break,
             accepted = acceptor.accept() => accepted,
         };
-        let Some((stream, slot)) = accepted else {
+        let Some((accepted, slot)) = accepted else {
             break;
         };
-        let served = connection::serve(stream, app.clone(), settings.deadlines, drain.clone());
-        connections.spawn(async move {
-            served.await;
-            drop(slot);
-        });
+        let open = Open {
+            _slot: slot,
+            _counted: connections.token(),
+            drain: drain.clone(),
+        };
+        tokio::spawn(connection::serve(accepted, settings.deadlines, open));
     }
     drop(acceptor);
     drain.cancel();
@@ -105,62 +107,10 @@ pub async fn serve(
     }
 }
 
-/// Accepts one connection after another, within the bound. Repeated trouble is logged once.
-struct Acceptor {
-    listener: TcpListener,
-    slots: Arc<Semaphore>,
-    full: bool,
-    failing: bool,
-}
-
-impl Acceptor {
-    fn new(listener: TcpListener, max_connections: usize) -> Self {
-        let max_connections = max_connections.min(Semaphore::MAX_PERMITS);
-        Self {
-            listener,
-            slots: Arc::new(Semaphore::new(max_connections)),
-            full: false,
-            failing: false,
-        }
-    }
-
-    async fn accept(&mut self) -> Option<(TcpStream, OwnedSemaphorePermit)> {
-        let slot = self.slot().await?;
-        loop {
-            match self.listener.accept().await {
-                Ok((stream, _peer)) => {
-                    self.failing = false;
-                    return Some((stream, slot));
-                }
-                Err(error) if is_about_one_connection(&error) => {}
-                Err(error) => {
-                    if !std::mem::replace(&mut self.failing, true) {
-                        tracing::error!(%error, "connections cannot be accepted; trying on");
-                    }
-                    tokio::time::sleep(ACCEPT_PAUSE).await;
-                }
-            }
-        }
-    }
-
-    async fn slot(&mut self) -> Option<OwnedSemaphorePermit> {
-        if let Ok(slot) = Arc::clone(&self.slots).try_acquire_owned() {
-            self.full = false;
-            return Some(slot);
-        }
-        if !std::mem::replace(&mut self.full, true) {
-            tracing::warn!("as many connections are open as SGW_MAX_CONNECTIONS allows; more wait");
-        }
-        Arc::clone(&self.slots).acquire_owned().await.ok()
-    }
-}
-
-/// The client was gone before it was accepted; the next one may do better.
-fn is_about_one_connection(error: &io::Error) -> bool {
-    matches!(
-        error.kind(),
-        io::ErrorKind::ConnectionRefused
-            | io::ErrorKind::ConnectionAborted
-            | io::ErrorKind::ConnectionReset
-    )
+/// What a connection has of the server. It goes with the stream, which an upgrade takes away from hyper.
+#[derive(Debug)]
+struct Open {
+    _slot: OwnedSemaphorePermit,
+    _counted: TaskTrackerToken,
+    drain: CancellationToken,
 }

@@ -15,7 +15,6 @@ use crate::model::token::PresentedToken;
 
 pub mod cache;
 mod claims;
-mod create;
 pub mod embedded;
 mod error;
 mod feed;
@@ -29,14 +28,19 @@ mod services;
 mod sessions;
 pub mod touches;
 
+pub use crate::rules::ban::NewBan;
+pub use crate::rules::change::Changed;
+pub use crate::rules::create::{Created, NewSession};
+pub use crate::rules::end::{EndAll, EndOutcome};
+pub use crate::rules::entry::Lookup;
 pub use crate::rules::idempotency::Claim;
 pub use crate::rules::profiles::{
     FoundProfile, LoadCause, LoadClaim, LoadEnd, LoadTicket, Loaded, NewProfile,
 };
 pub use crate::rules::refusal::Refusal;
+pub use crate::rules::rotate::{Rotated, TokenRotation};
 pub use crate::rules::services::NewService;
 pub use claims::{ClaimKey, ClaimStore};
-pub use create::{Created, NewSession};
 pub use error::{Cause, OpError, StoreError};
 pub use feed::{EventFeed, EventPage, Listener, Origin, Part, Progress};
 pub use figures::{
@@ -46,10 +50,7 @@ pub use figures::{
 use listeners::Listeners;
 pub use profiles::{ProfileFacts, ProfileStore};
 pub use services::ServiceStore;
-pub use sessions::{
-    Banned, BulkEffect, Changed, EndAll, EndOutcome, EndWhere, Lookup, NewBan, Rotated,
-    SessionStore, TokenRotation, Verified,
-};
+pub use sessions::{Banned, BulkEffect, EndWhere, SessionStore, Verified};
 
 /// One backend, seen through its contracts.
 #[derive(Debug, Clone)]

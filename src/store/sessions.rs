@@ -6,7 +6,10 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 
-use super::{Access, Created, NewSession, OpError, Refusal, StoreError, StoreHealth};
+use super::{
+    Access, Changed, Created, EndAll, EndOutcome, Lookup, NewBan, NewSession, OpError, Rotated,
+    StoreError, StoreHealth, TokenRotation,
+};
 use crate::model::Timestamp;
 use crate::model::filter::SessionFilter;
 use crate::model::id::{LoginId, ServiceId, SessionId};
@@ -15,35 +18,8 @@ use crate::model::page::{Cursor, Page, PageLimit};
 use crate::model::permission::Scope;
 use crate::model::record::{SessionChange, SessionRecord};
 use crate::model::request::{Target, Touch};
-use crate::model::rotation::Successor;
-use crate::model::session::Life;
-use crate::model::session::{
-    ConnectionStats, Device, EndDetail, EndReason, Session, SessionState, Tombstone,
-};
-use crate::model::session_token::SealedToken;
-use crate::model::token::{CredentialHash, PresentedToken};
-
-/// The three answers about a session; the third is the error beside it.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Lookup<T> {
-    /// It lives.
-    Live(Box<T>),
-    /// It is over, and this is why.
-    Ended(Box<Tombstone>),
-    /// It was never known, or its tombstone is gone.
-    Unknown,
-}
-
-impl<T> Lookup<T> {
-    /// The live one, or the fact that stands against it.
-    pub fn live(self) -> Result<T, Refusal> {
-        match self {
-            Self::Live(found) => Ok(*found),
-            Self::Ended(tombstone) => Err(Refusal::SessionEnded(tombstone)),
-            Self::Unknown => Err(Refusal::SessionUnknown),
-        }
-    }
-}
+use crate::model::session::{ConnectionStats, EndReason, Life, Session, SessionState};
+use crate::model::token::PresentedToken;
 
 /// A live session behind a token.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -67,88 +43,6 @@ impl Verified {
         session.live(self.life);
         session
     }
-}
-
-/// A change was made.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Changed {
-    /// The session after it.
-    pub session: Session,
-    /// Whether it added an attribute that was not there.
-    pub inserted: bool,
-}
-
-/// The session is over: by this call, or before it.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum EndOutcome {
-    /// This call ended it; the session as it was last, `closed`.
-    Now(Box<Session>),
-    /// It had ended already.
-    Before(Box<Tombstone>),
-}
-
-/// A token that is to be rotated.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct TokenRotation {
-    /// Where the token leads.
-    pub session_id: SessionId,
-    /// Its SHA-256.
-    pub presented: CredentialHash,
-    /// What takes its place, if it is the present one.
-    pub successor: Successor,
-    /// How long it stays good then.
-    pub grace: Duration,
-    /// Who asks.
-    pub access: Access,
-}
-
-/// The token has a successor.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Rotated {
-    /// The one of this call.
-    Now(Box<Session>),
-    /// One that a call before it brought.
-    Before(Box<Session>, SealedToken),
-}
-
-/// Which sessions of a login are to end.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct EndAll {
-    /// The login.
-    pub login_id: LoginId,
-    /// A session that stays.
-    pub except: Option<SessionId>,
-    /// Only those on this kind of device.
-    pub device: Option<Device>,
-    /// Why they end.
-    pub reason: EndReason,
-    /// What is said about it beyond that.
-    pub detail: Option<EndDetail>,
-}
-
-impl EndAll {
-    /// Every session that a ban ends.
-    #[must_use]
-    pub fn banned(new: &NewBan) -> Self {
-        Self {
-            login_id: new.login_id.clone(),
-            except: None,
-            device: None,
-            reason: EndReason::Banned,
-            detail: Some(new.reason.clone()),
-        }
-    }
-}
-
-/// A ban to be written.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct NewBan {
-    /// Whose sessions to refuse.
-    pub login_id: LoginId,
-    /// The first moment at which not to refuse them any more; none if the ban has no end.
-    pub until: Option<Timestamp>,
-    /// Why.
-    pub reason: EndDetail,
 }
 
 /// A ban was written.

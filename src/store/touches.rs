@@ -13,6 +13,7 @@ use crate::model::Timestamp;
 use crate::model::id::SessionId;
 use crate::model::record::SessionRecord;
 use crate::model::session::Life;
+use crate::rules::activity::{self, TouchPlan, used};
 use crate::store::{Touch, Verified};
 
 /// Parts with a lock of their own, so that verifications seldom meet.
@@ -31,15 +32,6 @@ pub struct Touches {
     shards: [Mutex<Shard>; SHARDS],
 }
 
-/// How a use is to be kept.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum TouchPlan {
-    /// Written before the answer, because the stored life is short.
-    Now,
-    /// Noted here, and written within this time.
-    Within(Duration),
-}
-
 /// One use of a session.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct SessionUse {
@@ -52,20 +44,7 @@ pub struct SessionUse {
 impl SessionUse {
     /// Adds the use to its record, and tells whether that changed it.
     pub fn apply(self, record: &mut SessionRecord) -> bool {
-        let lived = record.life();
-        let life = used(record, lived, self.at);
-        record.session.live(life);
-        life != lived
-    }
-}
-
-/// A life of a record after a use: one from before the last write is in it already, and one from after the expiry comes
-/// too late.
-fn used(record: &SessionRecord, life: Life, at: Timestamp) -> Life {
-    if at > life.last_active_at && at < life.expires_at {
-        record.used(life, at)
-    } else {
-        life
+        activity::count(record, self.at)
     }
 }
 
@@ -122,22 +101,13 @@ impl Touches {
         }
     }
 
-    /// How a use at `now` is to be kept of a session whose record is stored to expire at `stored_until`. The interval
-    /// is at most a quarter of the idle timeout; what has less than two intervals to live is written at once, unless
-    /// it has reached its absolute expiry, which no use moves.
+    /// See [`activity::plan_touch`].
     fn plan(&self, record: &SessionRecord, stored_until: Timestamp, now: Timestamp) -> TouchPlan {
-        let interval = self.longest_interval.min(record.idle_timeout / 4);
-        let short =
-            stored_until.since(now) < interval * 2 && stored_until < record.session.max_expires_at;
-        if short || interval.is_zero() {
-            TouchPlan::Now
-        } else {
-            TouchPlan::Within(interval)
-        }
+        activity::plan_touch(record, stored_until, now, self.longest_interval)
     }
 
     /// Counts a use at `now` and tells the life it gives; `None` if it must be written before anybody is told. See
-    /// [`plan`](Self::plan).
+    /// [`activity::plan_touch`].
     #[must_use]
     pub fn count(
         &self,

@@ -23,6 +23,7 @@ mod nodes;
 mod outages;
 mod process;
 mod proxy;
+mod rules;
 mod services;
 mod store;
 mod support;

@@ -40,7 +40,7 @@ fn census(shared: &Shared) -> Result<Census, StoreError> {
             continue;
         }
         census.live += 1;
-        match shared.shown(stored, now).state {
+        match shared.terms(now).shown(stored.record).state {
             SessionState::Active => census.active += 1,
             SessionState::Idle => census.idle += 1,
             SessionState::Connecting | SessionState::Disconnecting | SessionState::Closed => {}

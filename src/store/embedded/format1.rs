@@ -4,12 +4,13 @@ use std::time::Duration;
 
 use serde::Deserialize;
 
-use super::stored::{Kept, StoredSession};
+use super::stored::StoredSession;
 use crate::model::Timestamp;
 use crate::model::id::{LoginId, ServiceId, SessionId};
 use crate::model::record::SessionRecord;
 use crate::model::session::{EndReason, Ended, Session, Tombstone};
 use crate::model::session_token::StoredToken;
+use crate::rules::Kept;
 
 /// A live session.
 #[derive(Deserialize)]

@@ -7,7 +7,6 @@ use redb::{ReadOnlyTable, ReadTransaction, ReadableTableMetadata};
 use super::rows::load;
 use super::stored::StoredSession;
 use super::tables::{BANS, Bytes, EXPIRY, FIRST_ID, Id, LAST_ID, LOGINS, SESSIONS, login_key};
-use super::verify::Seen;
 use super::{Shared, bans};
 use crate::model::Timestamp;
 use crate::model::id::{LoginId, SessionId};
@@ -109,7 +108,7 @@ impl Listing {
         let live = live(shared, sessions, id, now)?;
         Ok(live
             .filter(|stored| self.scope.covers(&stored.record.session.service_id))
-            .map(|stored| shared.shown(stored, now))
+            .map(|stored| shared.terms(now).shown(stored.record))
             .filter(|session| self.filter.matches(session)))
     }
 }
@@ -136,7 +135,7 @@ pub(super) fn login(shared: &Shared, login_id: LoginId) -> Result<LoginSummary, 
     let read = shared.read()?;
     let sessions = read.open_table(SESSIONS)?;
     let login = login_key(&login_id);
-    let banned = bans::holding(&read.open_table(BANS)?, &login_id, now)?;
+    let banned = bans::in_force(&read.open_table(BANS)?, &login_id, now)?;
     let mut summary = LoginSummary {
         login_id,
         session_count: 0,
@@ -172,7 +171,9 @@ fn live(
     id: Id,
     now: Timestamp,
 ) -> Result<Option<StoredSession>, StoreError> {
-    let stored = load(sessions, SessionId::from_bytes(id))?;
-    let seen = stored.map(|stored| Seen::new(shared, stored).stored);
-    Ok(seen.filter(|stored| stored.record.expired(now).is_none()))
+    let mut stored = load(sessions, SessionId::from_bytes(id))?;
+    if let Some(stored) = &mut stored {
+        shared.touches.overlay(&mut stored.record);
+    }
+    Ok(stored.filter(|stored| stored.record.expired(now).is_none()))
 }

@@ -15,24 +15,20 @@ use tokio::sync::Semaphore;
 
 use crate::clock::Clock;
 use crate::model::Timestamp;
-use crate::model::session::Session;
+use crate::rules::terms::Terms;
 use crate::store::touches::Touches;
 use crate::store::{Listeners, StoreError, Stores};
 
 mod bans;
-mod changes;
 mod claims;
-mod create;
-mod ends;
 mod feed;
 mod figures;
 mod format1;
 mod lists;
-mod marks;
 mod open;
+mod plans;
 mod profiles;
 mod record;
-mod rotation;
 mod rows;
 mod services;
 mod sessions;
@@ -44,7 +40,6 @@ mod verify;
 mod writer;
 
 pub use open::OpenError;
-use stored::StoredSession;
 use writer::Writer;
 
 /// How long anybody waits for this store.
@@ -190,8 +185,12 @@ impl Shared {
         self.writes_stopped.store(true, Ordering::Release);
     }
 
-    fn shown(&self, stored: StoredSession, now: Timestamp) -> Session {
-        stored.record.shown(now, self.settings.idle_after)
+    fn terms(&self, now: Timestamp) -> Terms {
+        Terms {
+            now,
+            idle_after: self.settings.idle_after,
+            tombstone_retention: self.settings.tombstone_retention,
+        }
     }
 }
 

@@ -6,13 +6,15 @@ use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
 use super::format1::{Session1, Tombstone1};
-use super::stored::{Effect, Kept, StoredEvent, StoredSession};
+use super::stored::{StoredEvent, StoredSession};
 use crate::model::event::Change;
 use crate::model::limit::SessionLimit;
 use crate::model::login::Ban;
 use crate::model::service::ServiceRecord;
 use crate::model::session::{EndDetail, Tombstone};
+use crate::rules::Kept;
 use crate::rules::idempotency::IdempotencyRecord;
+use crate::rules::operation::OperationRecord;
 use crate::rules::profiles::ProfileRecord;
 use crate::store::{Cause, StoreError};
 
@@ -80,7 +82,7 @@ impl Stored for Kept<Tombstone> {
     }
 }
 
-impl Stored for Kept<Effect> {
+impl Stored for Kept<OperationRecord> {
     const NAME: &'static str = "mark";
     type Beside = ();
 }

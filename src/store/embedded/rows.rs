@@ -3,12 +3,13 @@
 use redb::{AccessGuard, ReadableTable};
 
 use super::record::{Damage, Stored, corrupt, decode};
-use super::stored::{Kept, StoredSession};
-use super::tables::{Bytes, Id};
-use crate::model::Timestamp;
-use crate::model::id::SessionId;
+use super::stored::StoredSession;
+use super::tables::{Bytes, FIRST_ID, Id, LAST_ID, LoginKey, login_key};
+use crate::model::id::{LoginId, SessionId};
 use crate::model::session::Tombstone;
-use crate::store::{Lookup, StoreError};
+use crate::rules::Kept;
+use crate::rules::entry::SessionEntry;
+use crate::store::StoreError;
 
 /// A session as it is stored; an error if what stands under its id is another one.
 pub(super) fn load(
@@ -24,26 +25,34 @@ pub(super) fn load(
     }
 }
 
-/// A tombstone as it is stored; its time may be over.
+/// What stands under the id of a session of which there is no record.
 pub(super) fn tombstone(
     tombstones: &impl ReadableTable<&'static Id, Bytes>,
     session_id: SessionId,
-) -> Result<Option<Kept<Tombstone>>, StoreError> {
+) -> Result<SessionEntry, StoreError> {
     let kept: Option<Kept<Tombstone>> = row(tombstones.get(session_id.as_bytes())?)?;
     match kept {
         Some(kept) if kept.value.session_id != session_id => {
             Err(corrupt::<Kept<Tombstone>>(Damage::Key))
         }
-        Some(_) | None => Ok(kept),
+        Some(kept) => Ok(SessionEntry::Tombstone(Box::new(kept))),
+        None => Ok(SessionEntry::Missing),
     }
 }
 
-/// What is told of a tombstone at `now`: nothing any more when its time is over.
-pub(super) fn ended<T>(kept: Option<Kept<Tombstone>>, now: Timestamp) -> Lookup<T> {
-    match kept {
-        Some(kept) if now < kept.until => Lookup::Ended(Box::new(kept.value)),
-        Some(_) | None => Lookup::Unknown,
+/// The stored sessions under a login's key, in the order of their ids.
+pub(super) fn session_ids(
+    logins: &impl ReadableTable<LoginKey, ()>,
+    login_id: &LoginId,
+) -> Result<Vec<SessionId>, StoreError> {
+    let login = login_key(login_id);
+    let mut ids = Vec::new();
+    for entry in logins.range((&login, &FIRST_ID)..=(&login, &LAST_ID))? {
+        let key = entry?.0;
+        let (_, id) = key.value();
+        ids.push(SessionId::from_bytes(*id));
     }
+    Ok(ids)
 }
 
 /// The record in a row, if there is one.

@@ -1,11 +1,14 @@
 //! The session contract, operation by operation; what each does stands in the module of its topic.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
 
+use super::rows::session_ids;
+use super::tables::LOGINS;
 use super::txn::Txn;
-use super::{EmbeddedStore, bans, changes, create, ends, lists, rotation, sweep, verify};
+use super::{EmbeddedStore, bans, lists, sweep, verify};
 use crate::model::Timestamp;
 use crate::model::id::{LoginId, ServiceId, SessionId};
 use crate::model::login::{Ban, LoginSummary};
@@ -14,11 +17,48 @@ use crate::model::permission::Scope;
 use crate::model::record::SessionChange;
 use crate::model::session::{ConnectionStats, EndReason, Session};
 use crate::model::token::PresentedToken;
+use crate::rules::end::EndBatch;
+use crate::rules::plan::Decision;
+use crate::rules::target::TargetFacts;
+use crate::rules::terms::Terms;
+use crate::rules::{ban, change, create, end, rotate};
 use crate::store::{
     Access, Banned, BulkEffect, Changed, Created, EndAll, EndOutcome, EndWhere, Lookup, NewBan,
-    NewSession, OpError, Rotated, SessionFilter, SessionStore, StoreError, StoreHealth, Target,
-    TokenRotation, Touch, Verified,
+    NewSession, OpError, Precondition, Refusal, Rotated, SessionFilter, SessionStore, StoreError,
+    StoreHealth, Target, TokenRotation, Touch, Verified,
 };
+
+/// Sessions that one step of an ending of many looks at.
+const STEP: usize = 200;
+
+impl EmbeddedStore {
+    /// A write to one session, as a rule decides it.
+    async fn write_to<T, F>(&self, target: Target, rule: F) -> Result<T, OpError>
+    where
+        T: Send + 'static,
+        F: FnOnce(TargetFacts, &Target, &Terms) -> Decision<Result<T, Refusal>> + Send + 'static,
+    {
+        let write = move |txn: &mut Txn<'_>| {
+            let facts = txn.target_facts(&target)?;
+            txn.decide(rule(facts, &target, &txn.terms()))
+        };
+        Ok(self.writer.write(write).await??)
+    }
+
+    /// One step of an ending of many.
+    async fn end_batch(
+        &self,
+        ids: Vec<SessionId>,
+        batch: &Arc<EndBatch>,
+    ) -> Result<Vec<SessionId>, StoreError> {
+        let batch = Arc::clone(batch);
+        let end = move |txn: &mut Txn<'_>| {
+            let entries = txn.entries(ids)?;
+            txn.decide(end::end_batch(entries, &batch, &txn.terms()))
+        };
+        self.writer.write(end).await
+    }
+}
 
 #[async_trait]
 impl SessionStore for EmbeddedStore {
@@ -32,9 +72,11 @@ impl SessionStore for EmbeddedStore {
     }
 
     async fn create(&self, new: NewSession) -> Result<Created, OpError> {
-        self.writer
-            .operate(move |txn| create::create(txn, new))
-            .await
+        let create = move |txn: &mut Txn<'_>| {
+            let facts = txn.create_facts(&new)?;
+            txn.decide(create::create(facts, new, &txn.terms()))
+        };
+        Ok(self.writer.write(create).await??)
     }
 
     async fn find(
@@ -66,15 +108,16 @@ impl SessionStore for EmbeddedStore {
     }
 
     async fn change(&self, target: Target, change: SessionChange) -> Result<Changed, OpError> {
-        self.writer
-            .operate(move |txn| changes::change(txn, &target, change))
-            .await
+        self.write_to(target, move |facts, target, terms| {
+            change::change(facts, target, change, terms)
+        })
+        .await
     }
 
     async fn refresh(&self, target: Target, ttl: Option<Duration>) -> Result<Session, OpError> {
-        self.writer
-            .operate(move |txn| changes::refresh(txn, &target, ttl))
-            .await
+        let refresh =
+            move |facts, target: &Target, terms: &Terms| change::refresh(facts, target, ttl, terms);
+        Ok(self.write_to(target, refresh).await?.session)
     }
 
     async fn heartbeat(
@@ -82,15 +125,17 @@ impl SessionStore for EmbeddedStore {
         target: Target,
         stats: Option<ConnectionStats>,
     ) -> Result<Session, OpError> {
-        self.writer
-            .operate(move |txn| changes::heartbeat(txn, &target, stats))
-            .await
+        let heartbeat = move |facts, target: &Target, terms: &Terms| {
+            change::heartbeat(facts, target, stats, terms)
+        };
+        Ok(self.write_to(target, heartbeat).await?.session)
     }
 
     async fn end(&self, target: Target, reason: EndReason) -> Result<EndOutcome, OpError> {
-        self.writer
-            .operate(move |txn| ends::end(txn, &target, reason))
-            .await
+        self.write_to(target, move |facts, target, terms| {
+            end::end(facts, target, reason, None, terms)
+        })
+        .await
     }
 
     async fn session_of(&self, token: &PresentedToken) -> Result<Option<SessionId>, StoreError> {
@@ -98,43 +143,67 @@ impl SessionStore for EmbeddedStore {
     }
 
     async fn rotate(&self, asked: TokenRotation) -> Result<Rotated, OpError> {
-        self.writer
-            .operate(move |txn| rotation::rotate(txn, asked))
-            .await
+        let rotate = move |txn: &mut Txn<'_>| {
+            let entry = txn.entry(asked.session_id)?;
+            txn.decide(rotate::rotate(entry, asked, &txn.terms()))
+        };
+        Ok(self.writer.write(rotate).await??)
     }
 
     async fn revoke(&self, token: &PresentedToken, access: &Access) -> Result<(), StoreError> {
-        let (token, access) = (*token, access.clone());
-        self.writer
-            .write(move |txn| ends::revoke(txn, &token, &access))
-            .await
-    }
-
-    async fn end_all(&self, which: EndAll, access: &Access) -> Result<Vec<SessionId>, StoreError> {
-        let mut plan = ends::Plan::new(which, access.clone());
-        loop {
-            plan = self.writer.write(move |txn| plan.step(txn)).await?;
-            if plan.is_done() {
-                return Ok(plan.into_ended());
-            }
+        let Some(session_id) = self.session_of(token).await? else {
+            return Ok(());
+        };
+        let target = Target {
+            session_id,
+            access: access.clone(),
+            precondition: Precondition::None,
+            mark: None,
+        };
+        let hash = token.hash;
+        let revoked = self.write_to(target, move |facts, target, terms| {
+            end::end(facts, target, EndReason::Logout, Some(&hash), terms)
+        });
+        match revoked.await {
+            Ok(_) | Err(OpError::Refused(_)) => Ok(()),
+            Err(OpError::Store(error)) => Err(error),
         }
     }
 
+    async fn end_all(&self, which: EndAll, access: &Access) -> Result<Vec<SessionId>, StoreError> {
+        // This fixes the moment: whatever was there then ends, and nothing that is opened afterwards.
+        let login_id = which.login_id.clone();
+        let ids = self.scan(move |shared| {
+            let logins = shared.read()?.open_table(LOGINS)?;
+            session_ids(&logins, &login_id)
+        });
+        let ids = ids.await?;
+        let batch = Arc::new(which.batch(access.clone()));
+        let mut ended = Vec::new();
+        for step in ids.chunks(STEP) {
+            ended.extend(self.end_batch(step.to_vec(), &batch).await?);
+        }
+        Ok(ended)
+    }
+
     async fn end_where(&self, which: EndWhere, access: &Access) -> Result<u64, OpError> {
-        let filter = which.filter.opened_until(self.shared.now());
+        let batch = Arc::new(EndBatch {
+            filter: which.filter.opened_until(self.shared.now()),
+            except: None,
+            reason: which.reason,
+            detail: None,
+            access: access.clone(),
+        });
         let (mut count, mut cursor) = (0, None);
         loop {
-            let listing =
-                lists::Listing::new(&filter, &access.scope, PageLimit::STEP, cursor.as_ref())?;
+            let (filter, scope) = (&batch.filter, &access.scope);
+            let listing = lists::Listing::new(filter, scope, PageLimit::STEP, cursor.as_ref())?;
             let page = self.scan(move |shared| listing.read(shared)).await?;
             count += match which.effect {
                 BulkEffect::Count => page.items.len(),
                 BulkEffect::End => {
-                    let (filter, access) = (filter.clone(), access.clone());
-                    let end = move |txn: &mut Txn<'_>| {
-                        ends::end_matching(txn, &page.items, &filter, which.reason, &access)
-                    };
-                    self.writer.write(end).await?
+                    let found = page.items.iter().map(|session| session.session_id);
+                    self.end_batch(found.collect(), &batch).await?.len()
                 }
             };
             cursor = page.next;
@@ -147,10 +216,8 @@ impl SessionStore for EmbeddedStore {
     async fn ban(&self, new: NewBan, by: &ServiceId) -> Result<Banned, StoreError> {
         let (which, access) = (EndAll::banned(&new), Access::to_all(by));
         let by = by.clone();
-        let ban = self
-            .writer
-            .write(move |txn| bans::put(txn, new, by))
-            .await?;
+        let ban = move |txn: &mut Txn<'_>| txn.decide(ban::ban(new, by, &txn.terms()));
+        let ban = self.writer.write(ban).await?;
         let ended = self.end_all(which, &access).await?;
         Ok(Banned { ban, ended })
     }
@@ -161,9 +228,11 @@ impl SessionStore for EmbeddedStore {
 
     async fn unban(&self, login_id: &LoginId, by: &ServiceId) -> Result<(), OpError> {
         let (login_id, by) = (login_id.clone(), by.clone());
-        self.writer
-            .operate(move |txn| bans::lift(txn, &login_id, by))
-            .await
+        let unban = move |txn: &mut Txn<'_>| {
+            let stored = txn.ban(&login_id)?;
+            txn.decide(ban::unban(stored, &login_id, &by, &txn.terms()))
+        };
+        Ok(self.writer.write(unban).await??)
     }
 
     async fn list(

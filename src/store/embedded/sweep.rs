@@ -2,15 +2,18 @@
 
 use redb::ReadableTable;
 
+use super::profiles;
 use super::record::decode;
 use super::rows::row;
-use super::stored::{Effect, Kept, StoredEvent};
+use super::stored::StoredEvent;
 use super::tables::{FIRST_ID, Hash, Id, LAST_ID, kind, meta};
 use super::txn::Txn;
-use super::{bans, profiles};
 use crate::model::id::SessionId;
-use crate::model::session::Ended;
+use crate::model::login::Ban;
+use crate::rules::Kept;
 use crate::rules::idempotency::IdempotencyRecord;
+use crate::rules::operation::OperationRecord;
+use crate::rules::sweep as rules;
 use crate::store::StoreError;
 
 /// Records that one step looks at.
@@ -49,7 +52,7 @@ impl Swept {
     }
 }
 
-/// Ends what is expired, and moves the entries of what turns out to live longer.
+/// Sweeps the sessions that the expiry index has up to now.
 fn end_expired(txn: &mut Txn<'_>, room: usize, swept: &mut Swept) -> Result<usize, StoreError> {
     let due = (0, &FIRST_ID)..=(txn.now.sort_key(), &LAST_ID);
     let mut ids: Vec<Id> = Vec::new();
@@ -57,15 +60,9 @@ fn end_expired(txn: &mut Txn<'_>, room: usize, swept: &mut Swept) -> Result<usiz
         ids.push(*entry?.0.value().1);
     }
     for id in &ids {
-        let loaded = txn.load(SessionId::from_bytes(*id));
-        let Some(Some(mut stored)) = swept.pass_over(loaded)? else {
-            continue;
-        };
-        if let Some((reason, at)) = stored.record.expired(txn.now) {
-            txn.end(&stored, Ended::by_age(reason, at))?;
-        } else {
-            txn.reindex(&mut stored)?;
-            txn.put(&stored)?;
+        let loaded = txn.entry(SessionId::from_bytes(*id));
+        if let Some(entry) = swept.pass_over(loaded)? {
+            txn.carry_out(rules::sweep(entry, &txn.terms()))?;
         }
     }
     Ok(ids.len())
@@ -94,10 +91,15 @@ fn purge(txn: &mut Txn<'_>, room: usize, swept: &mut Swept) -> Result<usize, Sto
 /// A mark, claim or ban may have been made anew since the entry was: then it has another entry of its own.
 fn purge_one(txn: &mut Txn<'_>, kind: u8, key: &[u8]) -> Result<(), StoreError> {
     if let (kind::TOMBSTONE, Ok(id)) = (kind, key.try_into()) {
-        return txn.forget(SessionId::from_bytes(id));
+        let entry = txn.entry(SessionId::from_bytes(id))?;
+        return txn.carry_out(rules::sweep(entry, &txn.terms()));
     }
-    if let (kind::BAN, Ok(login)) = (kind, key.try_into()) {
-        return bans::forget(txn, login);
+    if let (kind::BAN, Ok(login)) = (kind, <&Id>::try_from(key)) {
+        let ban: Option<Ban> = row(txn.bans.get(login)?)?;
+        return match ban {
+            Some(ban) => txn.carry_out(rules::sweep_ban(ban, &txn.terms())),
+            None => Ok(()),
+        };
     }
     if let (kind::PROFILE, Ok(login)) = (kind, key.try_into()) {
         return profiles::forget(txn, login);
@@ -106,7 +108,7 @@ fn purge_one(txn: &mut Txn<'_>, kind: u8, key: &[u8]) -> Result<(), StoreError> 
         return Ok(());
     };
     let until = match kind {
-        kind::MARK => row::<Kept<Effect>>(txn.marks.get(key)?)?.map(|kept| kept.until),
+        kind::MARK => row::<Kept<OperationRecord>>(txn.marks.get(key)?)?.map(|kept| kept.until),
         kind::CLAIM => row::<IdempotencyRecord>(txn.claims.get(key)?)?.map(|record| record.until),
         _ => None,
     };

@@ -5,17 +5,17 @@ use std::sync::Arc;
 use redb::ReadTransaction;
 
 use super::Shared;
-use super::rows::{ended, load, tombstone};
-use super::stored::{Kept, StoredSession};
+use super::rows::{load, tombstone};
 use super::tables::{SESSIONS, TOKENS, TOMBSTONES};
 use super::txn::Txn;
 use crate::model::Timestamp;
 use crate::model::id::SessionId;
 use crate::model::permission::Scope;
 use crate::model::record::SessionRecord;
-use crate::model::session::Life;
-use crate::model::session::{Ended, Session};
+use crate::model::session::{Life, Session};
 use crate::model::token::{CredentialHash, PresentedToken};
+use crate::rules::entry::SessionEntry;
+use crate::rules::{activity, verify};
 use crate::store::touches::SessionUse;
 use crate::store::{Lookup, StoreError, Touch, Verified};
 
@@ -24,31 +24,6 @@ pub(super) enum Found {
     Answer(Lookup<Verified>),
     /// This session lives, and its use must be written before anybody is told.
     TouchFirst(SessionId),
-}
-
-/// A live session with every use of it counted.
-pub(super) struct Seen {
-    pub(super) stored: StoredSession,
-    /// When the record expires as it is stored.
-    stored_until: Timestamp,
-}
-
-impl Seen {
-    pub(super) fn new(shared: &Shared, mut stored: StoredSession) -> Self {
-        let stored_until = stored.record.session.expires_at;
-        shared.touches.overlay(&mut stored.record);
-        Self {
-            stored,
-            stored_until,
-        }
-    }
-
-    fn verified(self, shared: &Shared, now: Timestamp) -> Lookup<Verified> {
-        let record = self.stored.record;
-        let life = record.life();
-        let found = shared.verified(Arc::new(record), life, self.stored_until, now);
-        Lookup::Live(Box::new(found))
-    }
 }
 
 impl Shared {
@@ -65,6 +40,17 @@ impl Shared {
             life,
             stored_until,
         }
+    }
+
+    fn live(
+        &self,
+        record: SessionRecord,
+        stored_until: Timestamp,
+        now: Timestamp,
+    ) -> Lookup<Verified> {
+        let life = record.life();
+        let found = self.verified(Arc::new(record), life, stored_until, now);
+        Lookup::Live(Box::new(found))
     }
 }
 
@@ -83,14 +69,9 @@ pub(super) fn find(
     session_id: SessionId,
     scope: &Scope,
 ) -> Result<Lookup<Session>, StoreError> {
-    let now = shared.now();
-    Ok(match look_up(shared, &shared.read()?, session_id, now)? {
-        Lookup::Live(seen) if scope.covers(&seen.stored.record.session.service_id) => {
-            Lookup::Live(Box::new(shared.shown(seen.stored, now)))
-        }
-        Lookup::Ended(tombstone) if scope.covers(&tombstone.service_id) => Lookup::Ended(tombstone),
-        Lookup::Live(_) | Lookup::Ended(_) | Lookup::Unknown => Lookup::Unknown,
-    })
+    let terms = shared.terms(shared.now());
+    let (entry, _) = look_up(shared, &shared.read()?, session_id)?;
+    Ok(verify::find(entry, scope, &terms))
 }
 
 pub(super) fn find_by_token(
@@ -98,32 +79,36 @@ pub(super) fn find_by_token(
     token: &PresentedToken,
     touch: Touch,
 ) -> Result<Found, StoreError> {
-    let now = shared.now();
+    let terms = shared.terms(shared.now());
     let read = shared.read()?;
-    let found = match session_of(&read, token)? {
-        Some(session_id) => look_up(shared, &read, session_id, now)?,
-        None => Lookup::Unknown,
+    let Some(session_id) = session_of(&read, token)? else {
+        return Ok(Found::Answer(Lookup::Unknown));
     };
-    match found {
-        Lookup::Live(seen) if seen.stored.record.standing(&token.hash, now).is_good() => {
+    let (entry, stored_until) = look_up(shared, &read, session_id)?;
+    let answer = match verify::verify(entry, &token.hash, &terms) {
+        Lookup::Live(record) => {
+            let stored_until = stored_until.unwrap_or(record.session.expires_at);
             match touch {
-                Touch::No => Ok(Found::Answer(seen.verified(shared, now))),
-                Touch::Yes => touched(shared, *seen, now),
+                Touch::No => shared.live(*record, stored_until, terms.now),
+                Touch::Yes => return touched(shared, *record, stored_until, terms.now),
             }
         }
-        Lookup::Ended(tombstone) if tombstone.standing(&token.hash, now).is_good() => {
-            Ok(Found::Answer(Lookup::Ended(tombstone)))
-        }
-        Lookup::Live(_) | Lookup::Ended(_) | Lookup::Unknown => Ok(Found::Answer(Lookup::Unknown)),
-    }
+        Lookup::Ended(tombstone) => Lookup::Ended(tombstone),
+        Lookup::Unknown => Lookup::Unknown,
+    };
+    Ok(Found::Answer(answer))
 }
 
-fn touched(shared: &Shared, seen: Seen, now: Timestamp) -> Result<Found, StoreError> {
+fn touched(
+    shared: &Shared,
+    record: SessionRecord,
+    stored_until: Timestamp,
+    now: Timestamp,
+) -> Result<Found, StoreError> {
     // Counting a use that can never be written would promise a life that a restart takes away.
     if shared.writes_stopped() {
         return Err(StoreError::WritesStopped);
     }
-    let (record, stored_until) = (seen.stored.record, seen.stored_until);
     let counted = shared
         .touches
         .count(&record, record.life(), stored_until, now);
@@ -134,28 +119,19 @@ fn touched(shared: &Shared, seen: Seen, now: Timestamp) -> Result<Found, StoreEr
     Ok(Found::Answer(Lookup::Live(Box::new(found))))
 }
 
-/// A session as it is at `now`, whether or not anything that writes has met it.
+/// What stands under an id, with every use of it counted; and until when a record lets its session live as it is stored.
 fn look_up(
     shared: &Shared,
     read: &ReadTransaction,
     session_id: SessionId,
-    now: Timestamp,
-) -> Result<Lookup<Seen>, StoreError> {
+) -> Result<(SessionEntry, Option<Timestamp>), StoreError> {
     let Some(stored) = load(&read.open_table(SESSIONS)?, session_id)? else {
-        let kept = tombstone(&read.open_table(TOMBSTONES)?, session_id)?;
-        return Ok(ended(kept, now));
+        return Ok((tombstone(&read.open_table(TOMBSTONES)?, session_id)?, None));
     };
-    let seen = Seen::new(shared, stored);
-    Ok(match seen.stored.record.expired(now) {
-        None => Lookup::Live(Box::new(seen)),
-        Some((reason, at)) => {
-            let kept = Kept {
-                until: at.plus(shared.settings.tombstone_retention),
-                value: seen.stored.record.end(Ended::by_age(reason, at)),
-            };
-            ended(Some(kept), now)
-        }
-    })
+    let mut record = stored.record;
+    let stored_until = record.session.expires_at;
+    shared.touches.overlay(&mut record);
+    Ok((SessionEntry::Record(Box::new(record)), Some(stored_until)))
 }
 
 /// Counts a use in the record itself.
@@ -164,29 +140,25 @@ pub(super) fn touch_first(
     session_id: SessionId,
     hash: CredentialHash,
 ) -> Result<Lookup<Verified>, StoreError> {
-    Ok(match txn.meet(session_id)? {
-        Lookup::Live(mut stored) if stored.record.standing(&hash, txn.now).is_good() => {
-            stored.record.touch(txn.now);
-            txn.save((*stored).clone())?;
-            Seen::new(txn.shared, *stored).verified(txn.shared, txn.now)
+    let entry = txn.entry(session_id)?;
+    let found = txn.decide(verify::verify_and_touch(entry, &hash, &txn.terms()))?;
+    Ok(match found {
+        Lookup::Live(record) => {
+            let stored_until = record.session.expires_at;
+            txn.shared.live(*record, stored_until, txn.now)
         }
-        Lookup::Ended(tombstone) if tombstone.standing(&hash, txn.now).is_good() => {
-            Lookup::Ended(tombstone)
-        }
-        Lookup::Live(_) | Lookup::Ended(_) | Lookup::Unknown => Lookup::Unknown,
+        Lookup::Ended(tombstone) => Lookup::Ended(tombstone),
+        Lookup::Unknown => Lookup::Unknown,
     })
 }
 
 /// Writes a use that was noted before. It revives nothing: a session that is gone stays gone, and one that was not
 /// used in time stays over.
 pub(super) fn write_touch(txn: &mut Txn<'_>, touch: SessionUse) -> Result<(), StoreError> {
-    let Some(mut stored) = load(&txn.sessions, touch.session_id)? else {
+    let Some(record) = txn.record(touch.session_id)? else {
         return Ok(());
     };
-    if touch.apply(&mut stored.record) {
-        txn.save(stored)?;
-    }
-    Ok(())
+    txn.carry_out(activity::write_use(record, touch.at))
 }
 
 /// The session that a token is to be looked for in.

@@ -142,8 +142,8 @@ impl HashWrite {
             .maybe(self.holds_until.map(Timestamp::millis))
             .maybe(ttl)
             .show(self.seen.len());
-        let seen = self.seen.iter();
-        let args = seen.fold(args, |args, (name, value)| args.text(name).bytes(value));
+        let (names, values): (Vec<_>, Vec<_>) = self.seen.iter().cloned().unzip();
+        let args = args.all(names.into_iter().map(Into::into)).all(values);
         let changes = self.changes.iter();
         changes.fold(args, |args, (name, change)| {
             let args = args.bytes(name);

@@ -6,8 +6,8 @@ use std::time::Duration;
 use axum::Router;
 use session_gateway::http::app::with_edge;
 use session_gateway::http::middleware::Watcher;
-use session_gateway::server::{Deadlines, Drained, ServerSettings, serve};
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use session_gateway::server::{Deadlines, Drained, Listener, ServerSettings, serve};
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
@@ -37,16 +37,21 @@ pub(super) struct EdgeServer {
 
 impl EdgeServer {
     pub(super) async fn start(routes: Router, settings: ServerSettings) -> Self {
+        Self::start_beside(Vec::new(), routes, settings).await
+    }
+
+    /// With further listeners, each with routes of its own.
+    pub(super) async fn start_beside(
+        mut listeners: Vec<(Listener, Router)>,
+        routes: Router,
+        settings: ServerSettings,
+    ) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
+        listeners.push((listener.into(), with_edge(routes, &Watcher::default())));
         let shutdown = CancellationToken::new();
         let told = shutdown.clone().cancelled_owned();
-        let served = tokio::spawn(serve(
-            listener,
-            with_edge(routes, &Watcher::default()),
-            settings,
-            told,
-        ));
+        let served = tokio::spawn(serve(listeners, settings, told));
         Self {
             address,
             shutdown,
@@ -68,13 +73,15 @@ impl EdgeServer {
 }
 
 /// A client that sends what no library would.
-pub(super) struct Raw(TcpStream);
+pub(super) struct Raw<S = TcpStream>(pub(super) S);
 
 impl Raw {
     pub(super) fn address(&self) -> SocketAddr {
         self.0.local_addr().unwrap()
     }
+}
 
+impl<S: AsyncRead + AsyncWrite + Unpin> Raw<S> {
     pub(super) async fn send(&mut self, bytes: impl AsRef<[u8]>) {
         self.0.write_all(bytes.as_ref()).await.unwrap();
     }

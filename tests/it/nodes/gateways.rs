@@ -125,7 +125,7 @@ impl Node {
             nobody,
             stores,
             draining,
-            served: tokio::spawn(serve(listener, app(state), SETTINGS, told)),
+            served: tokio::spawn(serve([(listener.into(), app(state))], SETTINGS, told)),
         }
     }
 }

@@ -150,7 +150,12 @@ pub(super) async fn listen(state: AppState) -> (SocketAddr, tokio::task::JoinHan
     };
     let routes = session_gateway::http::app::app(state);
     let task = tokio::spawn(async move {
-        serve(listener, routes, settings, std::future::pending()).await;
+        serve(
+            [(listener.into(), routes)],
+            settings,
+            std::future::pending(),
+        )
+        .await;
     });
     (address, task)
 }

@@ -2,13 +2,12 @@
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use serde_json::Value;
 use tokio::task::JoinHandle;
 
 use super::DEADLINE;
-use crate::support::redis::eventually;
 use crate::support::{Client, Follow, Gateway, feed};
 
 /// All there are.
@@ -91,17 +90,31 @@ impl Story {
                 for (id, event) in &before {
                     assert_eq!(told.get(id), Some(event), "{id}");
                 }
-                eventually(DEADLINE, || async {
-                    let seen = followed.seen.lock().unwrap();
-                    let mut told = told.iter().filter(|(id, _)| **id != self.first);
-                    told.all(|(id, event)| seen.get(id) == Some(event))
-                })
-                .await;
+                self.assert_seen(followed, &told).await;
                 before = told;
             }
         }
         for followed in self.followed {
             followed.following.abort();
+        }
+    }
+
+    async fn assert_seen(&self, followed: &Followed, told: &Told) {
+        let deadline = Instant::now() + DEADLINE;
+        let missing = || {
+            let seen = followed.seen.lock().unwrap();
+            let told = told.iter().filter(|(id, _)| **id != self.first);
+            let missing = told.filter(|(id, event)| seen.get(*id) != Some(*event));
+            missing.map(|(id, _)| id.clone()).collect::<Vec<_>>()
+        };
+        while !missing().is_empty() {
+            assert!(
+                Instant::now() < deadline,
+                "of {} not seen: {:?}",
+                told.len(),
+                missing()
+            );
+            tokio::time::sleep(PAUSE).await;
         }
     }
 }

@@ -1,0 +1,251 @@
+//! Opening a session: repetition, ids and tokens in use, bans, and the limit of its login.
+
+use std::net::IpAddr;
+use std::time::Duration;
+
+use super::ban;
+use super::entry::{Ending, Lookup, SessionEntry};
+use super::operation::{FirstRun, OperationRecord};
+use super::plan::{Decision, Plan, Write};
+use super::refusal::Refusal;
+use super::terms::Terms;
+use crate::model::Timestamp;
+use crate::model::attribute::Attributes;
+use crate::model::event::Change;
+use crate::model::id::{LoginId, ServiceId, SessionId};
+use crate::model::limit::{LimitPer, Overflow, SessionLimit};
+use crate::model::login::Ban;
+use crate::model::permission::Scope;
+use crate::model::record::SessionRecord;
+use crate::model::request::Mark;
+use crate::model::session::{
+    ConnectionId, Device, DeviceId, EndReason, Ended, ServerAddr, Session, SessionState, UserAgent,
+};
+use crate::model::session_token::StoredToken;
+
+/// A session to be opened.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct NewSession {
+    /// Its id, drawn by the caller.
+    pub session_id: SessionId,
+    /// Its credential.
+    pub token: StoredToken,
+    /// Whose it is.
+    pub login_id: LoginId,
+    /// The service that opens it.
+    pub service_id: ServiceId,
+    /// `active`, unless it is still `connecting`.
+    pub state: SessionState,
+    /// How long it lives without use.
+    pub idle_timeout: Duration,
+    /// How long it lives at most.
+    pub max_age: Duration,
+    /// How many sessions there may be.
+    pub limit: Option<SessionLimit>,
+    /// What is kept in it.
+    pub attributes: Attributes,
+    /// The kind of device.
+    pub device: Option<Device>,
+    /// Which device.
+    pub device_id: Option<DeviceId>,
+    /// Its live connection.
+    pub connection_id: Option<ConnectionId>,
+    /// The client's address.
+    pub client_ip: Option<IpAddr>,
+    /// The client's port.
+    pub client_port: Option<u16>,
+    /// The client's user agent.
+    pub user_agent: Option<UserAgent>,
+    /// The server that holds the connection.
+    pub server_addr: Option<ServerAddr>,
+    /// Set when the create may be a repetition.
+    pub mark: Option<Mark>,
+}
+
+impl NewSession {
+    /// The record of this session, opened at `now`.
+    #[must_use]
+    pub fn open(self, now: Timestamp) -> SessionRecord {
+        let max_expires_at = now.plus(self.max_age);
+        let idle_expires_at = now.plus(self.idle_timeout).min(max_expires_at);
+        SessionRecord {
+            session: Session {
+                session_id: self.session_id,
+                login_id: self.login_id,
+                service_id: self.service_id,
+                device: self.device,
+                device_id: self.device_id,
+                state: self.state,
+                connection_id: self.connection_id,
+                client_ip: self.client_ip,
+                client_port: self.client_port,
+                user_agent: self.user_agent,
+                server_addr: self.server_addr,
+                attributes: self.attributes,
+                stats: None,
+                version: 1,
+                created_at: now,
+                last_active_at: now,
+                expires_at: idle_expires_at,
+                idle_expires_at,
+                max_expires_at,
+            },
+            idle_timeout: self.idle_timeout,
+            token: self.token,
+            rotation: None,
+        }
+    }
+}
+
+/// A session was opened.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Created {
+    /// The session.
+    pub session: Session,
+    /// The sessions that ended to make room for it.
+    pub evicted: Vec<SessionId>,
+}
+
+/// What a create is decided from.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct CreateFacts {
+    /// What is kept under its mark.
+    pub first_run: Option<FirstRun>,
+    /// What stands under its id.
+    pub same_id: SessionEntry,
+    /// What a token leads to that the caller brought. A token of the gateway's own names its session, whose id is looked
+    /// for anyway.
+    pub token_holder: SessionEntry,
+    /// The ban of its login, whether or not it is in force.
+    pub ban: Option<Ban>,
+    /// The sessions of its login, if there is a limit to them.
+    pub of_login: Vec<SessionEntry>,
+}
+
+/// Opens the session, unless it was opened before or something stands against it.
+#[must_use]
+pub fn create(
+    facts: CreateFacts,
+    new: NewSession,
+    terms: &Terms,
+) -> Decision<Result<Created, Refusal>> {
+    Decision::make(|plan| {
+        let met = [Some(new.session_id), facts.token_holder.session_id()];
+        if let Some(first) = repeated(plan, facts.first_run, facts.same_id, &new, terms)? {
+            return Ok(first);
+        }
+        // One that stands under the id as well has been settled.
+        if facts.token_holder.session_id() != Some(new.session_id)
+            && settle_or_forget(plan, facts.token_holder, terms) != Lookup::Unknown
+        {
+            return Err(Refusal::TokenInUse);
+        }
+        if ban::in_force(facts.ban, &new.login_id, terms.now).is_some() {
+            return Err(Refusal::LoginBanned);
+        }
+        let mut others = facts.of_login;
+        others.retain(|entry| !met.contains(&entry.session_id()));
+        let mut evicted = Vec::new();
+        for record in over_limit(plan, others, &new, terms)? {
+            let ended = Ended::by_service(EndReason::Replaced, terms.now, new.service_id.clone());
+            plan.end(Ending::of(&record, ended, terms));
+            evicted.push(record.session.session_id);
+        }
+        Ok(open(plan, new, evicted, terms))
+    })
+}
+
+fn open(plan: &mut Plan, new: NewSession, evicted: Vec<SessionId>, terms: &Terms) -> Created {
+    let mark = new.mark;
+    let record = new.open(terms.now);
+    let session = terms.shown(record.clone());
+    let device = session.device.clone();
+    plan.writes.push(Write::Open(Box::new(record)));
+    plan.tell(&session, terms.now, Change::SessionCreated { device });
+    let operation = OperationRecord::Created {
+        session_id: session.session_id,
+        evicted: evicted.clone(),
+    };
+    plan.keep(mark, operation, terms);
+    Created { session, evicted }
+}
+
+/// What the first attempt did, if this is not it. Without a mark, the same id with the same token tells.
+fn repeated(
+    plan: &mut Plan,
+    first_run: Option<FirstRun>,
+    same_id: SessionEntry,
+    new: &NewSession,
+    terms: &Terms,
+) -> Result<Option<Created>, Refusal> {
+    if let Some(first) = first_run.filter(|first| !first.operation.is_over(terms.now))
+        && let OperationRecord::Created { evicted, .. } = first.operation.value
+    {
+        let record = plan.live(first.session, &Scope::All, terms)?;
+        let session = terms.shown(record);
+        return Ok(Some(Created { session, evicted }));
+    }
+    match settle_or_forget(plan, same_id, terms) {
+        Lookup::Live(record) if record.token == new.token => Ok(Some(Created {
+            session: terms.shown(*record),
+            evicted: Vec::new(),
+        })),
+        Lookup::Live(_) | Lookup::Ended(_) => Err(Refusal::TokenInUse),
+        Lookup::Unknown => Ok(None),
+    }
+}
+
+/// What is told of an entry. One of which nothing is told any more is forgotten, so that its token is free.
+fn settle_or_forget(plan: &mut Plan, entry: SessionEntry, terms: &Terms) -> Lookup<SessionRecord> {
+    let settled = plan.settle(entry, terms);
+    if let SessionEntry::Tombstone(kept) = &settled
+        && kept.is_over(terms.now)
+    {
+        plan.writes.push(Write::Forget(kept.clone()));
+    }
+    settled.settled(terms.now)
+}
+
+/// The sessions that must end so that the limit holds with one more. Those that are over do not count, and end on the
+/// way; where even with them there are too few, nobody looks.
+fn over_limit(
+    plan: &mut Plan,
+    of_login: Vec<SessionEntry>,
+    new: &NewSession,
+    terms: &Terms,
+) -> Result<Vec<SessionRecord>, Refusal> {
+    let Some(limit) = new.limit.filter(|limit| of_login.len() >= limit.max) else {
+        return Ok(Vec::new());
+    };
+    let mut counted = Vec::new();
+    for entry in of_login {
+        if let Lookup::Live(record) = plan.settle(entry, terms).settled(terms.now)
+            && counts(&limit, &record.session, new)
+        {
+            counted.push(*record);
+        }
+    }
+    if counted.len() < limit.max {
+        return Ok(Vec::new());
+    }
+    let age: fn(&Session) -> Timestamp = match limit.overflow {
+        Overflow::Refuse => return Err(Refusal::LimitReached),
+        Overflow::EvictOldest | Overflow::EvictLeastActive if limit.max == 0 => {
+            return Err(Refusal::LimitReached);
+        }
+        Overflow::EvictOldest => |session| session.created_at,
+        Overflow::EvictLeastActive => |session| session.last_active_at,
+    };
+    counted.sort_by_key(|record| (age(&record.session), record.session.session_id));
+    counted.truncate(counted.len() + 1 - limit.max);
+    Ok(counted)
+}
+
+/// Whether a live session stands in the way of one more.
+fn counts(limit: &SessionLimit, session: &Session, new: &NewSession) -> bool {
+    session.login_id == new.login_id
+        && match limit.per {
+            LimitPer::Login => true,
+            LimitPer::Device => session.device == new.device,
+        }
+}

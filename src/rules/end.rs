@@ -1,0 +1,132 @@
+//! Endings that somebody asks for: of one session, of the one behind a token, of all that are meant.
+
+use super::entry::{Ending, Lookup, SessionEntry};
+use super::plan::Decision;
+use super::refusal::Refusal;
+use super::target::TargetFacts;
+use super::terms::Terms;
+use crate::model::filter::SessionFilter;
+use crate::model::id::{LoginId, SessionId};
+use crate::model::request::{Access, Target};
+use crate::model::session::{
+    Device, EndDetail, EndReason, Ended, Session, SessionState, Tombstone,
+};
+use crate::model::token::CredentialHash;
+
+/// The session is over: by this call, or before it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum EndOutcome {
+    /// This call ended it; the session as it was last, `closed`.
+    Now(Box<Session>),
+    /// It had ended already.
+    Before(Box<Tombstone>),
+}
+
+/// Which sessions of a login are to end.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct EndAll {
+    /// The login.
+    pub login_id: LoginId,
+    /// A session that stays.
+    pub except: Option<SessionId>,
+    /// Only those on this kind of device.
+    pub device: Option<Device>,
+    /// Why they end.
+    pub reason: EndReason,
+    /// What is said about it beyond that.
+    pub detail: Option<EndDetail>,
+}
+
+/// Sessions that end together.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct EndBatch {
+    /// Those that match.
+    pub filter: SessionFilter,
+    /// A session that stays.
+    pub except: Option<SessionId>,
+    /// Why they end.
+    pub reason: EndReason,
+    /// What is said about it beyond that.
+    pub detail: Option<EndDetail>,
+    /// Who ends them, and how far they see.
+    pub access: Access,
+}
+
+impl EndAll {
+    /// The batch that this is, for a service.
+    #[must_use]
+    pub fn batch(self, access: Access) -> EndBatch {
+        EndBatch {
+            filter: SessionFilter {
+                login_id: Some(self.login_id),
+                device: self.device,
+                ..SessionFilter::default()
+            },
+            except: self.except,
+            reason: self.reason,
+            detail: self.detail,
+            access,
+        }
+    }
+}
+
+/// Ends one session; with a token only if that is a good one of it. One that has ended already is no refusal, whatever
+/// version was expected.
+#[must_use]
+pub fn end(
+    facts: TargetFacts,
+    target: &Target,
+    reason: EndReason,
+    token: Option<&CredentialHash>,
+    terms: &Terms,
+) -> Decision<Result<EndOutcome, Refusal>> {
+    Decision::make(|plan| {
+        let record = match plan.reach(facts.session, target, terms) {
+            Ok(record) => record,
+            Err(Refusal::SessionEnded(tombstone)) => return Ok(EndOutcome::Before(tombstone)),
+            Err(refusal) => return Err(refusal),
+        };
+        if token.is_some_and(|hash| !record.standing(hash, terms.now).is_good()) {
+            return Err(Refusal::TokenUnknown);
+        }
+        let ended = Ended::by_service(reason, terms.now, target.access.service_id.clone());
+        plan.end(Ending::of(&record, ended, terms));
+        Ok(EndOutcome::Now(Box::new(Session {
+            state: SessionState::Closed,
+            version: record.session.version + 1,
+            ..record.session
+        })))
+    })
+}
+
+/// Ends those of the sessions that are in sight and match at this moment; tells which.
+#[must_use]
+pub fn end_batch(
+    sessions: Vec<SessionEntry>,
+    batch: &EndBatch,
+    terms: &Terms,
+) -> Decision<Vec<SessionId>> {
+    Decision::make(|plan| {
+        let mut ids = Vec::new();
+        for entry in sessions {
+            let Lookup::Live(record) = plan.settle(entry, terms).settled(terms.now) else {
+                continue;
+            };
+            let by = batch.access.service_id.clone();
+            let ended = Ended {
+                detail: batch.detail.clone(),
+                ..Ended::by_service(batch.reason, terms.now, by)
+            };
+            let ending = Ending::of(&record, ended, terms);
+            let shown = terms.shown(*record);
+            if batch.filter.matches(&shown)
+                && batch.access.scope.covers(&shown.service_id)
+                && batch.except != Some(shown.session_id)
+            {
+                plan.end(ending);
+                ids.push(shown.session_id);
+            }
+        }
+        ids
+    })
+}

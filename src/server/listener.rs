@@ -1,0 +1,154 @@
+//! Where connections come from: sockets of several kinds, under one bound.
+
+use std::future::poll_fn;
+use std::io;
+use std::net::{Ipv4Addr, SocketAddr};
+use std::sync::Arc;
+use std::task::{Context, Poll};
+use std::time::Duration;
+
+use axum::Router;
+use tokio::net::{TcpListener, TcpStream, UnixListener, UnixStream};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio_util::either::Either;
+
+/// How long accepting rests when the process has no file descriptor left: long enough not to spin, short enough to be
+/// back at once.
+const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
+
+/// The address of a client that has none: who reaches a Unix socket is on this machine.
+const THIS_MACHINE: SocketAddr = SocketAddr::new(std::net::IpAddr::V4(Ipv4Addr::LOCALHOST), 0);
+
+/// A socket that clients connect to.
+#[derive(Debug)]
+pub enum Listener {
+    /// At an address.
+    Tcp(TcpListener),
+    /// At a path.
+    Unix(UnixListener),
+}
+
+impl From<TcpListener> for Listener {
+    fn from(listener: TcpListener) -> Self {
+        Self::Tcp(listener)
+    }
+}
+
+impl From<UnixListener> for Listener {
+    fn from(listener: UnixListener) -> Self {
+        Self::Unix(listener)
+    }
+}
+
+pub(super) type Stream = Either<TcpStream, UnixStream>;
+
+impl Listener {
+    fn poll_accept(&self, cx: &mut Context<'_>) -> Poll<io::Result<(Stream, SocketAddr)>> {
+        match self {
+            Self::Tcp(listener) => listener.poll_accept(cx).map_ok(|(stream, peer)| {
+                // Without it an answer would wait for what the client has yet to confirm; a client that is gone is met
+                // at the first read.
+                let _gone = stream.set_nodelay(true);
+                (Either::Left(stream), peer)
+            }),
+            Self::Unix(listener) => {
+                let accepted = listener.poll_accept(cx);
+                accepted.map_ok(|(stream, _unnamed)| (Either::Right(stream), THIS_MACHINE))
+            }
+        }
+    }
+}
+
+/// A connection that was accepted.
+pub(super) struct Accepted {
+    pub(super) stream: Stream,
+    pub(super) peer: SocketAddr,
+    /// What is served where it was accepted.
+    pub(super) app: Router,
+}
+
+/// Accepts one connection after another, within the bound. Repeated trouble is logged once.
+pub(super) struct Acceptor {
+    listeners: Vec<(Listener, Router)>,
+    slots: Arc<Semaphore>,
+    full: bool,
+    failing: bool,
+}
+
+impl Acceptor {
+    pub(super) fn new(
+        listeners: impl IntoIterator<Item = (Listener, Router)>,
+        max_connections: usize,
+    ) -> Self {
+        let max_connections = max_connections.min(Semaphore::MAX_PERMITS);
+        Self {
+            listeners: listeners.into_iter().collect(),
+            slots: Arc::new(Semaphore::new(max_connections)),
+            full: false,
+            failing: false,
+        }
+    }
+
+    /// The next connection, and its place within the bound.
+    pub(super) async fn accept(&mut self) -> Option<(Accepted, OwnedSemaphorePermit)> {
+        // The place comes first and is for whichever listener has a client next: one that each of them held would be
+        // lost to the others.
+        let slot = self.slot().await?;
+        loop {
+            match self.accept_anywhere().await {
+                Ok(accepted) => {
+                    self.failing = false;
+                    return Some((accepted, slot));
+                }
+                Err(error) if is_about_one_connection(&error) => {}
+                Err(error) => {
+                    if !std::mem::replace(&mut self.failing, true) {
+                        tracing::error!(%error, "connections cannot be accepted; trying on");
+                    }
+                    tokio::time::sleep(ACCEPT_PAUSE).await;
+                }
+            }
+        }
+    }
+
+    /// Each listener is asked first in its turn, so that a busy one keeps no other waiting.
+    async fn accept_anywhere(&mut self) -> io::Result<Accepted> {
+        let turn = self.listeners.len().min(1);
+        self.listeners.rotate_left(turn);
+        poll_fn(|cx| {
+            for (listener, app) in &self.listeners {
+                if let Poll::Ready(accepted) = listener.poll_accept(cx) {
+                    let app = app.clone();
+                    return Poll::Ready(accepted.map(|(stream, peer)| Accepted {
+                        stream,
+                        peer,
+                        app,
+                    }));
+                }
+            }
+            Poll::Pending
+        })
+        .await
+    }
+
+    async fn slot(&mut self) -> Option<OwnedSemaphorePermit> {
+        if let Ok(slot) = Arc::clone(&self.slots).try_acquire_owned() {
+            self.full = false;
+            return Some(slot);
+        }
+        if !std::mem::replace(&mut self.full, true) {
+            tracing::warn!("as many connections are open as SGW_MAX_CONNECTIONS allows; more wait");
+        }
+        Arc::clone(&self.slots).acquire_owned().await.ok()
+    }
+}
+
+/// The client was gone before it was accepted; the next one may do better.
+fn is_about_one_connection(error: &io::Error) -> bool {
+    matches!(
+        error.kind(),
+        io::ErrorKind::ConnectionRefused
+            | io::ErrorKind::ConnectionAborted
+            | io::ErrorKind::ConnectionReset
+    )
+}
