@@ -22,7 +22,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 use session_gateway::clock::SystemClock;
-use session_gateway::draw::Draw;
+use session_gateway::entropy::Entropy;
 use session_gateway::model::id::{LoginId, ServiceId};
 use session_gateway::model::session::SessionState;
 use session_gateway::model::session_token::{StoredToken, TokenOrigin};
@@ -112,9 +112,11 @@ fn open(dir: &Path) -> Stores {
 
 async fn create(stores: &Stores, login: u64) {
     let login_id = LoginId::parse(&format!("user-{login}")).unwrap();
-    let draw = Draw::Fresh;
-    let session_id = draw.session_id(stores.sessions.now(), &login_id).unwrap();
-    let hash = Token::own(session_id, &draw.token().unwrap()).hash();
+    let entropy = Entropy::Fresh;
+    let session_id = entropy
+        .session_id(stores.sessions.now(), &login_id)
+        .unwrap();
+    let hash = Token::own(session_id, &entropy.token().unwrap()).hash();
     let attributes =
         serde_json::from_str(r#"{"role":"admin","locale":"en-GB","plan":{"tier":"pro"}}"#).unwrap();
     let new = NewSession {

@@ -4,7 +4,7 @@ pub mod certificates;
 pub mod cli;
 pub mod clock;
 pub mod config;
-pub mod draw;
+pub mod entropy;
 pub mod gateway;
 pub mod http;
 pub mod metrics;

@@ -1,8 +1,6 @@
 //! Encrypts what the stores keep for somebody who holds a secret that is not stored: AES-256-GCM-SIV (RFC 8452) under a
 //! key that HKDF (RFC 5869) makes of that secret. Whoever holds the store alone can read none of it.
 
-use std::sync::Arc;
-
 use aes_gcm_siv::aead::{Aead, Payload};
 use aes_gcm_siv::{Aes256GcmSiv, KeyInit, Nonce};
 use hkdf::Hkdf;
@@ -10,7 +8,6 @@ use sha2::Sha256;
 use thiserror::Error;
 use zeroize::Zeroizing;
 
-use crate::http::error::ApiError;
 use crate::model::id::SessionId;
 use crate::model::session_token::SealedToken;
 use crate::model::token::RANDOM_BYTES;
@@ -18,10 +15,17 @@ use crate::model::token::RANDOM_BYTES;
 /// Bytes of a nonce.
 pub(crate) const NONCE_BYTES: usize = 12;
 
-/// These bytes were not sealed with this key for this purpose.
+/// Why something is not sealed, or stays so.
 #[derive(Debug, Clone, Copy, Error)]
-#[error("what was sealed cannot be opened")]
-pub(crate) struct Closed;
+pub(crate) enum SealError {
+    #[error("no key can be made of this secret")]
+    Key(#[from] hkdf::InvalidLength),
+    #[error("what is to be sealed is too long")]
+    TooLong(#[source] aes_gcm_siv::aead::Error),
+    /// These bytes were not sealed with this key for this purpose.
+    #[error("what was sealed cannot be opened")]
+    Closed,
+}
 
 /// A key that was made of a secret.
 pub(crate) struct SealKey(Aes256GcmSiv);
@@ -31,11 +35,9 @@ impl SealKey {
         secret: &[u8],
         salt: Option<&[u8]>,
         purpose: &[u8],
-    ) -> Result<Self, ApiError> {
+    ) -> Result<Self, SealError> {
         let mut key = Zeroizing::new([0; 32]);
-        Hkdf::<Sha256>::new(salt, secret)
-            .expand(purpose, key.as_mut_slice())
-            .map_err(|error| ApiError::Internal(Arc::new(error)))?;
+        Hkdf::<Sha256>::new(salt, secret).expand(purpose, key.as_mut_slice())?;
         Ok(Self(Aes256GcmSiv::new(&(*key).into())))
     }
 
@@ -45,9 +47,9 @@ impl SealKey {
         nonce: [u8; NONCE_BYTES],
         msg: &[u8],
         aad: &[u8],
-    ) -> Result<Vec<u8>, ApiError> {
+    ) -> Result<Vec<u8>, SealError> {
         let sealed = self.0.encrypt(&Nonce::from(nonce), Payload { msg, aad });
-        sealed.map_err(|error| ApiError::Internal(Arc::new(error)))
+        sealed.map_err(SealError::TooLong)
     }
 
     pub(crate) fn open(
@@ -55,9 +57,11 @@ impl SealKey {
         nonce: [u8; NONCE_BYTES],
         msg: &[u8],
         aad: &[u8],
-    ) -> Result<Zeroizing<Vec<u8>>, Closed> {
+    ) -> Result<Zeroizing<Vec<u8>>, SealError> {
         let opened = self.0.decrypt(&Nonce::from(nonce), Payload { msg, aad });
-        opened.map(Zeroizing::new).map_err(|_other_key| Closed)
+        opened
+            .map(Zeroizing::new)
+            .map_err(|_other_key| SealError::Closed)
     }
 }
 
@@ -71,7 +75,7 @@ impl TokenKey {
     /// One token has one successor, so its key seals one text and needs no nonce.
     const NONCE: [u8; NONCE_BYTES] = [0; NONCE_BYTES];
 
-    pub(crate) fn of(token: &str, session_id: SessionId) -> Result<Self, ApiError> {
+    pub(crate) fn of(token: &str, session_id: SessionId) -> Result<Self, SealError> {
         let purpose = b"session-gateway rotation 1";
         Ok(Self {
             key: SealKey::derive(token.as_bytes(), None, purpose)?,
@@ -79,7 +83,7 @@ impl TokenKey {
         })
     }
 
-    pub(crate) fn seal(&self, random: &[u8; RANDOM_BYTES]) -> Result<SealedToken, ApiError> {
+    pub(crate) fn seal(&self, random: &[u8; RANDOM_BYTES]) -> Result<SealedToken, SealError> {
         let bound = self.session_id.as_bytes();
         self.key.seal(Self::NONCE, random, bound).map(SealedToken)
     }
@@ -87,15 +91,11 @@ impl TokenKey {
     pub(crate) fn open(
         &self,
         sealed: &SealedToken,
-    ) -> Result<Zeroizing<[u8; RANDOM_BYTES]>, ApiError> {
+    ) -> Result<Zeroizing<[u8; RANDOM_BYTES]>, SealError> {
         let bound = self.session_id.as_bytes();
-        let closed = |_| ApiError::Internal(Arc::new(Closed));
-        let opened = self
-            .key
-            .open(Self::NONCE, &sealed.0, bound)
-            .map_err(closed)?;
+        let opened = self.key.open(Self::NONCE, &sealed.0, bound)?;
         let random = opened.as_slice().try_into().map(Zeroizing::new);
-        random.map_err(|_length| ApiError::Internal(Arc::new(Closed)))
+        random.map_err(|_length| SealError::Closed)
     }
 }
 

@@ -12,7 +12,7 @@ never() {
         [ ! -e "$path" ] || paths+=("$path")
     done
     [ ${#paths[@]} -gt 0 ] || return 0
-    if grep -rnP --include='*.rs' "$2" "${paths[@]}"; then
+    if grep -rnP --include='*.rs' --exclude=tests.rs "$2" "${paths[@]}"; then
         echo "^ $1" >&2
         broken=1
     fi
@@ -31,6 +31,8 @@ everywhere_but() {
 mapfile -t outside_store < <(everywhere_but '^./store/')
 mapfile -t outside_traces < <(everywhere_but '^./telemetry/traces/')
 mapfile -t inside < <(everywhere_but '^./outbound/')
+# The loader of profiles is asked by HTTP.
+mapfile -t use_cases < <(find ./gateway -name '*.rs' | grep -vE '^./gateway/profile/')
 mapfile -t outside_config < <(everywhere_but '^./config(/|\.rs$)')
 
 never 'model, rules and store know no web framework' '\b(axum|axum_extra|http|http_body_util|hyper|hyper_util|tower|tower_http)::' model rules store
@@ -40,6 +42,8 @@ never 'spans are made in telemetry::traces' '\bopentelemetry\w*::' "${outside_tr
 never 'only outbound asks others by HTTP' '\bhyper_util::client\b|\bHttpsConnector|\bhyper::client\b' "${inside[@]}"
 never 'only config reads the environment' '\b(std::env\b|env::vars?(_os)?\b|dotenvy::)' "${outside_config[@]}"
 
+never 'gateway knows no web framework and no wire types' '\b(axum|axum_extra|hyper|tower|tower_http|serde_json|utoipa)::' "${use_cases[@]}"
+
 only model 'model'
 only clock 'model'
 only certificates 'certificates'
@@ -48,9 +52,10 @@ only telemetry 'model'
 only rules 'model'
 only store 'model|rules|clock|certificates|telemetry'
 only metrics 'telemetry|store|model'
-only seal 'model|http::error'
-only gateway 'model|seal|store|clock|certificates|outbound|telemetry|draw|http::(error|extract)'
-only http 'model|seal|store|draw|gateway|metrics|telemetry'
+only entropy 'model'
+only seal 'model'
+only gateway 'model|rules|seal|entropy|store|certificates|outbound|telemetry'
+only http 'gateway|model|entropy|metrics|telemetry'
 for backend in cache embedded observed postgres redis; do
     never "$backend uses no other backend" "\\bstore::(?!$backend\\b)(cache|embedded|observed|postgres|redis)\\b" "store/$backend"
 done

@@ -15,10 +15,10 @@ use super::banner;
 use crate::certificates::{Authorities, TrustError};
 use crate::clock::SystemClock;
 use crate::config::{Config, StoreLocation, StoreSettings};
+use crate::gateway::auth::ensure_admin;
 use crate::gateway::profile::Profiles;
+use crate::gateway::{AdminCredential, Gateway, GatewayError};
 use crate::http::app::{app, app_and_metrics};
-use crate::http::auth::{AdminCredential, ensure_admin};
-use crate::http::error::ApiError;
 use crate::http::middleware::install_panic_hook;
 use crate::http::state::{AppState, Draining};
 use crate::model::token::ServiceSecret;
@@ -57,7 +57,7 @@ pub enum ServeError {
     Loader(#[source] TrustError),
     /// The built-in service cannot be looked up or made.
     #[error("the built-in service `admin` cannot be set up: {}", with_causes(.0))]
-    Admin(#[source] ApiError),
+    Admin(#[source] GatewayError),
     /// The address cannot be listened on.
     #[error("{variable}: cannot listen on {address}: {source}")]
     Listen {
@@ -164,12 +164,13 @@ async fn run_traced(config: &Config, signals: Signals, traces: Traces) -> Result
     let made = made.map_err(ServeError::Admin)?;
     let metrics_address = metrics.as_ref().map(|metrics| metrics.address);
     banner::show(config, main.address, metrics_address, made.as_ref());
-    let state = AppState::new(stores, config.lifetimes, admin)
+    let gateway = Gateway::new(stores, config.lifetimes, admin)
         .with_session_limit(config.session_limit)
         .with_followers(config.event_followers)
-        .with_proxies(config.proxies.clone())
-        .with_traces(traces)
         .with_profiles(profiles);
+    let state = AppState::new(gateway)
+        .with_proxies(config.proxies.clone())
+        .with_traces(traces);
     let stop = Stop::watch(signals, state.draining.clone());
     let served = serve_and_sweep(main, metrics, state, config, stop.first);
     tokio::select! {
@@ -207,7 +208,7 @@ async fn serve_and_sweep(
 ) -> Drained {
     let sweeping = CancellationToken::new();
     let _ends_with_serving = sweeping.clone().drop_guard();
-    let sessions = Arc::clone(&state.stores.sessions);
+    let sessions = Arc::clone(&state.gateway.stores.sessions);
     let sweep = move || {
         let sessions = Arc::clone(&sessions);
         async move { sessions.sweep().await }

@@ -7,9 +7,10 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
+use crate::gateway::Lifetimes;
+use crate::gateway::forward_auth::TrustedProxies;
 use crate::gateway::profile::{LoaderSettings, LoaderUrl, ProfileSettings, SigningKey};
-use crate::http::proxy::{Exports, LoginOrigins, ProxySettings, TokenCookie, TrustedProxies};
-use crate::http::state::Lifetimes;
+use crate::http::proxy::{Exports, LoginOrigins, ProxySettings, TokenCookie};
 use crate::model::limit::SessionLimit;
 use crate::model::token::ServiceSecret;
 use crate::store::cache::CacheSettings;

@@ -8,6 +8,7 @@ use thiserror::Error;
 use tracing::level_filters::LevelFilter;
 use tracing_subscriber::EnvFilter;
 
+use crate::gateway::forward_auth::InvalidNetwork;
 use crate::gateway::profile::InvalidLoaderUrl;
 use crate::http::proxy::InvalidProxySetting;
 use crate::model::limit::{LimitPer, Overflow};
@@ -71,6 +72,9 @@ pub enum InvalidValue {
     /// Not what reverse proxies need.
     #[error(transparent)]
     Proxy(#[from] InvalidProxySetting),
+    /// Neither addresses nor networks.
+    #[error(transparent)]
+    Network(#[from] InvalidNetwork),
     /// Not where profiles are loaded.
     #[error(transparent)]
     Loader(#[from] InvalidLoaderUrl),

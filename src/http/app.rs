@@ -35,7 +35,7 @@ type Document = fn(OpenApiRouter<AppState>) -> OpenApiRouter<AppState>;
 
 fn serve_all(documented: Document, state: AppState) -> Router {
     let watcher = state.watcher();
-    let authenticated = from_fn_with_state(Arc::clone(&state.authenticator), authenticate);
+    let authenticated = from_fn_with_state(Arc::clone(&state.gateway.authenticator), authenticate);
     let documented = documented(services_api().route_layer(authenticated));
     let (routes, document) = documented.split_for_parts();
     let routes = routes.merge(openapi::routes(&document)).with_state(state);

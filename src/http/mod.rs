@@ -5,6 +5,7 @@ pub mod app;
 pub mod auth;
 pub mod error;
 pub mod extract;
+mod idempotency;
 pub mod middleware;
 pub mod openapi;
 pub mod proxy;

@@ -13,6 +13,7 @@ use utoipa::openapi::{OpenApi, SecurityRequirement};
 use utoipa::{Modify, OpenApi as _};
 use utoipa_swagger_ui::{Config, SwaggerUi};
 
+use crate::gateway::GatewayError;
 use crate::http::error::{ApiError, Problem};
 
 const DOCUMENT_PATH: &str = "/openapi.json";
@@ -88,7 +89,7 @@ pub(crate) fn routes<S: Clone + Send + Sync + 'static>(document: &OpenApi) -> Ro
             let json = HeaderValue::from_static("application/json");
             Ok(([(header::CONTENT_TYPE, json)], text))
         }
-        Err(error) => Err(ApiError::Internal(error)),
+        Err(error) => Err(ApiError::from(GatewayError::Internal(error))),
     });
     let config = Config::new([DOCUMENT_PATH]).validator_url("none");
     Router::from(SwaggerUi::new("/docs").config(config)).route(DOCUMENT_PATH, document)

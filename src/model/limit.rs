@@ -14,6 +14,11 @@ pub struct SessionLimit {
     pub overflow: Overflow,
 }
 
+impl SessionLimit {
+    /// One create ends at most so many others.
+    pub const MAX: usize = 1_000;
+}
+
 /// What a limit counts: always the sessions of all services.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "snake_case")]

@@ -3,6 +3,7 @@
 pub mod attribute;
 pub mod event;
 pub mod filter;
+pub mod forward_auth;
 pub mod health;
 pub mod id;
 pub mod json;

@@ -6,7 +6,7 @@ use utoipa::ToSchema;
 use super::Timestamp;
 use super::id::ServiceId;
 use super::limit::SessionLimit;
-use super::permission::Permissions;
+use super::permission::{Permission, Permissions, Scope};
 use super::record::Field;
 use super::text::text_type;
 use super::token::CredentialHash;
@@ -43,6 +43,14 @@ pub struct Service {
     /// is null, the gateway's own default counts.
     #[schema(required = true)]
     pub session_limit: Option<SessionLimit>,
+}
+
+impl Service {
+    /// How far a permission reaches for it; `None` if it does not have it.
+    #[must_use]
+    pub fn scope(&self, permission: Permission) -> Option<Scope> {
+        self.permissions.scope(permission, &self.service_id)
+    }
 }
 
 /// The part of [`Service`] that records of every format have; its limit, if there is one, is stored beside it.
@@ -83,8 +91,8 @@ pub struct PreviousSecret {
 impl ServiceRecord {
     /// Whether this credential opens the door now.
     #[must_use]
-    pub fn accepts(&self, presented: &CredentialHash, now: Timestamp) -> bool {
-        let in_grace = |old: &PreviousSecret| now < old.until && old.hash == *presented;
+    pub fn accepts(&self, presented: &CredentialHash, now: impl FnOnce() -> Timestamp) -> bool {
+        let in_grace = |old: &PreviousSecret| old.hash == *presented && now() < old.until;
         let known =
             self.secret == *presented || self.previous_secret.as_ref().is_some_and(in_grace);
         known && self.service.enabled

@@ -48,6 +48,26 @@ pub enum SessionState {
     Closed,
 }
 
+/// The states a session can start in.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize, ToSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum FirstState {
+    /// In use.
+    #[default]
+    Active,
+    /// Not yet heard of.
+    Connecting,
+}
+
+impl From<FirstState> for SessionState {
+    fn from(first: FirstState) -> Self {
+        match first {
+            FirstState::Active => Self::Active,
+            FirstState::Connecting => Self::Connecting,
+        }
+    }
+}
+
 /// Counters of the session's connection, as its holder last reported them.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields, default)]

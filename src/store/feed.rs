@@ -8,22 +8,9 @@ use async_trait::async_trait;
 use tokio::time::Instant;
 
 use super::OpError;
-use crate::model::event::{Event, EventId, EventType, FeedPlace};
+use crate::model::event::{Event, EventId, EventPage, EventType, FeedPlace};
 use crate::model::id::{LoginId, SessionId};
 use crate::model::page::{Cursor, PageLimit};
-
-/// A page of the feed, and the exact places before and after it. They are there also when nothing follows yet.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct EventPage {
-    /// The events, in order for each login.
-    pub events: Vec<Event>,
-    /// Where the page begins.
-    pub start: Cursor,
-    /// Where to go on.
-    pub next: Cursor,
-    /// Whether this was the end of the feed for now.
-    pub caught_up: bool,
-}
 
 /// A part of the feed: its events come from one place, in order.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]

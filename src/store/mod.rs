@@ -7,7 +7,7 @@
 
 use std::sync::Arc;
 
-pub use crate::model::event::FeedPlace;
+pub use crate::model::event::{EventPage, FeedPlace};
 pub use crate::model::filter::SessionFilter;
 pub use crate::model::health::{Risk, StoreHealth, StoreWarning};
 pub use crate::model::request::{Access, Freshness, Mark, Precondition, Target, Touch};
@@ -42,7 +42,7 @@ pub use crate::rules::rotate::{Rotated, TokenRotation};
 pub use crate::rules::services::NewService;
 pub use claims::{ClaimKey, ClaimStore};
 pub use error::{Cause, OpError, StoreError};
-pub use feed::{EventFeed, EventPage, Listener, Origin, Part, Progress};
+pub use feed::{EventFeed, Listener, Origin, Part, Progress};
 pub use figures::{
     Breaker, CacheFigures, Census, CopiesFigures, Figures, MasterFigures, OperationFigures,
     StoreFigures,

@@ -11,10 +11,10 @@ use axum::{Extension, Router};
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use serde_json::{Value, json};
+use session_gateway::gateway::auth::ensure_admin;
+use session_gateway::gateway::{AdminCredential, Authenticator, Caller, Gateway};
 use session_gateway::http::app::app;
-use session_gateway::http::auth::{
-    AdminCredential, Authenticator, Caller, authenticate, ensure_admin, guarded,
-};
+use session_gateway::http::auth::{authenticate, guarded};
 use session_gateway::http::state::AppState;
 use session_gateway::model::id::ServiceId;
 use session_gateway::model::page::PageLimit;
@@ -193,7 +193,7 @@ async fn own_narrows_the_caller_to_its_own_sessions() {
     let wide = register(&app, "wide", &["session.read:own", "session.read"]).await;
     let routes = Router::from(guarded(Permission::SessionRead, routes!(find_scope)))
         .route_layer(from_fn_with_state(
-            Arc::clone(&app.state.authenticator),
+            Arc::clone(&app.state.gateway.authenticator),
             authenticate,
         ))
         .with_state(app.state.clone());
@@ -236,7 +236,7 @@ async fn a_configured_secret_wins_over_the_stored_one_and_is_never_stored() {
         stores,
         admin: configured,
         ..
-    } = &*app.state.authenticator;
+    } = &*app.state.gateway.authenticator;
     assert!(ensure_admin(stores, configured).await.unwrap().is_none());
     let found = stores.services.find_service(&admin).await.unwrap();
     assert_eq!(found.unwrap().secret, CredentialHash::NONE);
@@ -253,9 +253,13 @@ async fn a_configured_secret_wins_over_the_stored_one_and_is_never_stored() {
 
 /// A gateway on the same store that was started without a configured secret, and the secret that it made.
 async fn start_without_configured_secret(app: &TestApp) -> (Client, Option<String>) {
-    let stores = app.state.stores.clone();
+    let stores = app.state.gateway.stores.clone();
     let made = ensure_admin(&stores, &AdminCredential(None)).await.unwrap();
-    let state = AppState::new(stores, app.state.lifetimes, AdminCredential(None));
+    let state = AppState::new(Gateway::new(
+        stores,
+        app.state.gateway.lifetimes,
+        AdminCredential(None),
+    ));
     let client = Client::in_process(session_gateway::http::app::app(state));
     (client, made.map(|secret| secret.expose().to_owned()))
 }
@@ -279,7 +283,7 @@ async fn without_a_configured_secret_one_is_made_once() {
 #[tokio::test]
 async fn a_secret_is_made_when_the_configured_one_is_taken_away() {
     let app = TestApp::new();
-    let Authenticator { stores, admin, .. } = &*app.state.authenticator;
+    let Authenticator { stores, admin, .. } = &*app.state.gateway.authenticator;
     ensure_admin(stores, admin).await.unwrap();
     let (client, made) = start_without_configured_secret(&app).await;
     let admin = client.as_service("admin", &made.unwrap());
@@ -290,7 +294,7 @@ async fn a_secret_is_made_when_the_configured_one_is_taken_away() {
 async fn a_configured_secret_is_good_also_when_the_store_was_emptied() {
     let app = TestApp::new();
     let id = ServiceId::admin();
-    let services = &app.state.stores.services;
+    let services = &app.state.gateway.stores.services;
     assert_let_in(&whoami(&app, "admin", ADMIN_SECRET).await);
     services.remove_service(&id, &id).await.unwrap();
     assert_let_in(&whoami(&app, "admin", ADMIN_SECRET).await);
@@ -353,9 +357,13 @@ async fn a_store_that_does_not_answer_is_never_a_no() {
 fn over_silent_services(state: &AppState) -> Client {
     let stores = Stores {
         services: Arc::new(Silent),
-        ..state.stores.clone()
+        ..state.gateway.stores.clone()
     };
-    let state = AppState::new(stores, state.lifetimes, state.authenticator.admin);
+    let state = AppState::new(Gateway::new(
+        stores,
+        state.gateway.lifetimes,
+        state.gateway.authenticator.admin,
+    ));
     Client::in_process(app(state))
 }
 

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use serde_json::{Value, json};
+use session_gateway::gateway::Gateway;
 use session_gateway::http::app::app as gateway;
 use session_gateway::http::state::AppState;
 use session_gateway::store::{Claim, ClaimKey, ClaimStore, StoreError};
@@ -158,9 +159,13 @@ impl ClaimStore for LostAnswers {
 #[tokio::test]
 async fn a_request_whose_answer_was_lost_is_repeated_with_the_same_draw() {
     let app = TestApp::new();
-    let mut stores = app.state.stores.clone();
+    let mut stores = app.state.gateway.stores.clone();
     stores.claims = Arc::new(LostAnswers(stores.claims));
-    let state = AppState::new(stores, app.state.lifetimes, app.state.authenticator.admin);
+    let state = AppState::new(Gateway::new(
+        stores,
+        app.state.gateway.lifetimes,
+        app.state.gateway.authenticator.admin,
+    ));
     let admin = Client::in_process(gateway(state)).as_service("admin", ADMIN_SECRET);
     let lease = Duration::from_secs(10);
     let first = register(&admin, "key-1", &shop()).await.expect(201);

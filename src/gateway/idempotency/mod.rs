@@ -1,40 +1,29 @@
-//! `Idempotency-Key` on POST: the same key and body within 24 hours has one effect and gets the same answer.
+//! Idempotency keys: the same call with the same key within 24 hours has one effect and gets the same answer.
 //!
-//! Guarantees: of parallel requests with one key a single one runs, the others wait for its answer. If it was lost
+//! Guarantees: of parallel calls with one key a single one runs, the others wait for its answer. If it was lost
 //! between its effect and its answer, a repetition draws the same ids and credentials from the seed of the first
-//! attempt and carries the same mark, by which the store knows the effect. Only 2xx answers are kept, and they and
-//! the seed are kept encrypted under a key that takes both the `Idempotency-Key` and the caller's secret, neither of
-//! which is stored. After the secret was rotated they cannot be read any more: such a repetition is refused with
-//! `idempotency_key_reused`, because to run it again could repeat its effect.
+//! attempt and carries the same mark, by which the store knows the effect. Only answers that tell of success are kept, and
+//! they and the seed are kept encrypted under a key that takes both the idempotency key and the caller's secret, neither
+//! of which is stored. After the secret was rotated they cannot be read any more: such a repetition is refused as
+//! [`GatewayError::IdempotencyKeyReused`], because to run it again could repeat its effect.
 
 use std::sync::Arc;
 use std::time::Duration;
 
-use axum::body::Body;
-use axum::extract::Request;
-use axum::http::header;
-use axum::http::request::Parts;
-use axum::middleware::Next;
-use axum::response::Response;
-use sha2::{Digest, Sha256};
-use tracing::Instrument;
+use zeroize::Zeroizing;
 
-use crate::draw::Draw;
-use crate::http::error::{ApiError, Failure};
-use crate::http::extract::read_body;
+use super::GatewayError;
+use crate::entropy::Entropy;
 use crate::model::Timestamp;
 use crate::model::id::ServiceId;
 use crate::store::{Claim, ClaimKey, ClaimStore, StoreError};
 
-mod answer;
 mod key;
 mod seal;
-#[cfg(test)]
-mod tests;
 
-use answer::KeptAnswer;
-use key::IdempotencyKey;
+pub use key::IdempotencyKey;
 pub use seal::CallerKey;
+
 use seal::Seal;
 
 /// How often a request asks whether the one before it is done.
@@ -45,74 +34,85 @@ const WAIT: Duration = Duration::from_secs(10);
 
 /// Whose key it is: keys of different services never meet.
 #[derive(Debug)]
-pub(crate) struct Claimant {
+pub struct Claimant {
     /// The calling service.
-    pub(crate) service_id: ServiceId,
+    pub service_id: ServiceId,
     /// Made of its secret.
-    pub(crate) key: CallerKey,
+    pub key: CallerKey,
     /// Where claims are kept.
-    pub(crate) claims: Arc<dyn ClaimStore>,
+    pub claims: Arc<dyn ClaimStore>,
     /// When the request came, by the store's clock.
-    pub(crate) now: Timestamp,
+    pub now: Timestamp,
 }
 
-/// Runs the rest of a request, or answers as it was answered before if its key says that it is a repetition.
-pub(crate) async fn run_once(
-    claimant: &Claimant,
-    request: Request,
-    next: Next,
-) -> Result<Response, ApiError> {
-    let Some(key) = IdempotencyKey::read(request.headers())? else {
-        return Ok(next.run(request).await);
-    };
-    let (mut parts, body) = request.into_parts();
-    let body = read_body(&parts.headers, body).await?;
-    let claim_key = key.claim_key(&claimant.service_id, &parts.method, &parts.uri);
-    let attempt = Attempt {
-        claims: Arc::clone(&claimant.claims),
-        key: claim_key,
-        seal: Seal::new(&claimant.key, &key, claim_key)?,
-    };
-    let own_draw = attempt.seal.fresh_draw(claimant.now)?;
-    match attempt.claim(fingerprint(&parts, &body), own_draw).await? {
-        Claim::Granted { sealed_draw } => {
-            let seed = attempt.seal.open_draw(&sealed_draw)?;
-            parts.extensions.insert(Draw::Claimed(seed));
-            let request = Request::from_parts(parts, Body::from(body));
-            // A client that hangs up must not stop the request between its effect and its answer.
-            let run = attempt.run(request, next).in_current_span();
-            let finished = tokio::spawn(run).await;
-            finished.unwrap_or_else(|error| Err(ApiError::Internal(Arc::new(error))))
+/// What a key is used for.
+#[derive(Debug, Clone, Copy)]
+pub struct Call<'a> {
+    /// What is done.
+    pub method: &'a str,
+    /// To what.
+    pub target: &'a str,
+    /// SHA-256 of all that makes another call of it.
+    pub fingerprint: [u8; 32],
+}
+
+/// What becomes of a call with a key.
+#[derive(Debug)]
+pub enum Claimed {
+    /// It goes ahead, with this randomness.
+    First(Box<Attempt>, Entropy),
+    /// It was done, and this was kept of its answer.
+    Repeated(Zeroizing<Vec<u8>>),
+}
+
+impl Claimant {
+    /// Claims a key; whoever comes second waits for the first.
+    pub async fn claim(
+        &self,
+        key: &IdempotencyKey,
+        call: Call<'_>,
+    ) -> Result<Claimed, GatewayError> {
+        let claim_key = key.claim_key(&self.service_id, call.method, call.target);
+        let attempt = Attempt {
+            claims: Arc::clone(&self.claims),
+            key: claim_key,
+            seal: Seal::new(&self.key, key, claim_key)?,
+        };
+        let own_seed = attempt.seal.fresh_seed(self.now)?;
+        match attempt.claim(call.fingerprint, own_seed).await? {
+            Claim::Granted { sealed_draw } => {
+                let seed = attempt.seal.open_seed(&sealed_draw)?;
+                Ok(Claimed::First(Box::new(attempt), Entropy::Claimed(seed)))
+            }
+            Claim::Done { sealed_answer } => {
+                let answer = attempt.seal.open_answer(&sealed_answer)?;
+                Ok(Claimed::Repeated(answer))
+            }
+            Claim::Reused => Err(GatewayError::IdempotencyKeyReused),
+            Claim::Busy => Err(GatewayError::Busy),
         }
-        Claim::Done { sealed_answer } => attempt.seal.open_answer(&sealed_answer)?.replay(),
-        Claim::Reused => Err(ApiError::IdempotencyKeyReused),
-        Claim::Busy => Err(ApiError::Busy),
     }
 }
 
-fn fingerprint(parts: &Parts, body: &[u8]) -> [u8; 32] {
-    let kind = parts.headers.get(header::CONTENT_TYPE);
-    let kind = kind.map_or(&b""[..], |kind| kind.as_bytes());
-    Sha256::new()
-        .chain_update(kind)
-        .chain_update([0])
-        .chain_update(body)
-        .finalize()
-        .into()
-}
-
-/// One request with a key.
-struct Attempt {
+/// One call with a key that runs. What is neither kept nor released is left to its lease: a repetition gets the same
+/// randomness, and cannot have a second effect.
+pub struct Attempt {
     claims: Arc<dyn ClaimStore>,
     key: ClaimKey,
     seal: Seal,
 }
 
+impl std::fmt::Debug for Attempt {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Attempt").finish_non_exhaustive()
+    }
+}
+
 impl Attempt {
-    async fn claim(&self, fingerprint: [u8; 32], own_draw: Vec<u8>) -> Result<Claim, ApiError> {
+    async fn claim(&self, fingerprint: [u8; 32], own_seed: Vec<u8>) -> Result<Claim, GatewayError> {
         let settled = async {
             loop {
-                let claim = self.claims.claim(self.key, fingerprint, own_draw.clone());
+                let claim = self.claims.claim(self.key, fingerprint, own_seed.clone());
                 let claim = claim.await?;
                 if claim != Claim::Busy {
                     break Ok(claim);
@@ -124,22 +124,16 @@ impl Attempt {
         waited.unwrap_or(Ok(Claim::Busy))
     }
 
-    async fn run(self, request: Request, next: Next) -> Result<Response, ApiError> {
-        let response = next.run(request).await;
-        if response.status().is_success() {
-            return self.keep(response).await;
-        }
-        if nothing_happened(&response) {
-            log(self.claims.release(self.key).await);
-        }
-        Ok(response)
+    /// Keeps the answer for repetitions.
+    pub async fn keep(&self, answer: &[u8]) -> Result<(), GatewayError> {
+        let sealed = self.seal.answer(answer)?;
+        log(self.claims.keep_answer(self.key, sealed).await);
+        Ok(())
     }
 
-    async fn keep(&self, response: Response) -> Result<Response, ApiError> {
-        let (answer, response) = KeptAnswer::of(response).await?;
-        let sealed = self.seal.answer(&answer)?;
-        log(self.claims.keep_answer(self.key, sealed).await);
-        Ok(response)
+    /// Gives the key free: certainly nothing was done.
+    pub async fn release(&self) {
+        log(self.claims.release(self.key).await);
     }
 }
 
@@ -149,23 +143,4 @@ fn log(outcome: Result<(), StoreError>) {
         let error: &dyn std::error::Error = &error;
         tracing::warn!(error, "an idempotency claim is left to its lease");
     }
-}
-
-/// Whether a failed request certainly had no effect. If it may have had one, its claim is left to the lease, so that
-/// a repetition gets the same draw and cannot have a second.
-fn nothing_happened(response: &Response) -> bool {
-    if !response.status().is_server_error() {
-        return true;
-    }
-    let failure = response.extensions().get::<Failure>();
-    failure.is_some_and(|failure| {
-        if let ApiError::StoreUnavailable(error) = &*failure.error {
-            matches!(
-                **error,
-                StoreError::Overloaded | StoreError::WritesStopped | StoreError::NewerFormat { .. }
-            )
-        } else {
-            matches!(*failure.error, ApiError::Busy)
-        }
-    })
 }

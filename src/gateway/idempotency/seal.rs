@@ -1,19 +1,17 @@
 //! Encrypts what is kept of a claim under a key that is made of the caller's secret and the `Idempotency-Key`, bound to
 //! the claim.
 
-use std::sync::Arc;
-
 use thiserror::Error;
 use zeroize::Zeroizing;
 
-use super::answer::KeptAnswer;
 use super::key::IdempotencyKey;
-use crate::draw::{Seed, random_bytes};
-use crate::http::error::ApiError;
+use crate::entropy::{Seed, random_bytes};
+use crate::gateway::GatewayError;
 use crate::model::Timestamp;
+use crate::model::request::Mark;
 use crate::model::token::RANDOM_BYTES;
 use crate::seal::{NONCE_BYTES, SealKey};
-use crate::store::{ClaimKey, Mark};
+use crate::store::ClaimKey;
 
 /// The secret that the caller presented, to make keys of; the stored hash of the secret does not lead to them.
 #[derive(Clone)]
@@ -36,7 +34,7 @@ impl std::fmt::Debug for CallerKey {
 /// Told apart in the authenticated data, so that one can never be put in the place of the other.
 #[derive(Clone, Copy)]
 enum Purpose {
-    Draw = 1,
+    Seed = 1,
     Answer = 2,
 }
 
@@ -56,24 +54,26 @@ impl Seal {
         caller: &CallerKey,
         key: &IdempotencyKey,
         claim: ClaimKey,
-    ) -> Result<Self, ApiError> {
+    ) -> Result<Self, GatewayError> {
         let purpose = b"session-gateway idempotency 1";
         let key = SealKey::derive(&caller.0, Some(key.as_bytes()), purpose)?;
         Ok(Self { key, claim })
     }
 
     /// Draws a new seed, sealed.
-    pub(super) fn fresh_draw(&self, now: Timestamp) -> Result<Vec<u8>, ApiError> {
+    pub(super) fn fresh_seed(&self, now: Timestamp) -> Result<Vec<u8>, GatewayError> {
         let bytes = random_bytes::<RANDOM_BYTES>()?;
         let mark = random_bytes::<32>()?;
         let stored: StoredSeed = (*bytes, now, *mark);
-        self.seal(Purpose::Draw, &encode(&stored)?)
+        let encoded = postcard::to_stdvec(&stored).map_err(GatewayError::internal)?;
+        self.seal(Purpose::Seed, &Zeroizing::new(encoded))
     }
 
     /// The seed of the first attempt.
-    pub(super) fn open_draw(&self, sealed: &[u8]) -> Result<Seed, ApiError> {
-        let plain = self.open(Purpose::Draw, sealed)?;
-        let (bytes, at, mark): StoredSeed = decode(&plain)?;
+    pub(super) fn open_seed(&self, sealed: &[u8]) -> Result<Seed, GatewayError> {
+        let plain = self.open(Purpose::Seed, sealed)?;
+        let (bytes, at, mark): StoredSeed =
+            postcard::from_bytes(&plain).map_err(GatewayError::internal)?;
         Ok(Seed {
             bytes: Zeroizing::new(bytes),
             at,
@@ -81,12 +81,12 @@ impl Seal {
         })
     }
 
-    pub(super) fn answer(&self, answer: &KeptAnswer) -> Result<Vec<u8>, ApiError> {
-        self.seal(Purpose::Answer, &encode(answer)?)
+    pub(super) fn answer(&self, answer: &[u8]) -> Result<Vec<u8>, GatewayError> {
+        self.seal(Purpose::Answer, answer)
     }
 
-    pub(super) fn open_answer(&self, sealed: &[u8]) -> Result<KeptAnswer, ApiError> {
-        decode(&self.open(Purpose::Answer, sealed)?)
+    pub(super) fn open_answer(&self, sealed: &[u8]) -> Result<Zeroizing<Vec<u8>>, GatewayError> {
+        self.open(Purpose::Answer, sealed)
     }
 
     fn bound(&self, purpose: Purpose) -> [u8; 33] {
@@ -97,74 +97,60 @@ impl Seal {
         bound
     }
 
-    fn seal(&self, purpose: Purpose, plain: &[u8]) -> Result<Vec<u8>, ApiError> {
+    fn seal(&self, purpose: Purpose, plain: &[u8]) -> Result<Vec<u8>, GatewayError> {
         let nonce = *random_bytes::<NONCE_BYTES>()?;
         let sealed = self.key.seal(nonce, plain, &self.bound(purpose))?;
         Ok([nonce.as_slice(), &sealed].concat())
     }
 
     /// What another secret of the service sealed stays closed; the module says why that is `idempotency_key_reused`.
-    fn open(&self, purpose: Purpose, sealed: &[u8]) -> Result<Zeroizing<Vec<u8>>, ApiError> {
+    fn open(&self, purpose: Purpose, sealed: &[u8]) -> Result<Zeroizing<Vec<u8>>, GatewayError> {
         let (nonce, sealed) = sealed
             .split_first_chunk::<NONCE_BYTES>()
-            .ok_or_else(|| ApiError::Internal(Arc::new(Unreadable)))?;
+            .ok_or_else(|| GatewayError::internal(Unreadable))?;
         let plain = self.key.open(*nonce, sealed, &self.bound(purpose));
-        plain.map_err(|_other_secret| ApiError::IdempotencyKeyReused)
+        plain.map_err(|_other_secret| GatewayError::IdempotencyKeyReused)
     }
 }
 
 type StoredSeed = ([u8; RANDOM_BYTES], Timestamp, [u8; 32]);
 
-fn encode(value: &impl serde::Serialize) -> Result<Zeroizing<Vec<u8>>, ApiError> {
-    let bytes = postcard::to_stdvec(value);
-    bytes
-        .map(Zeroizing::new)
-        .map_err(|error| ApiError::Internal(Arc::new(error)))
-}
-
-fn decode<T: serde::de::DeserializeOwned>(bytes: &[u8]) -> Result<T, ApiError> {
-    postcard::from_bytes(bytes).map_err(|error| ApiError::Internal(Arc::new(error)))
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-    use axum::http::{HeaderMap, HeaderValue};
 
     const NOW: Timestamp = Timestamp::from_millis(1_769_846_400_000);
 
     fn seal(secret: &str, key: &'static str, claim: u8) -> Seal {
-        let mut headers = HeaderMap::new();
-        headers.insert("idempotency-key", HeaderValue::from_static(key));
-        let key = IdempotencyKey::read(&headers).unwrap().unwrap();
+        let key = IdempotencyKey::parse(key.as_bytes()).unwrap();
         let caller = CallerKey::new(Zeroizing::new(secret.as_bytes().to_vec()));
         Seal::new(&caller, &key, ClaimKey([claim; 32])).unwrap()
     }
 
     #[test]
     fn a_draw_opens_to_the_same_seed_again_and_again() {
-        let sealed = seal("secret", "k", 1).fresh_draw(NOW).unwrap();
-        let [first, second] = [0, 1].map(|_| seal("secret", "k", 1).open_draw(&sealed).unwrap());
+        let sealed = seal("secret", "k", 1).fresh_seed(NOW).unwrap();
+        let [first, second] = [0, 1].map(|_| seal("secret", "k", 1).open_seed(&sealed).unwrap());
         assert_eq!((first.bytes, first.mark), (second.bytes, second.mark));
         assert_eq!(first.at, NOW);
     }
 
     #[test]
     fn only_the_same_secret_key_and_claim_open_it() {
-        let sealed = seal("secret", "k", 1).fresh_draw(NOW).unwrap();
+        let sealed = seal("secret", "k", 1).fresh_seed(NOW).unwrap();
         for other in [
             seal("other", "k", 1),
             seal("secret", "l", 1),
             seal("secret", "k", 2),
         ] {
-            let refused = other.open_draw(&sealed).unwrap_err();
-            assert!(matches!(refused, ApiError::IdempotencyKeyReused));
+            let refused = other.open_seed(&sealed).unwrap_err();
+            assert!(matches!(refused, GatewayError::IdempotencyKeyReused));
         }
     }
 
     #[test]
     fn a_draw_cannot_stand_for_an_answer() {
-        let sealed = seal("secret", "k", 1).fresh_draw(NOW).unwrap();
+        let sealed = seal("secret", "k", 1).fresh_seed(NOW).unwrap();
         assert!(seal("secret", "k", 1).open_answer(&sealed).is_err());
     }
 

@@ -9,16 +9,14 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use futures_util::{StreamExt, stream};
-use serde::Serialize;
 use tokio::time::{Instant, timeout_at};
 use tracing::Instrument;
-use utoipa::ToSchema;
 
+use super::{FieldRule, GatewayError, within};
 use crate::certificates::TrustError;
-use crate::draw::random_bytes;
-use crate::http::error::ApiError;
+use crate::entropy::random_bytes;
 use crate::model::id::LoginId;
-use crate::model::profile::{Profile, UserDetails};
+use crate::model::profile::{MAX_PROFILE_TTL, Profile, UserDetails};
 use crate::store::{FoundProfile, LoadCause, LoadTicket, NewProfile, ProfileStore, Stores};
 
 mod flight;
@@ -32,6 +30,9 @@ pub use signature::SigningKey;
 
 use flight::Flights;
 use load::{Loading, Outcome};
+
+/// The most profiles that one call refreshes.
+const MAX_REFRESHED: usize = 100;
 
 /// Profiles that one refresh loads at a time.
 const REFRESHED_ABREAST: usize = 16;
@@ -47,17 +48,14 @@ pub struct Profiles {
     flights: Arc<Flights<Outcome>>,
 }
 
-/// What became of a profile: `loaded`; `not_found`, when there is no such user and nothing is kept any more; or `failed`,
-/// when nobody knows and what was kept still is.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, ToSchema)]
-#[serde(rename_all = "snake_case")]
-#[schema(as = RefreshOutcome)]
+/// What became of a profile that was to be loaded anew.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Refreshed {
     /// It was loaded.
     Loaded,
-    /// There is no such user.
+    /// There is no such user, and nothing is kept any more.
     NotFound,
-    /// The loader or the store did not tell in time.
+    /// Nobody told in time, and what was kept still is.
     Failed,
 }
 
@@ -88,7 +86,8 @@ impl Profiles {
         login_id: &LoginId,
         details: UserDetails,
         ttl: Duration,
-    ) -> Result<Profile, ApiError> {
+    ) -> Result<Profile, GatewayError> {
+        let ttl = within(MAX_PROFILE_TTL, "ttl_seconds", ttl)?;
         let stale_for = self.loading.as_ref().map(|loading| loading.stale_for);
         let new = NewProfile {
             details,
@@ -99,22 +98,22 @@ impl Profiles {
     }
 
     /// Forgets a profile: the next who wants it misses it.
-    pub async fn remove(&self, login_id: &LoginId) -> Result<(), ApiError> {
+    pub async fn remove(&self, login_id: &LoginId) -> Result<(), GatewayError> {
         if self.store.remove_profile(login_id).await? {
             Ok(())
         } else {
-            Err(ApiError::ProfileNotFound)
+            Err(GatewayError::ProfileNotFound)
         }
     }
 
     /// The profile of a login: fresh, or loaded, or stale if the loader does not tell.
-    pub async fn find(&self, login_id: &LoginId) -> Result<FoundProfile, ApiError> {
+    pub async fn find(&self, login_id: &LoginId) -> Result<FoundProfile, GatewayError> {
         let kept = self.store.find_profile(login_id).await?;
         if let Some(fresh) = kept.filter(|found| !found.stale) {
             return Ok(fresh);
         }
         let Some(loading) = &self.loading else {
-            return Err(ApiError::ProfileNotFound);
+            return Err(GatewayError::ProfileNotFound);
         };
         let load = load_for(loading, login_id, LoadCause::Miss, loading.ttl)?;
         match self.flights.join(login_id, load).await {
@@ -122,9 +121,9 @@ impl Profiles {
                 profile,
                 stale: false,
             }),
-            Some(Outcome::Missing) => Err(ApiError::ProfileNotFound),
+            Some(Outcome::Missing) => Err(GatewayError::ProfileNotFound),
             Some(Outcome::Failed(Some(found))) => Ok(found),
-            Some(Outcome::Failed(None)) | None => Err(ApiError::LoaderUnavailable),
+            Some(Outcome::Failed(None)) | None => Err(GatewayError::LoaderUnavailable),
             Some(Outcome::Unknown(error)) => Err(error.into()),
         }
     }
@@ -134,8 +133,19 @@ impl Profiles {
         &self,
         login_ids: Vec<LoginId>,
         ttl: Duration,
-    ) -> Result<Vec<(LoginId, Refreshed)>, ApiError> {
-        let loading = self.loading.as_ref().ok_or(ApiError::LoaderNotConfigured)?;
+    ) -> Result<Vec<(LoginId, Refreshed)>, GatewayError> {
+        let ttl = within(MAX_PROFILE_TTL, "ttl_seconds", ttl)?;
+        if !(1..=MAX_REFRESHED).contains(&login_ids.len()) {
+            let rule = FieldRule::LoginIds {
+                most: MAX_REFRESHED,
+            };
+            return Err(GatewayError::InvalidField {
+                field: "login_ids",
+                rule,
+            });
+        }
+        let loading = self.loading.as_ref();
+        let loading = loading.ok_or(GatewayError::LoaderNotConfigured)?;
         let until = Instant::now() + REFRESH_DEADLINE;
         let mut seen = HashSet::new();
         let mut loads = Vec::new();
@@ -156,7 +166,7 @@ fn load_for(
     login_id: &LoginId,
     cause: LoadCause,
     ttl: Duration,
-) -> Result<impl Future<Output = Outcome> + Send + use<>, ApiError> {
+) -> Result<impl Future<Output = Outcome> + Send + use<>, GatewayError> {
     let ticket = LoadTicket(*random_bytes()?);
     let (loading, login_id) = (Arc::clone(loading), login_id.clone());
     Ok(async move { loading.load(&login_id, ticket, cause, ttl).await })

@@ -8,10 +8,11 @@ use utoipa::ToSchema;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
-use super::{ReadProblems, WriteProblems, target};
-use crate::draw::Draw;
-use crate::http::auth::{Caller, guarded};
-use crate::http::error::{ApiError, Problem};
+use super::problems::{NotANumber, ReadProblems, WriteProblems};
+use crate::entropy::Entropy;
+use crate::gateway::Caller;
+use crate::http::auth::guarded;
+use crate::http::error::ApiError;
 use crate::http::extract::{IfMatch, Json, JsonValue, Patch, Path, etag};
 use crate::http::state::AppState;
 use crate::model::attribute::{AttributeName, AttributePatch, AttributeValue, Attributes};
@@ -80,13 +81,7 @@ async fn list_attributes(
     caller: Caller,
     Path(session_id): Path<SessionId>,
 ) -> Result<Response, ApiError> {
-    let session = state
-        .stores
-        .sessions
-        .find(session_id, &caller.scope)
-        .await?
-        .live()?;
-    Ok(all_of(session))
+    Ok(all_of(state.gateway.find(&caller, session_id).await?))
 }
 
 /// Change attributes by a merge patch
@@ -108,14 +103,12 @@ async fn merge_attributes(
     caller: Caller,
     Path(session_id): Path<SessionId>,
     if_match: IfMatch,
-    draw: Draw,
+    entropy: Entropy,
     Patch(patch): Patch<AttributePatch>,
 ) -> Result<Response, ApiError> {
-    let target = target(session_id, &caller, if_match, &draw);
+    let target = caller.target(session_id, if_match.0, entropy.mark());
     let change = SessionChange::MergeAttributes(patch);
-    Ok(all_of(
-        state.stores.sessions.change(target, change).await?.session,
-    ))
+    Ok(all_of(state.gateway.change(target, change).await?))
 }
 
 /// Read one attribute
@@ -136,13 +129,9 @@ async fn find_attribute(
     caller: Caller,
     Path((session_id, name)): Path<(SessionId, AttributeName)>,
 ) -> Result<Response, ApiError> {
-    let session = state
-        .stores
-        .sessions
-        .find(session_id, &caller.scope)
-        .await?
-        .live()?;
-    one_of(&session, &name).map(IntoResponse::into_response)
+    let found = state.gateway.find_attribute(&caller, session_id, &name);
+    let (value, version) = found.await?;
+    Ok(([etag(version)], Json(value)).into_response())
 }
 
 /// Set one attribute
@@ -169,18 +158,18 @@ async fn put_attribute(
     caller: Caller,
     Path((session_id, name)): Path<(SessionId, AttributeName)>,
     if_match: IfMatch,
-    draw: Draw,
+    entropy: Entropy,
     JsonValue(value): JsonValue,
 ) -> Result<Response, ApiError> {
-    let target = target(session_id, &caller, if_match, &draw);
-    let change = SessionChange::PutAttribute(name.clone(), value);
-    let changed = state.stores.sessions.change(target, change).await?;
-    let status = if changed.inserted {
+    let target = caller.target(session_id, if_match.0, entropy.mark());
+    let put = state.gateway.put_attribute(target, &name, value);
+    let ((value, version), inserted) = put.await?;
+    let status = if inserted {
         StatusCode::CREATED
     } else {
         StatusCode::OK
     };
-    Ok((status, one_of(&changed.session, &name)?).into_response())
+    Ok((status, [etag(version)], Json(value)).into_response())
 }
 
 /// Remove one attribute
@@ -202,15 +191,12 @@ async fn remove_attribute(
     caller: Caller,
     Path((session_id, name)): Path<(SessionId, AttributeName)>,
     if_match: IfMatch,
-    draw: Draw,
+    entropy: Entropy,
 ) -> Result<Response, ApiError> {
-    let target = target(session_id, &caller, if_match, &draw);
-    let changed = state
-        .stores
-        .sessions
-        .change(target, SessionChange::RemoveAttribute(name))
-        .await?;
-    Ok((StatusCode::NO_CONTENT, [etag(changed.session.version)]).into_response())
+    let target = caller.target(session_id, if_match.0, entropy.mark());
+    let change = SessionChange::RemoveAttribute(name);
+    let session = state.gateway.change(target, change).await?;
+    Ok((StatusCode::NO_CONTENT, [etag(session.version)]).into_response())
 }
 
 /// Add to one attribute
@@ -227,8 +213,7 @@ async fn remove_attribute(
     responses(
         (status = 200, description = "The sum.", body = IncrementResponse,
             headers(("ETag" = String, description = "The version of the session."))),
-        (status = 409, description = "It is not a 64-bit integer, or the sum would not be one.", body = Problem,
-            content_type = "application/problem+json"),
+        NotANumber,
         WriteProblems,
     ),
 )]
@@ -237,18 +222,13 @@ async fn increment_attribute(
     caller: Caller,
     Path((session_id, name)): Path<(SessionId, AttributeName)>,
     if_match: IfMatch,
-    draw: Draw,
+    entropy: Entropy,
     Json(request): Json<IncrementRequest>,
 ) -> Result<Response, ApiError> {
-    let target = target(session_id, &caller, if_match, &draw);
-    let change = SessionChange::IncrementAttribute(name.clone(), request.by);
-    let session = state.stores.sessions.change(target, change).await?.session;
-    let value = session
-        .attributes
-        .get(&name)
-        .and_then(AttributeValue::as_i64);
-    let value = value.ok_or(ApiError::AttributeNotANumber)?;
-    Ok(([etag(session.version)], Json(IncrementResponse { value })).into_response())
+    let target = caller.target(session_id, if_match.0, entropy.mark());
+    let sum = state.gateway.increment_attribute(target, &name, request.by);
+    let (value, version) = sum.await?;
+    Ok(([etag(version)], Json(IncrementResponse { value })).into_response())
 }
 
 fn all_of(session: Session) -> Response {
@@ -257,13 +237,4 @@ fn all_of(session: Session) -> Response {
         version: session.version,
     };
     ([etag(session.version)], Json(body)).into_response()
-}
-
-fn one_of(session: &Session, name: &AttributeName) -> Result<impl IntoResponse + use<>, ApiError> {
-    let value = session
-        .attributes
-        .get(name)
-        .cloned()
-        .ok_or(ApiError::AttributeNotFound)?;
-    Ok(([etag(session.version)], Json(value)))
 }

@@ -7,16 +7,17 @@ use utoipa::ToSchema;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
-use crate::http::auth::{Caller, guarded};
-use crate::http::error::{ApiError, FieldError, Problem};
+use super::problems::{NoBan, NotBanned};
+use crate::gateway::Caller;
+use crate::http::auth::guarded;
+use crate::http::error::ApiError;
 use crate::http::extract::{Json, Path};
 use crate::http::state::AppState;
 use crate::model::Timestamp;
 use crate::model::id::LoginId;
 use crate::model::login::Ban;
 use crate::model::permission::Permission;
-use crate::model::session::{Device, EndDetail, EndReason};
-use crate::store::{EndAll, NewBan, Refusal};
+use crate::model::session::{Device, EndDetail};
 
 /// The routes of bans and of kicking out.
 pub(super) fn routes() -> OpenApiRouter<AppState> {
@@ -71,19 +72,10 @@ async fn ban_login(
     Path(login_id): Path<LoginId>,
     Json(request): Json<BanRequest>,
 ) -> Result<Json<Ban>, ApiError> {
-    let sessions = &state.stores.sessions;
-    if request.until.is_some_and(|until| until <= sessions.now()) {
-        return Err(ApiError::InvalidBody(vec![FieldError {
-            pointer: "/until".to_owned(),
-            detail: "must be in the future".to_owned(),
-        }]));
-    }
-    let new = NewBan {
-        login_id,
-        until: request.until,
-        reason: request.reason,
-    };
-    Ok(Json(sessions.ban(new, caller.id()).await?.ban))
+    let banned = state
+        .gateway
+        .ban(&caller, login_id, request.until, request.reason);
+    Ok(Json(banned.await?))
 }
 
 /// Read the ban of a login id
@@ -92,7 +84,7 @@ async fn ban_login(
     params(("login_id" = LoginId, Path, description = "The login id.")),
     responses(
         (status = 200, description = "Its ban.", body = Ban),
-        (status = 404, description = "It is not banned.", body = Problem, content_type = "application/problem+json"),
+        NoBan,
     ),
 )]
 async fn find_ban(
@@ -100,8 +92,7 @@ async fn find_ban(
     _caller: Caller,
     Path(login_id): Path<LoginId>,
 ) -> Result<Json<Ban>, ApiError> {
-    let ban = state.stores.sessions.find_ban(&login_id).await?;
-    Ok(Json(ban.ok_or(Refusal::BanUnknown)?))
+    Ok(Json(state.gateway.find_ban(&login_id).await?))
 }
 
 /// Lift the ban of a login id
@@ -110,7 +101,7 @@ async fn find_ban(
     params(("login_id" = LoginId, Path, description = "The login id.")),
     responses(
         (status = 204, description = "It is not banned any more."),
-        (status = 404, description = "It was not banned.", body = Problem, content_type = "application/problem+json"),
+        NotBanned,
     ),
 )]
 async fn unban_login(
@@ -118,8 +109,7 @@ async fn unban_login(
     caller: Caller,
     Path(login_id): Path<LoginId>,
 ) -> Result<StatusCode, ApiError> {
-    let sessions = &state.stores.sessions;
-    sessions.unban(&login_id, caller.id()).await?;
+    state.gateway.unban(&caller, &login_id).await?;
     Ok(StatusCode::NO_CONTENT)
 }
 
@@ -137,17 +127,10 @@ async fn kick_out_login(
     Path(login_id): Path<LoginId>,
     Json(request): Json<KickOutRequest>,
 ) -> Result<Json<KickedOut>, ApiError> {
-    let which = EndAll {
-        login_id,
-        except: None,
-        device: request.device,
-        reason: EndReason::KickedOut,
-        detail: Some(request.reason),
-    };
-    let sessions = &state.stores.sessions;
-    let ended = sessions.end_all(which, &caller.access()).await?.len();
+    let KickOutRequest { reason, device } = request;
+    let ended = state.gateway.kick_out(&caller, login_id, device, reason);
     Ok(Json(KickedOut {
         delivered: 0,
-        ended,
+        ended: ended.await?,
     }))
 }

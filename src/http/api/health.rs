@@ -1,23 +1,18 @@
 //! Whether the process lives, and whether it is ready for requests. Neither asks for credentials.
 
-use std::time::Duration;
-
 use axum::extract::State;
 use axum::http::StatusCode;
 use serde::Serialize;
 use thiserror::Error;
-use tokio::time::timeout;
 use utoipa::ToSchema;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
+use crate::gateway::NotReady;
 use crate::http::extract::Json;
 use crate::http::state::AppState;
-use crate::store::{StoreError, StoreHealth, StoreWarning};
+use crate::model::health::{StoreHealth, StoreWarning};
 use crate::telemetry::log::with_causes;
-
-/// How long the store may take to say that it works.
-const CHECK_DEADLINE: Duration = Duration::from_secs(1);
 
 pub(crate) fn routes() -> OpenApiRouter<AppState> {
     OpenApiRouter::default()
@@ -105,19 +100,14 @@ enum Obstacle {
     #[error("draining")]
     Draining,
     #[error(transparent)]
-    Store(#[from] StoreError),
-    #[error("the store did not answer in time")]
-    Silent,
+    NotReady(#[from] NotReady),
 }
 
 async fn store_health(state: &AppState) -> Result<StoreHealth, Obstacle> {
     if state.draining.has_begun() {
         return Err(Obstacle::Draining);
     }
-    match timeout(CHECK_DEADLINE, state.stores.sessions.check()).await {
-        Ok(checked) => Ok(checked?),
-        Err(_elapsed) => Err(Obstacle::Silent),
-    }
+    Ok(state.gateway.health().await?)
 }
 
 impl Health {

@@ -3,7 +3,6 @@
 use serde::Deserialize;
 use utoipa::ToSchema;
 
-use crate::http::error::{ApiError, FieldError};
 use crate::http::extract::word;
 use crate::model::limit::{LimitPer, Overflow, SessionLimit};
 
@@ -24,21 +23,12 @@ pub(crate) struct LimitRequest {
     overflow: Overflow,
 }
 
-impl LimitRequest {
-    /// One create ends at most so many others.
-    pub(crate) const MAX: usize = 1_000;
-
-    pub(super) fn parse(self, pointer: &str, least: usize) -> Result<SessionLimit, ApiError> {
-        if !(least..=Self::MAX).contains(&self.max) {
-            return Err(ApiError::InvalidBody(vec![FieldError {
-                pointer: format!("{pointer}/max"),
-                detail: format!("must be {least} to {}", Self::MAX),
-            }]));
+impl From<LimitRequest> for SessionLimit {
+    fn from(request: LimitRequest) -> Self {
+        Self {
+            max: request.max,
+            per: request.per,
+            overflow: request.overflow,
         }
-        Ok(SessionLimit {
-            max: self.max,
-            per: self.per,
-            overflow: self.overflow,
-        })
     }
 }

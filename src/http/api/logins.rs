@@ -8,15 +8,16 @@ use utoipa_axum::routes;
 
 use super::PageQuery;
 use super::sessions::SessionPage;
-use crate::http::auth::{Caller, guarded};
+use crate::gateway::Caller;
+use crate::http::auth::guarded;
 use crate::http::error::ApiError;
 use crate::http::extract::{Json, Path, Query};
 use crate::http::state::AppState;
+use crate::model::filter::SessionFilter;
 use crate::model::id::{LoginId, SessionId};
 use crate::model::login::LoginSummary;
 use crate::model::permission::Permission;
 use crate::model::session::{Device, EndReason};
-use crate::store::{EndAll, SessionFilter};
 
 /// The routes of login ids.
 pub(super) fn routes() -> OpenApiRouter<AppState> {
@@ -69,7 +70,7 @@ async fn find_login(
     _caller: Caller,
     Path(login_id): Path<LoginId>,
 ) -> Result<Json<LoginSummary>, ApiError> {
-    Ok(Json(state.stores.sessions.login(&login_id).await?))
+    Ok(Json(state.gateway.find_login(&login_id).await?))
 }
 
 /// List the sessions of a login id
@@ -91,11 +92,9 @@ async fn list_login_sessions(
         ..SessionFilter::default()
     };
     let page = state
-        .stores
-        .sessions
-        .list(&filter, &caller.scope, query.limit, query.cursor.as_ref())
-        .await?;
-    Ok(Json(SessionPage::new(page, None)))
+        .gateway
+        .list(&caller, &filter, query.limit, query.cursor.as_ref());
+    Ok(Json(SessionPage::new(page.await?, None)))
 }
 
 /// Log a login id out everywhere
@@ -113,18 +112,12 @@ async fn end_login_sessions(
     Path(login_id): Path<LoginId>,
     Query(query): Query<EndLoginSessionsQuery>,
 ) -> Result<Json<EndedSessions>, ApiError> {
-    let which = EndAll {
-        login_id,
-        except: query.except.as_deref().map(session_to_keep).transpose()?,
-        device: query.device,
-        reason: query.reason.unwrap_or(EndReason::Logout),
-        detail: None,
-    };
-    let session_ids = state
-        .stores
-        .sessions
-        .end_all(which, &caller.access())
-        .await?;
+    let except = query.except.as_deref().map(session_to_keep).transpose()?;
+    let reason = query.reason.unwrap_or(EndReason::Logout);
+    let ended = state
+        .gateway
+        .end_all(&caller, login_id, except, query.device, reason);
+    let session_ids = ended.await?;
     Ok(Json(EndedSessions {
         count: session_ids.len(),
         session_ids,

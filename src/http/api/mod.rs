@@ -1,22 +1,14 @@
 //! The operations under `/v1`: one file a resource.
 
-use std::collections::BTreeMap;
-use std::time::Duration;
-
 use serde::Deserialize;
+use utoipa::openapi::Required;
 use utoipa::openapi::path::{Parameter, ParameterBuilder, ParameterIn};
-use utoipa::openapi::{RefOr, Required, Response};
-use utoipa::{IntoParams, IntoResponses, PartialSchema};
+use utoipa::{IntoParams, PartialSchema};
 use utoipa_axum::router::OpenApiRouter;
 
-use crate::draw::Draw;
-use crate::http::auth::Caller;
-use crate::http::error::{ApiError, FieldError, problem_response};
 use crate::http::extract::IfMatch;
 use crate::http::state::AppState;
-use crate::model::id::SessionId;
 use crate::model::page::{Cursor, PageLimit};
-use crate::store::Target;
 
 mod attributes;
 mod bans;
@@ -25,6 +17,7 @@ pub(crate) mod health;
 mod limit;
 mod logins;
 pub(crate) mod metrics;
+mod problems;
 mod profiles;
 mod services;
 mod sessions;
@@ -58,18 +51,6 @@ struct PageQuery {
     cursor: Option<Cursor>,
 }
 
-/// A length of time in a body, 1 second to `limit`.
-fn seconds_up_to(limit: Duration, field: &str, seconds: u64) -> Result<Duration, ApiError> {
-    if (1..=limit.as_secs()).contains(&seconds) {
-        return Ok(Duration::from_secs(seconds));
-    }
-    let detail = format!("must be 1 to {} seconds", limit.as_secs());
-    Err(ApiError::InvalidBody(vec![FieldError {
-        pointer: format!("/{field}"),
-        detail,
-    }]))
-}
-
 impl IntoParams for IfMatch {
     fn into_params(_place: impl Fn() -> Option<ParameterIn>) -> Vec<Parameter> {
         let about = "The version the session must have, such as `\"7\"`; `*` is any.";
@@ -80,52 +61,5 @@ impl IntoParams for IfMatch {
             .description(Some(about))
             .schema(Some(String::schema()));
         vec![parameter.build()]
-    }
-}
-
-/// The session a write is for, as the request names it.
-fn target(session_id: SessionId, caller: &Caller, if_match: IfMatch, draw: &Draw) -> Target {
-    Target {
-        session_id,
-        access: caller.access(),
-        precondition: if_match.0,
-        mark: draw.mark(),
-    }
-}
-
-fn problems(rows: &[(&str, &str)]) -> BTreeMap<String, RefOr<Response>> {
-    let row =
-        |(status, text): &(&str, &str)| ((*status).to_owned(), RefOr::T(problem_response(text)));
-    rows.iter().map(row).collect()
-}
-
-const NOT_FOUND: (&str, &str) = (
-    "404",
-    "No such session was ever known, or its tombstone is gone.",
-);
-const ENDED: (&str, &str) = (
-    "410",
-    "The session has ended; `ended` tells when, why and by whom.",
-);
-const STALE: (&str, &str) = (
-    "412",
-    "The session has another version than `If-Match` names; nothing was changed.",
-);
-
-/// What reading a session can answer beside it.
-struct ReadProblems;
-
-impl IntoResponses for ReadProblems {
-    fn responses() -> BTreeMap<String, RefOr<Response>> {
-        problems(&[NOT_FOUND, ENDED])
-    }
-}
-
-/// What writing a session can answer beside it.
-struct WriteProblems;
-
-impl IntoResponses for WriteProblems {
-    fn responses() -> BTreeMap<String, RefOr<Response>> {
-        problems(&[NOT_FOUND, ENDED, STALE])
     }
 }

@@ -1,5 +1,7 @@
 //! Profiles: what is known of users, put here or loaded from the service that knows it.
 
+use std::time::Duration;
+
 use axum::extract::State;
 use axum::http::StatusCode;
 use serde::{Deserialize, Serialize};
@@ -7,19 +9,17 @@ use utoipa::ToSchema;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
-use super::seconds_up_to;
+use super::problems::{NoLoader, NoProfile, ProfileUnknown};
+use crate::gateway::Caller;
 use crate::gateway::profile::Refreshed;
-use crate::http::auth::{Caller, guarded};
-use crate::http::error::{ApiError, FieldError, Problem};
+use crate::http::auth::guarded;
+use crate::http::error::{ApiError, Problem};
 use crate::http::extract::{Json, Path};
 use crate::http::state::AppState;
 use crate::model::Timestamp;
 use crate::model::id::LoginId;
 use crate::model::permission::Permission;
-use crate::model::profile::{MAX_PROFILE_TTL, Profile, UserDetails};
-
-/// The most profiles that one call refreshes.
-const MAX_REFRESHED: usize = 100;
+use crate::model::profile::{Profile, UserDetails};
 
 /// The routes of profiles.
 pub(super) fn routes() -> OpenApiRouter<AppState> {
@@ -81,7 +81,31 @@ pub(crate) struct RefreshedProfile {
     /// Whose it is.
     login_id: LoginId,
     /// What became of it.
-    outcome: Refreshed,
+    outcome: RefreshOutcome,
+}
+
+/// What became of a profile: `loaded`; `not_found`, when there is no such user and nothing is kept any more; or `failed`,
+/// when nobody knows and what was kept still is.
+#[derive(Debug, Clone, Copy, Serialize, ToSchema)]
+#[serde(rename_all = "snake_case")]
+pub(crate) enum RefreshOutcome {
+    /// It was loaded.
+    Loaded,
+    /// There is no such user.
+    NotFound,
+    /// The loader or the store did not tell in time.
+    Failed,
+}
+
+impl From<(LoginId, Refreshed)> for RefreshedProfile {
+    fn from((login_id, refreshed): (LoginId, Refreshed)) -> Self {
+        let outcome = match refreshed {
+            Refreshed::Loaded => RefreshOutcome::Loaded,
+            Refreshed::NotFound => RefreshOutcome::NotFound,
+            Refreshed::Failed => RefreshOutcome::Failed,
+        };
+        Self { login_id, outcome }
+    }
 }
 
 impl From<Profile> for ProfileRecord {
@@ -108,9 +132,9 @@ async fn put_profile(
     Path(login_id): Path<LoginId>,
     Json(request): Json<ProfileRecord>,
 ) -> Result<Json<ProfileRecord>, ApiError> {
-    let ttl = seconds_up_to(MAX_PROFILE_TTL, "ttl_seconds", request.ttl_seconds)?;
-    let profile = state.profiles.put(&login_id, request.profile, ttl).await?;
-    Ok(Json(profile.into()))
+    let ttl = Duration::from_secs(request.ttl_seconds);
+    let put = state.gateway.profiles.put(&login_id, request.profile, ttl);
+    Ok(Json(put.await?.into()))
 }
 
 /// Read the profile of a login id
@@ -122,8 +146,7 @@ async fn put_profile(
     params(("login_id" = LoginId, Path, description = "The login id.")),
     responses(
         (status = 200, description = "What is known of the user.", body = ProfileView),
-        (status = 404, description = "Nothing is kept, and the loader, if there is one, knows no such user.",
-         body = Problem, content_type = "application/problem+json"),
+        ProfileUnknown,
         (status = 503, description = "Nothing is known: the store did not answer in time, or the loader did not answer \
          as it should and nothing stale is kept.", body = Problem, content_type = "application/problem+json",
          headers(("Retry-After" = i64, description = "Seconds after which to try again."))),
@@ -134,7 +157,7 @@ async fn find_profile(
     _caller: Caller,
     Path(login_id): Path<LoginId>,
 ) -> Result<Json<ProfileView>, ApiError> {
-    let found = state.profiles.find(&login_id).await?;
+    let found = state.gateway.profiles.find(&login_id).await?;
     Ok(Json(ProfileView {
         expires_at: found.profile.expires_at,
         ttl_seconds: found.profile.ttl.as_secs(),
@@ -151,7 +174,7 @@ async fn find_profile(
     params(("login_id" = LoginId, Path, description = "The login id.")),
     responses(
         (status = 204, description = "It is forgotten."),
-        (status = 404, description = "None was kept.", body = Problem, content_type = "application/problem+json"),
+        NoProfile,
     ),
 )]
 async fn remove_profile(
@@ -159,7 +182,7 @@ async fn remove_profile(
     _caller: Caller,
     Path(login_id): Path<LoginId>,
 ) -> Result<StatusCode, ApiError> {
-    state.profiles.remove(&login_id).await?;
+    state.gateway.profiles.remove(&login_id).await?;
     Ok(StatusCode::NO_CONTENT)
 }
 
@@ -171,8 +194,7 @@ async fn remove_profile(
     post, path = "/v1/profiles/refresh", tag = "logins", request_body = RefreshProfilesRequest,
     responses(
         (status = 200, description = "What became of each.", body = RefreshedProfiles),
-        (status = 409, description = "No loader is configured.",
-         body = Problem, content_type = "application/problem+json"),
+        NoLoader,
     ),
 )]
 async fn refresh_profiles(
@@ -180,21 +202,12 @@ async fn refresh_profiles(
     _caller: Caller,
     Json(request): Json<RefreshProfilesRequest>,
 ) -> Result<Json<RefreshedProfiles>, ApiError> {
-    let ttl = seconds_up_to(MAX_PROFILE_TTL, "ttl_seconds", request.ttl_seconds)?;
-    if !(1..=MAX_REFRESHED).contains(&request.login_ids.len()) {
-        return Err(ApiError::InvalidBody(vec![FieldError {
-            pointer: "/login_ids".to_owned(),
-            detail: format!("must be 1 to {MAX_REFRESHED} login ids"),
-        }]));
-    }
-    let refreshed = state.profiles.refresh(request.login_ids, ttl).await?;
-    let items: Vec<_> = refreshed
-        .into_iter()
-        .map(|(login_id, outcome)| RefreshedProfile { login_id, outcome })
-        .collect();
-    let is_loaded = |item: &&RefreshedProfile| item.outcome == Refreshed::Loaded;
+    let ttl = Duration::from_secs(request.ttl_seconds);
+    let refreshed = state.gateway.profiles.refresh(request.login_ids, ttl);
+    let refreshed = refreshed.await?;
+    let is_loaded = |(_, outcome): &&(LoginId, Refreshed)| *outcome == Refreshed::Loaded;
     Ok(Json(RefreshedProfiles {
-        count: items.iter().filter(is_loaded).count(),
-        items,
+        count: refreshed.iter().filter(is_loaded).count(),
+        items: refreshed.into_iter().map(RefreshedProfile::from).collect(),
     }))
 }

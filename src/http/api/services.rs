@@ -12,9 +12,11 @@ use utoipa_axum::routes;
 
 use super::PageQuery;
 use super::limit::LimitRequest;
-use crate::draw::Draw;
-use crate::http::auth::{Caller, guarded, open_to_any};
-use crate::http::error::{ApiError, FieldError, Problem};
+use super::problems::{BuiltIn, SecretConfigured, ServiceExists, UnknownService};
+use crate::entropy::Entropy;
+use crate::gateway::{Caller, RegisterService};
+use crate::http::auth::{guarded, open_to_any};
+use crate::http::error::ApiError;
 use crate::http::extract::{Json, OptionalJson, Patch, Path, Query, location, optional_object};
 use crate::http::state::AppState;
 use crate::model::id::ServiceId;
@@ -24,10 +26,6 @@ use crate::model::permission::{Permission, Permissions};
 use crate::model::record::Field;
 use crate::model::service::{Service, ServiceName, ServiceUpdate};
 use crate::model::token::ServiceSecret;
-use crate::store::NewService;
-
-/// The longest grace of a rotated secret: time enough for any rollout, and an end to a leaked secret.
-const MAX_GRACE: Duration = Duration::from_secs(30 * 24 * 60 * 60);
 
 pub(crate) fn routes() -> OpenApiRouter<AppState> {
     let read = Permission::ServiceRead;
@@ -138,28 +136,24 @@ impl From<Page<Service>> for ServicePage {
     responses(
         (status = 201, description = "The service and its secret.", body = ServiceCredentials,
             headers(("Location" = String, description = "The path of the service."))),
-        (status = 409, description = "A service with this id exists.", body = Problem, content_type = "application/problem+json"),
+        ServiceExists,
     ),
 )]
 async fn register_service(
     State(state): State<AppState>,
     caller: Caller,
-    draw: Draw,
+    entropy: Entropy,
     Json(request): Json<RegisterServiceRequest>,
 ) -> Result<impl IntoResponse, ApiError> {
-    let secret = match request.secret {
-        Some(chosen) => chosen,
-        None => ServiceSecret::made(&*draw.secret()?),
-    };
-    let new = NewService {
+    let asked = RegisterService {
         service_id: request.service_id,
         service_name: request.service_name,
         permissions: request.permissions,
-        session_limit: request.session_limit.map(service_limit).transpose()?,
-        secret: secret.hash(),
-        mark: draw.mark(),
+        secret: request.secret,
+        session_limit: request.session_limit.map(SessionLimit::from),
     };
-    let service = state.stores.services.register(new, caller.id()).await?;
+    let registered = state.gateway.register_service(&caller, &entropy, asked);
+    let (service, secret) = registered.await?;
     let location = location(&format!("/v1/services/{}", service.service_id))?;
     let credentials = ServiceCredentials { service, secret };
     Ok((StatusCode::CREATED, [location], Json(credentials)))
@@ -178,8 +172,9 @@ async fn list_services(
     State(state): State<AppState>,
     Query(list): Query<PageQuery>,
 ) -> Result<Json<ServicePage>, ApiError> {
-    let services = &state.stores.services;
-    let page = services.list_services(list.limit, list.cursor.as_ref());
+    let page = state
+        .gateway
+        .list_services(list.limit, list.cursor.as_ref());
     Ok(Json(page.await?.into()))
 }
 
@@ -192,16 +187,14 @@ async fn list_services(
     params(("service_id" = ServiceId, Path, description = "The id of the service.")),
     responses(
         (status = 200, description = "The service, without its secret.", body = Service),
-        (status = 404, description = "No service has this id.", body = Problem, content_type = "application/problem+json"),
+        UnknownService,
     ),
 )]
 async fn find_service(
     State(state): State<AppState>,
     Path(service_id): Path<ServiceId>,
 ) -> Result<Json<Service>, ApiError> {
-    let record = state.stores.services.find_service(&service_id).await?;
-    let record = record.ok_or(ApiError::ServiceNotFound)?;
-    Ok(Json(record.service))
+    Ok(Json(state.gateway.find_service(&service_id).await?))
 }
 
 /// Change a service
@@ -219,8 +212,8 @@ async fn find_service(
     )),
     responses(
         (status = 200, description = "The service after the change.", body = Service),
-        (status = 404, description = "No service has this id.", body = Problem, content_type = "application/problem+json"),
-        (status = 409, description = "The service is built in.", body = Problem, content_type = "application/problem+json"),
+        UnknownService,
+        BuiltIn,
     ),
 )]
 async fn update_service(
@@ -229,7 +222,6 @@ async fn update_service(
     Path(service_id): Path<ServiceId>,
     Patch(request): Patch<UpdateServiceRequest>,
 ) -> Result<Json<Service>, ApiError> {
-    refuse_built_in(&service_id)?;
     let update = ServiceUpdate {
         service_name: request.service_name,
         permissions: request.permissions,
@@ -237,12 +229,11 @@ async fn update_service(
         session_limit: match request.session_limit {
             Field::Keep => Field::Keep,
             Field::Clear => Field::Clear,
-            Field::Set(limit) => Field::Set(service_limit(limit)?),
+            Field::Set(limit) => Field::Set(limit.into()),
         },
     };
-    let services = &state.stores.services;
-    let service = services.update_service(&service_id, update, caller.id());
-    Ok(Json(service.await?))
+    let updated = state.gateway.update_service(&caller, &service_id, update);
+    Ok(Json(updated.await?))
 }
 
 /// Remove a service
@@ -254,8 +245,8 @@ async fn update_service(
     params(("service_id" = ServiceId, Path, description = "The id of the service.")),
     responses(
         (status = 204, description = "The service is removed."),
-        (status = 404, description = "No service has this id.", body = Problem, content_type = "application/problem+json"),
-        (status = 409, description = "The service is built in.", body = Problem, content_type = "application/problem+json"),
+        UnknownService,
+        BuiltIn,
     ),
 )]
 async fn remove_service(
@@ -263,9 +254,7 @@ async fn remove_service(
     caller: Caller,
     Path(service_id): Path<ServiceId>,
 ) -> Result<StatusCode, ApiError> {
-    refuse_built_in(&service_id)?;
-    let services = &state.stores.services;
-    services.remove_service(&service_id, caller.id()).await?;
+    state.gateway.remove_service(&caller, &service_id).await?;
     Ok(StatusCode::NO_CONTENT)
 }
 
@@ -281,25 +270,22 @@ async fn remove_service(
     request_body = Option<RotateSecretRequest>,
     responses(
         (status = 200, description = "The service and its new secret.", body = ServiceCredentials),
-        (status = 404, description = "No service has this id.", body = Problem, content_type = "application/problem+json"),
-        (status = 409, description = "The secret of the built-in service is configured.", body = Problem, content_type = "application/problem+json"),
+        UnknownService,
+        SecretConfigured,
     ),
 )]
 async fn rotate_service_secret(
     State(state): State<AppState>,
     caller: Caller,
-    draw: Draw,
+    entropy: Entropy,
     Path(service_id): Path<ServiceId>,
     OptionalJson(request): OptionalJson<RotateSecretRequest>,
 ) -> Result<Json<ServiceCredentials>, ApiError> {
-    if service_id.is_admin() && state.authenticator.admin.0.is_some() {
-        return Err(ApiError::ServiceBuiltIn);
-    }
-    let grace = grace(request.grace_seconds)?;
-    let secret = ServiceSecret::made(&*draw.secret()?);
-    let services = &state.stores.services;
-    let service = services.rotate_secret(&service_id, secret.hash(), grace, caller.id());
-    let service = service.await?;
+    let grace = Duration::from_secs(request.grace_seconds);
+    let rotated = state
+        .gateway
+        .rotate_service_secret(&caller, &entropy, &service_id, grace);
+    let (service, secret) = rotated.await?;
     Ok(Json(ServiceCredentials { service, secret }))
 }
 
@@ -313,29 +299,6 @@ async fn rotate_service_secret(
 )]
 async fn find_caller(caller: Caller) -> Json<Service> {
     Json(caller.service)
-}
-
-fn refuse_built_in(service_id: &ServiceId) -> Result<(), ApiError> {
-    if service_id.is_admin() {
-        Err(ApiError::ServiceBuiltIn)
-    } else {
-        Ok(())
-    }
-}
-
-fn grace(seconds: u64) -> Result<Duration, ApiError> {
-    let grace = Duration::from_secs(seconds);
-    if grace <= MAX_GRACE {
-        return Ok(grace);
-    }
-    Err(ApiError::InvalidBody(vec![FieldError {
-        pointer: "/grace_seconds".to_owned(),
-        detail: format!("must be at most {} seconds", MAX_GRACE.as_secs()),
-    }]))
-}
-
-fn service_limit(limit: LimitRequest) -> Result<SessionLimit, ApiError> {
-    limit.parse("/session_limit", 0)
 }
 
 fn limit_object<'de, D: Deserializer<'de>>(

@@ -1,58 +1,55 @@
 //! The credentials of a service, as a request carries them: HTTP Basic (RFC 7617) or `X-Service-Id` with
 //! `X-Service-Secret`. Other schemes of `Authorization` belong to somebody else and are passed over.
 
-use crate::model::id::ServiceId;
 use axum::http::{HeaderMap, HeaderName, HeaderValue, header};
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use zeroize::Zeroizing;
 
+use crate::gateway::auth::{Credentials, Presented};
+use crate::model::id::ServiceId;
+
 const SERVICE_ID: HeaderName = HeaderName::from_static("x-service-id");
 const SERVICE_SECRET: HeaderName = HeaderName::from_static("x-service-secret");
 
-/// What a service presents. Its `Debug` form does not show the secret.
-#[derive(Clone, PartialEq, Eq)]
-pub(super) struct Credentials {
-    pub(super) service_id: ServiceId,
-    pub(super) secret: Zeroizing<Vec<u8>>,
-}
-
-impl std::fmt::Debug for Credentials {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Credentials")
-            .field("service_id", &self.service_id)
-            .finish_non_exhaustive()
-    }
-}
-
 /// Something was presented that no service can have meant.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct Malformed;
+struct Malformed;
 
-impl Credentials {
-    /// Reads the credentials of a request, if it carries any. Both kinds at once must agree.
-    pub(super) fn read(headers: &HeaderMap) -> Result<Option<Self>, Malformed> {
-        match (basic(headers)?, service_headers(headers)?) {
-            (Some(basic), Some(pair)) if basic != pair => Err(Malformed),
-            (basic, pair) => Ok(basic.or(pair)),
-        }
-    }
+/// Reads the credentials of a request, if it carries any. Both kinds at once must agree.
+pub(super) fn presented(headers: &HeaderMap) -> Presented {
+    found(read(headers))
+}
 
-    /// Reads `X-Service-Id` and `X-Service-Secret` alone, where `Authorization` is somebody else's.
-    pub(super) fn read_pair(headers: &HeaderMap) -> Result<Option<Self>, Malformed> {
-        service_headers(headers)
-    }
+/// Reads `X-Service-Id` and `X-Service-Secret` alone, where `Authorization` is somebody else's.
+pub(in crate::http) fn presented_pair(headers: &HeaderMap) -> Presented {
+    found(service_headers(headers))
+}
 
-    fn new(service_id: &[u8], secret: &[u8]) -> Result<Self, Malformed> {
-        let service_id = std::str::from_utf8(service_id)
-            .ok()
-            .and_then(|text| ServiceId::parse(text).ok())
-            .ok_or(Malformed)?;
-        Ok(Self {
-            service_id,
-            secret: Zeroizing::new(secret.to_vec()),
-        })
+fn found(read: Result<Option<Credentials>, Malformed>) -> Presented {
+    match read {
+        Ok(None) => Presented::Nothing,
+        Ok(Some(credentials)) => Presented::Credentials(credentials),
+        Err(Malformed) => Presented::Malformed,
     }
+}
+
+fn read(headers: &HeaderMap) -> Result<Option<Credentials>, Malformed> {
+    match (basic(headers)?, service_headers(headers)?) {
+        (Some(basic), Some(pair)) if basic != pair => Err(Malformed),
+        (basic, pair) => Ok(basic.or(pair)),
+    }
+}
+
+fn credentials(service_id: &[u8], secret: &[u8]) -> Result<Credentials, Malformed> {
+    let service_id = std::str::from_utf8(service_id)
+        .ok()
+        .and_then(|text| ServiceId::parse(text).ok())
+        .ok_or(Malformed)?;
+    Ok(Credentials {
+        service_id,
+        secret: Zeroizing::new(secret.to_vec()),
+    })
 }
 
 fn basic(headers: &HeaderMap) -> Result<Option<Credentials>, Malformed> {
@@ -67,7 +64,7 @@ fn basic(headers: &HeaderMap) -> Result<Option<Credentials>, Malformed> {
     let decoded = STANDARD.decode(encoded.trim_ascii());
     let decoded = Zeroizing::new(decoded.map_err(|_not_base64| Malformed)?);
     let (service_id, secret) = split_at_byte(&decoded, b':').ok_or(Malformed)?;
-    Credentials::new(service_id, secret).map(Some)
+    credentials(service_id, secret).map(Some)
 }
 
 fn service_headers(headers: &HeaderMap) -> Result<Option<Credentials>, Malformed> {
@@ -76,7 +73,7 @@ fn service_headers(headers: &HeaderMap) -> Result<Option<Credentials>, Malformed
         single(headers, &SERVICE_SECRET)?,
     ) {
         (None, None) => Ok(None),
-        (Some(id), Some(secret)) => Credentials::new(id.as_bytes(), secret.as_bytes()).map(Some),
+        (Some(id), Some(secret)) => credentials(id.as_bytes(), secret.as_bytes()).map(Some),
         (Some(_), None) | (None, Some(_)) => Err(Malformed),
     }
 }
@@ -107,7 +104,7 @@ mod tests {
         for (name, value) in lines {
             headers.append(*name, HeaderValue::from_str(value).unwrap());
         }
-        Credentials::read(&headers)
+        super::read(&headers)
     }
 
     fn basic_of(text: &str) -> String {
@@ -116,7 +113,7 @@ mod tests {
 
     #[test]
     fn both_kinds_are_read() {
-        let wanted = Credentials::new(b"shop", b"s3:cret").unwrap();
+        let wanted = credentials(b"shop", b"s3:cret").unwrap();
         assert_eq!(
             read(&[("authorization", &basic_of("shop:s3:cret"))]),
             Ok(Some(wanted.clone()))
@@ -174,7 +171,7 @@ mod tests {
 
     #[test]
     fn the_secret_does_not_print() {
-        let printed = format!("{:?}", Credentials::new(b"shop", b"hush").unwrap());
+        let printed = format!("{:?}", credentials(b"shop", b"hush").unwrap());
         assert!(
             printed.contains("shop") && !printed.contains("hush"),
             "{printed}"

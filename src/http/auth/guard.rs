@@ -9,13 +9,13 @@ use axum::middleware::{self, Next};
 use axum::response::Response;
 use utoipa_axum::router::{OpenApiRouter, UtoipaMethodRouter, UtoipaMethodRouterExt};
 
-use super::authenticate::Authenticated;
+use super::document;
 use super::rules::RequestRules;
-use super::{Caller, document};
-use crate::gateway::idempotency::{self, Claimant};
+use crate::gateway::GatewayError;
+use crate::gateway::auth::Authenticated;
 use crate::http::error::ApiError;
-use crate::model::permission::{Permission, Scope};
-use crate::model::service::Service;
+use crate::http::idempotency;
+use crate::model::permission::Permission;
 
 /// Routes of one path that need a permission; the document learns it, and the errors that every such route can
 /// answer.
@@ -62,44 +62,17 @@ struct Guard {
 
 impl Guard {
     async fn pass(&self, mut request: Request, next: Next) -> Result<Response, ApiError> {
-        let Authenticated {
-            service,
-            presented,
-            key,
-            stores,
-        } = request
-            .extensions_mut()
-            .remove()
-            .ok_or(ApiError::Unauthenticated)?;
-        let scope = self.scope_of(&service)?;
+        let authenticated = request.extensions_mut().remove::<Authenticated>();
+        let authenticated = authenticated.ok_or(GatewayError::Unauthenticated)?;
+        let caller = authenticated.caller(self.permission)?;
         self.rules_of(request.method())?.check(&request)?;
-        let claimant = Claimant {
-            service_id: service.service_id.clone(),
-            key,
-            now: stores.sessions.now(),
-            claims: stores.claims,
-        };
-        request.extensions_mut().insert(Caller {
-            service,
-            scope,
-            presented,
-            needed: self.permission,
-        });
-        if document::takes_idempotency_key(request.method(), self.permission) {
-            idempotency::run_once(&claimant, request, next).await
-        } else {
-            Ok(next.run(request).await)
+        request.extensions_mut().insert(caller);
+        if !document::takes_idempotency_key(request.method(), self.permission) {
+            return Ok(next.run(request).await);
         }
-    }
-
-    fn scope_of(&self, service: &Service) -> Result<Scope, ApiError> {
-        let id = &service.service_id;
-        match self.permission {
-            None => Ok(Scope::OpenedBy(id.clone())),
-            Some(needed) => service
-                .permissions
-                .scope(needed, id)
-                .ok_or(ApiError::PermissionDenied(needed)),
+        match idempotency::key_of(request.headers())? {
+            Some(key) => idempotency::run_once(authenticated.claimant(), &key, request, next).await,
+            None => Ok(next.run(request).await),
         }
     }
 

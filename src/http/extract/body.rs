@@ -1,6 +1,5 @@
 //! Bodies: read whole within limits of size and time, then parsed strictly.
 
-use std::sync::Arc;
 use std::time::Duration;
 
 use axum::body::{Body, Bytes};
@@ -108,7 +107,7 @@ impl<T: Serialize> IntoResponse for Json<T> {
                 let json = HeaderValue::from_static("application/json");
                 ([(header::CONTENT_TYPE, json)], text).into_response()
             }
-            Err(error) => ApiError::Internal(Arc::new(error)).into_response(),
+            Err(error) => ApiError::internal(error).into_response(),
         }
     }
 }

@@ -6,7 +6,7 @@ use axum::extract::FromRequestParts;
 use axum::http::request::Parts;
 use axum::http::{HeaderMap, header};
 
-use crate::store::Freshness;
+use crate::model::request::Freshness;
 
 /// Reads `no-cache` (RFC 9111, section 5.2.1.4). Other directives ask for nothing that the gateway could do.
 #[must_use]

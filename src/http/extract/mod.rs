@@ -1,7 +1,5 @@
 //! Extractors: the only way from a request to our own types. What they refuse is answered as a problem document.
 
-use std::sync::Arc;
-
 use axum::extract::FromRequestParts;
 use axum::http::request::Parts;
 use axum::http::{HeaderName, HeaderValue, header};
@@ -10,6 +8,7 @@ use serde::de::DeserializeOwned;
 use crate::http::error::ApiError;
 
 mod body;
+mod entropy;
 mod freshness;
 mod json;
 mod path;
@@ -44,6 +43,6 @@ impl<T: DeserializeOwned, S: Send + Sync> FromRequestParts<S> for Query<T> {
 
 /// The header that says where a new thing is, for a path of visible ASCII.
 pub fn location(path: &str) -> Result<(HeaderName, HeaderValue), ApiError> {
-    let value = HeaderValue::try_from(path).map_err(|error| ApiError::Internal(Arc::new(error)))?;
+    let value = HeaderValue::try_from(path).map_err(ApiError::internal)?;
     Ok((header::LOCATION, value))
 }

@@ -3,6 +3,7 @@
 use axum::extract::{FromRequestParts, RawPathParams};
 use axum::http::request::Parts;
 
+use crate::gateway::GatewayError;
 use crate::http::error::ApiError;
 use crate::model::attribute::AttributeName;
 use crate::model::id::{LoginId, ServiceId, SessionId};
@@ -15,7 +16,7 @@ pub trait PathParam: Sized {
 
 impl PathParam for SessionId {
     fn parse_param(text: &str) -> Result<Self, ApiError> {
-        Self::parse(text).ok_or(ApiError::SessionNotFound)
+        Self::parse(text).ok_or(GatewayError::SessionNotFound.into())
     }
 }
 

@@ -7,7 +7,7 @@ use axum::http::request::Parts;
 use axum::http::{HeaderName, HeaderValue, header};
 
 use crate::http::error::ApiError;
-use crate::store::Precondition;
+use crate::model::request::Precondition;
 
 /// `If-Match` (RFC 9110, section 13.1.1): the versions a write expects.
 #[derive(Debug, Clone, Default)]

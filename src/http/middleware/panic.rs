@@ -1,7 +1,6 @@
 //! Panics are bugs: they are told without what they carry, because their message may hold anything.
 
 use std::any::Any;
-use std::sync::Arc;
 
 use axum::response::{IntoResponse, Response};
 use thiserror::Error;
@@ -14,7 +13,7 @@ use crate::http::error::ApiError;
 struct Panicked;
 
 pub(super) fn answer_panic(_message: Box<dyn Any + Send>) -> Response {
-    ApiError::Internal(Arc::new(Panicked)).into_response()
+    ApiError::internal(Panicked).into_response()
 }
 
 /// Logs every panic by its place. Of its message only text that stands in the source is told.

@@ -6,10 +6,10 @@ use axum::response::Response;
 use url::Url;
 
 use super::Gate;
-use super::decision::{Dialect, NotAllowed, Question};
 use super::login::{self, Original};
-use super::refusal::{Fault, Refusal};
-use crate::store::Verified;
+use super::question::{Dialect, Question};
+use crate::gateway::forward_auth::{Identity, NotAllowed};
+use crate::model::forward_auth::{Fault, Refusal};
 
 const REASON: HeaderName = HeaderName::from_static("x-auth-reason");
 
@@ -26,10 +26,10 @@ impl Gate {
     pub(super) async fn answer(
         &self,
         question: &Question<'_>,
-        decision: &Result<Verified, NotAllowed>,
+        decision: &Result<Identity, NotAllowed>,
     ) -> Response {
         let mut response = match decision {
-            Ok(found) => self.allowed(found),
+            Ok(identity) => self.allowed(identity),
             Err(NotAllowed::Refused(refusal)) => match self.login_page(question, refusal).await {
                 Some(page) => redirected(&page),
                 None => refused(refusal),
@@ -47,9 +47,9 @@ impl Gate {
         response
     }
 
-    fn allowed(&self, found: &Verified) -> Response {
+    fn allowed(&self, identity: &Identity) -> Response {
         let mut response = Response::new(Body::empty());
-        *response.headers_mut() = self.settings.exports.headers(found);
+        *response.headers_mut() = self.settings.exports.headers(identity);
         response
     }
 
@@ -64,7 +64,8 @@ impl Gate {
             self.complaints.login_page_not_allowed();
             return None;
         };
-        let is_proxy = self.is_proxy_in_time(question).await;
+        let principal = question.principal();
+        let is_proxy = self.forward_auth.is_proxy_in_time(&principal).await;
         let original = is_proxy.then(|| Original::forwarded(question.headers));
         let original = original.unwrap_or_default();
         let method = original.method.as_ref().unwrap_or(question.method);

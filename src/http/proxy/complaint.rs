@@ -6,9 +6,9 @@ use std::num::NonZeroU32;
 
 use governor::{DefaultKeyedRateLimiter, Quota, RateLimiter};
 
-use super::decision::{Asker, NotAllowed, Question};
-use super::refusal::Refusal;
-use crate::store::Verified;
+use super::question::{Asker, Question};
+use crate::gateway::forward_auth::{Identity, NotAllowed};
+use crate::model::forward_auth::Refusal;
 
 /// Lines of a kind a minute, and at once.
 const LINES_PER_MINUTE: NonZeroU32 = NonZeroU32::MIN.saturating_add(5);
@@ -37,7 +37,7 @@ impl Complaints {
     }
 
     /// Hears of a decision. What is the client's fault is not worth a line.
-    pub(super) fn hear(&self, question: &Question<'_>, decision: &Result<Verified, NotAllowed>) {
+    pub(super) fn hear(&self, question: &Question<'_>, decision: &Result<Identity, NotAllowed>) {
         let address = match question.asker {
             Asker::Peer(address) => address.map(tracing::field::display),
             Asker::Service => None,

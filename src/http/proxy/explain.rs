@@ -15,15 +15,16 @@ use utoipa_axum::routes;
 use zeroize::Zeroizing;
 
 use super::Gate;
-use super::decision::{Asker, Dialect, NotAllowed, Question};
 use super::login::{FORWARDED_HOST, FORWARDED_METHOD, FORWARDED_PROTO, FORWARDED_URI};
-use super::refusal::Check;
-use crate::http::auth::{Caller, guarded};
-use crate::http::error::{ApiError, FieldError};
+use super::question::{Asker, Dialect, Question};
+use crate::gateway::auth::Caller;
+use crate::gateway::forward_auth::{Identity, NotAllowed};
+use crate::http::auth::guarded;
+use crate::http::error::ApiError;
 use crate::http::extract::Json;
+use crate::model::forward_auth::Check;
 use crate::model::permission::Permission;
-use crate::store::Touch;
-use crate::store::Verified;
+use crate::model::request::Touch;
 
 /// `/v1/auth/explain`.
 pub(crate) fn routes<S>() -> OpenApiRouter<S>
@@ -135,7 +136,8 @@ impl ExplainRequest {
     fn head(&self) -> Result<HeaderMap, ApiError> {
         let mut head = HeaderMap::new();
         for (name, value) in &self.headers {
-            let wrong = || invalid("headers", "must be names and values of HTTP headers");
+            let wrong =
+                || ApiError::invalid_field("headers", "must be names and values of HTTP headers");
             let name = HeaderName::try_from(name).map_err(|_invalid| wrong())?;
             let value = HeaderValue::from_bytes(value.as_bytes());
             head.append(name, value.map_err(|_invalid| wrong())?);
@@ -143,7 +145,8 @@ impl ExplainRequest {
         if let Some(token) = &self.token {
             let bearer = Zeroizing::new(format!("Bearer {}", token.as_str()));
             let value = HeaderValue::from_bytes(bearer.as_bytes());
-            let value = value.map_err(|_invalid| invalid("token", "cannot stand in a header"))?;
+            let value = value
+                .map_err(|_invalid| ApiError::invalid_field("token", "cannot stand in a header"))?;
             head.append(header::AUTHORIZATION, value);
         }
         self.add_original(&mut head)?;
@@ -153,13 +156,14 @@ impl ExplainRequest {
     fn add_original(&self, head: &mut HeaderMap) -> Result<(), ApiError> {
         if let Some(method) = &self.method {
             let method = Method::from_bytes(method.as_bytes());
-            let method = method.map_err(|_invalid| invalid("method", "must be an HTTP method"))?;
+            let method = method
+                .map_err(|_invalid| ApiError::invalid_field("method", "must be an HTTP method"))?;
             head.insert(FORWARDED_METHOD, text(method.as_str(), "method")?);
         }
         let Some(url) = &self.url else {
             return Ok(());
         };
-        let wrong = || invalid("url", "must be a whole http or https URL");
+        let wrong = || ApiError::invalid_field("url", "must be a whole http or https URL");
         let url = Url::parse(url).map_err(|_invalid| wrong())?;
         let host = url.host_str().ok_or_else(wrong)?;
         let host = match url.port() {
@@ -178,18 +182,12 @@ impl ExplainRequest {
 }
 
 fn text(value: &str, field: &str) -> Result<HeaderValue, ApiError> {
-    HeaderValue::from_str(value).map_err(|_invalid| invalid(field, "cannot stand in a header"))
-}
-
-fn invalid(field: &str, rule: &str) -> ApiError {
-    ApiError::InvalidBody(vec![FieldError {
-        pointer: format!("/{field}"),
-        detail: rule.to_owned(),
-    }])
+    HeaderValue::from_str(value)
+        .map_err(|_invalid| ApiError::invalid_field(field, "cannot stand in a header"))
 }
 
 impl Explanation {
-    fn of(decision: &Result<Verified, NotAllowed>, response: &Response) -> Self {
+    fn of(decision: &Result<Identity, NotAllowed>, response: &Response) -> Self {
         let headers = response.headers().iter().map(|(name, value)| {
             let value = String::from_utf8_lossy(value.as_bytes());
             (name.as_str().to_owned(), value.into_owned())
@@ -212,7 +210,7 @@ impl Explanation {
 
 impl CheckResult {
     /// The checks before the one that decided have passed. A service asks here, so only the session can be unknown.
-    fn of(check: Check, decision: &Result<Verified, NotAllowed>) -> Self {
+    fn of(check: Check, decision: &Result<Identity, NotAllowed>) -> Self {
         let decisive = match decision {
             Ok(_) => None,
             Err(NotAllowed::Refused(refusal)) => {

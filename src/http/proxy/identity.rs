@@ -7,9 +7,9 @@ use axum::http::{HeaderMap, HeaderName, HeaderValue};
 use percent_encoding::{AsciiSet, CONTROLS, utf8_percent_encode};
 
 use super::setting_text::{InvalidProxySetting, parts};
+use crate::gateway::forward_auth::Identity;
 use crate::model::attribute::AttributeName;
 use crate::model::session::Device;
-use crate::store::Verified;
 
 const LOGIN_ID: HeaderName = HeaderName::from_static("x-auth-login-id");
 const SESSION_ID: HeaderName = HeaderName::from_static("x-auth-session-id");
@@ -81,8 +81,8 @@ impl Exports {
     }
 
     /// The headers that tell of this session.
-    pub(super) fn headers(&self, found: &Verified) -> HeaderMap {
-        let session = &found.record.session;
+    pub(super) fn headers(&self, identity: &Identity) -> HeaderMap {
+        let session = identity.session();
         let mut lines = Lines {
             headers: HeaderMap::with_capacity(2 * (FIXED.len() + self.attributes.len())),
             room: self.room_for_values,
@@ -92,7 +92,7 @@ impl Exports {
         lines.add(LOGIN_ID, "login_id", session.login_id.as_str());
         lines.add(SESSION_ID, "session_id", &session.session_id.to_string());
         lines.add(DEVICE, "device", device);
-        lines.add(EXPIRES_AT, "expires_at", &found.life.expires_at.to_string());
+        lines.add(EXPIRES_AT, "expires_at", &identity.expires_at().to_string());
         for (name, header) in &self.attributes {
             let value = session.attributes.get(name);
             let text = value.map_or(Cow::Borrowed(""), |value| value.to_text());

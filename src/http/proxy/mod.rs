@@ -15,18 +15,19 @@ use axum::routing::any;
 use http_body_util::BodyExt;
 use utoipa_axum::router::OpenApiRouter;
 
-use crate::http::auth::{Authenticator, peer};
-use crate::store::Touch;
+use crate::gateway::auth::Authenticator;
+use crate::gateway::forward_auth::ForwardAuth;
+use crate::http::auth::peer;
+use crate::model::request::Touch;
 
 mod answer;
 mod complaint;
 mod condition;
-mod decision;
 mod document;
 mod explain;
 mod identity;
 mod login;
-mod refusal;
+mod question;
 mod setting_text;
 mod settings;
 mod token;
@@ -34,20 +35,20 @@ mod token;
 pub(crate) use explain::routes as explain_routes;
 pub use identity::Exports;
 pub use setting_text::InvalidProxySetting;
-pub use settings::{LoginOrigins, ProxySettings, TokenCookie, TrustedProxies};
+pub use settings::{LoginOrigins, ProxySettings, TokenCookie};
 
 use complaint::Complaints;
-use decision::{Asker, Dialect, Question};
 use document::{Answers, Conditions, HeaderConditions, LoginPage};
+use question::{Asker, Dialect, Question};
 
 /// The most of a body that is read past for the sake of the connection, and the most time for it.
 const MAX_SKIPPED_BYTES: usize = 256 * 1024;
 const SKIP_DEADLINE: Duration = Duration::from_secs(1);
 
-/// What it takes to decide.
+/// What it takes to ask for a decision and to tell it.
 #[derive(Debug)]
 pub struct Gate {
-    authenticator: Arc<Authenticator>,
+    forward_auth: ForwardAuth,
     settings: ProxySettings,
     complaints: Complaints,
 }
@@ -57,7 +58,7 @@ impl Gate {
     #[must_use]
     pub fn new(authenticator: Arc<Authenticator>, settings: ProxySettings) -> Self {
         Self {
-            authenticator,
+            forward_auth: ForwardAuth::new(authenticator, settings.trusted.clone()),
             settings,
             complaints: Complaints::default(),
         }

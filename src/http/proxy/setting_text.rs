@@ -8,9 +8,6 @@ pub enum InvalidProxySetting {
     /// No cookie can have this name.
     #[error("must be the name of a cookie: letters, digits and any of !#$%&'*+-.^_`|~")]
     Cookie,
-    /// Neither address nor network.
-    #[error("must be IP addresses and networks like 10.0.0.0/8, separated by commas")]
-    Network,
     /// More than scheme, host and port, or less.
     #[error("must be origins like https://login.example.com, separated by commas")]
     Origin,

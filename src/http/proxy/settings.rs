@@ -1,13 +1,11 @@
 //! What an operator sets for reverse proxies. Everything is read and checked at the start, so that a request only
 //! compares.
 
-use std::net::IpAddr;
-
-use ipnet::IpNet;
 use url::{Origin, Url};
 
 use super::identity::Exports;
 use super::setting_text::{InvalidProxySetting, parts};
+use crate::gateway::forward_auth::TrustedProxies;
 
 /// What reverse proxies may do, and what they are told.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
@@ -43,30 +41,6 @@ impl TokenCookie {
             let name = halves.next()?.trim_ascii();
             halves.next().filter(|_value| name == &*self.0)
         })
-    }
-}
-
-/// Addresses from which anybody is taken for a proxy of ours.
-#[derive(Debug, Clone, PartialEq, Eq, Default)]
-pub struct TrustedProxies(Vec<IpNet>);
-
-impl TrustedProxies {
-    /// Reads addresses and networks.
-    pub fn parse(text: &str) -> Result<Self, InvalidProxySetting> {
-        let network = |part: &str| {
-            let address = part.parse::<IpAddr>().map(IpNet::from);
-            address.or_else(|_no_address| part.parse::<IpNet>())
-        };
-        let networks: Result<_, _> = parts(text).map(network).collect();
-        networks
-            .map(Self)
-            .map_err(|_parse| InvalidProxySetting::Network)
-    }
-
-    /// Whether this address is one of them.
-    pub(super) fn include(&self, address: IpAddr) -> bool {
-        let address = address.to_canonical();
-        self.0.iter().any(|network| network.contains(&address))
     }
 }
 
@@ -120,34 +94,6 @@ mod tests {
         assert_eq!(TokenCookie::parse(""), Ok(None));
         for bad in ["a b", "a=b", "a;b", "ä"] {
             assert_eq!(TokenCookie::parse(bad), Err(InvalidProxySetting::Cookie));
-        }
-    }
-
-    #[test]
-    fn addresses_and_networks_are_trusted_and_no_others() {
-        let trusted = TrustedProxies::parse("127.0.0.1, 10.0.0.0/8,fd00::/8").unwrap();
-        for (address, is_one) in [
-            ("127.0.0.1", true),
-            ("::ffff:127.0.0.1", true),
-            ("127.0.0.2", false),
-            ("10.255.0.1", true),
-            ("11.0.0.1", false),
-            ("fd00::7", true),
-            ("fe80::7", false),
-        ] {
-            assert_eq!(
-                trusted.include(address.parse().unwrap()),
-                is_one,
-                "{address}"
-            );
-        }
-        let nobody = TrustedProxies::parse("").unwrap();
-        assert!(!nobody.include(IpAddr::from([127, 0, 0, 1])));
-        for bad in ["localhost", "10.0.0.0/33", "10.0.0.1,", "10.0.0.1 10.0.0.2"] {
-            assert_eq!(
-                TrustedProxies::parse(bad),
-                Err(InvalidProxySetting::Network)
-            );
         }
     }
 

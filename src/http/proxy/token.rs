@@ -2,8 +2,8 @@
 
 use axum::http::{HeaderMap, HeaderName, HeaderValue, header};
 
-use super::refusal::Refusal;
 use super::settings::TokenCookie;
+use crate::model::forward_auth::Refusal;
 use crate::model::token::PresentedToken;
 
 const SESSION_TOKEN: HeaderName = HeaderName::from_static("x-session-token");

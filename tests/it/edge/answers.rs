@@ -1,6 +1,5 @@
 use std::convert::Infallible;
 use std::pin::Pin;
-use std::sync::Arc;
 use std::task::{Context, Poll};
 
 use axum::Router;
@@ -11,6 +10,7 @@ use axum::routing::{get, post};
 use hyper::body::{Body as HttpBody, Frame};
 use serde::Deserialize;
 use serde_json::json;
+use session_gateway::gateway::GatewayError;
 use session_gateway::http::app::with_edge;
 use session_gateway::http::error::ApiError;
 use session_gateway::http::extract::{Json, MAX_BODY_BYTES};
@@ -39,12 +39,12 @@ async fn stumble() -> &'static str {
 
 async fn lose_the_store() -> Result<(), ApiError> {
     let cause = "connection to 10.0.0.7 refused".into();
-    Err(StoreError::Unavailable(cause).into())
+    Err(GatewayError::from(StoreError::Unavailable(cause)).into())
 }
 
 async fn break_down() -> Result<(), ApiError> {
     let cause = std::io::Error::other("a detail nobody outside should see");
-    Err(ApiError::Internal(Arc::new(cause)))
+    Err(ApiError::internal(cause))
 }
 
 /// A body of which nothing ever comes.

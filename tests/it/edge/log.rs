@@ -4,6 +4,7 @@ use std::sync::{Arc, Mutex};
 use axum::Router;
 use axum::http::StatusCode;
 use axum::routing::get;
+use session_gateway::gateway::GatewayError;
 use session_gateway::http::app::with_edge;
 use session_gateway::http::error::ApiError;
 use session_gateway::http::middleware::Watcher;
@@ -35,7 +36,7 @@ impl Written {
 
 async fn lose_the_store() -> Result<(), ApiError> {
     let cause = "connection to 10.0.0.7 refused".into();
-    Err(StoreError::Unavailable(cause).into())
+    Err(GatewayError::from(StoreError::Unavailable(cause)).into())
 }
 
 /// What is logged at this level while a path is asked for.

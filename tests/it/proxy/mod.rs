@@ -19,6 +19,7 @@ use std::sync::Arc;
 use axum::Extension;
 use axum::extract::ConnectInfo;
 use session_gateway::config::Config;
+use session_gateway::gateway::Gateway;
 use session_gateway::http::state::AppState;
 use session_gateway::store::Stores;
 
@@ -57,13 +58,17 @@ fn proxy(app: &TestApp) -> Client {
 
 /// The same gateway over a store that can be lost.
 fn over_losable(app: &TestApp, trusted: &'static str) -> (AppState, Arc<Losable>) {
-    let losable = Losable::over(&app.state.stores);
+    let losable = Losable::over(&app.state.gateway.stores);
     let stores = Stores {
         sessions: Arc::<Losable>::clone(&losable),
-        ..app.state.stores.clone()
+        ..app.state.gateway.stores.clone()
     };
     let config = Config::from_variables(settings(trusted)).unwrap();
-    let state = AppState::new(stores, app.state.lifetimes, app.state.authenticator.admin);
+    let state = AppState::new(Gateway::new(
+        stores,
+        app.state.gateway.lifetimes,
+        app.state.gateway.authenticator.admin,
+    ));
     (state.with_proxies(config.proxies), losable)
 }
 

@@ -69,7 +69,7 @@ async fn a_service_is_registered_once(b: &Backend) {
         .unwrap()
         .unwrap();
     assert_eq!(record.service, shop);
-    assert!(record.accepts(&hash("first"), b.now()));
+    assert!(record.accepts(&hash("first"), || b.now()));
     b.advance(SECOND);
     assert_eq!(register(b, "shop").await, shop);
     let other = draft("shop", "other");
@@ -105,7 +105,7 @@ async fn a_service_is_changed_in_part(b: &Backend) {
         .await
         .unwrap()
         .unwrap();
-    assert!(!record.accepts(&hash("first"), b.now()));
+    assert!(!record.accepts(&hash("first"), || b.now()));
     let unknown = services
         .update_service(&service("nobody"), update, &service("admin"))
         .await;
@@ -126,16 +126,16 @@ async fn a_rotated_secret_is_good_until_its_grace_is_over(b: &Backend) {
         b.advance(SECOND);
     }
     let record = services.find_service(&shop).await.unwrap().unwrap();
-    assert!(record.accepts(&hash("second"), b.now()));
-    assert!(record.accepts(&hash("first"), b.now()));
+    assert!(record.accepts(&hash("second"), || b.now()));
+    assert!(record.accepts(&hash("first"), || b.now()));
     b.advance(MINUTE - 2 * SECOND);
-    assert!(!record.accepts(&hash("first"), b.now()));
+    assert!(!record.accepts(&hash("first"), || b.now()));
     let third = services
         .rotate_secret(&shop, hash("third"), MINUTE, &admin)
         .await;
     third.unwrap();
     let record = services.find_service(&shop).await.unwrap().unwrap();
-    assert!(!record.accepts(&hash("first"), b.now()));
+    assert!(!record.accepts(&hash("first"), || b.now()));
     let rotated = ServiceChange::SecretRotated;
     assert_eq!(told(b).await, [ServiceChange::Registered, rotated, rotated]);
 }

@@ -6,8 +6,8 @@ use std::time::Duration;
 use session_gateway::clock::{Clock, SettableClock};
 use session_gateway::config::Config;
 use session_gateway::gateway::profile::Profiles;
+use session_gateway::gateway::{AdminCredential, Gateway};
 use session_gateway::http::app::app;
-use session_gateway::http::auth::AdminCredential;
 use session_gateway::http::state::AppState;
 use session_gateway::model::Timestamp;
 use session_gateway::model::token::CredentialHash;
@@ -44,11 +44,11 @@ impl TestApp {
             EmbeddedStore::in_memory(settings, Arc::<SettableClock>::clone(&clock)).unwrap();
         let admin = AdminCredential(Some(CredentialHash::of(ADMIN_SECRET.as_bytes())));
         let profiles = Profiles::open(&stores, &config.profiles).unwrap();
-        let state = AppState::new(stores, config.lifetimes, admin)
+        let gateway = Gateway::new(stores, config.lifetimes, admin)
             .with_session_limit(config.session_limit)
             .with_followers(config.event_followers)
-            .with_proxies(config.proxies)
             .with_profiles(profiles);
+        let state = AppState::new(gateway).with_proxies(config.proxies);
         let nobody = Client::in_process(app(state.clone()));
         Self {
             clock,
@@ -91,6 +91,6 @@ impl TestApp {
 
     /// Sweeps until nothing is due.
     pub(crate) async fn sweep(&self) {
-        while self.state.stores.sessions.sweep().await.unwrap() {}
+        while self.state.gateway.stores.sessions.sweep().await.unwrap() {}
     }
 }

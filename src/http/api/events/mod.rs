@@ -8,15 +8,15 @@ use utoipa::{IntoParams, ToSchema};
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
-use super::problems;
-use crate::http::auth::{Caller, guarded};
+use super::problems::PlaceExpired;
+use crate::gateway::Caller;
+use crate::http::auth::guarded;
 use crate::http::error::ApiError;
 use crate::http::extract::{Json, Query};
 use crate::http::state::AppState;
-use crate::model::event::{EventId, EventType};
+use crate::model::event::{EventId, EventPage, EventType, FeedPlace};
 use crate::model::page::{Cursor, PageLimit};
 use crate::model::permission::Permission;
-use crate::store::{EventPage, FeedPlace};
 
 mod accept;
 mod stream;
@@ -66,19 +66,6 @@ pub(crate) struct EventList {
     next_cursor: Option<String>,
 }
 
-/// Expired places of the feed.
-struct FeedProblems;
-
-impl utoipa::IntoResponses for FeedProblems {
-    fn responses()
-    -> std::collections::BTreeMap<String, utoipa::openapi::RefOr<utoipa::openapi::Response>> {
-        problems(&[(
-            "410",
-            "`cursor_expired`: what followed this place is no longer kept.",
-        )])
-    }
-}
-
 /// Read or follow the feed
 ///
 /// Every session, login and service change, at least once, in order for each login: a page, or with
@@ -100,7 +87,7 @@ impl utoipa::IntoResponses for FeedProblems {
             content((EventList = "application/json"), (String = "text/event-stream")),
             headers(("Last-Event-ID" = String,
                 description = "With a null `next_cursor`: the exact place at which to go on later."))),
-        FeedProblems,
+        PlaceExpired,
     ),
 )]
 async fn list_events(
@@ -113,17 +100,17 @@ async fn list_events(
     match Form::wanted(&headers) {
         Form::Page => {
             let limit = query.limit.unwrap_or_default();
-            let page = state.stores.events.events(&from, &types, limit).await?;
-            Ok(answer(page))
+            let page = state.gateway.events(&from, &types, limit).await?;
+            let end = page.caught_up.then(|| page.next.clone());
+            Ok(answer(end, page.into()))
         }
         Form::Stream if query.limit.is_some() => {
             let rule = "`limit` is for pages: a stream has no end";
             Err(ApiError::InvalidRequest(rule.to_owned()))
         }
         Form::Stream => {
-            let follower = state.followers.follow(&from, types).await?;
-            let admission = caller.admission(&state.authenticator);
-            stream::answer(follower, admission, state.draining.clone())
+            let subscription = state.gateway.follow(&caller, &from, types).await?;
+            stream::answer(subscription, state.draining.clone())
         }
     }
 }
@@ -133,12 +120,11 @@ fn place_text(place: &Cursor) -> String {
     format!("{PLACE_PREFIX}{}", place.encode())
 }
 
-fn answer(page: EventPage) -> Response {
-    let end = page.caught_up.then(|| place_text(&page.next));
+fn answer(end: Option<Cursor>, page: EventList) -> Response {
     // What is base64 is fit for a header.
-    let end = end.and_then(|place| HeaderValue::try_from(place).ok());
+    let end = end.and_then(|place| HeaderValue::try_from(place_text(&place)).ok());
     let end = end.map(|place| (LAST_EVENT_ID, place));
-    (HeaderMap::from_iter(end), Json(EventList::from(page))).into_response()
+    (HeaderMap::from_iter(end), Json(page)).into_response()
 }
 
 impl ListEventsQuery {

@@ -6,15 +6,14 @@ use axum::extract::State;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
-use super::invalid;
-use crate::http::auth::Caller;
+use crate::gateway::Caller;
 use crate::http::error::ApiError;
 use crate::http::extract::{Json, optional_object, word};
 use crate::http::state::AppState;
 use crate::model::Timestamp;
+use crate::model::filter::SessionFilter;
 use crate::model::id::{LoginId, ServiceId};
 use crate::model::session::{ConnectionId, Device, EndReason, SessionState};
-use crate::store::{BulkEffect, EndWhere, SessionFilter};
 
 /// Which sessions to end.
 #[derive(Debug, Deserialize, ToSchema)]
@@ -81,28 +80,14 @@ pub(super) async fn bulk_delete_sessions(
     caller: Caller,
     Json(request): Json<BulkDeleteRequest>,
 ) -> Result<Json<BulkDeleted>, ApiError> {
-    let which = request.parse()?;
-    let sessions = &state.stores.sessions;
-    let count = sessions.end_where(which, &caller.access()).await?;
+    let filter = request.filter.map(FilterRequest::parse).unwrap_or_default();
+    let (gateway, reason) = (&state.gateway, request.reason);
+    let count = if request.dry_run {
+        gateway.count_matching(&caller, filter, reason).await?
+    } else {
+        gateway.end_matching(&caller, filter, reason).await?
+    };
     Ok(Json(BulkDeleted { count }))
-}
-
-impl BulkDeleteRequest {
-    fn parse(self) -> Result<EndWhere, ApiError> {
-        let filter = self.filter.map(FilterRequest::parse).unwrap_or_default();
-        if filter == SessionFilter::default() {
-            return Err(invalid("/filter", "must name at least one condition"));
-        }
-        Ok(EndWhere {
-            filter,
-            reason: self.reason,
-            effect: if self.dry_run {
-                BulkEffect::Count
-            } else {
-                BulkEffect::End
-            },
-        })
-    }
 }
 
 impl FilterRequest {

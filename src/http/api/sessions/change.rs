@@ -8,11 +8,11 @@ use axum::response::Response;
 use serde::{Deserialize, Deserializer};
 use utoipa::{IntoParams, ToSchema};
 
-use super::{invalid, shown};
-use crate::draw::Draw;
-use crate::http::api::{WriteProblems, target};
-use crate::http::auth::Caller;
-use crate::http::error::{ApiError, Problem};
+use super::shown;
+use crate::entropy::Entropy;
+use crate::gateway::Caller;
+use crate::http::api::problems::{StaleEnd, UnknownSession, WriteProblems};
+use crate::http::error::ApiError;
 use crate::http::extract::{IfMatch, Patch, Path, Query, optional_object, word};
 use crate::http::state::AppState;
 use crate::model::id::SessionId;
@@ -21,7 +21,6 @@ use crate::model::session::{
     ConnectionId, ConnectionStats, Device, DeviceId, EndReason, ServerAddr, Session, SessionState,
     UserAgent,
 };
-use crate::store::{EndOutcome, Refusal};
 
 /// Fields to change: absent keeps, null clears.
 #[derive(Debug, Deserialize, ToSchema)]
@@ -92,22 +91,18 @@ pub(super) async fn update_session(
     caller: Caller,
     Path(session_id): Path<SessionId>,
     if_match: IfMatch,
-    draw: Draw,
+    entropy: Entropy,
     Patch(request): Patch<UpdateSessionRequest>,
 ) -> Result<Response, ApiError> {
-    let target = target(session_id, &caller, if_match, &draw);
-    match request.parse()? {
-        Update::Close => match state.stores.sessions.end(target, EndReason::Logout).await? {
-            EndOutcome::Now(session) => Ok(shown(*session)),
-            EndOutcome::Before(tombstone) => Err(Refusal::SessionEnded(tombstone).into()),
-        },
+    let target = caller.target(session_id, if_match.0, entropy.mark());
+    let session = match request.parse()? {
+        Update::Close => state.gateway.close(target).await?,
         Update::Fields(update) => {
             let change = SessionChange::Update(Box::new(update));
-            Ok(shown(
-                state.stores.sessions.change(target, change).await?.session,
-            ))
+            state.gateway.change(target, change).await?
         }
-    }
+    };
+    Ok(shown(session))
 }
 
 /// End a session
@@ -122,10 +117,8 @@ pub(super) async fn update_session(
     ),
     responses(
         (status = 204, description = "The session is over, by this call or before it."),
-        (status = 404, description = "No such session was ever known, or its tombstone is gone.",
-            body = Problem, content_type = "application/problem+json"),
-        (status = 412, description = "The session has another version than `If-Match` names; it lives on.",
-            body = Problem, content_type = "application/problem+json"),
+        UnknownSession,
+        StaleEnd,
     ),
 )]
 pub(super) async fn end_session(
@@ -134,14 +127,11 @@ pub(super) async fn end_session(
     Path(session_id): Path<SessionId>,
     Query(query): Query<EndSessionQuery>,
     if_match: IfMatch,
-    draw: Draw,
+    entropy: Entropy,
 ) -> Result<StatusCode, ApiError> {
-    let target = target(session_id, &caller, if_match, &draw);
-    state
-        .stores
-        .sessions
-        .end(target, query.reason.unwrap_or(EndReason::Logout))
-        .await?;
+    let target = caller.target(session_id, if_match.0, entropy.mark());
+    let reason = query.reason.unwrap_or(EndReason::Logout);
+    state.gateway.end(target, reason).await?;
     Ok(StatusCode::NO_CONTENT)
 }
 
@@ -168,14 +158,18 @@ impl UpdateSessionRequest {
         };
         match self.state {
             Field::Keep => Ok(Update::Fields(update)),
-            Field::Clear => Err(invalid("/state", "must not be null")),
-            Field::Set(SessionState::Idle) => {
-                Err(invalid("/state", "must not be `idle`, which is derived"))
-            }
+            Field::Clear => Err(ApiError::invalid_field("state", "must not be null")),
+            Field::Set(SessionState::Idle) => Err(ApiError::invalid_field(
+                "state",
+                "must not be `idle`, which is derived",
+            )),
             Field::Set(SessionState::Closed) if update == SessionUpdate::default() => {
                 Ok(Update::Close)
             }
-            Field::Set(SessionState::Closed) => Err(invalid("/state", "`closed` must stand alone")),
+            Field::Set(SessionState::Closed) => Err(ApiError::invalid_field(
+                "state",
+                "`closed` must stand alone",
+            )),
             Field::Set(
                 state @ (SessionState::Connecting
                 | SessionState::Active

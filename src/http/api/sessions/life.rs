@@ -1,19 +1,22 @@
 //! Keeping a session alive.
 
+use std::time::Duration;
+
 use axum::extract::State;
 use axum::response::Response;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
 use super::shown;
-use crate::draw::Draw;
-use crate::http::api::{ReadProblems, WriteProblems, seconds_up_to, target};
-use crate::http::auth::Caller;
+use crate::entropy::Entropy;
+use crate::gateway::Caller;
+use crate::http::api::problems::{ReadProblems, WriteProblems};
 use crate::http::error::ApiError;
 use crate::http::extract::{IfMatch, Json, OptionalJson, Path, optional_object};
 use crate::http::state::AppState;
 use crate::model::Timestamp;
 use crate::model::id::SessionId;
+use crate::model::request::Precondition;
 use crate::model::session::{ConnectionStats, Session, SessionState};
 
 /// How long a session is to live from now.
@@ -63,16 +66,12 @@ pub(super) async fn refresh_session(
     caller: Caller,
     Path(session_id): Path<SessionId>,
     if_match: IfMatch,
-    draw: Draw,
+    entropy: Entropy,
     OptionalJson(request): OptionalJson<RefreshRequest>,
 ) -> Result<Response, ApiError> {
-    let limit = state.lifetimes.idle_timeout_limit;
-    let ttl = request
-        .ttl_seconds
-        .map(|ttl| seconds_up_to(limit, "ttl_seconds", ttl))
-        .transpose()?;
-    let target = target(session_id, &caller, if_match, &draw);
-    Ok(shown(state.stores.sessions.refresh(target, ttl).await?))
+    let target = caller.target(session_id, if_match.0, entropy.mark());
+    let ttl = request.ttl_seconds.map(Duration::from_secs);
+    Ok(shown(state.gateway.refresh(target, ttl).await?))
 }
 
 /// Tell that a session lives
@@ -88,20 +87,14 @@ pub(super) async fn heartbeat_session(
     State(state): State<AppState>,
     caller: Caller,
     Path(session_id): Path<SessionId>,
-    draw: Draw,
+    entropy: Entropy,
     OptionalJson(request): OptionalJson<HeartbeatRequest>,
 ) -> Result<Json<HeartbeatResponse>, ApiError> {
-    let target = target(session_id, &caller, IfMatch::default(), &draw);
-    let session = state
-        .stores
-        .sessions
-        .heartbeat(target, request.stats)
-        .await?;
-    let server_time = state.stores.sessions.now();
-    let remaining_seconds = session.expires_at.since(server_time).as_secs();
+    let target = caller.target(session_id, Precondition::None, entropy.mark());
+    let heard = state.gateway.heartbeat(target, request.stats).await?;
     Ok(Json(HeartbeatResponse {
-        state: session.state,
-        server_time,
-        remaining_seconds,
+        state: heard.state,
+        server_time: heard.now,
+        remaining_seconds: heard.remaining.as_secs(),
     }))
 }

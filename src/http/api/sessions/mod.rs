@@ -11,7 +11,6 @@ use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
 use crate::http::auth::guarded;
-use crate::http::error::{ApiError, FieldError};
 use crate::http::extract::{Json, etag};
 use crate::http::state::AppState;
 use crate::model::permission::Permission;
@@ -58,11 +57,4 @@ pub(super) fn routes() -> OpenApiRouter<AppState> {
 
 fn shown(session: Session) -> Response {
     ([etag(session.version)], Json(session)).into_response()
-}
-
-fn invalid(pointer: &str, detail: &str) -> ApiError {
-    ApiError::InvalidBody(vec![FieldError {
-        pointer: pointer.to_owned(),
-        detail: detail.to_owned(),
-    }])
 }

@@ -9,23 +9,20 @@ use axum::response::{IntoResponse, Response};
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
-use super::invalid;
-use crate::draw::Draw;
+use crate::entropy::Entropy;
+use crate::gateway::{Caller, OpenSession, Opened};
 use crate::http::api::limit::LimitRequest;
-use crate::http::api::seconds_up_to;
-use crate::http::auth::Caller;
-use crate::http::error::{ApiError, Problem};
+use crate::http::api::problems::NotOpened;
+use crate::http::error::ApiError;
 use crate::http::extract::{Json, etag, location, optional_object, word};
 use crate::http::state::AppState;
-use crate::model::attribute::{AttributeLimit, Attributes};
+use crate::model::attribute::Attributes;
 use crate::model::id::{LoginId, SessionId};
 use crate::model::limit::SessionLimit;
 use crate::model::session::{
-    ConnectionId, Device, DeviceId, ServerAddr, Session, SessionState, UserAgent,
+    ConnectionId, Device, DeviceId, FirstState, ServerAddr, Session, UserAgent,
 };
-use crate::model::session_token::{StoredToken, TokenOrigin};
 use crate::model::token::Token;
-use crate::store::NewSession;
 
 /// A session to open.
 #[derive(Debug, Deserialize, ToSchema)]
@@ -72,17 +69,6 @@ pub(crate) struct CreateSessionRequest {
     limit: Option<LimitRequest>,
 }
 
-/// The states a session can start in.
-#[derive(Debug, Clone, Copy, Default, Deserialize, ToSchema)]
-#[serde(rename_all = "snake_case")]
-pub(crate) enum FirstState {
-    /// In use.
-    #[default]
-    Active,
-    /// Not yet heard of.
-    Connecting,
-}
-
 /// An opened session and its credential, which is shown in this answer only.
 #[derive(Debug, Serialize, ToSchema)]
 pub(crate) struct CreatedSession {
@@ -105,85 +91,42 @@ pub(crate) struct CreatedSession {
             ("Location" = String, description = "Where the session is."),
             ("ETag" = String, description = "Its version."),
         )),
-        (status = 403, description = "`login_banned`, or the service lacks the permission.", body = Problem,
-            content_type = "application/problem+json"),
-        (status = 409, description = "`token_in_use` or `session_limit_reached`.", body = Problem,
-            content_type = "application/problem+json"),
+        NotOpened,
     ),
 )]
 pub(super) async fn create_session(
     State(state): State<AppState>,
     caller: Caller,
-    draw: Draw,
+    entropy: Entropy,
     Json(request): Json<CreateSessionRequest>,
 ) -> Result<Response, ApiError> {
-    let session_id = draw.session_id(state.stores.sessions.now(), &request.login_id)?;
-    let (token, origin) = match &request.token {
-        Some(brought) => (brought.clone(), TokenOrigin::Caller),
-        None => (
-            Token::own(session_id, &*draw.token()?),
-            TokenOrigin::Gateway,
-        ),
-    };
-    let stored = StoredToken {
-        hash: token.hash(),
-        origin,
-    };
-    let new = request.new_session(session_id, stored, &caller, &draw, &state)?;
-    let created = state.stores.sessions.create(new).await?;
+    let opened = state.gateway.open(&caller, &entropy, request.parse());
+    let Opened {
+        session,
+        token,
+        evicted,
+    } = opened.await?;
     let headers = [
-        location(&format!("/v1/sessions/{session_id}"))?,
-        etag(created.session.version),
+        location(&format!("/v1/sessions/{}", session.session_id))?,
+        etag(session.version),
     ];
     let body = CreatedSession {
-        session: created.session,
+        session,
         token,
-        evicted: created.evicted,
+        evicted,
     };
     Ok((StatusCode::CREATED, headers, Json(body)).into_response())
 }
 
 impl CreateSessionRequest {
-    fn new_session(
-        self,
-        session_id: SessionId,
-        token: StoredToken,
-        caller: &Caller,
-        draw: &Draw,
-        defaults: &AppState,
-    ) -> Result<NewSession, ApiError> {
-        let lifetimes = &defaults.lifetimes;
-        let limit = self.limit(caller, defaults.session_limit)?;
-        let span = |field, asked: Option<u64>, default: Duration, limit| {
-            asked.map_or(Ok(default), |seconds| seconds_up_to(limit, field, seconds))
-        };
-        let idle_limit = lifetimes.idle_timeout_limit;
-        let idle = span(
-            "idle_timeout_seconds",
-            self.idle_timeout_seconds,
-            lifetimes.idle_timeout,
-            idle_limit,
-        )?;
-        let max_age = span(
-            "max_age_seconds",
-            self.max_age_seconds,
-            lifetimes.max_age,
-            lifetimes.max_age_limit,
-        )?;
-        let over = |limit: AttributeLimit| invalid("/attributes", &limit.to_string());
-        self.attributes.check().map_err(over)?;
-        Ok(NewSession {
-            session_id,
-            token,
+    fn parse(self) -> OpenSession {
+        OpenSession {
             login_id: self.login_id,
-            service_id: caller.id().clone(),
-            state: match self.state {
-                FirstState::Active => SessionState::Active,
-                FirstState::Connecting => SessionState::Connecting,
-            },
-            idle_timeout: idle,
-            max_age,
-            limit,
+            token: self.token,
+            state: self.state,
+            idle_timeout: self.idle_timeout_seconds.map(Duration::from_secs),
+            max_age: self.max_age_seconds.map(Duration::from_secs),
+            limit: self.limit.map(SessionLimit::from),
             attributes: self.attributes,
             device: self.device,
             device_id: self.device_id,
@@ -192,18 +135,6 @@ impl CreateSessionRequest {
             client_port: self.client_port,
             user_agent: self.user_agent,
             server_addr: self.server_addr,
-            mark: draw.mark(),
-        })
-    }
-
-    /// The limit of the request, or else of the service, or else of the gateway.
-    fn limit(
-        &self,
-        caller: &Caller,
-        default: Option<SessionLimit>,
-    ) -> Result<Option<SessionLimit>, ApiError> {
-        let asked = self.limit.as_ref().map(|limit| limit.parse("/limit", 1));
-        let limit = asked.transpose()?.or(caller.service.session_limit);
-        Ok(limit.or(default).filter(|limit| limit.max > 0))
+        }
     }
 }

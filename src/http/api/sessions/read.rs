@@ -8,17 +8,16 @@ use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
 
 use super::shown;
-use crate::http::api::ReadProblems;
-use crate::http::auth::Caller;
+use crate::gateway::Caller;
+use crate::http::api::problems::ReadProblems;
 use crate::http::error::ApiError;
 use crate::http::extract::{Json, Path, Query};
 use crate::http::state::AppState;
 use crate::model::Timestamp;
+use crate::model::filter::SessionFilter;
 use crate::model::id::{LoginId, ServiceId, SessionId};
 use crate::model::page::{Cursor, Page, PageLimit};
-use crate::model::permission::Scope;
 use crate::model::session::{ConnectionId, Device, Session, SessionState};
-use crate::store::SessionFilter;
 
 /// Some sessions.
 #[derive(Debug, Serialize, ToSchema)]
@@ -103,13 +102,7 @@ pub(super) async fn find_session(
     caller: Caller,
     Path(session_id): Path<SessionId>,
 ) -> Result<Response, ApiError> {
-    let session = state
-        .stores
-        .sessions
-        .find(session_id, &caller.scope)
-        .await?
-        .live()?;
-    Ok(shown(session))
+    Ok(shown(state.gateway.find(&caller, session_id).await?))
 }
 
 /// List sessions
@@ -125,33 +118,16 @@ pub(super) async fn list_sessions(
     caller: Caller,
     Query(query): Query<ListSessionsQuery>,
 ) -> Result<Json<SessionPage>, ApiError> {
+    let gateway = &state.gateway;
     let (counts, limit, cursor) = (query.total, query.limit, query.cursor.clone());
     let filter = query.filter();
-    let by_login = SessionFilter {
-        login_id: filter.login_id.clone(),
-        ..SessionFilter::default()
-    };
-    if counts && (filter != by_login || caller.scope != Scope::All) {
-        let rule = "`total` goes only without filters or with `login_id` alone, and not with `session.read:own`";
-        return Err(ApiError::InvalidRequest(rule.to_owned()));
-    }
-    let page = state
-        .stores
-        .sessions
-        .list(&filter, &caller.scope, limit, cursor.as_ref())
-        .await?;
     let total = if counts {
-        Some(
-            state
-                .stores
-                .sessions
-                .count(filter.login_id.as_ref())
-                .await?,
-        )
+        Some(gateway.count(&caller, &filter).await?)
     } else {
         None
     };
-    Ok(Json(SessionPage::new(page, total)))
+    let page = gateway.list(&caller, &filter, limit, cursor.as_ref());
+    Ok(Json(SessionPage::new(page.await?, total)))
 }
 
 impl ListSessionsQuery {

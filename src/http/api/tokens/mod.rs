@@ -8,16 +8,16 @@ use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 use zeroize::Zeroizing;
 
-use crate::http::auth::{Caller, guarded};
+use crate::gateway::{Caller, Verification};
+use crate::http::auth::guarded;
 use crate::http::error::ApiError;
 use crate::http::extract::{Form, Json};
 use crate::http::state::AppState;
 use crate::model::Timestamp;
 use crate::model::id::{LoginId, ServiceId, SessionId};
 use crate::model::permission::Permission;
+use crate::model::request::{Freshness, Touch};
 use crate::model::session::{EndReason, Ended, Session};
-use crate::model::token::{CredentialHash, PresentedToken};
-use crate::store::{Freshness, Lookup, Touch, Verified};
 
 mod rotate;
 
@@ -139,28 +139,8 @@ async fn verify_token(
     Json(request): Json<VerifyTokenRequest>,
 ) -> Result<Json<VerifyTokenResponse>, ApiError> {
     let touch = if request.touch { Touch::Yes } else { Touch::No };
-    let age = state.lifetimes.rotate_after;
-    let hash = CredentialHash::of(request.token.as_bytes());
-    Ok(Json(
-        match look_up(&state, &request.token, touch, freshness).await? {
-            Lookup::Live(found) => {
-                let now = state.stores.sessions.now();
-                VerifyTokenResponse {
-                    active: true,
-                    rotate_after: age.map(|age| found.record.rotate_after(&hash, age)),
-                    remaining_seconds: Some(found.stored_until.since(now).as_secs()),
-                    session: Some(found.into_session()),
-                    reason: None,
-                    ended: None,
-                }
-            }
-            Lookup::Ended(tombstone) => inactive(
-                Inactive::Ended(tombstone.ended.reason),
-                Some(tombstone.ended),
-            ),
-            Lookup::Unknown => inactive(Inactive::UnknownToken, None),
-        },
-    ))
+    let verified = state.gateway.verify(&request.token, touch, freshness);
+    Ok(Json(verified.await?.into()))
 }
 
 /// Introspect a token
@@ -177,12 +157,8 @@ async fn introspect_token(
     freshness: Freshness,
     Form(form): Form<TokenForm>,
 ) -> Result<Json<Introspection>, ApiError> {
-    Ok(Json(
-        match look_up(&state, &form.token, Touch::No, freshness).await? {
-            Lookup::Live(found) => Introspection::of(found.into_session()),
-            Lookup::Ended(_) | Lookup::Unknown => Introspection::default(),
-        },
-    ))
+    let session = state.gateway.introspect(&form.token, freshness).await?;
+    Ok(Json(session.map(Introspection::of).unwrap_or_default()))
 }
 
 /// Revoke a token
@@ -198,37 +174,36 @@ async fn revoke_token(
     caller: Caller,
     Form(form): Form<TokenForm>,
 ) -> Result<StatusCode, ApiError> {
-    if let Some(token) = PresentedToken::parse(&form.token) {
-        state
-            .stores
-            .sessions
-            .revoke(&token, &caller.access())
-            .await?;
-    }
+    state.gateway.revoke(&caller, &form.token).await?;
     Ok(StatusCode::OK)
 }
 
-/// What has the form of no token is unknown without asking the store.
-async fn look_up(
-    state: &AppState,
-    token: &str,
-    touch: Touch,
-    freshness: Freshness,
-) -> Result<Lookup<Verified>, ApiError> {
-    match PresentedToken::parse(token) {
-        Some(token) => Ok(state.stores.find_by_token(&token, touch, freshness).await?),
-        None => Ok(Lookup::Unknown),
-    }
-}
-
-fn inactive(reason: Inactive, ended: Option<Ended>) -> VerifyTokenResponse {
-    VerifyTokenResponse {
-        active: false,
-        session: None,
-        remaining_seconds: None,
-        rotate_after: None,
-        reason: Some(reason),
-        ended,
+impl From<Verification> for VerifyTokenResponse {
+    fn from(verification: Verification) -> Self {
+        let inactive = |reason, ended| Self {
+            active: false,
+            session: None,
+            remaining_seconds: None,
+            rotate_after: None,
+            reason: Some(reason),
+            ended,
+        };
+        match verification {
+            Verification::Active {
+                session,
+                remaining,
+                rotate_after,
+            } => Self {
+                active: true,
+                session: Some(*session),
+                remaining_seconds: Some(remaining.as_secs()),
+                rotate_after,
+                reason: None,
+                ended: None,
+            },
+            Verification::Ended(ended) => inactive(Inactive::Ended(ended.reason), Some(ended)),
+            Verification::Unknown => inactive(Inactive::UnknownToken, None),
+        }
     }
 }
 

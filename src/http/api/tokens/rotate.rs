@@ -5,16 +5,14 @@ use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 use zeroize::Zeroizing;
 
-use crate::draw::Draw;
-use crate::http::auth::Caller;
-use crate::http::error::{ApiError, Problem};
+use crate::entropy::Entropy;
+use crate::gateway::Caller;
+use crate::http::api::problems::NotRotated;
+use crate::http::error::ApiError;
 use crate::http::extract::Json;
 use crate::http::state::AppState;
-use crate::model::rotation::Successor;
 use crate::model::session::Session;
-use crate::model::token::{PresentedToken, Token};
-use crate::seal::TokenKey;
-use crate::store::{Rotated, TokenRotation};
+use crate::model::token::Token;
 
 /// A token to rotate.
 #[derive(Deserialize, ToSchema)]
@@ -43,41 +41,16 @@ pub(crate) struct RotatedToken {
     post, path = "/v1/tokens/rotate", tag = "tokens", request_body = RotateTokenRequest,
     responses(
         (status = 200, description = "The token to present from now on.", body = RotatedToken),
-        (status = 404, description = "`token_not_found`: no session has this token.", body = Problem,
-            content_type = "application/problem+json"),
-        (status = 410, description = "`session_ended`, perhaps by this very call.", body = Problem,
-            content_type = "application/problem+json"),
+        NotRotated,
     ),
 )]
 pub(super) async fn rotate_token(
     State(state): State<AppState>,
     caller: Caller,
-    draw: Draw,
+    entropy: Entropy,
     Json(request): Json<RotateTokenRequest>,
 ) -> Result<Json<RotatedToken>, ApiError> {
-    let sessions = &state.stores.sessions;
-    let presented = PresentedToken::parse(&request.token).ok_or(ApiError::TokenNotFound)?;
-    let session_id = sessions.session_of(&presented).await?;
-    let session_id = session_id.ok_or(ApiError::TokenNotFound)?;
-    let key = TokenKey::of(&request.token, session_id)?;
-    let random = draw.token()?;
-    let token = Token::own(session_id, &random);
-    let asked = TokenRotation {
-        session_id,
-        presented: presented.hash,
-        successor: Successor {
-            hash: token.hash(),
-            sealed: key.seal(&random)?,
-        },
-        grace: state.lifetimes.rotate_grace,
-        access: caller.access(),
-    };
-    let (token, session) = match sessions.rotate(asked).await? {
-        Rotated::Now(session) => (token, session),
-        Rotated::Before(session, sealed) => (Token::own(session_id, &*key.open(&sealed)?), session),
-    };
-    Ok(Json(RotatedToken {
-        token,
-        session: *session,
-    }))
+    let rotated = state.gateway.rotate(&caller, &entropy, &request.token);
+    let (token, session) = rotated.await?;
+    Ok(Json(RotatedToken { token, session }))
 }

@@ -3,24 +3,31 @@
 //! Everything random comes from the operating system's generator; a request that may
 //! be a repetition draws from the seed of its first attempt, so that it makes the same ids and credentials again.
 
-use std::sync::Arc;
-
-use axum::extract::FromRequestParts;
-use axum::http::request::Parts;
 use hkdf::Hkdf;
 use sha2::Sha256;
+use thiserror::Error;
 use zeroize::Zeroizing;
 
-use crate::http::error::ApiError;
 use crate::model::Timestamp;
 use crate::model::id::{LoginId, SessionId};
+use crate::model::request::Mark;
 use crate::model::token::RANDOM_BYTES;
-use crate::store::Mark;
+
+/// There is no randomness to be had.
+#[derive(Debug, Clone, Copy, Error)]
+pub enum EntropyError {
+    /// The operating system gives none.
+    #[error("the operating system gives no random bytes")]
+    System(#[from] getrandom::Error),
+    /// More is wanted of a seed than can be made of it.
+    #[error("a seed is too short")]
+    Seed(#[from] hkdf::InvalidLength),
+}
 
 /// Random bytes from the operating system.
-pub fn random_bytes<const N: usize>() -> Result<Zeroizing<[u8; N]>, ApiError> {
+pub fn random_bytes<const N: usize>() -> Result<Zeroizing<[u8; N]>, EntropyError> {
     let mut bytes = Zeroizing::new([0; N]);
-    getrandom::fill(bytes.as_mut_slice()).map_err(|error| ApiError::Internal(Arc::new(error)))?;
+    getrandom::fill(bytes.as_mut_slice())?;
     Ok(bytes)
 }
 
@@ -45,7 +52,7 @@ impl std::fmt::Debug for Seed {
 
 /// Where a request draws from.
 #[derive(Debug, Clone, Default)]
-pub enum Draw {
+pub enum Entropy {
     /// The operating system, afresh.
     #[default]
     Fresh,
@@ -53,20 +60,26 @@ pub enum Draw {
     Claimed(Seed),
 }
 
-impl Draw {
-    fn bytes<const N: usize>(&self, purpose: &'static str) -> Result<Zeroizing<[u8; N]>, ApiError> {
+impl Entropy {
+    fn bytes<const N: usize>(
+        &self,
+        purpose: &'static str,
+    ) -> Result<Zeroizing<[u8; N]>, EntropyError> {
         let Self::Claimed(seed) = self else {
             return random_bytes();
         };
         let mut bytes = Zeroizing::new([0; N]);
-        let expanded = Hkdf::<Sha256>::new(None, seed.bytes.as_slice())
-            .expand(purpose.as_bytes(), bytes.as_mut_slice());
-        expanded.map_err(|error| ApiError::Internal(Arc::new(error)))?;
+        Hkdf::<Sha256>::new(None, seed.bytes.as_slice())
+            .expand(purpose.as_bytes(), bytes.as_mut_slice())?;
         Ok(bytes)
     }
 
     /// The id of the session this request opens.
-    pub fn session_id(&self, now: Timestamp, login_id: &LoginId) -> Result<SessionId, ApiError> {
+    pub fn session_id(
+        &self,
+        now: Timestamp,
+        login_id: &LoginId,
+    ) -> Result<SessionId, EntropyError> {
         let at = match self {
             Self::Fresh => now,
             Self::Claimed(seed) => seed.at,
@@ -79,12 +92,12 @@ impl Draw {
     }
 
     /// The random part of the token this request hands out.
-    pub fn token(&self) -> Result<Zeroizing<[u8; RANDOM_BYTES]>, ApiError> {
+    pub fn token(&self) -> Result<Zeroizing<[u8; RANDOM_BYTES]>, EntropyError> {
         self.bytes("session token")
     }
 
     /// The random part of the service secret this request hands out.
-    pub fn secret(&self) -> Result<Zeroizing<[u8; RANDOM_BYTES]>, ApiError> {
+    pub fn secret(&self) -> Result<Zeroizing<[u8; RANDOM_BYTES]>, EntropyError> {
         self.bytes("service secret")
     }
 
@@ -95,13 +108,5 @@ impl Draw {
             Self::Fresh => None,
             Self::Claimed(seed) => Some(seed.mark),
         }
-    }
-}
-
-impl<S: Send + Sync> FromRequestParts<S> for Draw {
-    type Rejection = std::convert::Infallible;
-
-    async fn from_request_parts(parts: &mut Parts, _state: &S) -> Result<Self, Self::Rejection> {
-        Ok(parts.extensions.get::<Self>().cloned().unwrap_or_default())
     }
 }

@@ -1,13 +1,11 @@
 //! An answer as it is kept for repetitions.
 
-use std::sync::Arc;
-
 use axum::body::Body;
 use axum::http::{HeaderName, HeaderValue, StatusCode, header};
 use axum::response::Response;
 use http_body_util::BodyExt;
 use serde::{Deserialize, Serialize};
-use zeroize::Zeroize;
+use zeroize::{Zeroize, Zeroizing};
 
 use crate::http::error::ApiError;
 
@@ -28,9 +26,7 @@ impl KeptAnswer {
     pub(super) async fn of(response: Response) -> Result<(Self, Response), ApiError> {
         let (parts, body) = response.into_parts();
         let body = body.collect().await;
-        let body = body
-            .map_err(|error| ApiError::Internal(Arc::new(error)))?
-            .to_bytes();
+        let body = body.map_err(ApiError::internal)?.to_bytes();
         let header = |name: &HeaderName| {
             let value = parts.headers.get(name)?;
             Some((name.as_str().to_owned(), value.as_bytes().to_vec()))
@@ -43,16 +39,24 @@ impl KeptAnswer {
         Ok((kept, Response::from_parts(parts, Body::from(body))))
     }
 
+    pub(super) fn encode(&self) -> Result<Zeroizing<Vec<u8>>, ApiError> {
+        let bytes = postcard::to_stdvec(self);
+        bytes.map(Zeroizing::new).map_err(ApiError::internal)
+    }
+
+    pub(super) fn decode(bytes: &[u8]) -> Result<Self, ApiError> {
+        postcard::from_bytes(bytes).map_err(ApiError::internal)
+    }
+
     /// The answer, once more.
     pub(super) fn replay(&self) -> Result<Response, ApiError> {
         let mut response = Response::new(Body::from(self.body.clone()));
-        *response.status_mut() = StatusCode::from_u16(self.status)
-            .map_err(|error| ApiError::Internal(Arc::new(error)))?;
+        *response.status_mut() = StatusCode::from_u16(self.status).map_err(ApiError::internal)?;
         for (name, value) in &self.headers {
             let name = HeaderName::try_from(name.as_str());
-            let name = name.map_err(|error| ApiError::Internal(Arc::new(error)))?;
+            let name = name.map_err(ApiError::internal)?;
             let value = HeaderValue::from_bytes(value);
-            let value = value.map_err(|error| ApiError::Internal(Arc::new(error)))?;
+            let value = value.map_err(ApiError::internal)?;
             response.headers_mut().insert(name, value);
         }
         Ok(response)

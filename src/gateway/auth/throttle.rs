@@ -8,7 +8,7 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use governor::clock::{Clock, DefaultClock};
 use governor::{DefaultKeyedRateLimiter, Quota, RateLimiter};
 
-use crate::http::error::ApiError;
+use crate::gateway::GatewayError;
 
 /// Failures an address may have at once: a fleet behind one address that starts with an old secret stays below.
 const BURST: NonZeroU32 = NonZeroU32::MIN.saturating_add(99);
@@ -61,7 +61,7 @@ impl Default for Throttle {
 
 impl Throttle {
     /// Counts a failure, and says how it is to be answered.
-    pub(super) fn refuse(&self, address: Option<IpAddr>) -> ApiError {
+    pub(super) fn refuse(&self, address: Option<IpAddr>) -> GatewayError {
         self.tidy();
         let source = if self.failures.len() < MAX_ADDRESSES {
             Source::of(address)
@@ -69,10 +69,10 @@ impl Throttle {
             Source::Unknown
         };
         match self.failures.check_key(&source) {
-            Ok(()) => ApiError::Unauthenticated,
+            Ok(()) => GatewayError::Unauthenticated,
             Err(until) => {
                 let wait = until.wait_time_from(DefaultClock::default().now());
-                ApiError::RateLimited {
+                GatewayError::RateLimited {
                     retry_after: wait.as_secs() + 1,
                 }
             }
@@ -91,17 +91,17 @@ impl Throttle {
 mod tests {
     use super::*;
 
-    fn exhaust(throttle: &Throttle, address: &str) -> ApiError {
+    fn exhaust(throttle: &Throttle, address: &str) -> GatewayError {
         (0..1_000)
             .map(|_| throttle.refuse(address.parse().ok()))
-            .find(|error| !matches!(error, ApiError::Unauthenticated))
+            .find(|error| !matches!(error, GatewayError::Unauthenticated))
             .unwrap()
     }
 
     #[test]
     fn many_failures_from_one_address_are_told_to_wait() {
         let throttle = Throttle::default();
-        let ApiError::RateLimited { retry_after } = exhaust(&throttle, "203.0.113.7") else {
+        let GatewayError::RateLimited { retry_after } = exhaust(&throttle, "203.0.113.7") else {
             panic!("must be told to wait");
         };
         assert!((1..=21).contains(&retry_after), "{retry_after}");
@@ -113,7 +113,7 @@ mod tests {
         exhaust(&throttle, "203.0.113.7");
         for other in ["203.0.113.8", "2001:db8::1", "none"] {
             let error = throttle.refuse(other.parse().ok());
-            assert!(matches!(error, ApiError::Unauthenticated), "{other}");
+            assert!(matches!(error, GatewayError::Unauthenticated), "{other}");
         }
     }
 

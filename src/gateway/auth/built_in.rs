@@ -5,8 +5,8 @@ use std::time::Duration;
 use tokio::time::{Instant, sleep};
 
 use super::AdminCredential;
-use crate::draw::Draw;
-use crate::http::error::ApiError;
+use crate::entropy::Entropy;
+use crate::gateway::GatewayError;
 use crate::model::id::ServiceId;
 use crate::model::permission::Permissions;
 use crate::model::service::ServiceName;
@@ -24,13 +24,13 @@ const PAUSE: Duration = Duration::from_millis(100);
 pub async fn ensure_admin(
     stores: &Stores,
     configured: &AdminCredential,
-) -> Result<Option<ServiceSecret>, ApiError> {
+) -> Result<Option<ServiceSecret>, GatewayError> {
     // The same in every attempt, so that one whose answer was lost is recognised.
-    let secret = ServiceSecret::made(&*Draw::Fresh.secret()?);
+    let secret = ServiceSecret::made(&*Entropy::Fresh.secret()?);
     let until = Instant::now() + PATIENCE;
     loop {
         match set_up(stores, configured, &secret).await {
-            Err(ApiError::StoreUnavailable(_)) if Instant::now() < until => sleep(PAUSE).await,
+            Err(GatewayError::StoreUnavailable(_)) if Instant::now() < until => sleep(PAUSE).await,
             outcome => return outcome.map(|is_ours| is_ours.then_some(secret)),
         }
     }
@@ -41,7 +41,7 @@ async fn set_up(
     stores: &Stores,
     configured: &AdminCredential,
     secret: &ServiceSecret,
-) -> Result<bool, ApiError> {
+) -> Result<bool, GatewayError> {
     let admin = ServiceId::admin();
     let record = stores.services.find_service(&admin).await?;
     if configured.0.is_some() {
@@ -65,7 +65,10 @@ async fn set_up(
 
 /// Registers `admin`, and tells whether this call did it. With [`CredentialHash::NONE`] only a configured secret is
 /// good for it.
-pub(super) async fn register(stores: &Stores, secret: CredentialHash) -> Result<bool, ApiError> {
+pub(super) async fn register(
+    stores: &Stores,
+    secret: CredentialHash,
+) -> Result<bool, GatewayError> {
     let new = NewService {
         service_id: ServiceId::admin(),
         service_name: ServiceName::admin(),

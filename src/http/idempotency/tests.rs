@@ -1,8 +1,9 @@
 //! Repetitions against a claim store that forgets nothing it was given.
 
 use std::collections::HashMap;
-use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
 
 use async_trait::async_trait;
 use axum::Router;
@@ -16,6 +17,12 @@ use zeroize::Zeroizing;
 
 use super::*;
 use crate::clock::{Clock, SettableClock};
+use crate::entropy::Entropy;
+use crate::gateway::GatewayError;
+use crate::gateway::idempotency::CallerKey;
+use crate::model::Timestamp;
+use crate::model::id::ServiceId;
+use crate::store::{Claim, ClaimKey, ClaimStore, StoreError};
 
 /// How long a claim is held without an answer.
 const LEASE: Duration = Duration::from_secs(10);
@@ -127,12 +134,15 @@ impl Shop {
         let shop = self.clone();
         let once = move |request: Request, next: Next| {
             let claimant = shop.claimant();
-            async move { run_once(&claimant, request, next).await }
+            async move {
+                let key = key_of(request.headers())?.unwrap();
+                run_once(claimant, &key, request, next).await
+            }
         };
         Router::new()
             .route(
                 "/things",
-                post(move |draw: Draw| async move { opens.open(&draw).await }),
+                post(move |draw: Entropy| async move { opens.open(&draw).await }),
             )
             .route(
                 "/failures",
@@ -150,7 +160,7 @@ impl Shop {
         }
     }
 
-    async fn open(&self, draw: &Draw) -> impl IntoResponse + use<> {
+    async fn open(&self, draw: &Entropy) -> impl IntoResponse + use<> {
         self.runs.fetch_add(1, Ordering::SeqCst);
         for _ in 0..3 {
             tokio::task::yield_now().await;
@@ -166,9 +176,9 @@ impl Shop {
 
     fn fail(&self, how: &str) -> ApiError {
         self.runs.fetch_add(1, Ordering::SeqCst);
-        let store = |error| ApiError::StoreUnavailable(Arc::new(error));
+        let store = |error: StoreError| GatewayError::from(error).into();
         match how {
-            "conflict" => ApiError::TokenInUse,
+            "conflict" => GatewayError::TokenInUse.into(),
             "overloaded" => store(StoreError::Overloaded),
             "timed out" => store(StoreError::TimedOut),
             other => panic!("{other}"),

@@ -1,48 +1,63 @@
-//! Why a request may not pass, in the order in which that is found out.
+//! Why a request that a reverse proxy asks about may not pass, in the order in which that is found out.
 
 use serde::Serialize;
 use thiserror::Error;
 use utoipa::ToSchema;
 
-use crate::model::InvalidText;
-use crate::model::session::{EndReason, Ended};
+use super::InvalidText;
+use super::session::{EndReason, Ended};
 
 /// Why a condition cannot be read.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
-pub(super) enum InvalidCondition {
+pub enum InvalidCondition {
+    /// What it means is not known here.
     #[error("the query has an unknown parameter: it takes require, device and login_url")]
     UnknownParameter,
+    /// Nothing can be read of it.
     #[error("the query is not percent-encoded UTF-8")]
     Query,
+    /// Nothing can be read of it.
     #[error("a header with a condition is not UTF-8")]
     Header,
+    /// It names no value.
     #[error("a requirement must be attribute:value")]
     NoValue,
+    /// It names no attribute.
     #[error("the attribute of a requirement {0}")]
     Attribute(InvalidText),
+    /// It names no device.
     #[error("the required device {0}")]
     Device(InvalidText),
 }
 
 /// The request may not pass, and this is why.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
-pub(super) enum Refusal {
+pub enum Refusal {
+    /// There is nothing to look for.
     #[error("no token was sent")]
     TokenMissing,
+    /// It is not clear whose request it is.
     #[error("different tokens were sent at once")]
     TokenAmbiguous,
+    /// There is nothing to look for either.
     #[error("what was sent has the form of no token")]
     TokenMalformed,
+    /// Nobody of ours asks.
     #[error("neither a trusted address nor the credentials of a service with token.verify")]
     ProxyUnauthenticated,
+    /// What the proxy asks for cannot be read.
     #[error(transparent)]
     Misconfigured(#[from] InvalidCondition),
+    /// The token is no session's.
     #[error("no session is known by this token")]
     TokenUnknown,
+    /// Its session is over.
     #[error("the session has ended")]
     Ended(Ended),
+    /// A condition on attributes does not hold.
     #[error("a required attribute is missing or has another value")]
     RequirementNotMet,
+    /// A condition on the device does not hold.
     #[error("the session runs on another device")]
     DeviceMismatch,
 }
@@ -50,7 +65,7 @@ pub(super) enum Refusal {
 /// The checks in their order.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, ToSchema)]
 #[serde(rename_all = "snake_case")]
-pub(crate) enum Check {
+pub enum Check {
     /// There is one token, and it has the form of one.
     Token,
     /// A proxy of ours asks.
@@ -67,7 +82,7 @@ pub(crate) enum Check {
 
 impl Check {
     /// All of them, in their order.
-    pub(super) const ALL: [Self; 6] = [
+    pub const ALL: [Self; 6] = [
         Self::Token,
         Self::Proxy,
         Self::Conditions,
@@ -77,7 +92,8 @@ impl Check {
     ];
 
     /// What is so when it has passed.
-    pub(super) fn passed(self) -> &'static str {
+    #[must_use]
+    pub fn passed(self) -> &'static str {
         match self {
             Self::Token => "one token was sent",
             Self::Proxy => "a service with token.verify asks",
@@ -91,7 +107,7 @@ impl Check {
 
 /// Whom a refusal speaks to: who is not logged in may log in, who may not pass has nothing to gain from it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Fault {
+pub enum Fault {
     /// 401.
     NotLoggedIn,
     /// 403.
@@ -100,7 +116,8 @@ pub(super) enum Fault {
 
 impl Refusal {
     /// The word of `X-Auth-Reason`, the check that failed, and the kind of answer.
-    pub(super) fn facts(&self) -> (&'static str, Check, Fault) {
+    #[must_use]
+    pub fn facts(&self) -> (&'static str, Check, Fault) {
         match self {
             Self::TokenMissing => ("token_missing", Check::Token, Fault::NotLoggedIn),
             Self::TokenAmbiguous => ("token_ambiguous", Check::Token, Fault::NotLoggedIn),

@@ -1,0 +1,182 @@
+//! Who calls: the credentials of services.
+//!
+//! An unknown id, a wrong secret and a disabled service cost the same look into the store and get the same answer; a
+//! store that does not answer is no answer, never a refusal.
+
+use std::net::IpAddr;
+use std::sync::Arc;
+
+use zeroize::Zeroizing;
+
+use super::GatewayError;
+use super::idempotency::{CallerKey, Claimant};
+use crate::model::id::ServiceId;
+use crate::model::request::Freshness;
+use crate::model::service::{Service, ServiceRecord};
+use crate::model::token::CredentialHash;
+use crate::store::Stores;
+
+mod built_in;
+mod caller;
+mod reauthorization;
+mod throttle;
+
+pub use built_in::ensure_admin;
+pub use caller::Caller;
+pub use throttle::Throttle;
+
+pub(super) use reauthorization::Reauthorization;
+
+/// The secret of the built-in service as configured (`SGW_ADMIN_SECRET`), which wins over the stored one.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct AdminCredential(pub Option<CredentialHash>);
+
+/// What it takes to find out who calls.
+#[derive(Debug)]
+pub struct Authenticator {
+    /// Where services are looked up.
+    pub stores: Stores,
+    /// The configured secret of the built-in service, if there is one.
+    pub admin: AdminCredential,
+    /// Slows addresses down from which too many authentications failed.
+    pub throttle: Throttle,
+}
+
+/// What a service presents. Its `Debug` form does not show the secret.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Credentials {
+    /// Who it says it is.
+    pub service_id: ServiceId,
+    /// What proves it.
+    pub secret: Zeroizing<Vec<u8>>,
+}
+
+impl std::fmt::Debug for Credentials {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Credentials")
+            .field("service_id", &self.service_id)
+            .finish_non_exhaustive()
+    }
+}
+
+/// The credentials in a request.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Presented {
+    /// None: no failure of anybody.
+    Nothing,
+    /// Some that no service can have meant.
+    Malformed,
+    /// These.
+    Credentials(Credentials),
+}
+
+/// A service that proved who it is. What an operation needs makes a [`Caller`] of it.
+#[derive(Debug, Clone)]
+pub struct Authenticated {
+    service: Service,
+    presented: CredentialHash,
+    key: CallerKey,
+    authenticator: Arc<Authenticator>,
+}
+
+impl Authenticated {
+    /// The service, as the owner of idempotency keys.
+    #[must_use]
+    pub fn claimant(&self) -> Claimant {
+        let stores = &self.authenticator.stores;
+        Claimant {
+            service_id: self.service.service_id.clone(),
+            key: self.key.clone(),
+            now: stores.sessions.now(),
+            claims: Arc::clone(&stores.claims),
+        }
+    }
+}
+
+impl Authenticator {
+    /// The service that calls. A failure counts against the address.
+    pub async fn authenticate(
+        self: &Arc<Self>,
+        presented: Presented,
+        address: Option<IpAddr>,
+        freshness: Freshness,
+    ) -> Result<Authenticated, GatewayError> {
+        let Credentials { service_id, secret } = match presented {
+            Presented::Nothing => return Err(GatewayError::Unauthenticated),
+            Presented::Malformed => return Err(self.throttle.refuse(address)),
+            Presented::Credentials(credentials) => credentials,
+        };
+        let presented = CredentialHash::of(&secret);
+        let Some(service) = self.admit(&service_id, &presented, freshness).await? else {
+            return Err(self.throttle.refuse(address));
+        };
+        Ok(Authenticated {
+            service,
+            presented,
+            key: CallerKey::new(secret),
+            authenticator: Arc::clone(self),
+        })
+    }
+
+    /// The service behind credentials, if they are good. Failures count against the address, but are never told to wait.
+    pub(super) async fn recognise(
+        &self,
+        presented: &Presented,
+        address: Option<IpAddr>,
+    ) -> Result<Option<Service>, GatewayError> {
+        let found = match presented {
+            Presented::Nothing => return Ok(None),
+            Presented::Malformed => None,
+            Presented::Credentials(Credentials { service_id, secret }) => {
+                let presented = CredentialHash::of(secret);
+                self.admit(service_id, &presented, Freshness::Bounded)
+                    .await?
+            }
+        };
+        if found.is_none() {
+            drop(self.throttle.refuse(address));
+        }
+        Ok(found)
+    }
+
+    /// The service, if these are its credentials. Only a good credential is taken from what this node knows; whatever is
+    /// wrong with one, the same is done to find out.
+    async fn admit(
+        &self,
+        service_id: &ServiceId,
+        presented: &CredentialHash,
+        freshness: Freshness,
+    ) -> Result<Option<Service>, GatewayError> {
+        let services = &self.stores.services;
+        let known = match freshness {
+            Freshness::Bounded => services.recall_service(service_id),
+            Freshness::Now => None,
+        };
+        if let Some(known) = known
+            && self.accepts(service_id, Some(&known), presented)
+        {
+            return Ok(Some(known.service.clone()));
+        }
+        let mut record = services.find_service(service_id).await?;
+        let accepted = self.accepts(service_id, record.as_ref(), presented);
+        if accepted && record.is_none() {
+            built_in::register(&self.stores, CredentialHash::NONE).await?;
+            record = services.find_service(service_id).await?;
+        }
+        Ok(record.filter(|_| accepted).map(|record| record.service))
+    }
+
+    fn accepts(
+        &self,
+        service_id: &ServiceId,
+        record: Option<&ServiceRecord>,
+        presented: &CredentialHash,
+    ) -> bool {
+        let configured = self.admin.0.filter(|_| service_id.is_admin());
+        match (configured, record) {
+            (Some(configured), _) => configured == *presented,
+            (None, Some(record)) => record.accepts(presented, || self.stores.sessions.now()),
+            (None, None) => CredentialHash::NONE == *presented,
+        }
+    }
+}

@@ -1,0 +1,127 @@
+//! The feed of events: page by page, or followed for as long as the caller may.
+
+use std::time::Duration;
+
+use tokio::time::{Instant, sleep};
+
+use super::auth::Reauthorization;
+use super::{Caller, Gateway, GatewayError};
+use crate::model::event::{Event, EventType, FeedPlace};
+use crate::model::page::{Cursor, PageLimit};
+use crate::store::follow::{Follower, Placed};
+use crate::store::{EventPage, OpError};
+use crate::telemetry::log::with_causes;
+
+/// Who follows the feed is told its place at least this often, as long as that moves.
+pub const PLACE_INTERVAL: Duration = Duration::from_secs(15);
+
+/// How long it may take at most until a service that may no longer read is cut off; it gets no event before.
+const JUDGED: Duration = Duration::from_secs(1);
+
+/// What a follower of the feed learns.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Told {
+    /// Something happened; this is the exact place after it.
+    Event(Box<Event>, Cursor),
+    /// The place has moved on past what was not asked for.
+    Moved(Cursor),
+}
+
+/// The feed as one caller follows it.
+#[derive(Debug)]
+pub struct Subscription {
+    follower: Follower,
+    reauthorization: Reauthorization,
+    /// When the caller was last given a place.
+    told_at: Option<Instant>,
+    is_failing: bool,
+}
+
+impl Gateway {
+    /// Events after a place, of the given types (empty: of all).
+    pub async fn events(
+        &self,
+        from: &FeedPlace,
+        types: &[EventType],
+        limit: PageLimit,
+    ) -> Result<EventPage, GatewayError> {
+        Ok(self.stores.events.events(from, types, limit).await?)
+    }
+
+    /// Follows the feed from a place on.
+    pub async fn follow(
+        &self,
+        caller: &Caller,
+        from: &FeedPlace,
+        types: Vec<EventType>,
+    ) -> Result<Subscription, GatewayError> {
+        Ok(Subscription {
+            follower: self.followers.follow(from, types).await?,
+            reauthorization: Reauthorization::of(caller, &self.authenticator),
+            told_at: None,
+            is_failing: false,
+        })
+    }
+}
+
+impl Subscription {
+    /// What comes next. `None` is the end: the caller may no longer read, or its place is no longer kept.
+    pub async fn next(&mut self) -> Option<Vec<Told>> {
+        loop {
+            let step = match self.follower.next(JUDGED).await {
+                Ok(step) => step,
+                Err(OpError::Refused(refusal)) => {
+                    tracing::debug!(%refusal, "a stream of events ends");
+                    return None;
+                }
+                Err(OpError::Store(error)) => {
+                    self.complain(&error.into());
+                    Vec::new()
+                }
+            };
+            if !self.may_go_on(step.is_empty()).await {
+                return None;
+            }
+            if !step.is_empty() {
+                self.told_at = Some(Instant::now());
+                return Some(step.into_iter().map(Told::from).collect());
+            }
+            let is_due = self.told_at.is_none_or(|at| at.elapsed() >= PLACE_INTERVAL);
+            if is_due && self.follower.has_moved() {
+                self.told_at = Some(Instant::now());
+                return Some(vec![Told::Moved(self.follower.place())]);
+            }
+        }
+    }
+
+    /// Whether the service may still read. While nobody knows it gets nothing.
+    async fn may_go_on(&mut self, has_nothing: bool) -> bool {
+        loop {
+            match self.reauthorization.holds().await {
+                Ok(holds) => {
+                    self.is_failing &= has_nothing;
+                    return holds;
+                }
+                Err(error) => self.complain(&error),
+            }
+            if has_nothing {
+                return true;
+            }
+            sleep(JUDGED).await;
+        }
+    }
+
+    /// Once, until something is told again.
+    fn complain(&mut self, error: &GatewayError) {
+        if !std::mem::replace(&mut self.is_failing, true) {
+            let error = with_causes(error);
+            tracing::warn!(error, "a stream of events is held up; trying on");
+        }
+    }
+}
+
+impl From<Placed> for Told {
+    fn from(placed: Placed) -> Self {
+        Self::Event(Box::new(placed.event), placed.place)
+    }
+}

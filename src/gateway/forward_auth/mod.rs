@@ -1,0 +1,159 @@
+//! The one decision that reverse proxies ask for, whatever their dialect: may this request pass, and whose is it?
+//!
+//! The checks stand in a fixed order. The token comes first, because what carries none is told so whatever else is
+//! wrong, before anybody is asked; then the proxy; then its conditions; only then is the session looked for.
+
+use std::net::IpAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use thiserror::Error;
+use tokio::time::timeout;
+
+use super::auth::{Authenticator, Presented};
+use super::error::GatewayError;
+use crate::model::Timestamp;
+use crate::model::forward_auth::{InvalidCondition, Refusal};
+use crate::model::permission::Permission;
+use crate::model::request::{Freshness, Touch};
+use crate::model::session::Session;
+use crate::model::token::PresentedToken;
+use crate::store::{Lookup, StoreError, Verified};
+
+mod conditions;
+mod trusted;
+
+pub use conditions::Conditions;
+pub use trusted::{InvalidNetwork, TrustedProxies};
+
+/// The store's time for one decision. Envoy waits 200 ms for the answer; what is left is for the way.
+const STORE_DEADLINE: Duration = Duration::from_millis(150);
+
+/// Decides for reverse proxies.
+#[derive(Debug)]
+pub struct ForwardAuth {
+    authenticator: Arc<Authenticator>,
+    trusted: TrustedProxies,
+}
+
+/// Who asks for a decision.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Principal {
+    /// Whoever is at the other end of the connection. It is known by its address, else by its credentials.
+    Peer {
+        /// Where it is.
+        address: Option<IpAddr>,
+        /// What it presents.
+        presented: Presented,
+    },
+    /// A service that has proved itself already.
+    Service,
+}
+
+/// A request that a proxy asks about.
+#[derive(Debug)]
+pub struct ForwardedRequest {
+    /// What its user presents.
+    pub token: PresentedToken,
+    /// Who asks.
+    pub principal: Principal,
+    /// What the proxy asks of the session.
+    pub conditions: Result<Conditions, InvalidCondition>,
+    /// Whether a yes counts as use of the session.
+    pub touch: Touch,
+}
+
+/// Whose request it is that may pass.
+#[derive(Debug)]
+pub struct Identity(Box<Verified>);
+
+impl Identity {
+    /// The session.
+    #[must_use]
+    pub fn session(&self) -> &Session {
+        &self.0.record.session
+    }
+
+    /// When that dies, unless it is used.
+    #[must_use]
+    pub fn expires_at(&self) -> Timestamp {
+        self.0.life.expires_at
+    }
+}
+
+/// Why a request does not pass. The second is neither yes nor no.
+#[derive(Debug, Error)]
+pub enum NotAllowed {
+    /// It may not.
+    #[error(transparent)]
+    Refused(#[from] Refusal),
+    /// Nobody knows.
+    #[error("the store does not know")]
+    Unknown(#[source] GatewayError),
+}
+
+impl From<StoreError> for NotAllowed {
+    fn from(error: StoreError) -> Self {
+        Self::Unknown(error.into())
+    }
+}
+
+impl From<InvalidCondition> for NotAllowed {
+    fn from(invalid: InvalidCondition) -> Self {
+        Self::Refused(invalid.into())
+    }
+}
+
+impl ForwardAuth {
+    /// Over the stores of this authenticator.
+    #[must_use]
+    pub fn new(authenticator: Arc<Authenticator>, trusted: TrustedProxies) -> Self {
+        Self {
+            authenticator,
+            trusted,
+        }
+    }
+
+    /// Whose request it is, if it may pass.
+    pub async fn decide(&self, request: ForwardedRequest) -> Result<Identity, NotAllowed> {
+        match timeout(STORE_DEADLINE, self.ask_store(request)).await {
+            Ok(answer) => answer,
+            Err(_elapsed) => Err(StoreError::TimedOut.into()),
+        }
+    }
+
+    async fn ask_store(&self, request: ForwardedRequest) -> Result<Identity, NotAllowed> {
+        if !self.is_proxy(&request.principal).await? {
+            return Err(Refusal::ProxyUnauthenticated.into());
+        }
+        let conditions = request.conditions?;
+        let stores = &self.authenticator.stores;
+        // Browsers send `no-cache` with every reload: what this node knows must do.
+        let found = stores.find_by_token(&request.token, request.touch, Freshness::Bounded);
+        let identity = match found.await? {
+            Lookup::Live(found) => Identity(found),
+            Lookup::Ended(tombstone) => return Err(Refusal::Ended(tombstone.ended).into()),
+            Lookup::Unknown => return Err(Refusal::TokenUnknown.into()),
+        };
+        conditions.check(identity.session())?;
+        Ok(identity)
+    }
+
+    /// Whether a proxy of ours asks, as far as the store tells in time.
+    pub async fn is_proxy_in_time(&self, principal: &Principal) -> bool {
+        let asked = timeout(STORE_DEADLINE, self.is_proxy(principal));
+        matches!(asked.await, Ok(Ok(true)))
+    }
+
+    async fn is_proxy(&self, principal: &Principal) -> Result<bool, NotAllowed> {
+        let Principal::Peer { address, presented } = principal else {
+            return Ok(true);
+        };
+        if address.is_some_and(|address| self.trusted.include(address)) {
+            return Ok(true);
+        }
+        let service = self.authenticator.recognise(presented, *address).await;
+        let service = service.map_err(NotAllowed::Unknown)?;
+        Ok(service.is_some_and(|service| service.scope(Permission::TokenVerify).is_some()))
+    }
+}

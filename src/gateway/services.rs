@@ -1,0 +1,136 @@
+//! Services: the callers of the gateway register, read, change and remove each other.
+
+use std::time::Duration;
+
+use super::{Caller, FieldRule, Gateway, GatewayError, limit_within};
+use crate::entropy::Entropy;
+use crate::model::id::ServiceId;
+use crate::model::limit::SessionLimit;
+use crate::model::page::{Cursor, Page, PageLimit};
+use crate::model::permission::Permissions;
+use crate::model::record::Field;
+use crate::model::service::{Service, ServiceName, ServiceUpdate};
+use crate::model::token::ServiceSecret;
+use crate::store::NewService;
+
+/// The longest grace of a rotated secret: time enough for any rollout, and an end to a leaked secret.
+const MAX_GRACE: Duration = Duration::from_secs(30 * 24 * 60 * 60);
+
+/// A service to be registered.
+#[derive(Debug)]
+pub struct RegisterService {
+    /// Its id, for good.
+    pub service_id: ServiceId,
+    /// What people call it.
+    pub service_name: ServiceName,
+    /// What it may do.
+    pub permissions: Permissions,
+    /// Its secret, in place of one that is made here.
+    pub secret: Option<ServiceSecret>,
+    /// How many sessions a login may have when it opens one.
+    pub session_limit: Option<SessionLimit>,
+}
+
+impl Gateway {
+    /// Registers a service. Its secret is kept nowhere.
+    pub async fn register_service(
+        &self,
+        caller: &Caller,
+        entropy: &Entropy,
+        asked: RegisterService,
+    ) -> Result<(Service, ServiceSecret), GatewayError> {
+        let secret = match asked.secret {
+            Some(chosen) => chosen,
+            None => ServiceSecret::made(&*entropy.secret()?),
+        };
+        let new = NewService {
+            service_id: asked.service_id,
+            service_name: asked.service_name,
+            permissions: asked.permissions,
+            session_limit: asked.session_limit.map(service_limit).transpose()?,
+            secret: secret.hash(),
+            mark: entropy.mark(),
+        };
+        let service = self.stores.services.register(new, caller.id()).await?;
+        Ok((service, secret))
+    }
+
+    /// One page of services in the order of their ids.
+    pub async fn list_services(
+        &self,
+        limit: PageLimit,
+        cursor: Option<&Cursor>,
+    ) -> Result<Page<Service>, GatewayError> {
+        Ok(self.stores.services.list_services(limit, cursor).await?)
+    }
+
+    /// One service.
+    pub async fn find_service(&self, service_id: &ServiceId) -> Result<Service, GatewayError> {
+        let record = self.stores.services.find_service(service_id).await?;
+        let record = record.ok_or(GatewayError::ServiceNotFound)?;
+        Ok(record.service)
+    }
+
+    /// Changes a service.
+    pub async fn update_service(
+        &self,
+        caller: &Caller,
+        service_id: &ServiceId,
+        update: ServiceUpdate,
+    ) -> Result<Service, GatewayError> {
+        refuse_built_in(service_id)?;
+        if let Field::Set(limit) = update.session_limit {
+            service_limit(limit)?;
+        }
+        let services = &self.stores.services;
+        let updated = services.update_service(service_id, update, caller.id());
+        Ok(updated.await?)
+    }
+
+    /// Removes a service.
+    pub async fn remove_service(
+        &self,
+        caller: &Caller,
+        service_id: &ServiceId,
+    ) -> Result<(), GatewayError> {
+        refuse_built_in(service_id)?;
+        let services = &self.stores.services;
+        Ok(services.remove_service(service_id, caller.id()).await?)
+    }
+
+    /// Gives a service a new secret. The one before it stays good for `grace`, any older one does not.
+    pub async fn rotate_service_secret(
+        &self,
+        caller: &Caller,
+        entropy: &Entropy,
+        service_id: &ServiceId,
+        grace: Duration,
+    ) -> Result<(Service, ServiceSecret), GatewayError> {
+        if service_id.is_admin() && self.authenticator.admin.0.is_some() {
+            return Err(GatewayError::ServiceBuiltIn);
+        }
+        if grace > MAX_GRACE {
+            let most = MAX_GRACE.as_secs();
+            return Err(GatewayError::InvalidField {
+                field: "grace_seconds",
+                rule: FieldRule::SecondsAtMost { most },
+            });
+        }
+        let secret = ServiceSecret::made(&*entropy.secret()?);
+        let services = &self.stores.services;
+        let rotated = services.rotate_secret(service_id, secret.hash(), grace, caller.id());
+        Ok((rotated.await?, secret))
+    }
+}
+
+fn refuse_built_in(service_id: &ServiceId) -> Result<(), GatewayError> {
+    if service_id.is_admin() {
+        Err(GatewayError::ServiceBuiltIn)
+    } else {
+        Ok(())
+    }
+}
+
+fn service_limit(limit: SessionLimit) -> Result<SessionLimit, GatewayError> {
+    limit_within(0, "session_limit/max", limit)
+}

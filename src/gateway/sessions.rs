@@ -1,0 +1,162 @@
+//! Sessions: read, listed, changed, kept alive, ended.
+
+use std::time::Duration;
+
+use super::{Caller, FieldRule, Gateway, GatewayError, within};
+use crate::model::Timestamp;
+use crate::model::filter::SessionFilter;
+use crate::model::id::SessionId;
+use crate::model::page::{Cursor, Page, PageLimit};
+use crate::model::permission::Scope;
+use crate::model::record::SessionChange;
+use crate::model::request::Target;
+use crate::model::session::{ConnectionStats, EndReason, Session, SessionState};
+use crate::store::{BulkEffect, EndOutcome, EndWhere, Refusal};
+
+/// What a heartbeat learns.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Heartbeat {
+    /// Where the session stands.
+    pub state: SessionState,
+    /// The moment by the clock that judges expiry.
+    pub now: Timestamp,
+    /// How long the session lives without further use.
+    pub remaining: Duration,
+}
+
+impl Gateway {
+    /// A live session. Reading is no use of it.
+    pub async fn find(
+        &self,
+        caller: &Caller,
+        session_id: SessionId,
+    ) -> Result<Session, GatewayError> {
+        let found = self.stores.sessions.find(session_id, &caller.scope).await?;
+        Ok(found.live()?)
+    }
+
+    /// One page of live sessions, newest first.
+    pub async fn list(
+        &self,
+        caller: &Caller,
+        filter: &SessionFilter,
+        limit: PageLimit,
+        cursor: Option<&Cursor>,
+    ) -> Result<Page<Session>, GatewayError> {
+        let sessions = &self.stores.sessions;
+        Ok(sessions.list(filter, &caller.scope, limit, cursor).await?)
+    }
+
+    /// How many live sessions there are: all of them, or those of one login.
+    pub async fn count(
+        &self,
+        caller: &Caller,
+        filter: &SessionFilter,
+    ) -> Result<u64, GatewayError> {
+        let by_login = SessionFilter {
+            login_id: filter.login_id.clone(),
+            ..SessionFilter::default()
+        };
+        if *filter != by_login || caller.scope != Scope::All {
+            return Err(GatewayError::NotCountable);
+        }
+        Ok(self.stores.sessions.count(filter.login_id.as_ref()).await?)
+    }
+
+    /// Makes one change. The session as it is then.
+    pub async fn change(
+        &self,
+        target: Target,
+        change: SessionChange,
+    ) -> Result<Session, GatewayError> {
+        Ok(self.stores.sessions.change(target, change).await?.session)
+    }
+
+    /// Moves the idle expiry to `ttl` from now, or else to the session's idle timeout.
+    pub async fn refresh(
+        &self,
+        target: Target,
+        ttl: Option<Duration>,
+    ) -> Result<Session, GatewayError> {
+        let limit = self.lifetimes.idle_timeout_limit;
+        let ttl = ttl.map(|ttl| within(limit, "ttl_seconds", ttl));
+        Ok(self
+            .stores
+            .sessions
+            .refresh(target, ttl.transpose()?)
+            .await?)
+    }
+
+    /// Takes a sign of life.
+    pub async fn heartbeat(
+        &self,
+        target: Target,
+        stats: Option<ConnectionStats>,
+    ) -> Result<Heartbeat, GatewayError> {
+        let session = self.stores.sessions.heartbeat(target, stats).await?;
+        let now = self.stores.sessions.now();
+        Ok(Heartbeat {
+            state: session.state,
+            now,
+            remaining: session.expires_at.since(now),
+        })
+    }
+
+    /// Ends a session; it is no error that it has ended already.
+    pub async fn end(&self, target: Target, reason: EndReason) -> Result<(), GatewayError> {
+        self.stores.sessions.end(target, reason).await?;
+        Ok(())
+    }
+
+    /// Ends a session that lives, and tells what it was last.
+    pub async fn close(&self, target: Target) -> Result<Session, GatewayError> {
+        match self.stores.sessions.end(target, EndReason::Logout).await? {
+            EndOutcome::Now(session) => Ok(*session),
+            EndOutcome::Before(tombstone) => Err(Refusal::SessionEnded(tombstone).into()),
+        }
+    }
+
+    /// Ends every session that matches now, in small steps, and tells how many.
+    pub async fn end_matching(
+        &self,
+        caller: &Caller,
+        filter: SessionFilter,
+        reason: EndReason,
+    ) -> Result<u64, GatewayError> {
+        self.each_matching(caller, filter, reason, BulkEffect::End)
+            .await
+    }
+
+    /// How many sessions [`Self::end_matching`] would end.
+    pub async fn count_matching(
+        &self,
+        caller: &Caller,
+        filter: SessionFilter,
+        reason: EndReason,
+    ) -> Result<u64, GatewayError> {
+        self.each_matching(caller, filter, reason, BulkEffect::Count)
+            .await
+    }
+
+    async fn each_matching(
+        &self,
+        caller: &Caller,
+        filter: SessionFilter,
+        reason: EndReason,
+        effect: BulkEffect,
+    ) -> Result<u64, GatewayError> {
+        if filter == SessionFilter::default() {
+            return Err(GatewayError::InvalidField {
+                field: "filter",
+                rule: FieldRule::Condition,
+            });
+        }
+        let which = EndWhere {
+            filter,
+            reason,
+            effect,
+        };
+        let sessions = &self.stores.sessions;
+        Ok(sessions.end_where(which, &caller.access()).await?)
+    }
+}

@@ -1,0 +1,47 @@
+//! What the document says of refusals that are an operation's own; what every operation can answer, its guard adds.
+
+use std::collections::BTreeMap;
+
+use utoipa::IntoResponses;
+use utoipa::openapi::{RefOr, Response};
+
+use crate::http::error::problem_response;
+
+/// A set of refusals, each with its status.
+macro_rules! problems {
+    ($($name:ident: $($status:literal $text:expr),+;)+) => {$(
+        pub(super) struct $name;
+
+        impl IntoResponses for $name {
+            fn responses() -> BTreeMap<String, RefOr<Response>> {
+                [$(($status.to_owned(), problem_response($text).into())),+].into()
+            }
+        }
+    )+};
+}
+
+const NEVER_KNOWN: &str = "No such session was ever known, or its tombstone is gone.";
+const ENDED: &str = "The session has ended; `ended` tells when, why and by whom.";
+
+problems! {
+    ReadProblems: "404" NEVER_KNOWN, "410" ENDED;
+    WriteProblems: "404" NEVER_KNOWN, "410" ENDED,
+        "412" "The session has another version than `If-Match` names; nothing was changed.";
+    UnknownSession: "404" NEVER_KNOWN;
+    StaleEnd: "412" "The session has another version than `If-Match` names; it lives on.";
+    NotOpened: "403" "`login_banned`, or the service lacks the permission.",
+        "409" "`token_in_use` or `session_limit_reached`.";
+    NotANumber: "409" "It is not a 64-bit integer, or the sum would not be one.";
+    NotRotated: "404" "`token_not_found`: no session has this token.",
+        "410" "`session_ended`, perhaps by this very call.";
+    NoBan: "404" "It is not banned.";
+    NotBanned: "404" "It was not banned.";
+    ProfileUnknown: "404" "Nothing is kept, and the loader, if there is one, knows no such user.";
+    NoProfile: "404" "None was kept.";
+    NoLoader: "409" "No loader is configured.";
+    UnknownService: "404" "No service has this id.";
+    ServiceExists: "409" "A service with this id exists.";
+    BuiltIn: "409" "The service is built in.";
+    SecretConfigured: "409" "The secret of the built-in service is configured.";
+    PlaceExpired: "410" "`cursor_expired`: what followed this place is no longer kept.";
+}

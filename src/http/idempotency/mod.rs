@@ -1,0 +1,102 @@
+//! `Idempotency-Key` on POST. What makes a repetition is the caller, the method, the target, the type and the body; what is
+//! kept of an answer is status, headers and body, if it tells of success.
+
+use axum::body::Body;
+use axum::extract::Request;
+use axum::http::request::Parts;
+use axum::http::{HeaderMap, header};
+use axum::middleware::Next;
+use axum::response::Response;
+use sha2::{Digest, Sha256};
+use tracing::Instrument;
+
+use super::error::{ApiError, Failure};
+use super::extract::read_body;
+use crate::gateway::idempotency::{Attempt, Call, Claimant, Claimed, IdempotencyKey};
+
+mod answer;
+#[cfg(test)]
+mod tests;
+
+use answer::KeptAnswer;
+
+const HEADER: &str = "idempotency-key";
+
+/// Reads the key of a request, if it has one.
+pub(super) fn key_of(headers: &HeaderMap) -> Result<Option<IdempotencyKey>, ApiError> {
+    let mut values = headers.get_all(HEADER).iter();
+    let Some(value) = values.next() else {
+        return Ok(None);
+    };
+    let key = match values.next() {
+        None => IdempotencyKey::parse(value.as_bytes()),
+        Some(_second) => None,
+    };
+    key.map(Some).ok_or_else(|| {
+        ApiError::InvalidRequest(format!(
+            "Idempotency-Key must be given once, with 1 to {} visible ASCII characters, bare or in double quotes",
+            IdempotencyKey::MAX_LENGTH
+        ))
+    })
+}
+
+/// Runs the rest of a request, or answers as it was answered before if its key says that it is a repetition.
+pub(super) async fn run_once(
+    claimant: Claimant,
+    key: &IdempotencyKey,
+    request: Request,
+    next: Next,
+) -> Result<Response, ApiError> {
+    let (mut parts, body) = request.into_parts();
+    let body = read_body(&parts.headers, body).await?;
+    let call = Call {
+        method: parts.method.as_str(),
+        target: parts
+            .uri
+            .path_and_query()
+            .map_or("", |target| target.as_str()),
+        fingerprint: fingerprint(&parts, &body),
+    };
+    match claimant.claim(key, call).await? {
+        Claimed::First(attempt, entropy) => {
+            parts.extensions.insert(entropy);
+            let request = Request::from_parts(parts, Body::from(body));
+            // A client that hangs up must not stop the request between its effect and its answer.
+            let run = run(attempt, request, next).in_current_span();
+            let finished = tokio::spawn(run).await;
+            finished.unwrap_or_else(|error| Err(ApiError::internal(error)))
+        }
+        Claimed::Repeated(answer) => KeptAnswer::decode(&answer)?.replay(),
+    }
+}
+
+fn fingerprint(parts: &Parts, body: &[u8]) -> [u8; 32] {
+    let kind = parts.headers.get(header::CONTENT_TYPE);
+    let kind = kind.map_or(&b""[..], |kind| kind.as_bytes());
+    Sha256::new()
+        .chain_update(kind)
+        .chain_update([0])
+        .chain_update(body)
+        .finalize()
+        .into()
+}
+
+async fn run(attempt: Box<Attempt>, request: Request, next: Next) -> Result<Response, ApiError> {
+    let response = next.run(request).await;
+    if response.status().is_success() {
+        let (answer, response) = KeptAnswer::of(response).await?;
+        attempt.keep(&answer.encode()?).await?;
+        return Ok(response);
+    }
+    if nothing_happened(&response) {
+        attempt.release().await;
+    }
+    Ok(response)
+}
+
+/// Whether a failed request certainly had no effect.
+fn nothing_happened(response: &Response) -> bool {
+    let failure = response.extensions().get::<Failure>();
+    let is_harmless = |failure: &Failure| matches!(&*failure.error, ApiError::Gateway(error) if error.is_without_effect());
+    !response.status().is_server_error() || failure.is_some_and(is_harmless)
+}

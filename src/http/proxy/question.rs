@@ -1,0 +1,86 @@
+//! What a proxy asks, in its own dialect.
+
+use std::net::IpAddr;
+
+use axum::http::{HeaderMap, Method};
+use serde::Deserialize;
+use utoipa::ToSchema;
+
+use super::{Gate, condition, token};
+use crate::gateway::forward_auth::{Conditions, ForwardedRequest, Identity, NotAllowed, Principal};
+use crate::http::auth::presented_pair;
+use crate::model::forward_auth::InvalidCondition;
+use crate::model::request::Touch;
+
+/// What is to be decided.
+#[derive(Debug)]
+pub(super) struct Question<'a> {
+    /// How the proxy asks.
+    pub(super) dialect: Dialect,
+    /// The method of the question.
+    pub(super) method: &'a Method,
+    /// All headers, those of the proxy and those of its client.
+    pub(super) headers: &'a HeaderMap,
+    /// The query of the question.
+    pub(super) query: &'a str,
+    /// Who asks.
+    pub(super) asker: Asker,
+    /// Whether a yes counts as use of the session.
+    pub(super) touch: Touch,
+}
+
+/// The kinds of proxies.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, ToSchema)]
+#[serde(rename_all = "snake_case")]
+pub(crate) enum Dialect {
+    /// `auth_request`: every status but 2xx, 401 and 403 becomes 500.
+    Nginx,
+    /// Traefik, Caddy, HAProxy: a refusal is handed to the client as it is.
+    Forward,
+    /// `ext_authz` over HTTP: the path and query are the client's.
+    Envoy,
+}
+
+/// Who asks for a decision.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Asker {
+    /// Whoever is at the other end of the connection.
+    Peer(Option<IpAddr>),
+    /// A service that has proved itself already.
+    Service,
+}
+
+impl Question<'_> {
+    /// Conditions, as far as the operator wrote the query.
+    fn conditions(&self) -> Result<Conditions, InvalidCondition> {
+        let query = match self.dialect {
+            Dialect::Nginx | Dialect::Forward => self.query,
+            Dialect::Envoy => "",
+        };
+        condition::read(self.headers, query)
+    }
+
+    /// `Authorization` is not looked at: it is the end user's.
+    pub(super) fn principal(&self) -> Principal {
+        match self.asker {
+            Asker::Service => Principal::Service,
+            Asker::Peer(address) => Principal::Peer {
+                address,
+                presented: presented_pair(self.headers),
+            },
+        }
+    }
+}
+
+impl Gate {
+    /// Whose request it is, if it may pass.
+    pub(super) async fn decide(&self, question: &Question<'_>) -> Result<Identity, NotAllowed> {
+        let request = ForwardedRequest {
+            token: token::read(question.headers, self.settings.token_cookie.as_ref())?,
+            principal: question.principal(),
+            conditions: question.conditions(),
+            touch: question.touch,
+        };
+        self.forward_auth.decide(request).await
+    }
+}
