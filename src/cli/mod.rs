@@ -64,15 +64,7 @@ enum Failure {
 #[must_use]
 pub fn main() -> ExitCode {
     let arguments = Arguments::parse();
-    let outcome = match arguments.command.unwrap_or(Command::Serve) {
-        Command::Serve => load().and_then(|config| Ok(serve::run(&config)?)),
-        Command::Openapi => print_document(),
-        Command::Healthcheck => load().and_then(|config| Ok(health::run(&config)?)),
-        Command::Service(arguments) => {
-            load().and_then(|config| Ok(service::run(&arguments, &config)?))
-        }
-    };
-    match outcome {
+    match run(arguments.command.unwrap_or(Command::Serve)) {
         Ok(()) => ExitCode::SUCCESS,
         Err(failure) => {
             eprintln!("session-gateway: {failure}");
@@ -88,13 +80,13 @@ pub fn main() -> ExitCode {
     }
 }
 
-fn load() -> Result<Config, Failure> {
-    Ok(Config::load()?)
-}
-
-fn print_document() -> Result<(), Failure> {
-    let text = openapi::to_json(&openapi_document())?;
-    print(&text)?;
+fn run(command: Command) -> Result<(), Failure> {
+    match command {
+        Command::Serve => serve::run(&Config::load()?)?,
+        Command::Openapi => print(&openapi::to_json(&openapi_document())?)?,
+        Command::Healthcheck => health::run(&Config::load()?)?,
+        Command::Service(arguments) => service::run(&arguments, &Config::load()?)?,
+    }
     Ok(())
 }
 

@@ -1,7 +1,9 @@
 //! The routes that every gateway has, on the whole application.
 
+use std::io::Read;
 use std::time::Duration;
 
+use flate2::read::GzDecoder;
 use serde_json::json;
 
 use crate::support::TestApp;
@@ -45,6 +47,51 @@ async fn the_api_browser_loads_nothing_from_elsewhere() {
     let document = client.get("/openapi.json").await.expect(200);
     assert_eq!(document.header("content-type"), "application/json");
     assert_eq!(document.json()["openapi"], "3.1.0");
+}
+
+fn gunzipped(body: &[u8]) -> Vec<u8> {
+    let mut plain = Vec::new();
+    GzDecoder::new(body).read_to_end(&mut plain).unwrap();
+    plain
+}
+
+#[tokio::test]
+async fn the_document_and_the_api_browser_are_compressed_for_who_takes_it() {
+    let client = TestApp::new().nobody();
+    for path in ["/openapi.json", "/docs/", "/docs/swagger-ui-bundle.js"] {
+        let plain = client.get(path).await.expect(200);
+        assert!(!plain.headers.contains_key("content-encoding"), "{path}");
+        assert_eq!(plain.header("vary"), "accept-encoding");
+        for accepted in ["gzip", "br;q=1.0, gzip;q=0.5"] {
+            let call = client.get(path).header("accept-encoding", accepted);
+            let answer = call.await.expect(200);
+            assert_eq!(answer.header("content-encoding"), "gzip", "{accepted}");
+            assert_eq!(answer.header("vary"), "accept-encoding");
+            assert_eq!(answer.header("content-type"), plain.header("content-type"));
+            assert!(!answer.headers.contains_key("content-length"), "{path}");
+            assert!(answer.body.len() < plain.body.len(), "{path}");
+            assert_eq!(gunzipped(&answer.body), plain.body, "{path}");
+        }
+        for refused in ["identity", "gzip;q=0", "br"] {
+            let call = client.get(path).header("accept-encoding", refused);
+            assert_eq!(call.await.expect(200).body, plain.body, "{refused}");
+        }
+    }
+    let missing = client
+        .get("/docs/nowhere")
+        .header("accept-encoding", "gzip");
+    missing.await.problem(404, "route_not_found");
+}
+
+#[tokio::test]
+async fn what_may_hold_secrets_is_never_compressed() {
+    let admin = TestApp::new().admin();
+    for path in ["/v1/whoami", "/v1/services", "/metrics", "/readyz"] {
+        let answer = admin.get(path).header("accept-encoding", "gzip").await;
+        let answer = answer.expect(200);
+        assert!(!answer.headers.contains_key("content-encoding"), "{path}");
+        assert!(!answer.headers.contains_key("vary"), "{path}");
+    }
 }
 
 #[tokio::test]
