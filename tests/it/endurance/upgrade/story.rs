@@ -18,10 +18,11 @@ const PAUSE: Duration = Duration::from_millis(20);
 
 type Told = HashMap<String, Value>;
 
-/// Gateways whose feed is followed, all from the same event on.
+/// Gateways whose feed is followed from the same event on.
 pub(super) struct Story {
     followed: Vec<Followed>,
-    first: String,
+    /// What was told before any of them was followed.
+    before: Told,
 }
 
 struct Followed {
@@ -64,8 +65,9 @@ async fn follow(client: Client, path: String, seen: Arc<Mutex<Told>>) {
 impl Story {
     pub(super) async fn follow(gateways: &[&Gateway]) -> Self {
         let told = of(gateways[0]).await;
-        let first = told[0]["id"].as_str().unwrap().to_owned();
-        let path = format!("/v1/events?after={first}");
+        let last = told.last().unwrap()["id"].as_str().unwrap();
+        let path = format!("/v1/events?after={last}");
+        let before = told.into_iter().map(named).collect();
         let mut followed = Vec::new();
         for gateway in gateways {
             let client = gateway.admin();
@@ -78,7 +80,7 @@ impl Story {
                 following,
             });
         }
-        Self { followed, first }
+        Self { followed, before }
     }
 
     /// Each gateway tells what the others have told before, live and in pages, to the letter.
@@ -103,7 +105,7 @@ impl Story {
         let deadline = Instant::now() + DEADLINE;
         let missing = || {
             let seen = followed.seen.lock().unwrap();
-            let told = told.iter().filter(|(id, _)| **id != self.first);
+            let told = told.iter().filter(|(id, _)| !self.before.contains_key(*id));
             let missing = told.filter(|(id, event)| seen.get(*id) != Some(*event));
             missing.map(|(id, _)| id.clone()).collect::<Vec<_>>()
         };
