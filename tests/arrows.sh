@@ -56,8 +56,10 @@ only entropy 'model'
 only seal 'model'
 only gateway 'model|rules|seal|entropy|store|certificates|outbound|telemetry'
 only http 'gateway|model|entropy|metrics|telemetry'
-for backend in cache embedded observed postgres redis; do
-    never "$backend uses no other backend" "\\bstore::(?!$backend\\b)(cache|embedded|observed|postgres|redis)\\b" "store/$backend"
+only server 'store|telemetry'
+never 'the contract of the store and what a node needs know no engine' '\bstore::(embedded|redis)\b' store/*.rs store/node
+for engine in embedded redis; do
+    never "$engine uses no other engine" "\\bstore::(?!$engine\\b)(embedded|redis)\\b" "store/$engine"
 done
 
 exit "$broken"

@@ -24,9 +24,7 @@ use crate::http::state::{AppState, Draining};
 use crate::model::token::ServiceSecret;
 use crate::outbound::{Client, ClientSettings};
 use crate::server::{Deadlines, Drained, ServerSettings, Signals, serve, sweep_until};
-use crate::store::cache::cached;
 use crate::store::embedded::EmbeddedStore;
-use crate::store::observed::observed;
 use crate::store::redis::RedisStore;
 use crate::store::{Cause, Stores};
 use crate::telemetry::log::{self, with_causes};
@@ -102,9 +100,9 @@ async fn open_stores(settings: &StoreSettings, traces: Traces) -> Result<Stores,
         location: settings.location.clone(),
         source,
     })?;
-    let stores = observed(stores, traces);
+    let stores = stores.observed(traces);
     Ok(match settings.cache {
-        Some(cache) => cached(stores, cache),
+        Some(cache) => stores.cached(cache),
         None => stores,
     })
 }
@@ -208,9 +206,9 @@ async fn serve_and_sweep(
 ) -> Drained {
     let sweeping = CancellationToken::new();
     let _ends_with_serving = sweeping.clone().drop_guard();
-    let sessions = Arc::clone(&state.gateway.stores.sessions);
+    let sessions = state.gateway.stores.sessions.clone();
     let sweep = move || {
-        let sessions = Arc::clone(&sessions);
+        let sessions = sessions.clone();
         async move { sessions.sweep().await }
     };
     tokio::spawn(sweep_until(sweeping, config.store.sweep_interval, sweep));

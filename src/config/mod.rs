@@ -13,8 +13,8 @@ use crate::gateway::profile::{LoaderSettings, LoaderUrl, ProfileSettings, Signin
 use crate::http::proxy::{Exports, LoginOrigins, ProxySettings, TokenCookie};
 use crate::model::limit::SessionLimit;
 use crate::model::token::ServiceSecret;
-use crate::store::cache::CacheSettings;
 use crate::store::embedded::EmbeddedSettings;
+use crate::store::node::cache::CacheSettings;
 use crate::store::redis::{Deadlines, RedisSettings, RedisUrl};
 use crate::telemetry::log::LogSettings;
 

@@ -11,7 +11,7 @@ use crate::model::permission::Permission;
 use crate::model::record::Unchangeable;
 use crate::model::session::Ended;
 use crate::seal::SealError;
-use crate::store::follow::FollowError;
+use crate::store::node::follow::FollowError;
 use crate::store::{OpError, Refusal, StoreError};
 
 /// Everything a use case can answer instead of what was asked.

@@ -8,7 +8,7 @@ use super::auth::Reauthorization;
 use super::{Caller, Gateway, GatewayError};
 use crate::model::event::{Event, EventType, FeedPlace};
 use crate::model::page::{Cursor, PageLimit};
-use crate::store::follow::{Follower, Placed};
+use crate::store::node::follow::{Follower, Placed};
 use crate::store::{EventPage, OpError};
 use crate::telemetry::log::with_causes;
 

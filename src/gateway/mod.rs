@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use crate::model::limit::SessionLimit;
 use crate::store::Stores;
-use crate::store::follow::Followers;
+use crate::store::node::follow::Followers;
 
 mod attributes;
 pub mod auth;
@@ -82,7 +82,7 @@ impl Gateway {
                 admin,
                 throttle: Throttle::default(),
             }),
-            followers: Followers::new(Arc::clone(&stores.events), MAX_FOLLOWERS),
+            followers: Followers::new(stores.events.clone(), MAX_FOLLOWERS),
             profiles: Arc::new(Profiles::without_loader(&stores)),
             session_limit: None,
             lifetimes,

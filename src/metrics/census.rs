@@ -7,6 +7,7 @@ use tokio::sync::Mutex as Turn;
 use tokio::time::{Instant, timeout};
 
 use super::page::{Family, Kind, Page};
+use crate::store::node::Handle;
 use crate::store::{Census, StoreFigures};
 
 /// A count serves for this long.
@@ -56,13 +57,13 @@ impl Counted {
 /// The last count.
 #[derive(Debug)]
 pub(super) struct Counts {
-    store: Arc<dyn StoreFigures>,
+    store: Handle<dyn StoreFigures>,
     last: Mutex<Option<Counted>>,
     turn: Turn<()>,
 }
 
 impl Counts {
-    pub(super) fn of(store: Arc<dyn StoreFigures>) -> Arc<Self> {
+    pub(super) fn of(store: Handle<dyn StoreFigures>) -> Arc<Self> {
         Arc::new(Self {
             store,
             last: Mutex::default(),

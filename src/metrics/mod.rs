@@ -5,6 +5,7 @@
 
 use std::sync::Arc;
 
+use crate::store::node::Handle;
 use crate::store::{EventFeed, StoreFigures, Stores};
 
 mod census;
@@ -30,8 +31,8 @@ pub struct Metrics {
     pub requests: Arc<Requests>,
     outcomes: Arc<Outcomes>,
     counts: Arc<Counts>,
-    feed: Arc<dyn EventFeed>,
-    figures: Arc<dyn StoreFigures>,
+    feed: Handle<dyn EventFeed>,
+    figures: Handle<dyn StoreFigures>,
 }
 
 impl Metrics {
@@ -43,9 +44,9 @@ impl Metrics {
         Self {
             requests: Arc::default(),
             outcomes,
-            counts: Counts::of(Arc::clone(&stores.figures)),
-            feed: Arc::clone(&stores.events),
-            figures: Arc::clone(&stores.figures),
+            counts: Counts::of(stores.figures.clone()),
+            feed: stores.events.clone(),
+            figures: stores.figures.clone(),
         }
     }
 
@@ -56,7 +57,7 @@ impl Metrics {
         self.outcomes.write(&mut page);
         self.requests.write(&mut page);
         store::write(&self.figures.figures(), &mut page);
-        store::write_feed(&*self.feed, &mut page);
+        store::write_feed(&self.feed, &mut page);
         process::write(&mut page);
         page.into_text()
     }

@@ -3,7 +3,7 @@
 use super::page::{Family, Kind, Page};
 use crate::model::event::{Change, Event};
 use crate::model::session::EndReason;
-use crate::store::{Listener, Origin, Part};
+use crate::store::{Listener, Origin, Partition};
 use crate::telemetry::counters::{Counter, Distribution, Scale};
 
 const MINUTE: u64 = 60 * 1_000;
@@ -99,7 +99,7 @@ impl Listener for Outcomes {
         }
     }
 
-    fn gap(&self, _part: Part) {}
+    fn gap(&self, _partition: Partition) {}
 }
 
 impl Outcomes {

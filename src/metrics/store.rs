@@ -3,7 +3,8 @@
 use tokio::time::Instant;
 
 use super::page::{Family, Kind, Page};
-use crate::store::{Breaker, CacheFigures, EventFeed, Figures, MasterFigures, Part};
+use crate::store::node::Handle;
+use crate::store::{Breaker, CacheFigures, EventFeed, Figures, MasterFigures};
 
 const OPERATION: Family = Family {
     name: "sgw_store_operation_duration_seconds",
@@ -110,11 +111,10 @@ fn write_cache(cache: &CacheFigures, page: &mut Page) {
     page.sample(&MAX_BYTES, &[], cache.max_bytes);
 }
 
-pub(super) fn write_feed(feed: &dyn EventFeed, page: &mut Page) {
-    let shards = (0..=u8::MAX).map(Part::Shard);
+pub(super) fn write_feed(feed: &Handle<dyn EventFeed>, page: &mut Page) {
     let (mut oldest, mut unheard) = (None, 0);
-    for part in shards.chain([Part::Services]) {
-        match feed.heard_until(part) {
+    for partition in feed.partitions().all() {
+        match feed.heard_until(partition) {
             Some(until) => oldest = Some(oldest.map_or(until, |oldest: Instant| oldest.min(until))),
             None => unheard += 1,
         }

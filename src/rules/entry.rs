@@ -34,6 +34,15 @@ pub enum Lookup<T> {
 }
 
 impl<T> Lookup<T> {
+    /// The same, with something else told of a live one.
+    pub fn map<U>(self, tell: impl FnOnce(T) -> U) -> Lookup<U> {
+        match self {
+            Self::Live(found) => Lookup::Live(Box::new(tell(*found))),
+            Self::Ended(tombstone) => Lookup::Ended(tombstone),
+            Self::Unknown => Lookup::Unknown,
+        }
+    }
+
     /// The live one, or the fact that stands against it.
     pub fn live(self) -> Result<T, Refusal> {
         match self {

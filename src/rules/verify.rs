@@ -11,11 +11,8 @@ use crate::model::token::CredentialHash;
 /// Looks for a session by its id. Outside `scope` it is unknown.
 #[must_use]
 pub fn find(entry: SessionEntry, scope: &Scope, terms: &Terms) -> Lookup<Session> {
-    match entry.told(terms).within(scope) {
-        Lookup::Live(record) => Lookup::Live(Box::new(terms.shown(*record))),
-        Lookup::Ended(tombstone) => Lookup::Ended(tombstone),
-        Lookup::Unknown => Lookup::Unknown,
-    }
+    let found = entry.told(terms).within(scope);
+    found.map(|record| terms.shown(record))
 }
 
 /// Looks for the session behind a token, which must be its present one or the previous one within its grace.

@@ -37,9 +37,9 @@ pub struct Figures {
     pub uses_waiting: u64,
     /// How it stands with each server behind the store; none where the store is in this process.
     pub masters: Vec<MasterFigures>,
-    /// Copies that this node keeps; none without a [`cache`](super::cache).
+    /// Copies that this node keeps; none without a [`cache`](super::node::cache).
     pub cache: Option<CacheFigures>,
-    /// How long operations took, as far as they are [observed](super::observed).
+    /// How long operations took, as far as they are [observed](super::Stores::observed).
     pub operations: Vec<OperationFigures>,
 }
 

@@ -5,31 +5,26 @@
 //! it with the reason and moment of its expiry. Nothing brings an ended session back. Errors are the third answer:
 //! after one, the caller knows nothing.
 
-use std::sync::Arc;
-
 pub use crate::model::event::{EventPage, FeedPlace};
 pub use crate::model::filter::SessionFilter;
 pub use crate::model::health::{Risk, StoreHealth, StoreWarning};
 pub use crate::model::request::{Access, Freshness, Mark, Precondition, Target, Touch};
-use crate::model::token::PresentedToken;
 
-pub mod cache;
 mod claims;
 pub mod embedded;
 mod error;
 mod feed;
 mod figures;
-pub mod follow;
-mod listeners;
-pub mod observed;
+pub mod node;
+mod position;
 mod profiles;
 pub mod redis;
 mod services;
 mod sessions;
-pub mod touches;
+mod stores;
 
 pub use crate::rules::ban::NewBan;
-pub use crate::rules::change::Changed;
+pub use crate::rules::change::{Changed, SessionWrite};
 pub use crate::rules::create::{Created, NewSession};
 pub use crate::rules::end::{EndAll, EndOutcome};
 pub use crate::rules::entry::Lookup;
@@ -42,48 +37,13 @@ pub use crate::rules::rotate::{Rotated, TokenRotation};
 pub use crate::rules::services::NewService;
 pub use claims::{ClaimKey, ClaimStore};
 pub use error::{Cause, OpError, StoreError};
-pub use feed::{EventFeed, Listener, Origin, Part, Progress};
+pub use feed::{EventFeed, Listener, Origin};
 pub use figures::{
     Breaker, CacheFigures, Census, CopiesFigures, Figures, MasterFigures, OperationFigures,
     StoreFigures,
 };
-use listeners::Listeners;
+pub use position::{FeedPosition, Partition, Partitions};
 pub use profiles::{ProfileFacts, ProfileStore};
 pub use services::ServiceStore;
 pub use sessions::{Banned, BulkEffect, EndWhere, SessionStore, Verified};
-
-/// One backend, seen through its contracts.
-#[derive(Debug, Clone)]
-pub struct Stores {
-    /// Sessions, their attributes, their logins.
-    pub sessions: Arc<dyn SessionStore>,
-    /// Registered services.
-    pub services: Arc<dyn ServiceStore>,
-    /// The feed of events.
-    pub events: Arc<dyn EventFeed>,
-    /// Claims of idempotency keys.
-    pub claims: Arc<dyn ClaimStore>,
-    /// Profiles of logins.
-    pub profiles: Arc<dyn ProfileStore>,
-    /// What it tells of itself.
-    pub figures: Arc<dyn StoreFigures>,
-}
-
-impl Stores {
-    /// Looks for the session behind a token, in what this node knows if that is fresh enough.
-    pub async fn find_by_token(
-        &self,
-        token: &PresentedToken,
-        touch: Touch,
-        freshness: Freshness,
-    ) -> Result<Lookup<Verified>, StoreError> {
-        let recalled = match freshness {
-            Freshness::Bounded => self.sessions.recall(token, touch),
-            Freshness::Now => None,
-        };
-        match recalled {
-            Some(found) => Ok(Lookup::Live(Box::new(found))),
-            None => self.sessions.find_by_token(token, touch).await,
-        }
-    }
-}
+pub use stores::Stores;

@@ -2,13 +2,12 @@
 
 use std::fmt::Debug;
 use std::sync::Arc;
-use std::time::Duration;
 
 use async_trait::async_trait;
 
 use super::{
     Access, Changed, Created, EndAll, EndOutcome, Lookup, NewBan, NewSession, OpError, Rotated,
-    StoreError, StoreHealth, TokenRotation,
+    SessionWrite, StoreError, StoreHealth, TokenRotation,
 };
 use crate::model::Timestamp;
 use crate::model::filter::SessionFilter;
@@ -16,10 +15,10 @@ use crate::model::id::{LoginId, ServiceId, SessionId};
 use crate::model::login::{Ban, LoginSummary};
 use crate::model::page::{Cursor, Page, PageLimit};
 use crate::model::permission::Scope;
-use crate::model::record::{SessionChange, SessionRecord};
+use crate::model::record::SessionRecord;
 use crate::model::request::{Target, Touch};
-use crate::model::session::{ConnectionStats, EndReason, Life, Session, SessionState};
-use crate::model::token::PresentedToken;
+use crate::model::session::{EndReason, Life, Session, SessionState};
+use crate::model::token::{CredentialHash, PresentedToken};
 
 /// A live session behind a token.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -107,31 +106,17 @@ pub trait SessionStore: Debug + Send + Sync {
     /// noted. With [`Touch::Yes`] this counts as use. `None`: only the store can tell.
     fn find_again(&self, found: &Verified, touch: Touch) -> Option<Verified>;
 
-    /// Answers from a copy that this node keeps, if it keeps one that is not older than its bound. With
-    /// [`Touch::Yes`] this counts as use. Stores keep none; a [`cache`](super::cache) does.
-    fn recall(&self, _token: &PresentedToken, _touch: Touch) -> Option<Verified> {
-        None
-    }
+    /// Makes one write to a session, merged with all others: its version grows by exactly 1, or nothing happens.
+    async fn write(&self, target: Target, write: SessionWrite) -> Result<Changed, OpError>;
 
-    /// Makes one change, merged with all others: the session's version grows by exactly 1, or nothing happens.
-    async fn change(&self, target: Target, change: SessionChange) -> Result<Changed, OpError>;
-
-    /// Moves the idle expiry to `ttl` (or the idle timeout) from now, never past the absolute one.
-    async fn refresh(&self, target: Target, ttl: Option<Duration>) -> Result<Session, OpError>;
-
-    /// Takes a sign of life: counts as use, makes the session active, keeps the counters.
-    async fn heartbeat(
+    /// Ends a session for good and leaves its tombstone; with a token only if that is a good one of it. Ending it again
+    /// changes nothing and is no refusal, whatever version was expected.
+    async fn end(
         &self,
         target: Target,
-        stats: Option<ConnectionStats>,
-    ) -> Result<Session, OpError>;
-
-    /// Ends a session for good and leaves its tombstone. Ending it again changes nothing and is no refusal, whatever
-    /// version was expected.
-    async fn end(&self, target: Target, reason: EndReason) -> Result<EndOutcome, OpError>;
-
-    /// Ends the session behind a token as `logout`, if there is one in sight; it makes no difference to the caller.
-    async fn revoke(&self, token: &PresentedToken, access: &Access) -> Result<(), StoreError>;
+        reason: EndReason,
+        token: Option<CredentialHash>,
+    ) -> Result<EndOutcome, OpError>;
 
     /// Where a token leads, whether it is good or not: that never changes.
     async fn session_of(&self, token: &PresentedToken) -> Result<Option<SessionId>, StoreError>;
@@ -150,9 +135,8 @@ pub trait SessionStore: Debug + Send + Sync {
     /// it was broken off. A session is judged in the step that ends it.
     async fn end_where(&self, which: EndWhere, access: &Access) -> Result<u64, OpError>;
 
-    /// Bans a login in place of any ban it has, then ends its sessions as `banned`. From the first moment on creates are
-    /// refused, so no session that was opened before the answer lives after it.
-    async fn ban(&self, new: NewBan, by: &ServiceId) -> Result<Banned, StoreError>;
+    /// Writes the ban of a login in place of any it has. From this moment on creates are refused; its sessions live on.
+    async fn put_ban(&self, new: NewBan, by: &ServiceId) -> Result<Ban, StoreError>;
 
     /// The ban of a login that is in force.
     async fn find_ban(&self, login_id: &LoginId) -> Result<Option<Ban>, StoreError>;

@@ -22,6 +22,7 @@ use session_gateway::model::permission::Permission;
 use session_gateway::model::service::{Service, ServiceRecord};
 use session_gateway::model::token::CredentialHash;
 use session_gateway::rules::services::ServiceRequest;
+use session_gateway::store::node::Handle;
 use session_gateway::store::{OpError, ServiceStore, StoreError, Stores};
 use utoipa_axum::routes;
 
@@ -356,7 +357,7 @@ async fn a_store_that_does_not_answer_is_never_a_no() {
 
 fn over_silent_services(state: &AppState) -> Client {
     let stores = Stores {
-        services: Arc::new(Silent),
+        services: Handle::new(Arc::new(Silent)),
         ..state.gateway.stores.clone()
     };
     let state = AppState::new(Gateway::new(

@@ -8,6 +8,7 @@ use serde_json::{Value, json};
 use session_gateway::gateway::Gateway;
 use session_gateway::http::app::app as gateway;
 use session_gateway::http::state::AppState;
+use session_gateway::store::node::Handle;
 use session_gateway::store::{Claim, ClaimKey, ClaimStore, StoreError};
 
 use crate::support::{ADMIN_SECRET, Answer, Client, TestApp};
@@ -136,7 +137,7 @@ async fn after_a_rotation_a_repetition_is_refused() {
 
 /// Claims of a gateway that dies between the effect of a request and its answer.
 #[derive(Debug)]
-struct LostAnswers(Arc<dyn ClaimStore>);
+struct LostAnswers(Handle<dyn ClaimStore>);
 
 #[async_trait]
 impl ClaimStore for LostAnswers {
@@ -160,7 +161,7 @@ impl ClaimStore for LostAnswers {
 async fn a_request_whose_answer_was_lost_is_repeated_with_the_same_draw() {
     let app = TestApp::new();
     let mut stores = app.state.gateway.stores.clone();
-    stores.claims = Arc::new(LostAnswers(stores.claims));
+    stores.claims = Handle::new(Arc::new(LostAnswers(stores.claims)));
     let state = AppState::new(Gateway::new(
         stores,
         app.state.gateway.lifetimes,

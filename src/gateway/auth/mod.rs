@@ -88,7 +88,7 @@ impl Authenticated {
             service_id: self.service.service_id.clone(),
             key: self.key.clone(),
             now: stores.sessions.now(),
-            claims: Arc::clone(&stores.claims),
+            claims: stores.claims.clone(),
         }
     }
 }

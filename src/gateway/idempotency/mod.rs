@@ -7,7 +7,6 @@
 //! of which is stored. After the secret was rotated they cannot be read any more: such a repetition is refused as
 //! [`GatewayError::IdempotencyKeyReused`], because to run it again could repeat its effect.
 
-use std::sync::Arc;
 use std::time::Duration;
 
 use zeroize::Zeroizing;
@@ -16,6 +15,7 @@ use super::GatewayError;
 use crate::entropy::Entropy;
 use crate::model::Timestamp;
 use crate::model::id::ServiceId;
+use crate::store::node::Handle;
 use crate::store::{Claim, ClaimKey, ClaimStore, StoreError};
 
 mod key;
@@ -40,7 +40,7 @@ pub struct Claimant {
     /// Made of its secret.
     pub key: CallerKey,
     /// Where claims are kept.
-    pub claims: Arc<dyn ClaimStore>,
+    pub claims: Handle<dyn ClaimStore>,
     /// When the request came, by the store's clock.
     pub now: Timestamp,
 }
@@ -74,7 +74,7 @@ impl Claimant {
     ) -> Result<Claimed, GatewayError> {
         let claim_key = key.claim_key(&self.service_id, call.method, call.target);
         let attempt = Attempt {
-            claims: Arc::clone(&self.claims),
+            claims: self.claims.clone(),
             key: claim_key,
             seal: Seal::new(&self.key, key, claim_key)?,
         };
@@ -97,7 +97,7 @@ impl Claimant {
 /// One call with a key that runs. What is neither kept nor released is left to its lease: a repetition gets the same
 /// randomness, and cannot have a second effect.
 pub struct Attempt {
-    claims: Arc<dyn ClaimStore>,
+    claims: Handle<dyn ClaimStore>,
     key: ClaimKey,
     seal: Seal,
 }

@@ -17,6 +17,7 @@ use crate::certificates::TrustError;
 use crate::entropy::random_bytes;
 use crate::model::id::LoginId;
 use crate::model::profile::{MAX_PROFILE_TTL, Profile, UserDetails};
+use crate::store::node::Handle;
 use crate::store::{FoundProfile, LoadCause, LoadTicket, NewProfile, ProfileStore, Stores};
 
 mod flight;
@@ -43,7 +44,7 @@ const REFRESH_DEADLINE: Duration = Duration::from_secs(10);
 /// Profiles over a store, with a loader or without one.
 #[derive(Debug)]
 pub struct Profiles {
-    store: Arc<dyn ProfileStore>,
+    store: Handle<dyn ProfileStore>,
     loading: Option<Arc<Loading>>,
     flights: Arc<Flights<Outcome>>,
 }
@@ -64,7 +65,7 @@ impl Profiles {
     #[must_use]
     pub fn without_loader(stores: &Stores) -> Self {
         Self {
-            store: Arc::clone(&stores.profiles),
+            store: stores.profiles.clone(),
             loading: None,
             flights: Arc::default(),
         }

@@ -22,6 +22,7 @@ use crate::gateway::GatewayError;
 use crate::gateway::idempotency::CallerKey;
 use crate::model::Timestamp;
 use crate::model::id::ServiceId;
+use crate::store::node::Handle;
 use crate::store::{Claim, ClaimKey, ClaimStore, StoreError};
 
 /// How long a claim is held without an answer.
@@ -155,7 +156,7 @@ impl Shop {
         Claimant {
             service_id: ServiceId::parse("shop").unwrap(),
             key: CallerKey::new(Zeroizing::new(self.secret.as_bytes().to_vec())),
-            claims: Arc::<MemoryClaims>::clone(&self.claims),
+            claims: Handle::new(Arc::<MemoryClaims>::clone(&self.claims)),
             now: self.claims.clock.now(),
         }
     }

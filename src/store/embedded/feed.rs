@@ -1,5 +1,5 @@
-//! The feed. Events are numbered from 1 in the order of their commits; a cursor holds the number of the last event
-//! that was looked at.
+//! The feed. Events are numbered from 1 in the order of their commits, in one partition; a cursor holds the number of
+//! the last event that was looked at.
 
 use std::sync::Arc;
 
@@ -12,13 +12,12 @@ use super::stored::StoredEvent;
 use super::tables::{EVENTS, META, meta};
 use super::{EmbeddedStore, Shared};
 use crate::model::event::{Event, EventId, EventType};
-use crate::model::page::{Cursor, PageLimit, RECORDS_PER_PAGE};
+use crate::model::page::{PageLimit, RECORDS_PER_PAGE};
+use crate::store::position::Place;
 use crate::store::{
-    EventFeed, EventPage, FeedPlace, Listener, OpError, Part, Progress, Refusal, StoreError,
+    EventFeed, EventPage, FeedPlace, FeedPosition, Listener, OpError, Partition, Partitions,
+    Refusal, StoreError,
 };
-
-/// Starts the cursors of the feed.
-const CURSOR: u8 = b'e';
 
 #[async_trait]
 impl EventFeed for EmbeddedStore {
@@ -30,16 +29,22 @@ impl EventFeed for EmbeddedStore {
     ) -> Result<EventPage, OpError> {
         let after = match from {
             FeedPlace::Start => None,
-            FeedPlace::AfterEvent(id) => Some(number(id).ok_or(Refusal::CursorInvalid)?),
-            FeedPlace::At(cursor) => Some(place(cursor).ok_or(Refusal::CursorInvalid)?),
+            FeedPlace::AfterEvent(id) => {
+                let (_, place) = Partitions::One.locate(id).ok_or(Refusal::CursorInvalid)?;
+                Some(place.number)
+            }
+            FeedPlace::At(cursor) => {
+                let position = FeedPosition::of(Partitions::One, cursor);
+                Some(position.ok_or(Refusal::CursorInvalid)?.number())
+            }
         };
         let types = types.to_vec();
         let page = self.scan(move |shared| page(shared, after, &types, limit));
         Ok(page.await??)
     }
 
-    fn progress(&self, from: &Cursor) -> Option<Box<dyn Progress>> {
-        Some(Box::new(Passed(place(from)?)))
+    fn partitions(&self) -> Partitions {
+        Partitions::One
     }
 
     fn listen(&self, listener: Arc<dyn Listener>) {
@@ -47,48 +52,15 @@ impl EventFeed for EmbeddedStore {
     }
 
     /// The writer tells listeners before it answers.
-    fn heard_until(&self, _part: Part) -> Option<Instant> {
+    fn heard_until(&self, _all: Partition) -> Option<Instant> {
         Some(Instant::now())
     }
 }
 
-/// The number of the last event that was passed.
-#[derive(Debug)]
-struct Passed(u64);
-
-impl Progress for Passed {
-    fn pass(&mut self, event: &EventId) -> bool {
-        let next = number(event).filter(|number| *number > self.0);
-        self.0 = next.unwrap_or(self.0);
-        next.is_some()
-    }
-
-    fn cursor(&self) -> Cursor {
-        cursor(self.0)
-    }
-}
-
-/// Event ids are the number in 16 hexadecimal digits.
 pub(super) fn event_id(number: u64) -> Result<EventId, StoreError> {
-    EventId::parse(&format!("{number:016x}")).map_err(corrupt::<StoredEvent>)
-}
-
-fn number(id: &EventId) -> Option<u64> {
-    let number = u64::from_str_radix(id.as_str(), 16).ok()?;
-    (format!("{number:016x}") == id.as_str()).then_some(number)
-}
-
-fn cursor(number: u64) -> Cursor {
-    let mut place = vec![CURSOR];
-    place.extend(number.to_be_bytes());
-    Cursor::new(place)
-}
-
-fn place(cursor: &Cursor) -> Option<u64> {
-    match cursor.place() {
-        [CURSOR, number @ ..] => Some(u64::from_be_bytes(number.try_into().ok()?)),
-        _ => None,
-    }
+    let place = Place { millis: 0, number };
+    let id = Partitions::One.event_id(Partition(0), place);
+    id.map_err(corrupt::<StoredEvent>)
 }
 
 fn page(
@@ -125,8 +97,8 @@ fn page(
     }
     Ok(Ok(EventPage {
         events,
-        start: cursor(after),
-        next: cursor(at),
+        start: FeedPosition::at_number(after).cursor(),
+        next: FeedPosition::at_number(at).cursor(),
         caught_up: at == last,
     }))
 }

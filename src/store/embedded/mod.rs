@@ -16,8 +16,9 @@ use tokio::sync::Semaphore;
 use crate::clock::Clock;
 use crate::model::Timestamp;
 use crate::rules::terms::Terms;
-use crate::store::touches::Touches;
-use crate::store::{Listeners, StoreError, Stores};
+use crate::store::node::Listeners;
+use crate::store::node::activity::Touches;
+use crate::store::{StoreError, Stores};
 
 mod bans;
 mod claims;
@@ -131,14 +132,7 @@ impl EmbeddedStore {
             writer,
             scans: Arc::new(Semaphore::new(SCANS)),
         });
-        Ok(Stores {
-            sessions: Arc::<Self>::clone(&store),
-            services: Arc::<Self>::clone(&store),
-            events: Arc::<Self>::clone(&store),
-            claims: Arc::<Self>::clone(&store),
-            profiles: Arc::<Self>::clone(&store),
-            figures: store,
-        })
+        Ok(Stores::of(&store))
     }
 
     /// Runs a read of many records where it holds up nobody else.

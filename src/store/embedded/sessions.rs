@@ -1,7 +1,6 @@
 //! The session contract, operation by operation; what each does stands in the module of its topic.
 
 use std::sync::Arc;
-use std::time::Duration;
 
 use async_trait::async_trait;
 
@@ -14,18 +13,17 @@ use crate::model::id::{LoginId, ServiceId, SessionId};
 use crate::model::login::{Ban, LoginSummary};
 use crate::model::page::{Cursor, Page, PageLimit};
 use crate::model::permission::Scope;
-use crate::model::record::SessionChange;
-use crate::model::session::{ConnectionStats, EndReason, Session};
-use crate::model::token::PresentedToken;
+use crate::model::session::{EndReason, Session};
+use crate::model::token::{CredentialHash, PresentedToken};
 use crate::rules::end::EndBatch;
 use crate::rules::plan::Decision;
 use crate::rules::target::TargetFacts;
 use crate::rules::terms::Terms;
-use crate::rules::{ban, change, create, end, rotate};
+use crate::rules::{ban, create, end, rotate};
 use crate::store::{
-    Access, Banned, BulkEffect, Changed, Created, EndAll, EndOutcome, EndWhere, Lookup, NewBan,
-    NewSession, OpError, Precondition, Refusal, Rotated, SessionFilter, SessionStore, StoreError,
-    StoreHealth, Target, TokenRotation, Touch, Verified,
+    Access, BulkEffect, Changed, Created, EndAll, EndOutcome, EndWhere, Lookup, NewBan, NewSession,
+    OpError, Refusal, Rotated, SessionFilter, SessionStore, SessionWrite, StoreError, StoreHealth,
+    Target, TokenRotation, Touch, Verified,
 };
 
 /// Sessions that one step of an ending of many looks at.
@@ -107,33 +105,21 @@ impl SessionStore for EmbeddedStore {
         verify::find_again(&self.shared, found, touch)
     }
 
-    async fn change(&self, target: Target, change: SessionChange) -> Result<Changed, OpError> {
+    async fn write(&self, target: Target, write: SessionWrite) -> Result<Changed, OpError> {
         self.write_to(target, move |facts, target, terms| {
-            change::change(facts, target, change, terms)
+            write.decide(facts, target, terms)
         })
         .await
     }
 
-    async fn refresh(&self, target: Target, ttl: Option<Duration>) -> Result<Session, OpError> {
-        let refresh =
-            move |facts, target: &Target, terms: &Terms| change::refresh(facts, target, ttl, terms);
-        Ok(self.write_to(target, refresh).await?.session)
-    }
-
-    async fn heartbeat(
+    async fn end(
         &self,
         target: Target,
-        stats: Option<ConnectionStats>,
-    ) -> Result<Session, OpError> {
-        let heartbeat = move |facts, target: &Target, terms: &Terms| {
-            change::heartbeat(facts, target, stats, terms)
-        };
-        Ok(self.write_to(target, heartbeat).await?.session)
-    }
-
-    async fn end(&self, target: Target, reason: EndReason) -> Result<EndOutcome, OpError> {
+        reason: EndReason,
+        token: Option<CredentialHash>,
+    ) -> Result<EndOutcome, OpError> {
         self.write_to(target, move |facts, target, terms| {
-            end::end(facts, target, reason, None, terms)
+            end::end(facts, target, reason, token.as_ref(), terms)
         })
         .await
     }
@@ -148,26 +134,6 @@ impl SessionStore for EmbeddedStore {
             txn.decide(rotate::rotate(entry, asked, &txn.terms()))
         };
         Ok(self.writer.write(rotate).await??)
-    }
-
-    async fn revoke(&self, token: &PresentedToken, access: &Access) -> Result<(), StoreError> {
-        let Some(session_id) = self.session_of(token).await? else {
-            return Ok(());
-        };
-        let target = Target {
-            session_id,
-            access: access.clone(),
-            precondition: Precondition::None,
-            mark: None,
-        };
-        let hash = token.hash;
-        let revoked = self.write_to(target, move |facts, target, terms| {
-            end::end(facts, target, EndReason::Logout, Some(&hash), terms)
-        });
-        match revoked.await {
-            Ok(_) | Err(OpError::Refused(_)) => Ok(()),
-            Err(OpError::Store(error)) => Err(error),
-        }
     }
 
     async fn end_all(&self, which: EndAll, access: &Access) -> Result<Vec<SessionId>, StoreError> {
@@ -213,13 +179,11 @@ impl SessionStore for EmbeddedStore {
         }
     }
 
-    async fn ban(&self, new: NewBan, by: &ServiceId) -> Result<Banned, StoreError> {
-        let (which, access) = (EndAll::banned(&new), Access::to_all(by));
+    async fn put_ban(&self, new: NewBan, by: &ServiceId) -> Result<Ban, StoreError> {
         let by = by.clone();
-        let ban = move |txn: &mut Txn<'_>| txn.decide(ban::ban(new, by, &txn.terms()));
-        let ban = self.writer.write(ban).await?;
-        let ended = self.end_all(which, &access).await?;
-        Ok(Banned { ban, ended })
+        self.writer
+            .write(move |txn| txn.decide(ban::ban(new, by, &txn.terms())))
+            .await
     }
 
     async fn find_ban(&self, login_id: &LoginId) -> Result<Option<Ban>, StoreError> {

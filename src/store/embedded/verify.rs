@@ -6,6 +6,7 @@ use redb::ReadTransaction;
 
 use super::Shared;
 use super::rows::{load, tombstone};
+use super::stored::StoredSession;
 use super::tables::{SESSIONS, TOKENS, TOMBSTONES};
 use super::txn::Txn;
 use crate::model::Timestamp;
@@ -16,7 +17,7 @@ use crate::model::session::{Life, Session};
 use crate::model::token::{CredentialHash, PresentedToken};
 use crate::rules::entry::SessionEntry;
 use crate::rules::{activity, verify};
-use crate::store::touches::SessionUse;
+use crate::store::node::activity::SessionUse;
 use crate::store::{Lookup, StoreError, Touch, Verified};
 
 /// What a read found, and whether that is the answer already.
@@ -42,15 +43,9 @@ impl Shared {
         }
     }
 
-    fn live(
-        &self,
-        record: SessionRecord,
-        stored_until: Timestamp,
-        now: Timestamp,
-    ) -> Lookup<Verified> {
+    fn live(&self, record: SessionRecord, stored_until: Timestamp, now: Timestamp) -> Verified {
         let life = record.life();
-        let found = self.verified(Arc::new(record), life, stored_until, now);
-        Lookup::Live(Box::new(found))
+        self.verified(Arc::new(record), life, stored_until, now)
     }
 }
 
@@ -85,18 +80,14 @@ pub(super) fn find_by_token(
         return Ok(Found::Answer(Lookup::Unknown));
     };
     let (entry, stored_until) = look_up(shared, &read, session_id)?;
-    let answer = match verify::verify(entry, &token.hash, &terms) {
-        Lookup::Live(record) => {
-            let stored_until = stored_until.unwrap_or(record.session.expires_at);
-            match touch {
-                Touch::No => shared.live(*record, stored_until, terms.now),
-                Touch::Yes => return touched(shared, *record, stored_until, terms.now),
-            }
+    match (verify::verify(entry, &token.hash, &terms), touch) {
+        (Lookup::Live(record), Touch::Yes) => touched(shared, *record, stored_until, terms.now),
+        (found, Touch::Yes | Touch::No) => {
+            Ok(Found::Answer(found.map(|record| {
+                shared.live(record, stored_until, terms.now)
+            })))
         }
-        Lookup::Ended(tombstone) => Lookup::Ended(tombstone),
-        Lookup::Unknown => Lookup::Unknown,
-    };
-    Ok(Found::Answer(answer))
+    }
 }
 
 fn touched(
@@ -119,19 +110,21 @@ fn touched(
     Ok(Found::Answer(Lookup::Live(Box::new(found))))
 }
 
-/// What stands under an id, with every use of it counted; and until when a record lets its session live as it is stored.
+/// What stands under an id, with every use of it counted; and until when a record lets its session live as it is stored,
+/// zero without one.
 fn look_up(
     shared: &Shared,
     read: &ReadTransaction,
     session_id: SessionId,
-) -> Result<(SessionEntry, Option<Timestamp>), StoreError> {
-    let Some(stored) = load(&read.open_table(SESSIONS)?, session_id)? else {
-        return Ok((tombstone(&read.open_table(TOMBSTONES)?, session_id)?, None));
+) -> Result<(SessionEntry, Timestamp), StoreError> {
+    let Some(StoredSession { mut record, .. }) = load(&read.open_table(SESSIONS)?, session_id)?
+    else {
+        let entry = tombstone(&read.open_table(TOMBSTONES)?, session_id)?;
+        return Ok((entry, Timestamp::from_millis(0)));
     };
-    let mut record = stored.record;
     let stored_until = record.session.expires_at;
     shared.touches.overlay(&mut record);
-    Ok((SessionEntry::Record(Box::new(record)), Some(stored_until)))
+    Ok((SessionEntry::Record(Box::new(record)), stored_until))
 }
 
 /// Counts a use in the record itself.
@@ -142,14 +135,10 @@ pub(super) fn touch_first(
 ) -> Result<Lookup<Verified>, StoreError> {
     let entry = txn.entry(session_id)?;
     let found = txn.decide(verify::verify_and_touch(entry, &hash, &txn.terms()))?;
-    Ok(match found {
-        Lookup::Live(record) => {
-            let stored_until = record.session.expires_at;
-            txn.shared.live(*record, stored_until, txn.now)
-        }
-        Lookup::Ended(tombstone) => Lookup::Ended(tombstone),
-        Lookup::Unknown => Lookup::Unknown,
-    })
+    Ok(found.map(|record| {
+        let stored_until = record.session.expires_at;
+        txn.shared.live(record, stored_until, txn.now)
+    }))
 }
 
 /// Writes a use that was noted before. It revives nothing: a session that is gone stays gone, and one that was not

@@ -16,7 +16,7 @@ use super::txn::Txn;
 use super::{DEADLINE, Shared};
 use crate::model::Timestamp;
 use crate::model::event::Event;
-use crate::store::touches::SessionUse;
+use crate::store::node::activity::SessionUse;
 use crate::store::{OpError, Origin, StoreError};
 
 /// Jobs that may wait; one more is refused.

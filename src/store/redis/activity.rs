@@ -1,56 +1,18 @@
-//! Uses of sessions that were noted are written in the background, in time for each.
+//! Uses of sessions in Redis: a script writes those of one shard.
 
 use std::sync::Arc;
 use std::time::Duration;
-
-use futures_util::{StreamExt, stream};
-use tokio_util::sync::CancellationToken;
 
 use super::args::Args;
 use super::client::Client;
 use super::keys::slot_of;
 use super::link::{Effect, Slot};
-use super::{ABREAST, scripts};
+use super::places::PARTITIONS;
+use super::scripts;
 use crate::model::Timestamp;
 use crate::model::id::SessionId;
-use crate::store::touches::{SessionUse, Touches};
-use crate::store::{Part, StoreError};
-
-/// How often uses are looked after. What would be due before the next time is written now: so none is late, and those of
-/// a shard share a script.
-const PERIOD: Duration = Duration::from_millis(250);
-/// Uses that are written at a time.
-const BATCH: usize = 4_096;
-/// Uses that one script writes, so that it holds nobody up.
-const SCRIPT: usize = 100;
-
-/// Writes uses until the store is closed, and then what is left.
-pub(super) async fn write_until(activity: Arc<Activity>, closed: CancellationToken) {
-    let mut wait = PERIOD;
-    let mut failing = false;
-    loop {
-        tokio::select! {
-            () = closed.cancelled() => break,
-            () = tokio::time::sleep(wait) => {}
-        }
-        let now = activity.client.clock(Slot::Shard(0)).now;
-        let written = activity.write_uses(now.plus(PERIOD)).await;
-        if let Err(error) = &written
-            && !failing
-        {
-            tracing::warn!(%error, "uses of sessions wait to be written");
-        }
-        failing = written.is_err();
-        let full = written.is_ok_and(|written| written == BATCH);
-        wait = if full { Duration::ZERO } else { PERIOD };
-    }
-    let end_of_time = Timestamp::from_millis(i64::MAX);
-    while activity
-        .write_uses(end_of_time)
-        .await
-        .is_ok_and(|written| written > 0)
-    {}
-}
+use crate::store::node::activity::{SessionUse, Touches, WriteUses};
+use crate::store::{Partitions, StoreError};
 
 /// Uses of sessions that this node has noted and still has to write.
 #[derive(Debug)]
@@ -79,27 +41,22 @@ impl Activity {
             args.bytes(id.as_bytes()).maybe(self.used(*id))
         })
     }
+}
 
-    /// Writes the uses that are due by a moment, and tells how many there were. What could not be written stays.
-    pub(super) async fn write_uses(&self, due_by: Timestamp) -> Result<usize, StoreError> {
-        let due = self.touches.due(due_by, BATCH);
-        let count = due.len();
-        let writes = together(due).into_iter();
-        let mut writes =
-            stream::iter(writes.map(|uses| self.write_together(uses))).buffer_unordered(ABREAST);
-        let mut outcome = Ok(count);
-        while let Some(written) = writes.next().await {
-            if let Err(error) = written {
-                outcome = Err(error);
-            }
-        }
-        outcome
+impl WriteUses for Activity {
+    const PARTITIONS: Partitions = PARTITIONS;
+
+    fn touches(&self) -> &Touches {
+        &self.touches
     }
 
-    /// Writes uses of sessions in one shard.
-    async fn write_together(&self, uses: Vec<SessionUse>) -> Result<(), StoreError> {
+    fn now(&self) -> Timestamp {
+        self.client.clock(Slot::Shard(0)).now
+    }
+
+    async fn write(&self, uses: &[SessionUse]) -> Result<Timestamp, StoreError> {
         let Some(first) = uses.first() else {
-            return Ok(());
+            return Ok(WriteUses::now(self));
         };
         let counted = Args::new().show(uses.len());
         let args = uses.iter().fold(counted, |args, used| {
@@ -110,19 +67,6 @@ impl Activity {
         self.client
             .run(slot, &scripts::USE, args, Effect::Repeatable)
             .await?;
-        let now = self.client.clock(slot).now;
-        for used in uses {
-            self.touches.written(used, now);
-        }
-        Ok(())
+        Ok(self.client.clock(slot).now)
     }
-}
-
-/// What one script can write.
-fn together(mut due: Vec<SessionUse>) -> Vec<Vec<SessionUse>> {
-    let part = |used: &SessionUse| Part::of_session(used.session_id);
-    due.sort_unstable_by_key(part);
-    let shards = due.chunk_by(|one, other| part(one) == part(other));
-    let scripts = shards.flat_map(|uses| uses.chunks(SCRIPT));
-    scripts.map(<[SessionUse]>::to_vec).collect()
 }

@@ -10,14 +10,13 @@ use deadpool_redis::redis::{Cmd, Value};
 use super::RedisSettings;
 use super::args::Args;
 use super::keys::Keys;
-use super::link::{Effect, Link, OpenError, Script, ServerClock, Slot};
+use super::link::{Effect, Link, OpenError, Script, Slot};
 use super::reply::Reply;
 use crate::clock::Clock;
 use crate::model::Timestamp;
 use crate::store::StoreError;
-
-/// Who sends heartbeats and does things: a random number, another one in each store that is opened.
-pub(super) type NodeId = u64;
+use crate::store::node::clock::ServerClock;
+use crate::store::node::tail::NodeId;
 
 /// The connections to Redis, and what every request to it needs.
 pub(super) struct Client {

@@ -15,7 +15,6 @@
 use std::collections::HashMap;
 use std::time::Duration;
 
-use super::client::NodeId;
 use super::fields::Fields;
 use super::fields::reason_of;
 use crate::model::Timestamp;
@@ -23,15 +22,7 @@ use crate::model::attribute::AttributeName;
 use crate::model::event::{Change, Fact, ServiceChange};
 use crate::model::id::{LoginId, ServiceId, SessionId};
 use crate::model::session::{Device, EndDetail};
-
-/// What an entry tells.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Recorded {
-    pub(super) fact: Fact,
-    /// Nothing where a gateway of a version before this field wrote it.
-    pub(super) node: Option<NodeId>,
-    pub(super) lived: Option<Duration>,
-}
+use crate::store::node::tail::{NodeId, Recorded};
 
 /// Reads an entry; `None` if it is none of ours.
 pub(super) fn decode(fields: Fields) -> Option<Recorded> {

@@ -10,16 +10,17 @@ use tokio::time::Instant;
 
 use super::args::Args;
 use super::client::Client;
-use super::events::{self, Recorded};
 use super::link::Effect;
-use super::merge::{Source, page, wanted};
-use super::places::{self, Bookmark, History, Place, SKEW, STREAMS};
+use super::places::{self, FEED, PARTITIONS, SKEW, STREAMS};
 use super::reply::Reply;
-use super::{ABREAST, RedisStore, scripts};
-use crate::model::event::{EventId, EventType};
-use crate::model::page::{Cursor, PageLimit, RECORDS_PER_PAGE};
+use super::{ABREAST, RedisStore, events, scripts};
+use crate::model::event::EventType;
+use crate::model::page::{PageLimit, RECORDS_PER_PAGE};
+use crate::store::node::tail::{PartitionPage, Recorded, page, wanted};
+use crate::store::position::{Bookmark, History, Place};
 use crate::store::{
-    EventFeed, EventPage, FeedPlace, Listener, OpError, Part, Progress, Refusal, StoreError,
+    EventFeed, EventPage, FeedPlace, FeedPosition, Listener, OpError, Partition, Partitions,
+    Refusal, StoreError,
 };
 
 /// From an event on, other streams are read from this much before it.
@@ -35,7 +36,7 @@ pub(super) struct Feed {
 /// Where a page begins.
 enum Origin {
     Start,
-    After(usize, Place),
+    After(Partition, Place),
     At(Vec<Bookmark>),
 }
 
@@ -50,11 +51,12 @@ impl EventFeed for RedisStore {
         let origin = match from {
             FeedPlace::Start => Origin::Start,
             FeedPlace::AfterEvent(id) => {
-                let (stream, place) = places::place_of(id).ok_or(Refusal::CursorInvalid)?;
+                let (stream, place) = PARTITIONS.locate(id).ok_or(Refusal::CursorInvalid)?;
                 Origin::After(stream, place)
             }
             FeedPlace::At(cursor) => {
-                Origin::At(places::decode(cursor).ok_or(Refusal::CursorInvalid)?)
+                let position = FeedPosition::of(PARTITIONS, cursor);
+                Origin::At(position.ok_or(Refusal::CursorInvalid)?.into_marks())
             }
         };
         // Known before anything is read: a later history must not be taken for that of the places.
@@ -63,54 +65,32 @@ impl EventFeed for RedisStore {
             .feed
             .open_feed(&origin, &histories, types, limit)
             .await?;
-        Ok(page(sources, &histories, types, limit))
+        Ok(page(FEED, sources, &histories, types, limit))
     }
 
-    fn progress(&self, from: &Cursor) -> Option<Box<dyn Progress>> {
-        Some(Box::new(Passed(places::decode(from)?)))
+    fn partitions(&self) -> Partitions {
+        PARTITIONS
     }
 
     fn listen(&self, listener: Arc<dyn Listener>) {
         self.listeners.add(listener);
     }
 
-    fn heard_until(&self, part: Part) -> Option<Instant> {
-        self.heard.until(places::stream_of(part))
-    }
-}
-
-/// How far each stream was passed.
-#[derive(Debug)]
-struct Passed(Vec<Bookmark>);
-
-impl Progress for Passed {
-    fn pass(&mut self, event: &EventId) -> bool {
-        let Some((stream, place)) = places::place_of(event) else {
-            return false;
-        };
-        let mark = self.0.get_mut(stream);
-        let Some(mark) = mark.filter(|mark| mark.place < place) else {
-            return false;
-        };
-        mark.place = place;
-        true
-    }
-
-    fn cursor(&self) -> Cursor {
-        places::encode(&self.0)
+    fn heard_until(&self, partition: Partition) -> Option<Instant> {
+        self.heard.until(partition)
     }
 }
 
 impl Origin {
     /// Where to read a stream from. In another history than that of the place, events may stand before it that were
     /// never told.
-    fn place(&self, stream: usize, history: Option<History>) -> Place {
+    fn place(&self, stream: Partition, history: Option<History>) -> Place {
         match self {
             Self::Start => Place::default(),
             Self::After(own, place) if *own == stream => *place,
             Self::After(_, place) => place.rewound(MARGIN),
             Self::At(marks) => {
-                let mark = marks.get(stream).copied().unwrap_or_default();
+                let mark = marks.get(stream.0).copied().unwrap_or_default();
                 if mark.history.is_some() && mark.history == history {
                     mark.place
                 } else {
@@ -121,11 +101,11 @@ impl Origin {
     }
 
     /// Whether the page may begin here, as far as one stream can tell.
-    fn check(&self, source: &Source, kept: Duration) -> Result<(), Refusal> {
+    fn check(&self, source: &PartitionPage, kept: Duration) -> Result<(), Refusal> {
         let gone = |place: Place| source.over.is_some_and(|over| place < over);
         let expired = match self {
             Self::Start => false,
-            Self::After(own, place) if *own == source.stream => {
+            Self::After(own, place) if *own == source.partition => {
                 let kept_since = source.now.minus(kept).sort_key();
                 let known = source.newest.is_some_and(|newest| *place <= newest);
                 if !known && place.millis > kept_since {
@@ -135,10 +115,10 @@ impl Origin {
             }
             Self::After(own, place) => source
                 .over
-                .is_some_and(|over| (over, source.stream) > (*place, *own)),
+                .is_some_and(|over| (over, source.partition) > (*place, *own)),
             // A stream is dropped when it was quiet for twice as long as events are kept.
             Self::At(marks) => {
-                let place = marks.get(source.stream).map(|mark| mark.place);
+                let place = marks.get(source.partition.0).map(|mark| mark.place);
                 let place = place.unwrap_or_default();
                 let dropped = source.now.minus(2 * kept).sort_key();
                 gone(place) || source.newest.is_none() && place.millis < dropped
@@ -167,7 +147,7 @@ impl Feed {
             let master = masters.master_of(places::slot(stream))?;
             Some(History::of(master.replication_id.as_ref()?))
         };
-        (0..STREAMS).map(history).collect()
+        PARTITIONS.all().map(history).collect()
     }
 
     /// Reads as many entries as a page needs and may look at.
@@ -177,13 +157,14 @@ impl Feed {
         histories: &[Option<History>],
         types: &[EventType],
         limit: PageLimit,
-    ) -> Result<Vec<Source>, OpError> {
+    ) -> Result<Vec<PartitionPage>, OpError> {
         let each = RECORDS_PER_PAGE / STREAMS;
-        let histories = histories.iter().copied().enumerate();
+        let histories = PARTITIONS.all().zip(histories.iter().copied());
         let reads = histories
             .map(|(stream, history)| (stream, origin.place(stream, history)))
             .map(|(stream, place)| self.read(stream, place, each));
-        let sources: Vec<Source> = stream::iter(reads).buffered(ABREAST).try_collect().await?;
+        let sources: Vec<PartitionPage> =
+            stream::iter(reads).buffered(ABREAST).try_collect().await?;
         let mut sources = sources;
         for source in &mut sources {
             origin.check(source, self.event_retention)?;
@@ -197,7 +178,9 @@ impl Feed {
                 return Ok(sources);
             }
             for source in sources.iter_mut().filter(|source| source.open) {
-                let more = self.read(source.stream, source.last(), room / open).await?;
+                let more = self
+                    .read(source.partition, source.last(), room / open)
+                    .await?;
                 source.entries.extend(more.entries);
                 source.open = more.open;
             }
@@ -207,10 +190,10 @@ impl Feed {
     /// Reads entries after a place, or from the oldest that is kept.
     pub(super) async fn read(
         &self,
-        stream: usize,
+        stream: Partition,
         place: Place,
         most: usize,
-    ) -> Result<Source, StoreError> {
+    ) -> Result<PartitionPage, StoreError> {
         let from = (place != Place::default()).then_some(place);
         let args = Args::new().maybe(from).show(most);
         let slot = places::slot(stream);
@@ -220,8 +203,8 @@ impl Feed {
         let now = reply.moment()?;
         let (over, newest) = (reply.text()?.parse().ok(), reply.text()?.parse().ok());
         let entries = entries(reply.list()?)?;
-        Ok(Source {
-            stream,
+        Ok(PartitionPage {
+            partition: stream,
             place,
             open: entries.len() == most,
             entries,

@@ -12,7 +12,11 @@ use std::time::Duration;
 use tokio_util::sync::{CancellationToken, DropGuard};
 
 use crate::clock::Clock;
-use crate::store::{Listeners, Stores};
+use crate::store::Stores;
+use crate::store::node::Listeners;
+use crate::store::node::activity::write_until;
+use crate::store::node::recovery::RecoveryLog;
+use crate::store::node::tail::{Tail, Watermarks};
 
 mod activity;
 mod args;
@@ -27,8 +31,6 @@ mod health;
 mod keys;
 mod link;
 mod live;
-mod log;
-mod merge;
 mod places;
 mod profiles;
 mod record;
@@ -42,8 +44,8 @@ use client::Client;
 use failover::Recovery;
 use feed::Feed;
 pub use link::{Deadlines, OpenError, RedisUrl, UrlError};
-use live::{Heard, Tail};
-use log::Remembered;
+use live::Live;
+use places::{FEED, PARTITIONS};
 use services::Services;
 use sessions::Sessions;
 
@@ -84,7 +86,7 @@ pub struct RedisStore {
     sessions: Arc<Sessions>,
     services: Arc<Services>,
     feed: Arc<Feed>,
-    heard: Arc<Heard>,
+    heard: Arc<Watermarks>,
     listeners: Arc<Listeners>,
     _background: DropGuard,
 }
@@ -94,8 +96,8 @@ impl RedisStore {
     pub async fn open(settings: RedisSettings) -> Result<Stores, OpenError> {
         let node = getrandom::u64()?;
         let listeners = Arc::new(Listeners::default());
-        let heard = Arc::new(Heard::new());
-        let log = Arc::new(Remembered::new());
+        let heard = Arc::new(Watermarks::new(PARTITIONS));
+        let log = Arc::new(RecoveryLog::new(PARTITIONS));
         let client = Arc::new(Client::open(&settings, node).await?);
         let activity = Arc::new(Activity::new(Arc::clone(&client), settings.touch_interval));
         let feed = Arc::new(Feed::new(Arc::clone(&client), settings.event_retention));
@@ -114,20 +116,26 @@ impl RedisStore {
             services: Arc::clone(&services),
             sessions: Arc::clone(&sessions),
         });
-        let tail = Tail {
+        let tail = Tail::new(
+            FEED,
+            node,
+            Arc::clone(&heard),
+            Arc::clone(&listeners),
+            Arc::clone(&log),
+        );
+        let live = Live {
             client: Arc::clone(&client),
             feed: Arc::clone(&feed),
-            heard: Arc::clone(&heard),
-            listeners: Arc::clone(&listeners),
+            tail,
             log,
             services: Arc::clone(&services),
             is_cluster: settings.url.is_cluster(),
         };
         let closed = CancellationToken::new();
-        tokio::spawn(activity::write_until(activity, closed.clone()));
+        tokio::spawn(write_until(activity, closed.clone()));
         tokio::spawn(failover::guard_until(Arc::clone(&recovery), closed.clone()));
         tokio::spawn(failover::recall_until(recovery, closed.clone()));
-        tokio::spawn(live::follow_until(tail, closed.clone()));
+        tokio::spawn(live::follow_until(live, closed.clone()));
         let store = Arc::new(Self {
             client,
             sessions,
@@ -137,14 +145,7 @@ impl RedisStore {
             listeners,
             _background: closed.drop_guard(),
         });
-        Ok(Stores {
-            sessions: Arc::<Self>::clone(&store),
-            services: Arc::<Self>::clone(&store),
-            events: Arc::<Self>::clone(&store),
-            claims: Arc::<Self>::clone(&store),
-            profiles: Arc::<Self>::clone(&store),
-            figures: store,
-        })
+        Ok(Stores::of(&store))
     }
 }
 

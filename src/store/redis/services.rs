@@ -9,8 +9,6 @@ use super::args::Args;
 use super::client::Client;
 use super::keys::SERVICES;
 use super::link::Effect;
-use super::log::Remembered;
-use super::log::{Deed, ServiceState, WrittenService};
 use super::reply::{Reply, newer, optional_bytes};
 use super::{RedisStore, scripts};
 use crate::model::event::ServiceChange;
@@ -18,6 +16,7 @@ use crate::model::id::ServiceId;
 use crate::model::page::PageLimit;
 use crate::model::service::{Service, ServiceRecord};
 use crate::rules::services::ServiceRequest;
+use crate::store::node::recovery::{Deed, RecoveryLog, ServiceState, WrittenService};
 use crate::store::{OpError, ServiceStore, StoreError};
 
 use super::events::service_change_text;
@@ -43,7 +42,7 @@ pub(super) enum Put {
 #[derive(Debug)]
 pub(super) struct Services {
     client: Arc<Client>,
-    log: Arc<Remembered>,
+    log: Arc<RecoveryLog>,
 }
 
 #[async_trait]
@@ -75,7 +74,7 @@ impl ServiceStore for RedisStore {
 }
 
 impl Services {
-    pub(super) fn new(client: Arc<Client>, log: Arc<Remembered>) -> Self {
+    pub(super) fn new(client: Arc<Client>, log: Arc<RecoveryLog>) -> Self {
         Self { client, log }
     }
 

@@ -12,7 +12,6 @@ use session_gateway::http::state::{AppState, Draining};
 use session_gateway::model::token::CredentialHash;
 use session_gateway::server::{Deadlines, Drained, ServerSettings, serve};
 use session_gateway::store::Stores;
-use session_gateway::store::observed::observed;
 use session_gateway::telemetry::traces::Traces;
 use tokio::net::TcpListener;
 use tokio::task::JoinHandle;
@@ -115,7 +114,7 @@ impl Node {
         let config = Config::from_variables(variables.iter().copied()).unwrap();
         let profiles = Profiles::open(&stores, &config.profiles).unwrap();
         let admin = AdminCredential(Some(CredentialHash::of(ADMIN_SECRET.as_bytes())));
-        let stores = observed(stores, Traces::default());
+        let stores = stores.observed(Traces::default());
         let gateway = Gateway::new(stores.clone(), config.lifetimes, admin);
         let state = AppState::new(gateway.with_profiles(profiles));
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();

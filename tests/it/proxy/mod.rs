@@ -22,6 +22,7 @@ use session_gateway::config::Config;
 use session_gateway::gateway::Gateway;
 use session_gateway::http::state::AppState;
 use session_gateway::store::Stores;
+use session_gateway::store::node::Handle;
 
 use crate::support::{Answer, Call, Client, TestApp};
 use outage::Losable;
@@ -60,7 +61,7 @@ fn proxy(app: &TestApp) -> Client {
 fn over_losable(app: &TestApp, trusted: &'static str) -> (AppState, Arc<Losable>) {
     let losable = Losable::over(&app.state.gateway.stores);
     let stores = Stores {
-        sessions: Arc::<Losable>::clone(&losable),
+        sessions: Handle::new(Arc::<Losable>::clone(&losable)),
         ..app.state.gateway.stores.clone()
     };
     let config = Config::from_variables(settings(trusted)).unwrap();

@@ -10,12 +10,11 @@ use session_gateway::model::id::{LoginId, ServiceId, SessionId};
 use session_gateway::model::login::{Ban, LoginSummary};
 use session_gateway::model::page::{Cursor, Page, PageLimit};
 use session_gateway::model::permission::Scope;
-use session_gateway::model::record::SessionChange;
-use session_gateway::model::session::{ConnectionStats, EndReason, Session};
-use session_gateway::model::token::PresentedToken;
+use session_gateway::model::session::{EndReason, Session};
+use session_gateway::model::token::{CredentialHash, PresentedToken};
 use session_gateway::store::{
-    Access, Banned, Changed, Created, EndAll, EndOutcome, EndWhere, Lookup, NewBan, NewSession,
-    OpError, Rotated, SessionFilter, SessionStore, StoreError, StoreHealth, Stores, Target,
+    Access, Changed, Created, EndAll, EndOutcome, EndWhere, Lookup, NewBan, NewSession, OpError,
+    Rotated, SessionFilter, SessionStore, SessionWrite, StoreError, StoreHealth, Stores, Target,
     TokenRotation, Touch, Verified,
 };
 
@@ -32,7 +31,7 @@ pub(super) struct Losable {
 impl Losable {
     pub(super) fn over(stores: &Stores) -> Arc<Self> {
         Arc::new(Self {
-            sessions: Arc::clone(&stores.sessions),
+            sessions: Arc::clone(stores.sessions.engine()),
             lost: AtomicBool::new(false),
         })
     }
@@ -76,24 +75,17 @@ impl SessionStore for Losable {
         self.sessions.find_again(found, touch)
     }
 
-    async fn change(&self, target: Target, change: SessionChange) -> Result<Changed, OpError> {
-        self.sessions.change(target, change).await
+    async fn write(&self, target: Target, write: SessionWrite) -> Result<Changed, OpError> {
+        self.sessions.write(target, write).await
     }
 
-    async fn refresh(&self, target: Target, ttl: Option<Duration>) -> Result<Session, OpError> {
-        self.sessions.refresh(target, ttl).await
-    }
-
-    async fn heartbeat(
+    async fn end(
         &self,
         target: Target,
-        stats: Option<ConnectionStats>,
-    ) -> Result<Session, OpError> {
-        self.sessions.heartbeat(target, stats).await
-    }
-
-    async fn end(&self, target: Target, reason: EndReason) -> Result<EndOutcome, OpError> {
-        self.sessions.end(target, reason).await
+        reason: EndReason,
+        token: Option<CredentialHash>,
+    ) -> Result<EndOutcome, OpError> {
+        self.sessions.end(target, reason, token).await
     }
 
     async fn session_of(&self, token: &PresentedToken) -> Result<Option<SessionId>, StoreError> {
@@ -104,10 +96,6 @@ impl SessionStore for Losable {
         self.sessions.rotate(rotation).await
     }
 
-    async fn revoke(&self, token: &PresentedToken, access: &Access) -> Result<(), StoreError> {
-        self.sessions.revoke(token, access).await
-    }
-
     async fn end_all(&self, which: EndAll, access: &Access) -> Result<Vec<SessionId>, StoreError> {
         self.sessions.end_all(which, access).await
     }
@@ -116,8 +104,8 @@ impl SessionStore for Losable {
         self.sessions.end_where(which, access).await
     }
 
-    async fn ban(&self, new: NewBan, by: &ServiceId) -> Result<Banned, StoreError> {
-        self.sessions.ban(new, by).await
+    async fn put_ban(&self, new: NewBan, by: &ServiceId) -> Result<Ban, StoreError> {
+        self.sessions.put_ban(new, by).await
     }
 
     async fn find_ban(&self, login_id: &LoginId) -> Result<Option<Ban>, StoreError> {

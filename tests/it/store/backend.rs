@@ -21,7 +21,7 @@ use session_gateway::model::token::{CredentialHash, PresentedToken};
 use session_gateway::store::embedded::{EmbeddedSettings, EmbeddedStore};
 use session_gateway::store::{
     Access, Created, EndOutcome, FeedPlace, Lookup, Mark, NewSession, OpError, Precondition,
-    Refusal, SessionStore, Stores, Target, Touch, Verified,
+    Refusal, Stores, Target, Touch, Verified,
 };
 use tempfile::TempDir;
 use tokio::task::JoinSet;
@@ -153,7 +153,7 @@ impl Backend {
     pub(crate) async fn create_all(&self, drafts: impl IntoIterator<Item = NewSession>) {
         let mut creates = JoinSet::new();
         for new in drafts {
-            let sessions = Arc::<dyn SessionStore>::clone(&self.stores.sessions);
+            let sessions = self.stores.sessions.clone();
             creates.spawn(async move { sessions.create(new).await });
         }
         for created in creates.join_all().await {

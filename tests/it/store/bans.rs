@@ -1,13 +1,11 @@
 //! Bans: who is banned opens no session, and has none.
 
-use std::sync::Arc;
-
 use session_gateway::model::Timestamp;
 use session_gateway::model::event::{Change, Fact};
 use session_gateway::model::limit::{LimitPer, Overflow, SessionLimit};
 use session_gateway::model::login::Ban;
 use session_gateway::model::session::{EndDetail, EndReason};
-use session_gateway::store::{EndAll, NewBan, NewSession, OpError, Refusal, SessionStore};
+use session_gateway::store::{EndAll, NewBan, NewSession, OpError, Refusal};
 use tokio::task::JoinSet;
 
 use super::backend::{
@@ -213,7 +211,7 @@ async fn a_ban_evicts_nobody_for_what_it_refuses(b: &Backend) {
 async fn nothing_that_was_opened_before_the_answer_lives_after_it(b: &Backend) {
     let mut opens = JoinSet::new();
     for _ in 0..100 {
-        let sessions = Arc::<dyn SessionStore>::clone(&b.stores.sessions);
+        let sessions = b.stores.sessions.clone();
         opens.spawn(async move { sessions.create(draft("alice")).await });
     }
     tokio::task::yield_now().await;

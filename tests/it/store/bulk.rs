@@ -7,9 +7,7 @@ use std::time::Duration;
 use session_gateway::model::event::EventType;
 use session_gateway::model::permission::Scope;
 use session_gateway::model::session::{EndReason, SessionState};
-use session_gateway::store::{
-    Access, BulkEffect, EndWhere, NewSession, SessionFilter, SessionStore,
-};
+use session_gateway::store::{Access, BulkEffect, EndWhere, NewSession, SessionFilter};
 use tokio::task::JoinSet;
 
 use super::backend::{
@@ -204,7 +202,7 @@ async fn what_is_broken_off_is_finished_by_the_next_call(b: &Backend) {
         let drafts = numbers.map(|number| draft(&format!("login {}", number % 1_000)));
         b.create_all(drafts).await;
     }
-    let store = Arc::<dyn SessionStore>::clone(&b.stores.sessions);
+    let store = b.stores.sessions.clone();
     let call = tokio::spawn(async move {
         store
             .end_where(matching(of_service("api")), &access())
@@ -231,7 +229,7 @@ async fn what_was_opened_before_ends_and_what_is_opened_after_lives(b: &Backend)
     let stop = Arc::new(AtomicBool::new(false));
     let mut openers = JoinSet::new();
     for number in 0..4 {
-        let store = Arc::<dyn SessionStore>::clone(&b.stores.sessions);
+        let store = b.stores.sessions.clone();
         let stop = Arc::clone(&stop);
         openers.spawn(async move {
             while !stop.load(Ordering::Relaxed) {

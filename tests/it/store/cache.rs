@@ -6,15 +6,16 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use session_gateway::model::event::EventType;
-use session_gateway::model::page::{Cursor, PageLimit};
+use session_gateway::model::page::PageLimit;
 use session_gateway::model::permission::Permissions;
 use session_gateway::model::service::{ServiceName, ServiceUpdate};
 use session_gateway::model::session::EndReason;
 use session_gateway::model::token::{CredentialHash, PresentedToken};
-use session_gateway::store::cache::{CacheSettings, cached};
+use session_gateway::store::node::Handle;
+use session_gateway::store::node::cache::CacheSettings;
 use session_gateway::store::{
     EndAll, EventFeed, EventPage, FeedPlace, Freshness, Listener, Lookup, NewService, OpError,
-    Part, Progress, Stores, Touch,
+    Partition, Partitions, Stores, Touch,
 };
 use tokio::time::Instant;
 
@@ -32,7 +33,7 @@ const SETTINGS: CacheSettings = CacheSettings {
 /// A feed whose channel the test cuts.
 #[derive(Debug)]
 struct Channel {
-    feed: Arc<dyn EventFeed>,
+    feed: Handle<dyn EventFeed>,
     cut: AtomicBool,
     heard_until: Mutex<Option<Instant>>,
 }
@@ -48,19 +49,19 @@ impl EventFeed for Channel {
         self.feed.events(from, types, limit).await
     }
 
-    fn progress(&self, from: &Cursor) -> Option<Box<dyn Progress>> {
-        self.feed.progress(from)
+    fn partitions(&self) -> Partitions {
+        self.feed.partitions()
     }
 
     fn listen(&self, listener: Arc<dyn Listener>) {
         self.feed.listen(listener);
     }
 
-    fn heard_until(&self, part: Part) -> Option<Instant> {
+    fn heard_until(&self, partition: Partition) -> Option<Instant> {
         if self.cut.load(Ordering::SeqCst) {
             *self.heard_until.lock().unwrap()
         } else {
-            self.feed.heard_until(part)
+            self.feed.heard_until(partition)
         }
     }
 }
@@ -75,15 +76,15 @@ impl Node {
     fn start() -> Self {
         let backend = Backend::in_memory();
         let channel = Arc::new(Channel {
-            feed: Arc::clone(&backend.stores.events),
+            feed: backend.stores.events.clone(),
             cut: AtomicBool::new(false),
             heard_until: Mutex::new(None),
         });
         let stores = Stores {
-            events: Arc::<Channel>::clone(&channel),
+            events: Handle::new(Arc::<Channel>::clone(&channel)),
             ..backend.stores.clone()
         };
-        let stores = cached(stores, SETTINGS);
+        let stores = stores.cached(SETTINGS);
         Self {
             backend,
             channel,

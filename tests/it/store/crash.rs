@@ -13,6 +13,7 @@ use session_gateway::model::id::SessionId;
 use session_gateway::model::session::EndReason;
 use session_gateway::store::SessionStore;
 use session_gateway::store::embedded::EmbeddedStore;
+use session_gateway::store::node::Handle;
 use tempfile::TempDir;
 use tokio::task::JoinSet;
 
@@ -30,7 +31,7 @@ fn on(disk: &Disk, clock: &Arc<SettableClock>) -> Backend {
 
 /// Opens sessions, writes to them and ends every second one; answers what was acknowledged.
 async fn work(
-    store: Arc<dyn SessionStore>,
+    store: Handle<dyn SessionStore>,
     stop: Arc<AtomicBool>,
 ) -> (Vec<SessionId>, Vec<SessionId>) {
     let (mut live, mut ended) = (Vec::new(), Vec::new());
@@ -55,7 +56,7 @@ async fn a_power_cut_loses_nothing_that_was_acknowledged() {
         let stop = Arc::new(AtomicBool::new(false));
         let mut workers = JoinSet::new();
         for _ in 0..4 {
-            workers.spawn(work(Arc::clone(&b.stores.sessions), Arc::clone(&stop)));
+            workers.spawn(work(b.stores.sessions.clone(), Arc::clone(&stop)));
         }
         while b.count().await < 50 {
             tokio::task::yield_now().await;
@@ -90,7 +91,7 @@ async fn victim() {
     let stores = open_dir(dir.trim().as_ref(), &clock);
     let mut workers = JoinSet::new();
     for _ in 0..16 {
-        let store = Arc::clone(&stores.sessions);
+        let store = stores.sessions.clone();
         workers.spawn(async move {
             loop {
                 let session = store.create(draft("alice")).await.unwrap().session;

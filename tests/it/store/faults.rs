@@ -33,7 +33,7 @@ async fn break_in_use(disk: &Disk, fault: Fault) -> (Backend, Vec<SessionId>) {
     disk.fail(fault);
     let mut creates = JoinSet::new();
     for _ in 0..20 {
-        let sessions = Arc::clone(&b.stores.sessions);
+        let sessions = b.stores.sessions.clone();
         creates.spawn(async move { sessions.create(draft("bob")).await });
     }
     for failed in creates.join_all().await {
@@ -113,7 +113,7 @@ async fn a_disk_that_hangs_is_waited_for_within_a_deadline() {
     tokio::time::pause();
     let mut creates = JoinSet::new();
     for _ in 0..6_000 {
-        let sessions = Arc::clone(&b.stores.sessions);
+        let sessions = b.stores.sessions.clone();
         creates.spawn(async move { sessions.create(draft("bob")).await });
     }
     let (mut late, mut refused) = (0, 0);

@@ -7,11 +7,10 @@ use session_gateway::model::event::{Change, Event};
 use session_gateway::model::limit::{LimitPer, Overflow, SessionLimit};
 use session_gateway::model::permission::Scope;
 use session_gateway::model::session::{EndDetail, EndReason, SessionState};
-use session_gateway::store::cache::{CacheSettings, cached};
-use session_gateway::store::observed::observed;
+use session_gateway::store::node::cache::CacheSettings;
 use session_gateway::store::{
-    Census, EndAll, Freshness, Listener, Lookup, NewBan, NewSession, Origin, Part, SessionFilter,
-    Stores, Touch,
+    Census, EndAll, Freshness, Listener, Lookup, NewBan, NewSession, Origin, Partition,
+    SessionFilter, Stores, Touch,
 };
 use session_gateway::telemetry::traces::Traces;
 
@@ -112,7 +111,7 @@ impl Listener for Acts {
         self.0.lock().unwrap().push(act);
     }
 
-    fn gap(&self, _part: Part) {}
+    fn gap(&self, _partition: Partition) {}
 }
 
 impl Diary {
@@ -243,7 +242,11 @@ async fn what_copies_answer_is_told_and_is_no_operation() {
         max_staleness: SECOND,
         max_bytes: 1 << 20,
     };
-    let stores = cached(observed(b.stores.clone(), Traces::default()), settings);
+    let stores = b
+        .stores
+        .clone()
+        .observed(Traces::default())
+        .cached(settings);
     let new = draft("ana");
     stores.sessions.create(new.clone()).await.unwrap();
     for _ in 0..5 {

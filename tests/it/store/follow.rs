@@ -6,10 +6,12 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use session_gateway::model::event::{Event, EventId, EventType};
-use session_gateway::model::page::{Cursor, PageLimit};
-use session_gateway::store::follow::{FollowError, Follower, Followers, Placed};
+use session_gateway::model::page::PageLimit;
+use session_gateway::store::node::Handle;
+use session_gateway::store::node::follow::{FollowError, Follower, Followers, Placed};
 use session_gateway::store::{
-    EventFeed, EventPage, FeedPlace, Listener, OpError, Origin, Part, Progress, Refusal,
+    EventFeed, EventPage, FeedPlace, FeedPosition, Listener, OpError, Origin, Partition,
+    Partitions, Refusal,
 };
 use tokio::time::Instant;
 
@@ -30,7 +32,7 @@ const PATIENCE: Duration = Duration::from_millis(200);
 const DEADLINE: Duration = Duration::from_secs(60);
 
 fn followers(b: &Backend) -> Followers {
-    Followers::new(Arc::clone(&b.stores.events), 2)
+    Followers::new(b.stores.events.clone(), 2)
 }
 
 async fn follow(b: &Backend, types: &[EventType]) -> Follower {
@@ -101,7 +103,7 @@ async fn a_place_moves_past_each_event_once(b: &Backend) {
     }
     let feed = &b.stores.events;
     let page = feed.events(&FeedPlace::Start, &[], limit(9)).await.unwrap();
-    let mut progress = feed.progress(&page.start).unwrap();
+    let mut progress = FeedPosition::of(feed.partitions(), &page.start).unwrap();
     for event in &page.events {
         assert!(progress.pass(&event.id));
         assert!(!progress.pass(&event.id));
@@ -109,7 +111,7 @@ async fn a_place_moves_past_each_event_once(b: &Backend) {
     assert!(!progress.pass(&EventId::parse("never").unwrap()));
     let after = FeedPlace::At(progress.cursor());
     assert_eq!(feed.events(&after, &[], limit(9)).await.unwrap().events, []);
-    let mut end = feed.progress(&page.next).unwrap();
+    let mut end = FeedPosition::of(feed.partitions(), &page.next).unwrap();
     assert!(page.events.iter().all(|event| !end.pass(&event.id)));
 }
 
@@ -171,7 +173,7 @@ async fn a_follower_that_leaves_makes_room_for_another(b: &Backend) {
 /// A feed whose listeners are told only what the test tells them.
 #[derive(Debug)]
 struct Silent {
-    feed: Arc<dyn EventFeed>,
+    feed: Handle<dyn EventFeed>,
     listeners: Mutex<Vec<Arc<dyn Listener>>>,
 }
 
@@ -186,16 +188,16 @@ impl EventFeed for Silent {
         self.feed.events(from, types, limit).await
     }
 
-    fn progress(&self, from: &Cursor) -> Option<Box<dyn Progress>> {
-        self.feed.progress(from)
+    fn partitions(&self) -> Partitions {
+        self.feed.partitions()
     }
 
     fn listen(&self, listener: Arc<dyn Listener>) {
         self.listeners.lock().unwrap().push(listener);
     }
 
-    fn heard_until(&self, part: Part) -> Option<Instant> {
-        self.feed.heard_until(part)
+    fn heard_until(&self, partition: Partition) -> Option<Instant> {
+        self.feed.heard_until(partition)
     }
 }
 
@@ -203,10 +205,10 @@ impl EventFeed for Silent {
 async fn what_went_unheard_is_read_before_anything_after_it_is_told() {
     let b = Backend::in_memory();
     let silent = Arc::new(Silent {
-        feed: Arc::clone(&b.stores.events),
+        feed: b.stores.events.clone(),
         listeners: Mutex::default(),
     });
-    let followers = Followers::new(Arc::<Silent>::clone(&silent), 1);
+    let followers = Followers::new(Handle::new(Arc::<Silent>::clone(&silent)), 1);
     let begun = followers.follow(&FeedPlace::Start, Vec::new()).await;
     let mut follower = begun.unwrap();
     let session_id = b.open("alice").await.session_id;
@@ -214,7 +216,7 @@ async fn what_went_unheard_is_read_before_anything_after_it_is_told() {
     assert!(follower.next(PATIENCE).await.unwrap().is_empty());
     let feed = b.feed().await;
     for listener in silent.listeners.lock().unwrap().iter() {
-        listener.gap(Part::of_session(session_id));
+        listener.gap(silent.partitions().of_session(session_id));
         listener.event(&feed[1], Origin::default());
     }
     assert_eq!(events(&take(&mut follower, 2).await), feed);

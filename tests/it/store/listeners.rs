@@ -9,7 +9,7 @@ use session_gateway::model::id::SessionId;
 use session_gateway::model::permission::Permissions;
 use session_gateway::model::service::ServiceName;
 use session_gateway::model::token::CredentialHash;
-use session_gateway::store::{Listener, NewService, Origin, Part, Stores};
+use session_gateway::store::{Listener, NewService, Origin, Partition, Partitions, Stores};
 use tokio::time::Instant;
 
 use super::backend::{Backend, HOUR, draft, login_id, service};
@@ -17,17 +17,18 @@ use super::backend::{Backend, HOUR, draft, login_id, service};
 contract! {
     a_listener_is_told_of_every_change_in_order,
     what_is_said_to_be_heard_was_told,
-    a_quiet_part_is_heard_as_well,
+    a_quiet_partition_is_heard_as_well,
 }
 
 /// Within which anything is told; generous, as the machine may be busy.
 const DEADLINE: Duration = Duration::from_secs(30);
 
 /// Keeps all it is told.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(crate) struct Notebook {
+    partitions: Partitions,
     events: Mutex<Vec<Event>>,
-    gaps: Mutex<Vec<Part>>,
+    gaps: Mutex<Vec<Partition>>,
 }
 
 impl Listener for Notebook {
@@ -35,24 +36,29 @@ impl Listener for Notebook {
         self.events.lock().unwrap().push(event.clone());
     }
 
-    fn gap(&self, part: Part) {
-        self.gaps.lock().unwrap().push(part);
+    fn gap(&self, partition: Partition) {
+        self.gaps.lock().unwrap().push(partition);
     }
 }
 
 impl Notebook {
     /// Listens to a store from when it hears everything.
     pub(crate) async fn of(stores: &Stores) -> Arc<Self> {
-        let notebook = Arc::new(Self::default());
+        let notebook = Arc::new(Self {
+            partitions: stores.events.partitions(),
+            events: Mutex::default(),
+            gaps: Mutex::default(),
+        });
         stores.events.listen(Arc::<Self>::clone(&notebook));
         all_heard_now(stores).await;
         notebook
     }
 
-    /// The events of a part so far.
-    pub(crate) fn told(&self, part: Part) -> Vec<Event> {
+    /// The events of a partition so far.
+    pub(crate) fn told(&self, partition: Partition) -> Vec<Event> {
         let events = self.events.lock().unwrap();
-        let own = events.iter().filter(|event| part_of(event) == part);
+        let of = |event: &Event| self.partitions.of_fact(&event.fact);
+        let own = events.iter().filter(|event| of(event) == partition);
         own.cloned().collect()
     }
 
@@ -63,33 +69,27 @@ impl Notebook {
         sessions.collect()
     }
 
-    pub(crate) fn gaps(&self) -> Vec<Part> {
+    pub(crate) fn gaps(&self) -> Vec<Partition> {
         self.gaps.lock().unwrap().clone()
     }
 }
 
-fn part_of(event: &Event) -> Part {
-    let session_id = event.fact.session_id;
-    session_id.map_or(Part::Services, Part::of_session)
-}
-
 /// Waits until all that happened before this call is told.
-pub(crate) async fn heard_now(stores: &Stores, part: Part) {
-    heard(stores, part, Instant::now()).await;
+pub(crate) async fn heard_now(stores: &Stores, partition: Partition) {
+    heard(stores, partition, Instant::now()).await;
 }
 
-/// The same for all parts.
+/// The same for all partitions.
 pub(crate) async fn all_heard_now(stores: &Stores) {
     let moment = Instant::now();
-    for shard in 0..=u8::MAX {
-        heard(stores, Part::Shard(shard), moment).await;
+    for partition in stores.events.partitions().all() {
+        heard(stores, partition, moment).await;
     }
-    heard(stores, Part::Services, moment).await;
 }
 
-async fn heard(stores: &Stores, part: Part, moment: Instant) {
-    while stores.events.heard_until(part) < Some(moment) {
-        assert!(moment.elapsed() < DEADLINE, "{part:?} is not heard");
+async fn heard(stores: &Stores, partition: Partition, moment: Instant) {
+    while stores.events.heard_until(partition) < Some(moment) {
+        assert!(moment.elapsed() < DEADLINE, "{partition:?} is not heard");
         tokio::time::sleep(Duration::from_millis(5)).await;
     }
 }
@@ -119,14 +119,17 @@ async fn a_listener_is_told_of_every_change_in_order(b: &Backend) {
     let expired = b.open("bob").await.session_id;
     b.advance(24 * HOUR);
     b.sweep().await;
-    let parts = ["alice", "bob"].map(|login| Part::of_login(&login_id(login)));
+    let partitions = b.stores.events.partitions();
+    let logins = ["alice", "bob"].map(|login| partitions.of_login(&login_id(login)));
     let feed = b.feed().await;
     assert_eq!(feed.len(), 63);
     assert_eq!(b.types(expired).await.len(), 2);
-    for part in [parts[0], parts[1], Part::Services] {
-        heard_now(&b.stores, part).await;
-        let appended = feed.iter().filter(|event| part_of(event) == part);
-        assert_eq!(notebook.told(part), appended.cloned().collect::<Vec<_>>());
+    for partition in [logins[0], logins[1], partitions.of_services()] {
+        heard_now(&b.stores, partition).await;
+        let of = |event: &Event| partitions.of_fact(&event.fact);
+        let appended = feed.iter().filter(|event| of(event) == partition);
+        let appended: Vec<Event> = appended.cloned().collect();
+        assert_eq!(notebook.told(partition), appended);
     }
 }
 
@@ -134,17 +137,19 @@ async fn what_is_said_to_be_heard_was_told(b: &Backend) {
     let notebook = Notebook::of(&b.stores).await;
     for number in 1..=8 {
         let new = draft(&format!("login {number}"));
-        let part = Part::of_login(&new.login_id);
+        let partition = b.stores.events.partitions().of_login(&new.login_id);
         let session_id = b.create(new).await.session.session_id;
-        heard_now(&b.stores, part).await;
-        let told = notebook.told(part);
+        heard_now(&b.stores, partition).await;
+        let told = notebook.told(partition);
         assert_eq!(told.last().unwrap().fact.session_id, Some(session_id));
     }
 }
 
-async fn a_quiet_part_is_heard_as_well(b: &Backend) {
-    for part in [Part::Shard(0), Part::Shard(255), Part::Services] {
-        heard_now(&b.stores, part).await;
-        heard_now(&b.stores, part).await;
+async fn a_quiet_partition_is_heard_as_well(b: &Backend) {
+    let partitions = b.stores.events.partitions();
+    let last_of_logins = Partition(partitions.count().saturating_sub(2));
+    for partition in [Partition(0), last_of_logins, partitions.of_services()] {
+        heard_now(&b.stores, partition).await;
+        heard_now(&b.stores, partition).await;
     }
 }

@@ -1,11 +1,10 @@
 //! Profiles of logins: kept for their time, and loaded by one at a time.
 
-use std::sync::Arc;
 use std::time::Duration;
 
 use session_gateway::model::profile::{MAX_DETAILS_BYTES, MAX_PROFILE_TTL, Profile, UserDetails};
 use session_gateway::store::{
-    FoundProfile, LoadCause, LoadClaim, LoadEnd, LoadTicket, Loaded, NewProfile, ProfileStore,
+    FoundProfile, LoadCause, LoadClaim, LoadEnd, LoadTicket, Loaded, NewProfile,
 };
 use tokio::task::JoinSet;
 
@@ -325,7 +324,7 @@ async fn a_failed_load_is_told_of_for_a_time_and_leaves_what_is_kept(b: &Backend
 async fn of_many_who_want_to_load_one_may(b: &Backend) {
     let mut claims = JoinSet::new();
     for number in 0..50 {
-        let profiles = Arc::<dyn ProfileStore>::clone(&b.stores.profiles);
+        let profiles = b.stores.profiles.clone();
         claims.spawn(async move {
             let (ticket, ana) = (LoadTicket([number; 16]), login_id("ana"));
             let claim = profiles.begin_load(&ana, ticket, LoadCause::Miss, LEASE);

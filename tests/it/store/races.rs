@@ -8,6 +8,7 @@ use session_gateway::model::event::EventType;
 use session_gateway::model::id::SessionId;
 use session_gateway::model::limit::{LimitPer, Overflow, SessionLimit};
 use session_gateway::model::session::EndReason;
+use session_gateway::store::node::Handle;
 use session_gateway::store::{EndAll, NewSession, OpError, Refusal, SessionStore};
 use tokio::task::JoinSet;
 
@@ -25,8 +26,8 @@ contract! {
     parallel_ends_are_told_of_once,
 }
 
-pub(super) fn store(b: &Backend) -> Arc<dyn SessionStore> {
-    Arc::clone(&b.stores.sessions)
+pub(super) fn store(b: &Backend) -> Handle<dyn SessionStore> {
+    b.stores.sessions.clone()
 }
 
 async fn two_hundred_writers_of_two_hundred_attributes_all_survive(b: &Backend) {
@@ -59,7 +60,7 @@ async fn compare_and_set_counts_every_increment(b: &Backend) {
         let store = store(b);
         clients.spawn(async move {
             for _ in 0..20 {
-                while !try_to_count(store.as_ref(), session_id).await {}
+                while !try_to_count(&store, session_id).await {}
             }
         });
     }
@@ -70,7 +71,7 @@ async fn compare_and_set_counts_every_increment(b: &Backend) {
     assert_eq!(session.version, 1_001);
 }
 
-async fn try_to_count(store: &dyn SessionStore, session_id: SessionId) -> bool {
+async fn try_to_count(store: &Handle<dyn SessionStore>, session_id: SessionId) -> bool {
     let scope = session_gateway::model::permission::Scope::All;
     let session_gateway::store::Lookup::Live(session) =
         store.find(session_id, &scope).await.unwrap()

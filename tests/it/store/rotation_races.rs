@@ -1,13 +1,13 @@
 //! Rotations beside other rotations, ends and writes: one successor, no ghost, nothing lost.
 
 use std::collections::BTreeSet;
-use std::sync::Arc;
 
 use session_gateway::model::event::EventType;
 use session_gateway::model::id::SessionId;
 use session_gateway::model::session::EndReason;
 use session_gateway::model::session_token::SealedToken;
 use session_gateway::model::token::PresentedToken;
+use session_gateway::store::node::Handle;
 use session_gateway::store::{EndAll, OpError, Refusal, Rotated, SessionStore, TokenRotation};
 use tokio::task::JoinSet;
 
@@ -54,7 +54,7 @@ async fn fifty_parallel_rotations_bring_one_successor(b: &Backend) {
 }
 
 /// Whatever came first: the rotation was made, or refused because the session had ended.
-async fn rotate_beside_an_end(store: Arc<dyn SessionStore>, asked: TokenRotation) {
+async fn rotate_beside_an_end(store: Handle<dyn SessionStore>, asked: TokenRotation) {
     let rotated = store.rotate(asked).await;
     let allowed = matches!(
         rotated,

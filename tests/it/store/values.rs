@@ -1,11 +1,9 @@
 //! Values and names: kept to the byte.
 
-use std::sync::Arc;
-
 use session_gateway::model::attribute::{AttributeLimit, MAX_ATTRIBUTES, MAX_TOTAL_BYTES};
 use session_gateway::model::id::SessionId;
 use session_gateway::model::record::{SessionChange, Unchangeable};
-use session_gateway::store::{Refusal, SessionStore};
+use session_gateway::store::Refusal;
 use tokio::task::JoinSet;
 
 use super::backend::{Backend, attribute, merge, refusal, target, value};
@@ -198,7 +196,7 @@ async fn nested_merges_never_lose_each_other(b: &Backend) {
     let session_id = b.open("alice").await.session_id;
     let mut writers = JoinSet::new();
     for number in 0..WRITERS {
-        let store: Arc<dyn SessionStore> = Arc::clone(&b.stores.sessions);
+        let store = b.stores.sessions.clone();
         writers.spawn(async move {
             let part = format!("{{\"n{number}\":{number}}}");
             let write = merge(&[("deep", &part)]);

@@ -18,15 +18,15 @@ use super::args::Args;
 use super::client::Client;
 use super::feed::Feed;
 use super::link::{Effect, Slot, Topology};
-use super::live::Heard;
-use super::log::Remembered;
-use super::places::{self, STREAMS};
+use super::places::{self, PARTITIONS, STREAMS};
 use super::scripts;
 use super::services::Services;
 use super::sessions::Sessions;
 use crate::model::id::SessionId;
 use crate::model::session::Ended;
-use crate::store::{Part, StoreError};
+use crate::store::node::recovery::RecoveryLog;
+use crate::store::node::tail::Watermarks;
+use crate::store::{Partition, StoreError};
 
 mod recall;
 mod rotations;
@@ -39,8 +39,8 @@ pub(super) use recall::recall_until;
 pub(super) struct Recovery {
     pub(super) client: Arc<Client>,
     pub(super) feed: Arc<Feed>,
-    pub(super) heard: Arc<Heard>,
-    pub(super) log: Arc<Remembered>,
+    pub(super) heard: Arc<Watermarks>,
+    pub(super) log: Arc<RecoveryLog>,
     pub(super) services: Arc<Services>,
     pub(super) sessions: Arc<Sessions>,
 }
@@ -60,8 +60,8 @@ const RETRY: Duration = Duration::from_millis(100);
 /// Streams whose history is another than before, and what was done about it so far.
 #[derive(Debug, Default)]
 struct Work {
-    due: BTreeSet<usize>,
-    once_more: BTreeSet<usize>,
+    due: BTreeSet<Partition>,
+    once_more: BTreeSet<Partition>,
     noticed: Option<Instant>,
     parts: usize,
     sessions: u64,
@@ -92,9 +92,9 @@ pub(super) async fn guard_until(recovery: Arc<Recovery>, closed: CancellationTok
 }
 
 /// The streams whose master continues another history than before. The first that is seen is no change.
-fn replaced(histories: &mut [Option<Arc<str>>], topology: &Topology) -> Vec<usize> {
+fn replaced(histories: &mut [Option<Arc<str>>], topology: &Topology) -> Vec<Partition> {
     let mut replaced = Vec::new();
-    for (stream, history) in histories.iter_mut().enumerate() {
+    for (stream, history) in PARTITIONS.all().zip(histories) {
         let master = topology.master_of(places::slot(stream));
         let Some(now) = master.and_then(|master| master.replication_id.as_ref()) else {
             continue;
@@ -108,7 +108,7 @@ fn replaced(histories: &mut [Option<Arc<str>>], topology: &Topology) -> Vec<usiz
 }
 
 impl Work {
-    fn add(&mut self, replaced: Vec<usize>) {
+    fn add(&mut self, replaced: Vec<Partition>) {
         if !replaced.is_empty() {
             self.noticed = Some(Instant::now());
             self.parts += replaced.len();
@@ -139,11 +139,12 @@ impl Recovery {
     /// Does what can be done now; pauses if that is not all.
     async fn apply_again(&self, work: &mut Work) {
         let noticed = work.noticed;
-        let streams: Vec<usize> = work.due.iter().copied().collect();
+        let streams: Vec<Partition> = work.due.iter().copied().collect();
         let parts = streams.into_iter().map(|stream| async move {
-            let applied = match places::part(stream) {
-                Part::Shard(shard) => self.leave_shard_again(shard).await.map(Some),
-                Part::Services => self.write_services_again(noticed).await,
+            let applied = if stream == PARTITIONS.of_services() {
+                self.write_services_again(noticed).await
+            } else {
+                self.leave_logins_again(stream).await.map(Some)
             };
             (stream, applied)
         });
@@ -153,9 +154,10 @@ impl Recovery {
                 continue;
             };
             work.due.remove(&stream);
-            match places::part(stream) {
-                Part::Shard(_) => work.sessions += count,
-                Part::Services => work.services += count,
+            if stream == PARTITIONS.of_services() {
+                work.services += count;
+            } else {
+                work.sessions += count;
             }
         }
         if !work.due.is_empty() {
@@ -165,7 +167,7 @@ impl Recovery {
     }
 
     /// How many sessions of a shard were not as they were left.
-    async fn leave_shard_again(&self, shard: u8) -> Result<u64, StoreError> {
+    async fn leave_logins_again(&self, shard: Partition) -> Result<u64, StoreError> {
         for left in self.log.bans(shard) {
             self.sessions.leave_ban_again(&left).await?;
         }
@@ -173,14 +175,14 @@ impl Recovery {
     }
 
     /// How many sessions of a shard lived again.
-    async fn end_again(&self, shard: u8) -> Result<u64, StoreError> {
+    async fn end_again(&self, shard: Partition) -> Result<u64, StoreError> {
         let mut count = 0;
         for seen in (0..).step_by(STEP) {
             let endings = self.log.endings(shard, seen, STEP);
             if endings.is_empty() {
                 break;
             }
-            count += self.end_these_again(Slot::Shard(shard), &endings).await?;
+            count += self.end_these_again(places::slot(shard), &endings).await?;
         }
         Ok(count)
     }

@@ -7,10 +7,11 @@ use futures_util::{StreamExt, stream};
 use tokio::time::sleep;
 use tokio_util::sync::CancellationToken;
 
-use super::super::log::KEPT;
-use super::super::places::{self, Place, STREAMS};
+use super::super::places::{self, PARTITIONS};
 use super::{RETRY, Recovery};
-use crate::store::StoreError;
+use crate::store::node::recovery::KEPT;
+use crate::store::position::Place;
+use crate::store::{Partition, StoreError};
 
 /// Events that one read takes.
 const READ: usize = 200;
@@ -25,7 +26,7 @@ pub(in crate::store::redis) async fn recall_until(
     closed: CancellationToken,
 ) {
     let recall =
-        stream::iter(0..STREAMS).for_each_concurrent(READS, |stream| recovery.recall(stream));
+        stream::iter(PARTITIONS.all()).for_each_concurrent(READS, |stream| recovery.recall(stream));
     tokio::select! {
         () = closed.cancelled() => {}
         () = recall => {}
@@ -33,7 +34,7 @@ pub(in crate::store::redis) async fn recall_until(
 }
 
 impl Recovery {
-    async fn recall(&self, stream: usize) {
+    async fn recall(&self, stream: Partition) {
         let mut place = None;
         loop {
             match self.recall_page(stream, place).await {
@@ -48,7 +49,7 @@ impl Recovery {
     /// Where the next page begins, if there is one.
     async fn recall_page(
         &self,
-        stream: usize,
+        stream: Partition,
         place: Option<Place>,
     ) -> Result<Option<Place>, StoreError> {
         let place = match place {
@@ -67,7 +68,7 @@ impl Recovery {
     }
 
     /// Where what must be remembered begins, by the clock of the master.
-    async fn place_of_first(&self, stream: usize) -> Result<Place, StoreError> {
+    async fn place_of_first(&self, stream: Partition) -> Result<Place, StoreError> {
         let clock = self.client.clock(places::slot(stream));
         let now = if clock.error < KEPT {
             clock.now

@@ -1,18 +1,19 @@
 //! Rotations of tokens that a failover has taken back.
 
 use super::super::args::Args;
-use super::super::link::{Effect, Slot};
-use super::super::log::Made;
+use super::super::link::Effect;
+use super::super::places;
 use super::super::scripts;
 use super::{Recovery, STEP};
-use crate::store::StoreError;
+use crate::store::node::recovery::Made;
+use crate::store::{Partition, StoreError};
 
 impl Recovery {
     /// How many sessions of a shard had a token again that was rotated.
-    pub(super) async fn rotate_again(&self, shard: u8) -> Result<u64, StoreError> {
-        let slot = Slot::Shard(shard);
+    pub(super) async fn rotate_again(&self, shard: Partition) -> Result<u64, StoreError> {
+        let slot = places::slot(shard);
         let mut count = 0;
-        for made in self.log.rotations(slot).chunks(STEP) {
+        for made in self.log.rotations(shard).chunks(STEP) {
             let args = made.iter().fold(Args::new().show(made.len()), with);
             let effect = Effect::Repeatable;
             let mut reply = self

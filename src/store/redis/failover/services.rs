@@ -2,12 +2,12 @@
 
 use tokio::time::Instant;
 
-use super::super::log::ServiceState;
-use super::super::places;
+use super::super::places::PARTITIONS;
 use super::super::services::{Put, decode};
 use super::Recovery;
 use crate::model::event::ServiceChange;
-use crate::store::{Part, StoreError};
+use crate::store::StoreError;
+use crate::store::node::recovery::ServiceState;
 
 impl Recovery {
     /// How many services were not as they were left. Nothing as long as it is not known what others did to them since
@@ -16,7 +16,7 @@ impl Recovery {
         &self,
         noticed: Option<Instant>,
     ) -> Result<Option<u64>, StoreError> {
-        if self.heard.until(places::stream_of(Part::Services)) < noticed {
+        if self.heard.until(PARTITIONS.of_services()) < noticed {
             return Ok(None);
         }
         let mut count = 0;

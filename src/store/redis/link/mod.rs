@@ -15,11 +15,11 @@ use tokio_util::task::AbortOnDropHandle;
 
 use super::RedisSettings;
 use crate::model::Timestamp;
+use crate::store::node::clock::ServerClock;
 use crate::store::{MasterFigures, StoreError};
 
 mod backoff;
 mod checks;
-mod clock;
 mod cluster;
 mod connect;
 mod deadline;
@@ -43,7 +43,6 @@ mod url;
 mod watcher;
 
 pub(in crate::store::redis) use checks::Warning;
-pub(in crate::store::redis) use clock::ServerClock;
 pub use deadline::Deadlines;
 pub(in crate::store::redis) use health::{Health, MasterHealth};
 pub use open::OpenError;

@@ -8,7 +8,7 @@ use deadpool_redis::redis::{self, RedisError, Value};
 use tokio::time::Instant;
 
 use super::checks::{Report, Warning};
-use super::clock::{Sample, ServerClock};
+use crate::store::node::clock::{Sample, ServerClock};
 
 /// What is known of a master from its answers.
 #[derive(Debug, Default)]

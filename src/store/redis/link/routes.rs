@@ -10,13 +10,13 @@ use deadpool_redis::redis::RedisResult;
 use tokio::sync::Notify;
 use tokio::time::Instant;
 
-use super::clock::ServerClock;
 use super::connect::Dialer;
 use super::deadline::Deadlines;
 use super::errors::Failure;
 use super::node::Node;
 use super::topology::{Master, Topology};
 use super::url::Address;
+use crate::store::node::clock::ServerClock;
 
 /// How long a master that serves no slot stays connected after a redirection led to it.
 const VISIT: Duration = Duration::from_secs(60);

@@ -8,6 +8,7 @@ use tokio::time::Instant;
 
 use super::super::link::Address;
 use super::message::Beat;
+use crate::store::Partition;
 
 /// Heartbeats of one master that may still be heard.
 const UNHEARD: usize = 64;
@@ -32,7 +33,7 @@ pub(super) struct Sent {
     number: u64,
     pub(super) at: Instant,
     /// The streams it asks for, in the order of the answer.
-    pub(super) streams: Arc<[usize]>,
+    pub(super) streams: Arc<[Partition]>,
 }
 
 impl Channels {
@@ -60,7 +61,7 @@ impl Channels {
     }
 
     /// Begins a heartbeat and gives it a number.
-    pub(super) fn beat(&mut self, master: &Address, streams: Arc<[usize]>) -> u64 {
+    pub(super) fn beat(&mut self, master: &Address, streams: Arc<[Partition]>) -> u64 {
         self.beats += 1;
         if let Some(channel) = self.masters.get_mut(master) {
             channel.beating = true;

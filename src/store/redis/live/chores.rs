@@ -7,13 +7,11 @@ use tokio::time::sleep;
 
 use super::super::args::Args;
 use super::super::link::Address;
-use super::super::log::WrittenService;
-use super::super::merge::Source;
-use super::super::places::{self, Place, SKEW};
+use super::super::places;
 use super::super::scripts;
-use super::Follower;
-use super::followed::{After, Read};
-use crate::store::StoreError;
+use super::{Follower, WrittenService};
+use crate::store::node::tail::{PartitionPage, Read};
+use crate::store::{Partition, StoreError};
 
 /// The newest format of what is stored that this version reads.
 const FORMAT: u8 = 1;
@@ -23,125 +21,86 @@ const BEAT_KEPT: Duration = Duration::from_secs(10);
 const READ: usize = 500;
 /// Streams that are read at a time, so that requests find their turn between the reads.
 const READS: usize = 16;
-/// Where telling begins lies this much before the present, lest the clock be wrong.
-const MARGIN: Duration = Duration::from_secs(1);
 /// Before a read that failed is made again.
 const RETRY: Duration = Duration::from_millis(100);
 
 /// What runs beside the listening.
 pub(super) enum Chore {
     Read {
-        stream: usize,
+        stream: Partition,
         read: Read,
-        source: Result<Source, StoreError>,
+        page: Result<PartitionPage, StoreError>,
     },
     Beaten(Address),
     Remembered,
 }
 
 impl Follower {
-    /// A service was written; what was written is read until it is known.
-    pub(super) fn remember(&self, written: WrittenService) {
-        let services = Arc::clone(&self.tail.services);
-        self.chores.push(Box::pin(async move {
-            while services.remember_service(&written).await.is_err() {
-                sleep(RETRY).await;
-            }
-            Chore::Remembered
-        }));
+    /// Services were written; what was written is read until it is known.
+    pub(super) fn remember(&self, written: Vec<WrittenService>) {
+        for written in written {
+            let services = Arc::clone(&self.live.services);
+            self.chores.push(Box::pin(async move {
+                while services.remember_service(&written).await.is_err() {
+                    sleep(RETRY).await;
+                }
+                Chore::Remembered
+            }));
+        }
     }
 
     /// Begins the reads that wait for their turn.
     pub(super) fn read_on(&mut self) {
         while self.reading < READS
-            && let Some(stream) = self.behind.pop_front()
+            && let Some(stream) = self.live.tail.next_behind()
         {
-            let Some(part) = self.parts.get_mut(stream) else {
+            let served = self.streams.get(stream.0);
+            let master = served.and_then(|served| served.master.as_ref());
+            if !master.is_some_and(|master| self.channels.is_heard(master)) {
+                continue;
+            }
+            let clock = self.live.client.clock(places::slot(stream));
+            let Some(read) = self.live.tail.begin(stream, clock) else {
                 continue;
             };
-            part.queued = false;
-            let heard = part
-                .master
-                .as_ref()
-                .is_some_and(|master| self.channels.is_heard(master));
-            if !heard || part.followed.is_whole() {
-                continue;
-            }
-            let clock = self.tail.client.clock(places::slot(stream));
-            if part.followed.is_new() && clock.error < MARGIN {
-                // What this node did before its channel was heard is read, too.
-                let opened = Place::at(clock.now).rewound(self.opened.elapsed() + MARGIN);
-                part.followed.begin(opened);
-                // What happened before was never heard.
-                self.tail.listeners.gap(places::part(stream));
-            }
-            let read = part.followed.read();
-            let feed = Arc::clone(&self.tail.feed);
+            let feed = Arc::clone(&self.live.feed);
             self.reading += 1;
             self.chores.push(Box::pin(async move {
                 let most = if read.after.is_some() { READ } else { 0 };
-                let source = feed
+                let page = feed
                     .read(stream, read.after.unwrap_or_default(), most)
                     .await;
-                if source.is_err() {
+                if page.is_err() {
                     sleep(RETRY).await;
                 }
-                Chore::Read {
-                    stream,
-                    read,
-                    source,
-                }
+                Chore::Read { stream, read, page }
             }));
         }
     }
 
     pub(super) fn done(&mut self, chore: Chore) {
         match chore {
-            Chore::Read {
-                stream,
-                read,
-                source,
-            } => {
+            Chore::Read { stream, read, page } => {
                 self.reading -= 1;
-                self.caught_up(stream, read, source);
+                let written = self.live.tail.caught_up(stream, read, page);
+                self.remember(written);
             }
             Chore::Beaten(master) => self.channels.beaten(&master),
             Chore::Remembered => {}
         }
     }
 
-    fn caught_up(&mut self, stream: usize, read: Read, source: Result<Source, StoreError>) {
-        let Some(part) = self.parts.get_mut(stream) else {
-            return;
-        };
-        let Ok(source) = source else {
-            if part.followed.wants(read) {
-                self.fall_behind(stream);
-            }
-            return;
-        };
-        let (told, after) = part.followed.catch_up(read, source, SKEW);
-        if read.after.is_none() && after != After::Nothing {
-            // What happened before was never heard.
-            self.tail.listeners.gap(places::part(stream));
-        }
-        self.tell(stream, told);
-        if after == After::ReadOn {
-            self.fall_behind(stream);
-        }
-    }
-
     /// Sends a heartbeat to every master that is heard.
     pub(super) fn beat(&mut self) {
         for master in self.channels.ready() {
-            let streams: Arc<[usize]> = self.served_by(&master).into();
+            let streams: Arc<[Partition]> = self.served_by(&master).into();
             let Some(first) = streams.first() else {
                 continue;
             };
-            let keys = vec![self.tail.client.keys.beat(places::slot(*first))];
+            let keys = vec![self.live.client.keys.beat(places::slot(*first))];
             let number = self.channels.beat(&master, Arc::clone(&streams));
             let args = self.beat_args(number, &streams);
-            let client = Arc::clone(&self.tail.client);
+            let client = Arc::clone(&self.live.client);
             self.chores.push(Box::pin(async move {
                 let taken = client
                     .link
@@ -153,19 +112,19 @@ impl Follower {
         }
     }
 
-    fn beat_args(&self, number: u64, streams: &[usize]) -> Args {
+    fn beat_args(&self, number: u64, streams: &[Partition]) -> Args {
         let args = Args::new()
-            .text(self.tail.client.keys.channel())
+            .text(self.live.client.keys.channel())
             .millis(BEAT_KEPT)
-            .show(self.tail.client.node)
+            .show(self.live.client.node)
             .show(number)
             .show(FORMAT);
-        if !self.tail.is_cluster {
+        if !self.live.is_cluster {
             return args;
         }
         let keys = streams
             .iter()
-            .map(|stream| self.tail.client.keys.events(places::slot(*stream)));
+            .map(|stream| self.live.client.keys.events(places::slot(*stream)));
         args.all(keys)
     }
 }

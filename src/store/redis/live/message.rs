@@ -4,36 +4,26 @@
 
 use std::time::Duration;
 
-use super::super::client::NodeId;
-use super::super::events::{self, Recorded};
-use super::super::places::{Place, stream_named};
+use super::super::events;
+use super::super::places::PARTITIONS;
 use crate::model::Timestamp;
 use crate::model::id::{ServiceId, SessionId};
 use crate::model::rotation::Successor;
 use crate::model::session_token::SealedToken;
 use crate::model::token::CredentialHash;
-use crate::store::{Access, TokenRotation};
+use crate::store::node::tail::{Entry, NodeId};
+use crate::store::{Access, Partition, TokenRotation};
 
 /// A message.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum Message {
     Event {
-        stream: usize,
+        stream: Partition,
         entry: Entry,
     },
     /// A token was rotated at a moment.
     Turn(TokenRotation, Timestamp),
     Beat(Beat),
-}
-
-/// An event at its place in its stream.
-#[derive(Debug, PartialEq, Eq)]
-pub(super) struct Entry {
-    /// What stood last in the stream before; nothing if it was empty.
-    pub(super) previous: Option<Place>,
-    pub(super) place: Place,
-    /// Nothing if this version does not know its kind.
-    pub(super) told: Option<Recorded>,
 }
 
 /// A heartbeat as a master has taken it.
@@ -67,7 +57,7 @@ pub(super) fn decode(message: &[u8]) -> Option<Message> {
                 told: events::decode(fields.collect()),
             };
             Some(Message::Event {
-                stream: stream_named(text(tag)?)?,
+                stream: PARTITIONS.named(text(tag)?)?,
                 entry,
             })
         }
@@ -118,6 +108,7 @@ fn texts(message: &[u8]) -> Option<Vec<&[u8]>> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::store::position::Place;
 
     fn message(texts: &[&[u8]]) -> Vec<u8> {
         let rows = texts.iter().map(|text| {
@@ -144,7 +135,7 @@ mod tests {
         assert_eq!(
             decode(&bytes),
             Some(Message::Event {
-                stream: 0x7f,
+                stream: Partition(0x7f),
                 entry
             })
         );

@@ -5,81 +5,67 @@
 //! moment it was sent, for the parts that the master served when it took it. A master that cannot write, is frozen, or
 //! whose channel is dead proves nothing, and requests do not notice any of it.
 
-use std::collections::VecDeque;
 use std::sync::Arc;
 use std::time::Duration;
 
 use futures_util::StreamExt;
 use futures_util::future::BoxFuture;
 use futures_util::stream::FuturesUnordered;
-use tokio::time::{Instant, MissedTickBehavior, interval};
+use tokio::time::{MissedTickBehavior, interval};
 use tokio_util::sync::CancellationToken;
 
 use super::client::Client;
-use super::events::Recorded;
 use super::feed::Feed;
 use super::link::{Address, Signal, Topology};
-use super::log::{Deed, Remembered};
-use super::places::{self, Place, SKEW, STREAMS};
+use super::places::{self, PARTITIONS, STREAMS};
 use super::services::Services;
 use crate::model::Timestamp;
-use crate::model::event::Event;
-use crate::store::{self, Listeners, Origin, TokenRotation};
+use crate::store::node::recovery::{Deed, RecoveryLog, WrittenService};
+use crate::store::node::tail::{Entry, Tail};
+use crate::store::{Partition, TokenRotation};
 
 mod channels;
 mod chores;
-mod followed;
-mod heard;
 mod message;
 
 use channels::Channels;
 use chores::Chore;
-use followed::{Followed, Told};
-pub(super) use heard::Heard;
-use message::{Beat, Entry, Message};
+use message::{Beat, Message};
 
 /// Between two heartbeats.
 const BEAT: Duration = Duration::from_millis(250);
-/// A stream, who serves it, and whose history that is.
-#[derive(Debug, Default)]
-struct Part {
+
+/// Who serves a stream, and whose history that is.
+#[derive(Debug, Clone, Default)]
+struct Served {
     master: Option<Address>,
     history: Option<Arc<str>>,
-    followed: Followed,
-    /// The last event of this node that was told. After a failover to a server whose clock is behind, what the node
-    /// does is not counted until that has caught up.
-    furthest: Place,
-    queued: bool,
 }
 
 /// What it takes to follow the feed.
 #[derive(Debug)]
-pub(super) struct Tail {
+pub(super) struct Live {
     pub(super) client: Arc<Client>,
     pub(super) feed: Arc<Feed>,
-    pub(super) heard: Arc<Heard>,
-    pub(super) listeners: Arc<Listeners>,
-    pub(super) log: Arc<Remembered>,
+    pub(super) tail: Tail,
+    pub(super) log: Arc<RecoveryLog>,
     pub(super) services: Arc<Services>,
     pub(super) is_cluster: bool,
 }
 
 struct Follower {
-    tail: Tail,
-    opened: Instant,
+    live: Live,
     channels: Channels,
-    parts: Vec<Part>,
-    /// Streams of which something was missed, each once.
-    behind: VecDeque<usize>,
+    streams: Vec<Served>,
     reading: usize,
     chores: FuturesUnordered<BoxFuture<'static, Chore>>,
 }
 
 /// Follows the feed until the store is closed.
-pub(super) async fn follow_until(tail: Tail, closed: CancellationToken) {
-    let mut signals = tail.client.link.subscribe(tail.client.keys.channel());
-    let mut topology = tail.client.link.topology();
-    let mut follower = Follower::new(tail);
+pub(super) async fn follow_until(live: Live, closed: CancellationToken) {
+    let mut signals = live.client.link.subscribe(live.client.keys.channel());
+    let mut topology = live.client.link.topology();
+    let mut follower = Follower::new(live);
     topology.mark_changed();
     let mut beats = interval(BEAT);
     beats.set_missed_tick_behavior(MissedTickBehavior::Delay);
@@ -99,13 +85,11 @@ pub(super) async fn follow_until(tail: Tail, closed: CancellationToken) {
 }
 
 impl Follower {
-    fn new(tail: Tail) -> Self {
+    fn new(live: Live) -> Self {
         Self {
-            tail,
-            opened: Instant::now(),
+            live,
             channels: Channels::default(),
-            parts: (0..STREAMS).map(|_| Part::default()).collect(),
-            behind: VecDeque::new(),
+            streams: vec![Served::default(); STREAMS],
             reading: 0,
             chores: FuturesUnordered::new(),
         }
@@ -115,13 +99,13 @@ impl Follower {
         match signal {
             Signal::Listening { master } => {
                 for stream in self.served_by(&master) {
-                    self.fall_behind(stream);
+                    self.live.tail.fall_behind(stream);
                 }
                 self.channels.opened(master);
             }
             Signal::Lost { master } => {
                 for stream in self.served_by(&master) {
-                    self.lose(stream);
+                    self.live.tail.lose(stream);
                 }
                 self.channels.lost(&master);
             }
@@ -134,80 +118,33 @@ impl Follower {
         }
     }
 
-    fn served_by(&self, master: &Address) -> Vec<usize> {
-        let parts = self.parts.iter().enumerate();
-        let own = parts.filter(|(_, part)| part.master.as_ref() == Some(master));
-        own.map(|(stream, _)| stream).collect()
+    fn served_by(&self, master: &Address) -> Vec<Partition> {
+        let own = |stream: &Partition| self.is_served_by(*stream, master);
+        PARTITIONS.all().filter(own).collect()
     }
 
-    /// Nothing is sure of this stream any more.
-    fn lose(&mut self, stream: usize) {
-        if let Some(part) = self.parts.get_mut(stream) {
-            part.followed.deafen();
-        }
-        self.tail.heard.forget(stream);
-        self.tail.listeners.gap(places::part(stream));
-    }
-
-    /// What was missed is read when it is the stream's turn.
-    fn fall_behind(&mut self, stream: usize) {
-        if let Some(part) = self.parts.get_mut(stream)
-            && !std::mem::replace(&mut part.queued, true)
-        {
-            self.behind.push_back(stream);
-        }
+    fn is_served_by(&self, stream: Partition, master: &Address) -> bool {
+        let served = self.streams.get(stream.0);
+        served.is_some_and(|served| served.master.as_ref() == Some(master))
     }
 
     /// On a cluster each master passes on what all others say; only what the own one says is complete.
-    fn take(&mut self, master: &Address, stream: usize, entry: Entry) {
-        let Some(part) = self.parts.get_mut(stream) else {
-            return;
-        };
-        if part.master.as_ref() != Some(master) {
-            return;
-        }
-        if let Ok(told) = part.followed.hear(entry) {
-            self.tell(stream, told);
-        } else {
-            self.lose(stream);
-            self.fall_behind(stream);
+    fn take(&mut self, master: &Address, stream: Partition, entry: Entry) {
+        if self.is_served_by(stream, master) {
+            let written = self.live.tail.hear(stream, entry);
+            self.remember(written);
         }
     }
 
     /// What a node rotates, all can make again.
     fn keep(&self, master: &Address, rotation: TokenRotation, at: Timestamp) {
-        let stream = places::stream_of(store::Part::of_session(rotation.session_id));
-        let part = self.parts.get(stream);
-        if part.is_some_and(|part| part.master.as_ref() == Some(master)) {
-            self.tail.log.keep(Deed::Rotated(rotation, at));
+        if self.is_served_by(PARTITIONS.of_session(rotation.session_id), master) {
+            self.live.log.keep(Deed::Rotated(rotation, at));
         }
-    }
-
-    fn tell(&mut self, stream: usize, told: Told) {
-        for (place, Recorded { fact, node, lived }) in told {
-            if let Some(written) = self.tail.log.learn(&fact) {
-                self.remember(written);
-            }
-            let own = node == Some(self.tail.client.node) && self.is_first(stream, place);
-            if let Some(id) = places::event_id(stream, place) {
-                let origin = Origin { own, lived };
-                self.tail.listeners.event(&Event { id, fact }, origin);
-            }
-        }
-    }
-
-    /// Whether no event of this node was told yet that stands there or later.
-    fn is_first(&mut self, stream: usize, place: Place) -> bool {
-        let part = self.parts.get_mut(stream);
-        part.is_some_and(|part| {
-            let first = place > part.furthest;
-            part.furthest = part.furthest.max(place);
-            first
-        })
     }
 
     fn prove(&mut self, master: &Address, beat: &Beat) {
-        if beat.sender != self.tail.client.node {
+        if beat.sender != self.live.client.node {
             return;
         }
         let Some(sent) = self.channels.heard(master, beat) else {
@@ -216,39 +153,37 @@ impl Follower {
         for (at, stream) in sent.streams.iter().enumerate() {
             // A master that was asked for nothing serves all.
             let served = beat.served.get(at).is_none_or(|served| *served);
-            let part = self.parts.get(*stream);
-            let own = part.filter(|part| part.master.as_ref() == Some(master));
-            if served && own.is_some_and(|part| part.followed.is_whole()) {
-                self.tail.heard.prove(*stream, sent.at);
+            if served && self.is_served_by(*stream, master) {
+                self.live.tail.prove(*stream, sent.at);
             }
         }
     }
 
     fn look_at(&mut self, topology: &Topology) {
-        for stream in 0..STREAMS {
+        for stream in PARTITIONS.all() {
             let Some(now) = topology.master_of(places::slot(stream)) else {
                 continue;
             };
-            let Some(part) = self.parts.get_mut(stream) else {
+            let Some(served) = self.streams.get_mut(stream.0) else {
                 continue;
             };
-            let moved = part.master.as_ref() != Some(&now.address);
+            let moved = served.master.as_ref() != Some(&now.address);
             let other = now
                 .replication_id
                 .as_ref()
-                .filter(|id| part.history.as_ref() != Some(*id));
-            let replaced = other.is_some() && part.history.is_some();
-            part.history = other.or(part.history.as_ref()).cloned();
+                .filter(|id| served.history.as_ref() != Some(*id));
+            let replaced = other.is_some() && served.history.is_some();
+            served.history = other.or(served.history.as_ref()).cloned();
             if !moved && !replaced {
                 continue;
             }
-            part.master = Some(now.address.clone());
+            served.master = Some(now.address.clone());
             if replaced {
-                part.followed.rewind(SKEW);
+                self.live.tail.rewind(stream);
             }
-            self.lose(stream);
+            self.live.tail.lose(stream);
             if self.channels.is_heard(&now.address) {
-                self.fall_behind(stream);
+                self.live.tail.fall_behind(stream);
             }
         }
     }

@@ -3,7 +3,6 @@
 use super::super::args::Args;
 use super::super::keys::slot_of_login;
 use super::super::link::Effect;
-use super::super::log::{BanState, Deed};
 use super::super::reply::Reply;
 use super::super::scripts;
 use super::Sessions;
@@ -11,14 +10,14 @@ use crate::model::Timestamp;
 use crate::model::id::{LoginId, ServiceId};
 use crate::model::login::Ban;
 use crate::model::session::EndDetail;
-use crate::store::{Access, Banned, EndAll, NewBan, OpError, Refusal, StoreError};
+use crate::store::node::recovery::{BanState, Deed};
+use crate::store::{Access, EndAll, NewBan, OpError, Refusal, StoreError};
 
 /// What error messages call a ban.
 const BAN: &str = "ban";
 
 impl Sessions {
-    pub(super) async fn ban(&self, new: NewBan, by: &ServiceId) -> Result<Banned, StoreError> {
-        let which = EndAll::banned(&new);
+    pub(super) async fn put_ban(&self, new: NewBan, by: &ServiceId) -> Result<Ban, StoreError> {
         let args = Args::of_login(&new.login_id)
             .maybe(new.until.map(Timestamp::millis))
             .show(&new.reason)
@@ -39,8 +38,7 @@ impl Sessions {
             word => return Err(reply.unexpected(BAN, word)),
         };
         self.log.keep(Deed::Ban(BanState::banned(&ban)));
-        let ended = self.end_all(&which, &Access::to_all(by)).await?;
-        Ok(Banned { ban, ended })
+        Ok(ban)
     }
 
     pub(super) async fn find_ban(&self, login_id: &LoginId) -> Result<Option<Ban>, StoreError> {

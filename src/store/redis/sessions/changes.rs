@@ -15,7 +15,7 @@ use super::plan::Plan;
 use super::verify::{live, tombstone};
 use crate::model::attribute::{AttributeLimit, AttributeName, AttributeValue, Attributes};
 use crate::model::record::{SessionChange, Unchangeable};
-use crate::model::session::{ConnectionStats, Session};
+use crate::model::session::ConnectionStats;
 use crate::store::{Changed, Lookup, OpError, Precondition, Refusal, StoreError, Target};
 
 /// How often a merge is computed again because somebody else changed the attribute.
@@ -71,7 +71,7 @@ impl Sessions {
         &self,
         target: Target,
         ttl: Option<Duration>,
-    ) -> Result<Session, OpError> {
+    ) -> Result<Changed, OpError> {
         let args = self.target_args(&target);
         let args = args.maybe(ttl.map(|ttl| ttl.as_millis()));
         self.prolong(&target, &scripts::REFRESH, args).await
@@ -81,7 +81,7 @@ impl Sessions {
         &self,
         target: Target,
         stats: Option<ConnectionStats>,
-    ) -> Result<Session, OpError> {
+    ) -> Result<Changed, OpError> {
         let args = self.target_args(&target);
         let args = args.maybe(stats.as_ref().map(stats_text));
         self.prolong(&target, &scripts::HEARTBEAT, args).await
@@ -92,10 +92,9 @@ impl Sessions {
         target: &Target,
         script: &Script,
         args: Args,
-    ) -> Result<Session, OpError> {
+    ) -> Result<Changed, OpError> {
         let changed = self.write(target, script, args).await?;
-        let changed = changed.ok_or(StoreError::Overloaded)?;
-        Ok(changed.session)
+        Ok(changed.ok_or(StoreError::Overloaded)?)
     }
 
     /// Runs a script that writes to a session; `None` if it must be prepared again.

@@ -1,7 +1,5 @@
 //! The contract of sessions, operation by operation.
 
-use std::time::Duration;
-
 use async_trait::async_trait;
 
 use super::super::link::Slot;
@@ -11,13 +9,12 @@ use crate::model::id::{LoginId, ServiceId, SessionId};
 use crate::model::login::{Ban, LoginSummary};
 use crate::model::page::{Cursor, Page, PageLimit};
 use crate::model::permission::Scope;
-use crate::model::record::SessionChange;
-use crate::model::session::{ConnectionStats, EndReason, Session};
-use crate::model::token::PresentedToken;
+use crate::model::session::{EndReason, Session};
+use crate::model::token::{CredentialHash, PresentedToken};
 use crate::store::{
-    Access, Banned, Changed, Created, EndAll, EndOutcome, EndWhere, Lookup, NewBan, NewSession,
-    OpError, Rotated, SessionFilter, SessionStore, StoreError, StoreHealth, Target, TokenRotation,
-    Touch, Verified,
+    Access, Changed, Created, EndAll, EndOutcome, EndWhere, Lookup, NewBan, NewSession, OpError,
+    Rotated, SessionFilter, SessionStore, SessionWrite, StoreError, StoreHealth, Target,
+    TokenRotation, Touch, Verified,
 };
 
 #[async_trait]
@@ -54,24 +51,21 @@ impl SessionStore for RedisStore {
         self.sessions.find_again(found, touch)
     }
 
-    async fn change(&self, target: Target, change: SessionChange) -> Result<Changed, OpError> {
-        self.sessions.change(target, change).await
+    async fn write(&self, target: Target, write: SessionWrite) -> Result<Changed, OpError> {
+        match write {
+            SessionWrite::Change(change) => self.sessions.change(target, change).await,
+            SessionWrite::Refresh(ttl) => self.sessions.refresh(target, ttl).await,
+            SessionWrite::Heartbeat(stats) => self.sessions.heartbeat(target, stats).await,
+        }
     }
 
-    async fn refresh(&self, target: Target, ttl: Option<Duration>) -> Result<Session, OpError> {
-        self.sessions.refresh(target, ttl).await
-    }
-
-    async fn heartbeat(
+    async fn end(
         &self,
         target: Target,
-        stats: Option<ConnectionStats>,
-    ) -> Result<Session, OpError> {
-        self.sessions.heartbeat(target, stats).await
-    }
-
-    async fn end(&self, target: Target, reason: EndReason) -> Result<EndOutcome, OpError> {
-        self.sessions.end(&target, reason, &[]).await
+        reason: EndReason,
+        token: Option<CredentialHash>,
+    ) -> Result<EndOutcome, OpError> {
+        self.sessions.end(&target, reason, token.as_ref()).await
     }
 
     async fn session_of(&self, token: &PresentedToken) -> Result<Option<SessionId>, StoreError> {
@@ -82,10 +76,6 @@ impl SessionStore for RedisStore {
         self.sessions.rotate(asked).await
     }
 
-    async fn revoke(&self, token: &PresentedToken, access: &Access) -> Result<(), StoreError> {
-        self.sessions.revoke(token, access).await
-    }
-
     async fn end_all(&self, which: EndAll, access: &Access) -> Result<Vec<SessionId>, StoreError> {
         self.sessions.end_all(&which, access).await
     }
@@ -94,8 +84,8 @@ impl SessionStore for RedisStore {
         Ok(self.sessions.end_where(&which, access).await?)
     }
 
-    async fn ban(&self, new: NewBan, by: &ServiceId) -> Result<Banned, StoreError> {
-        self.sessions.ban(new, by).await
+    async fn put_ban(&self, new: NewBan, by: &ServiceId) -> Result<Ban, StoreError> {
+        self.sessions.put_ban(new, by).await
     }
 
     async fn find_ban(&self, login_id: &LoginId) -> Result<Option<Ban>, StoreError> {

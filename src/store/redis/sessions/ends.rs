@@ -1,9 +1,8 @@
-//! Endings that somebody asks for: of one session, of the one behind a token, of all of a login.
+//! Endings that somebody asks for: of one session, of all of a login.
 
 use super::super::args::Args;
 use super::super::keys::{login_key, slot_of, slot_of_login};
 use super::super::link::Effect;
-use super::super::log::Deed;
 use super::super::record::SESSION;
 use super::super::reply::Reply;
 use super::super::scripts;
@@ -13,10 +12,9 @@ use super::verify::live;
 use crate::model::Timestamp;
 use crate::model::id::{LoginId, SessionId};
 use crate::model::session::{EndDetail, EndReason, Ended, Session, SessionState};
-use crate::model::token::PresentedToken;
-use crate::store::{
-    Access, EndAll, EndOutcome, OpError, Precondition, Refusal, StoreError, Target,
-};
+use crate::model::token::CredentialHash;
+use crate::store::node::recovery::Deed;
+use crate::store::{Access, EndAll, EndOutcome, OpError, Refusal, StoreError, Target};
 
 /// Sessions that one step looks at.
 const STEP: usize = 200;
@@ -26,14 +24,15 @@ impl Sessions {
         &self,
         target: &Target,
         reason: EndReason,
-        hash: &[u8],
+        token: Option<&CredentialHash>,
     ) -> Result<EndOutcome, OpError> {
         // An end takes no mark: ending again is no harm.
         let target = Target {
             mark: None,
             ..target.clone()
         };
-        let args = self.target_args(&target).text(reason.as_str()).bytes(hash);
+        let token = token.map_or(&[][..], |hash| hash.as_bytes());
+        let args = self.target_args(&target).text(reason.as_str()).bytes(token);
         let slot = slot_of(target.session_id);
         let mut reply = self
             .client
@@ -77,27 +76,6 @@ impl Sessions {
     pub(super) fn remember_ends(&self, ids: &[SessionId], ended: &Ended) {
         for session_id in ids {
             self.log.keep(Deed::Ended(*session_id, ended.clone()));
-        }
-    }
-
-    pub(super) async fn revoke(
-        &self,
-        token: &PresentedToken,
-        access: &Access,
-    ) -> Result<(), StoreError> {
-        let Some(session_id) = self.session_of(token).await? else {
-            return Ok(());
-        };
-        let target = Target {
-            session_id,
-            access: access.clone(),
-            precondition: Precondition::None,
-            mark: None,
-        };
-        let hash = token.hash.as_bytes();
-        match self.end(&target, EndReason::Logout, hash).await {
-            Ok(_) | Err(OpError::Refused(_)) => Ok(()),
-            Err(OpError::Store(error)) => Err(error),
         }
     }
 

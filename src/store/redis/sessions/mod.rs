@@ -7,7 +7,7 @@ use std::time::Duration;
 use super::RedisSettings;
 use super::activity::Activity;
 use super::client::Client;
-use super::log::Remembered;
+use crate::store::node::recovery::RecoveryLog;
 
 mod bans;
 mod bulk;
@@ -28,7 +28,7 @@ mod verify;
 pub(super) struct Sessions {
     client: Arc<Client>,
     activity: Arc<Activity>,
-    log: Arc<Remembered>,
+    log: Arc<RecoveryLog>,
     settings: SessionSettings,
     sweep_from: AtomicU8,
 }
@@ -45,7 +45,7 @@ impl Sessions {
     pub(super) fn new(
         client: Arc<Client>,
         activity: Arc<Activity>,
-        log: Arc<Remembered>,
+        log: Arc<RecoveryLog>,
         settings: &RedisSettings,
     ) -> Self {
         Self {

@@ -3,7 +3,6 @@
 use super::super::args::Args;
 use super::super::keys::slot_of;
 use super::super::link::Effect;
-use super::super::log::Deed;
 use super::super::record::SESSION;
 use super::super::reply::Reply;
 use super::super::scripts;
@@ -12,6 +11,7 @@ use super::changes::scope;
 use super::verify::{live, tombstone};
 use crate::model::record::SessionRecord;
 use crate::model::session::{EndReason, Ended, Session};
+use crate::store::node::recovery::Deed;
 use crate::store::{OpError, Refusal, Rotated, StoreError, TokenRotation};
 
 impl Sessions {

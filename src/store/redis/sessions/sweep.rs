@@ -11,6 +11,7 @@ use super::Sessions;
 use crate::model::Timestamp;
 use crate::model::id::SessionId;
 use crate::store::StoreError;
+use crate::store::node::activity::{WriteUses, write_due};
 
 /// Records that one step looks at.
 const STEP: usize = 500;
@@ -35,10 +36,7 @@ impl Sessions {
     /// One bounded step over all shards. Tells whether it had too little room. Where it fails, the other shards are
     /// swept all the same.
     pub(super) async fn sweep(&self) -> Result<bool, StoreError> {
-        let written = self
-            .activity
-            .write_uses(self.client.clock(Slot::Shard(0)).now)
-            .await;
+        let written = write_due(&*self.activity, self.activity.now()).await;
         let mut outcome = written.map(|_| false);
         let first = self.sweep_from.fetch_add(1, Ordering::Relaxed);
         let shards = (0..=u8::MAX).map(|shard| first.wrapping_add(shard));

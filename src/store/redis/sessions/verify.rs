@@ -7,7 +7,7 @@ use deadpool_redis::redis;
 
 use super::super::args::Args;
 use super::super::keys::slot_of;
-use super::super::link::{Effect, ServerClock};
+use super::super::link::Effect;
 use super::super::record::{self, SESSION, Stored};
 use super::super::reply::{Reply, fields};
 use super::super::scripts;
@@ -20,6 +20,7 @@ use crate::model::session::Life;
 use crate::model::session::{Ended, Session, Tombstone};
 use crate::model::session_token::Standing;
 use crate::model::token::{CredentialHash, PresentedToken};
+use crate::store::node::clock::ServerClock;
 use crate::store::{Lookup, StoreError, Touch, Verified};
 
 /// A live session with every use of it counted, and when it was so.

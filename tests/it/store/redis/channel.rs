@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use session_gateway::model::event::{Event, EventType};
 use session_gateway::model::session::EndReason;
-use session_gateway::store::{FeedPlace, Part};
+use session_gateway::store::{FeedPlace, Partitions};
 use tokio::time::Instant;
 
 use super::super::backend::{draft, login_id, target};
@@ -20,7 +20,7 @@ async fn a_dead_channel_proves_nothing_and_loses_nothing() {
     let far = open(&format!("redis://127.0.0.1:{}", proxy.port)).await;
     let near = open(&server.url()).await;
     let new = draft("alice");
-    let part = Part::of_login(&new.login_id);
+    let part = Partitions::Shards.of_login(&new.login_id);
     near.sessions.create(new.clone()).await.unwrap();
     let notebook = Notebook::of(&far).await;
     proxy.set(Mode::BlackHole);
@@ -45,18 +45,18 @@ async fn a_dead_channel_proves_nothing_and_loses_nothing() {
 async fn a_master_that_takes_no_writes_proves_nothing() {
     let server = RedisServer::start().await;
     let stores = open(&server.url()).await;
-    heard_now(&stores, Part::Services).await;
+    heard_now(&stores, Partitions::Shards.of_services()).await;
     server.ask::<()>("CONFIG SET min-replicas-to-write 1").await;
     let refused = Instant::now();
     let second = Duration::from_secs(1);
     eventually(DEADLINE, || async {
-        let until = stores.events.heard_until(Part::Services);
+        let until = stores.events.heard_until(Partitions::Shards.of_services());
         assert!(until.is_none_or(|until| until <= refused), "it cannot know");
         refused.elapsed() > second
     })
     .await;
     server.ask::<()>("CONFIG SET min-replicas-to-write 0").await;
-    heard_now(&stores, Part::Services).await;
+    heard_now(&stores, Partitions::Shards.of_services()).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -64,7 +64,7 @@ async fn a_channel_that_is_closed_again_and_again_loses_nothing() {
     let server = RedisServer::start().await;
     let (listening, writing) = (open(&server.url()).await, open(&server.url()).await);
     let notebook = Notebook::of(&listening).await;
-    let part = Part::of_login(&login_id("alice"));
+    let part = Partitions::Shards.of_login(&login_id("alice"));
     for number in 0..200 {
         let new = draft("alice");
         writing.sessions.create(new.clone()).await.unwrap();

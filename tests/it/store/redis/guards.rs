@@ -8,8 +8,7 @@ use session_gateway::clock::Clock;
 use session_gateway::model::Timestamp;
 use session_gateway::model::profile::UserDetails;
 use session_gateway::store::{
-    Claim, ClaimKey, ClaimStore, LoadCause, LoadClaim, LoadEnd, LoadTicket, Loaded, NewProfile,
-    StoreError,
+    Claim, ClaimKey, LoadCause, LoadClaim, LoadEnd, LoadTicket, Loaded, NewProfile, StoreError,
 };
 use tokio::task::JoinSet;
 
@@ -68,7 +67,7 @@ async fn of_many_who_find_a_lease_over_one_goes_on() {
         b.advance(10 * SECOND);
         let mut claims = JoinSet::new();
         for _ in 0..50 {
-            let store = Arc::<dyn ClaimStore>::clone(&b.stores.claims);
+            let store = b.stores.claims.clone();
             claims.spawn(async move { store.claim(KEY, REQUEST, vec![round]).await.unwrap() });
         }
         let claims = claims.join_all().await;

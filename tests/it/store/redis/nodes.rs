@@ -1,13 +1,11 @@
 //! Several nodes on one server, and what the server itself may do to them.
 
-use std::sync::Arc;
-
 use deadpool_redis::redis::cmd;
 use session_gateway::model::event::EventType;
 use session_gateway::model::limit::{LimitPer, Overflow, SessionLimit};
 use session_gateway::model::permission::Scope;
 use session_gateway::model::session::EndReason;
-use session_gateway::store::{EndAll, Lookup, NewSession, OpError, SessionStore, Stores};
+use session_gateway::store::{EndAll, Lookup, NewSession, OpError, Stores};
 use tokio::task::JoinSet;
 
 use super::super::backend::{
@@ -87,7 +85,7 @@ async fn limits_are_exact_over_all_nodes() {
         let mut creates = JoinSet::new();
         for node in nodes(&b).await {
             for _ in 0..30 {
-                let sessions: Arc<dyn SessionStore> = Arc::clone(&node.sessions);
+                let sessions = node.sessions.clone();
                 let new = NewSession {
                     limit: Some(SessionLimit {
                         max: 3,

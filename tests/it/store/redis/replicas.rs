@@ -1,7 +1,7 @@
 //! A replica that takes over without having heard of the last endings.
 
 use session_gateway::model::session::EndReason;
-use session_gateway::store::{NewSession, Part, Stores};
+use session_gateway::store::{NewSession, Partitions, Stores};
 
 use super::super::backend::{draft, login_id, target};
 use super::super::listeners::heard_now;
@@ -54,7 +54,7 @@ async fn a_replica_that_takes_over_revives_nothing() {
     done.await.unwrap();
     let before = ended(&one, gone.session_id).await.unwrap();
     // Whoever ended it is not there any more: the other node has heard of it.
-    heard_now(&two, Part::of_login(&gone.login_id)).await;
+    heard_now(&two, Partitions::Shards.of_login(&gone.login_id)).await;
     drop(one);
     all.servers[master].kill();
     let three = open(&url);
@@ -90,7 +90,7 @@ async fn a_replica_of_a_cluster_revives_nothing() {
     })
     .await;
     assert!(is_live(&stores, kept.session_id).await);
-    heard_now(&stores, Part::of_login(&gone.login_id)).await;
+    heard_now(&stores, Partitions::Shards.of_login(&gone.login_id)).await;
 }
 
 async fn slot_of(cluster: &RedisCluster, login: &str) -> u16 {

@@ -6,7 +6,9 @@ use session_gateway::model::id::SessionId;
 use session_gateway::model::limit::{LimitPer, Overflow, SessionLimit};
 use session_gateway::model::service::ServiceUpdate;
 use session_gateway::model::session::{EndDetail, EndReason, Ended};
-use session_gateway::store::{EndAll, FeedPlace, Lookup, NewBan, NewSession, Part, Stores, Touch};
+use session_gateway::store::{
+    EndAll, FeedPlace, Lookup, NewBan, NewSession, Partitions, Stores, Touch,
+};
 
 use super::super::backend::{Backend, MINUTE, access, draft, login_id, presented, service};
 use super::super::figures::Diary;
@@ -207,7 +209,7 @@ async fn a_node_that_hears_nothing_knows_what_it_has_done_itself() {
     })
     .await;
     assert!(is_live(&b.stores, kept).await);
-    let part = Part::of_login(&login_id("alice"));
+    let part = Partitions::Shards.of_login(&login_id("alice"));
     assert_eq!(b.stores.events.heard_until(part), None);
 }
 
@@ -326,7 +328,7 @@ async fn a_rotation_is_made_again_also_when_its_node_is_gone() {
     all_heard_now(&two.stores).await;
     server.ask::<()>("SAVE").await;
     rotation::rotate(&one, &first, 1).await.unwrap();
-    heard_now(&two.stores, Part::of_session(session_id)).await;
+    heard_now(&two.stores, Partitions::Shards.of_session(session_id)).await;
     drop(one);
     restart_from_snapshot(&mut server).await;
     let sessions = &two.stores.sessions;

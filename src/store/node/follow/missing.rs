@@ -5,32 +5,32 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
-use crate::store::Part;
+use crate::store::Partition;
 
-/// Gaps come in crowds, one for each part that a master serves.
+/// Gaps come in crowds, one for each partition that a server keeps.
 const GATHER: Duration = Duration::from_millis(50);
 /// The pause after the first read that failed; it doubles with each further one.
 const RETRY: Duration = Duration::from_millis(250);
 /// The longest pause after a read that failed.
 const MAX_RETRY: Duration = Duration::from_secs(5);
 
-/// Parts of which something may be missing. What comes of them meanwhile cannot be told: it may lie after a hole.
+/// Partitions of which something may be missing. What comes of them meanwhile cannot be told: it may lie after a hole.
 #[derive(Debug, Default)]
 pub(super) struct Missing {
     all: bool,
-    parts: HashSet<Part>,
+    partitions: HashSet<Partition>,
     due: Option<Instant>,
     failures: u32,
 }
 
 impl Missing {
-    /// Something of this part.
-    pub(super) fn note(&mut self, part: Part) {
-        self.parts.insert(part);
+    /// Something of this partition.
+    pub(super) fn note(&mut self, partition: Partition) {
+        self.partitions.insert(partition);
         self.due.get_or_insert_with(|| Instant::now() + GATHER);
     }
 
-    /// Something of any part.
+    /// Something of any partition.
     pub(super) fn note_all(&mut self) {
         self.all = true;
         self.look_now();
@@ -41,8 +41,8 @@ impl Missing {
         self.due.get_or_insert_with(Instant::now);
     }
 
-    pub(super) fn has(&self, part: Part) -> bool {
-        self.all || self.parts.contains(&part)
+    pub(super) fn has(&self, partition: Partition) -> bool {
+        self.all || self.partitions.contains(&partition)
     }
 
     /// When to read.
@@ -76,23 +76,25 @@ impl Missing {
 mod tests {
     use super::*;
 
+    const SERVICES: Partition = Partition(256);
+
     #[test]
-    fn one_part_is_missing_until_all_was_read() {
+    fn one_partition_is_missing_until_all_was_read() {
         let mut missing = Missing::default();
-        assert!(missing.due().is_none() && !missing.has(Part::Services));
-        missing.note(Part::Services);
-        assert!(missing.has(Part::Services) && !missing.has(Part::Shard(0)));
+        assert!(missing.due().is_none() && !missing.has(SERVICES));
+        missing.note(SERVICES);
+        assert!(missing.has(SERVICES) && !missing.has(Partition(0)));
         missing.found(false);
-        assert!(missing.has(Part::Services) && missing.is_due());
+        assert!(missing.has(SERVICES) && missing.is_due());
         missing.found(true);
-        assert!(missing.due().is_none() && !missing.has(Part::Services));
+        assert!(missing.due().is_none() && !missing.has(SERVICES));
     }
 
     #[test]
     fn everything_may_be_missing_at_once() {
         let mut missing = Missing::default();
         missing.note_all();
-        assert!(missing.has(Part::Shard(7)) && missing.is_due());
+        assert!(missing.has(Partition(7)) && missing.is_due());
     }
 
     #[test]

@@ -4,7 +4,7 @@ use std::sync::OnceLock;
 
 use tokio::time::Instant;
 
-use super::Outcome;
+use super::observer::Outcome;
 use crate::store::OperationFigures;
 use crate::telemetry::counters::{Distribution, LATENCIES};
 

@@ -1,47 +1,32 @@
-//! A store over any store that takes the time of its operations, and makes each a span of the request's trace.
-//!
-//! It stands under the cache, so what a copy answers is no operation. What answers from memory is passed on as it is.
+//! Takes the time of operations, and makes each a span of the request's trace. What the cache answers is no operation.
 
 use std::sync::Arc;
 
-use super::{OpError, StoreError, Stores};
+use super::operations::{Operation, Operations};
+use crate::store::{OpError, OperationFigures, StoreError};
 use crate::telemetry::traces::{Traces, within};
 
-mod operations;
-mod others;
-mod sessions;
-
-use operations::{Operation, Operations};
-use others::{ObservedClaims, ObservedEvents, ObservedFigures, ObservedProfiles, ObservedServices};
-use sessions::ObservedSessions;
-
-/// The store, observed.
-#[must_use]
-pub fn observed(stores: Stores, traces: Traces) -> Stores {
-    let observer = Observer {
-        operations: Arc::default(),
-        traces,
-    };
-    Stores {
-        sessions: Arc::new(ObservedSessions::new(stores.sessions, observer.clone())),
-        services: Arc::new(ObservedServices::new(stores.services, observer.clone())),
-        events: Arc::new(ObservedEvents::new(stores.events, observer.clone())),
-        claims: Arc::new(ObservedClaims::new(stores.claims, observer.clone())),
-        profiles: Arc::new(ObservedProfiles::new(stores.profiles, observer.clone())),
-        figures: Arc::new(ObservedFigures::new(stores.figures, observer)),
-    }
-}
-
-/// What all of them share.
+/// What all handles of a node share.
 #[derive(Debug, Clone)]
-struct Observer {
+pub(in crate::store) struct Observer {
     operations: Arc<Operations>,
     traces: Traces,
 }
 
 impl Observer {
+    pub(in crate::store) fn new(traces: Traces) -> Self {
+        Self {
+            operations: Arc::default(),
+            traces,
+        }
+    }
+
+    pub(super) fn figures(&self) -> Vec<OperationFigures> {
+        self.operations.figures()
+    }
+
     /// Runs an operation under its eyes.
-    async fn see<T, E: Ending>(
+    pub(super) async fn see<T, E: Ending>(
         &self,
         operation: Operation,
         run: impl Future<Output = Result<T, E>>,
@@ -63,7 +48,7 @@ impl Observer {
 
 /// How an operation ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Outcome {
+pub(super) enum Outcome {
     /// It was done.
     Done,
     /// A fact stood against it.
@@ -75,9 +60,9 @@ enum Outcome {
 }
 
 impl Outcome {
-    const ALL: [Self; 4] = [Self::Done, Self::Refused, Self::Failed, Self::Abandoned];
+    pub(super) const ALL: [Self; 4] = [Self::Done, Self::Refused, Self::Failed, Self::Abandoned];
 
-    const fn as_str(self) -> &'static str {
+    pub(super) const fn as_str(self) -> &'static str {
         match self {
             Self::Done => "done",
             Self::Refused => "refused",
@@ -88,7 +73,7 @@ impl Outcome {
 }
 
 /// How an operation ends with this error.
-trait Ending {
+pub(super) trait Ending {
     fn outcome(&self) -> Outcome;
 }
 

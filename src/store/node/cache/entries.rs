@@ -9,13 +9,13 @@ use quick_cache::sync::Cache;
 use tokio::time::Instant;
 
 use super::asked::Asked;
-use super::stamps::{Stamp, Stamps};
+use super::generations::{Generation, Generations};
 use crate::model::event::{Change, Event};
 use crate::model::id::{ServiceId, SessionId};
 use crate::model::record::SessionRecord;
 use crate::model::service::ServiceRecord;
 use crate::model::token::CredentialHash;
-use crate::store::{CacheFigures, Listener, Origin, Part, Verified};
+use crate::store::{CacheFigures, Listener, Origin, Partition, Partitions, Verified};
 
 /// What a copy takes beside its texts: the record, its names, and its place.
 const COPY_BYTES: u64 = 640;
@@ -34,27 +34,27 @@ const KEPT: Duration = Duration::from_secs(300);
 
 /// A session as the store gave it.
 #[derive(Debug)]
-pub(super) struct SessionCopy {
+pub(super) struct SessionEntry {
     pub(super) found: Verified,
     /// Before the read that gave it.
     pub(super) read_at: Instant,
-    stamp: Stamp,
+    generation: Generation,
 }
 
 /// A service as the store gave it.
 #[derive(Debug, Clone)]
-struct ServiceCopy {
+struct ServiceEntry {
     record: Arc<ServiceRecord>,
-    stamp: Stamp,
+    generation: Generation,
 }
 
 /// Copies of this node.
-pub(super) struct Copies {
-    stamps: Stamps,
-    sessions: Cache<SessionId, Arc<SessionCopy>, ByBytes>,
+pub(super) struct Entries {
+    generations: Generations,
+    sessions: Cache<SessionId, Arc<SessionEntry>, ByBytes>,
     /// Where the tokens of callers lead; the record decides.
     holders: Cache<[u8; 32], SessionId>,
-    services: Cache<ServiceId, ServiceCopy>,
+    services: Cache<ServiceId, ServiceEntry>,
     pub(super) asked_of_sessions: Asked,
     pub(super) asked_of_services: Asked,
     max_bytes: u64,
@@ -63,8 +63,8 @@ pub(super) struct Copies {
 #[derive(Clone)]
 struct ByBytes;
 
-impl Weighter<SessionId, Arc<SessionCopy>> for ByBytes {
-    fn weight(&self, _id: &SessionId, copy: &Arc<SessionCopy>) -> u64 {
+impl Weighter<SessionId, Arc<SessionEntry>> for ByBytes {
+    fn weight(&self, _id: &SessionId, copy: &Arc<SessionEntry>) -> u64 {
         bytes(&copy.found.record)
     }
 }
@@ -82,16 +82,16 @@ fn bytes(record: &SessionRecord) -> u64 {
 
 /// What a read was begun with.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Begun {
-    stamp: Stamp,
+pub(in crate::store::node) struct Begun {
+    generation: Generation,
     at: Instant,
 }
 
-impl Copies {
-    pub(super) fn new(max_bytes: u64) -> Self {
+impl Entries {
+    pub(super) fn new(max_bytes: u64, partitions: Partitions) -> Self {
         let expected = usize::try_from(max_bytes / SMALL_COPY_BYTES).unwrap_or(usize::MAX);
         Self {
-            stamps: Stamps::new(),
+            generations: Generations::new(partitions),
             sessions: Cache::with_weighter(expected, max_bytes, ByBytes),
             holders: Cache::new(HOLDERS),
             services: Cache::new(SERVICES),
@@ -99,6 +99,10 @@ impl Copies {
             asked_of_services: Asked::default(),
             max_bytes,
         }
+    }
+
+    pub(super) fn partitions(&self) -> Partitions {
+        self.generations.partitions()
     }
 
     pub(super) fn figures(&self) -> CacheFigures {
@@ -120,61 +124,66 @@ impl Copies {
     }
 
     /// The copy of a session, unless it was overtaken.
-    pub(super) fn session(&self, session_id: SessionId) -> Option<Arc<SessionCopy>> {
+    pub(super) fn session(&self, session_id: SessionId) -> Option<Arc<SessionEntry>> {
         let copy = self.sessions.get(&session_id)?;
-        let good =
-            copy.stamp == self.stamps.of_session(session_id) && copy.read_at.elapsed() < KEPT;
+        let good = copy.generation == self.generations.of_session(session_id)
+            && copy.read_at.elapsed() < KEPT;
         good.then_some(copy)
     }
 
     /// To be called before a read whose answer may be kept.
     pub(super) fn begin_session(&self, session_id: SessionId) -> Begun {
         Begun {
-            stamp: self.stamps.of_session(session_id),
+            generation: self.generations.of_session(session_id),
             at: Instant::now(),
         }
     }
 
     pub(super) fn keep_session(&self, found: Verified, begun: Begun) {
-        let copy = SessionCopy {
+        let copy = SessionEntry {
             found,
             read_at: begun.at,
-            stamp: begun.stamp,
+            generation: begun.generation,
         };
         self.sessions
             .insert(copy.found.record.session.session_id, Arc::new(copy));
     }
 
     /// Something happened to a session.
-    pub(super) fn void_session(&self, session_id: SessionId) {
-        self.stamps.void_session(session_id);
+    pub(super) fn invalidate_session(&self, session_id: SessionId) {
+        self.generations.invalidate_session(session_id);
         self.sessions.remove(&session_id);
     }
 
-    /// Something may have happened to anything in this part.
-    pub(super) fn void_part(&self, part: Part) {
-        self.stamps.void_part(part);
+    /// Something may have happened to anything in this partition.
+    pub(super) fn invalidate_partition(&self, partition: Partition) {
+        self.generations.invalidate_partition(partition);
+    }
+
+    /// Something happened to a service.
+    pub(super) fn invalidate_services(&self) {
+        self.generations.invalidate_services();
     }
 
     /// The copy of a service, unless one was changed since.
     pub(super) fn service(&self, service_id: &ServiceId) -> Option<Arc<ServiceRecord>> {
         let copy = self.services.get(service_id)?;
-        (copy.stamp == self.stamps.of_services()).then_some(copy.record)
+        (copy.generation == self.generations.of_services()).then_some(copy.record)
     }
 
-    pub(super) fn begin_services(&self) -> Stamp {
-        self.stamps.of_services()
+    pub(super) fn begin_services(&self) -> Generation {
+        self.generations.of_services()
     }
 
-    pub(super) fn keep_service(&self, record: ServiceRecord, stamp: Stamp) {
+    pub(super) fn keep_service(&self, record: ServiceRecord, generation: Generation) {
         let record = Arc::new(record);
         let service_id = record.service.service_id.clone();
         self.services
-            .insert(service_id, ServiceCopy { record, stamp });
+            .insert(service_id, ServiceEntry { record, generation });
     }
 }
 
-impl Listener for Copies {
+impl Listener for Entries {
     fn event(&self, event: &Event, _origin: Origin) {
         match event.fact.change {
             // Of this there are no copies.
@@ -185,21 +194,21 @@ impl Listener for Copies {
             | Change::SessionRotated { .. }
             | Change::SessionEnded { .. } => {
                 if let Some(session_id) = event.fact.session_id {
-                    self.void_session(session_id);
+                    self.invalidate_session(session_id);
                 }
             }
-            Change::ServiceChanged { .. } => self.void_part(Part::Services),
+            Change::ServiceChanged { .. } => self.invalidate_services(),
         }
     }
 
-    fn gap(&self, part: Part) {
-        self.void_part(part);
+    fn gap(&self, partition: Partition) {
+        self.invalidate_partition(partition);
     }
 }
 
-impl fmt::Debug for Copies {
+impl fmt::Debug for Entries {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Copies")
+        f.debug_struct("Entries")
             .field("sessions", &self.sessions.len())
             .field("services", &self.services.len())
             .finish_non_exhaustive()
@@ -263,31 +272,31 @@ mod tests {
 
     #[test]
     fn a_change_during_the_read_makes_the_copy_worthless() {
-        let copies = Copies::new(1 << 20);
+        let entries = Entries::new(1 << 20, Partitions::Shards);
         let found = found(1);
-        let begun = copies.begin_session(id(&found));
-        copies.void_session(id(&found));
-        copies.keep_session(found.clone(), begun);
-        assert!(copies.session(id(&found)).is_none());
-        let begun = copies.begin_session(id(&found));
-        copies.gap(Part::of_session(id(&found)));
-        copies.keep_session(found.clone(), begun);
-        assert!(copies.session(id(&found)).is_none());
-        copies.keep_session(found.clone(), copies.begin_session(id(&found)));
-        assert!(copies.session(id(&found)).is_some());
+        let begun = entries.begin_session(id(&found));
+        entries.invalidate_session(id(&found));
+        entries.keep_session(found.clone(), begun);
+        assert!(entries.session(id(&found)).is_none());
+        let begun = entries.begin_session(id(&found));
+        entries.gap(Partitions::Shards.of_session(id(&found)));
+        entries.keep_session(found.clone(), begun);
+        assert!(entries.session(id(&found)).is_none());
+        entries.keep_session(found.clone(), entries.begin_session(id(&found)));
+        assert!(entries.session(id(&found)).is_some());
     }
 
     #[test]
     fn copies_take_no_more_memory_than_they_may() {
-        let copies = Copies::new(1 << 20);
+        let entries = Entries::new(1 << 20, Partitions::Shards);
         for number in 0..=255 {
             let mut found = found(number);
             let note = format!(r#"{{"note":"{}"}}"#, "x".repeat(60_000));
             let record = Arc::make_mut(&mut found.record);
             record.session.attributes = serde_json::from_str(&note).unwrap();
-            copies.keep_session(found.clone(), copies.begin_session(id(&found)));
+            entries.keep_session(found.clone(), entries.begin_session(id(&found)));
         }
-        assert!(copies.sessions.weight() <= 1 << 20);
-        assert!(copies.sessions.len() > 8);
+        assert!(entries.sessions.weight() <= 1 << 20);
+        assert!(entries.sessions.len() > 8);
     }
 }

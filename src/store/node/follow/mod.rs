@@ -3,15 +3,16 @@
 //! A follower reads the feed up to its end, then takes what the listeners of the store are told, until it may have
 //! missed something: it was too slow, or the store told of a gap. Then it reads on from its place. So it needs no more
 //! memory than a page, whatever it misses costs nobody else anything, and nothing is left out silently: where the feed
-//! is no longer kept, following ends with [`Refusal::CursorExpired`](super::Refusal::CursorExpired).
+//! is no longer kept, following ends with [`Refusal::CursorExpired`](crate::store::Refusal::CursorExpired).
 
 use std::sync::Arc;
 
 use thiserror::Error;
 use tokio::sync::Semaphore;
 
-use super::{EventFeed, FeedPlace, OpError};
+use super::Handle;
 use crate::model::event::EventType;
+use crate::store::{EventFeed, FeedPlace, OpError};
 
 mod follower;
 mod hub;
@@ -26,7 +27,7 @@ const READS: usize = 4;
 /// All who follow the feed by this node.
 #[derive(Debug, Clone)]
 pub struct Followers {
-    feed: Arc<dyn EventFeed>,
+    feed: Handle<dyn EventFeed>,
     hub: Arc<Hub>,
     slots: Arc<Semaphore>,
     reads: Arc<Semaphore>,
@@ -46,7 +47,7 @@ pub enum FollowError {
 impl Followers {
     /// Of this feed, `most` at once.
     #[must_use]
-    pub fn new(feed: Arc<dyn EventFeed>, most: usize) -> Self {
+    pub fn new(feed: Handle<dyn EventFeed>, most: usize) -> Self {
         let hub = Arc::new(Hub::new());
         feed.listen(Arc::<Hub>::clone(&hub) as _);
         Self {

@@ -1,6 +1,6 @@
 //! What an event tells of that must not be taken back.
 
-use super::{BanState, Deed, Remembered, ServiceState};
+use super::{BanState, Deed, RecoveryLog, ServiceState};
 use crate::model::Timestamp;
 use crate::model::event::{Change, Fact, ServiceChange};
 use crate::model::id::ServiceId;
@@ -8,15 +8,15 @@ use crate::model::session::Ended;
 
 /// A service was written; what was written must be read.
 #[derive(Debug, Clone)]
-pub(in crate::store::redis) struct WrittenService {
-    pub(in crate::store::redis) service_id: ServiceId,
-    pub(in crate::store::redis) at: Timestamp,
-    pub(in crate::store::redis) by: ServiceId,
+pub(in crate::store) struct WrittenService {
+    pub(in crate::store) service_id: ServiceId,
+    pub(in crate::store) at: Timestamp,
+    pub(in crate::store) by: ServiceId,
 }
 
-impl Remembered {
+impl RecoveryLog {
     /// Learns from an event what must not be taken back.
-    pub(in crate::store::redis) fn learn(&self, fact: &Fact) -> Option<WrittenService> {
+    pub(in crate::store) fn learn(&self, fact: &Fact) -> Option<WrittenService> {
         match (&fact.change, fact.session_id) {
             (Change::SessionEnded { reason, by, detail }, Some(session_id)) => {
                 let ended = Ended {

@@ -6,10 +6,9 @@ use std::sync::{Mutex, PoisonError};
 
 use tokio::time::Instant;
 
-use super::super::keys::slot_of;
-use super::super::link::Slot;
 use super::KEPT;
 use crate::model::Timestamp;
+use crate::model::id::SessionId;
 use crate::store::TokenRotation;
 
 /// Rotations that are kept: some 30 MB.
@@ -24,10 +23,10 @@ pub(super) struct Rotations(Mutex<VecDeque<Made>>);
 
 /// A rotation, and when it was made.
 #[derive(Debug, Clone)]
-pub(in crate::store::redis) struct Made {
+pub(in crate::store) struct Made {
     learned: Instant,
-    pub(in crate::store::redis) at: Timestamp,
-    pub(in crate::store::redis) rotation: TokenRotation,
+    pub(in crate::store) at: Timestamp,
+    pub(in crate::store) rotation: TokenRotation,
 }
 
 impl Rotations {
@@ -59,11 +58,11 @@ impl Rotations {
         }
     }
 
-    pub(super) fn of(&self, slot: Slot) -> Vec<Made> {
+    pub(super) fn of(&self, is_meant: impl Fn(SessionId) -> bool) -> Vec<Made> {
         let made = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        let of_slot = made
+        let meant = made
             .iter()
-            .filter(|made| slot_of(made.rotation.session_id) == slot);
-        of_slot.cloned().collect()
+            .filter(|made| is_meant(made.rotation.session_id));
+        meant.cloned().collect()
     }
 }

@@ -7,16 +7,16 @@ use crate::model::login::Ban;
 
 /// A login as it was left.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(in crate::store::redis) struct BanState {
-    pub(in crate::store::redis) login_id: LoginId,
+pub(in crate::store) struct BanState {
+    pub(in crate::store) login_id: LoginId,
     /// Its ban; nothing if that was lifted.
-    pub(in crate::store::redis) ban: Option<Ban>,
-    pub(in crate::store::redis) at: Timestamp,
-    pub(in crate::store::redis) by: ServiceId,
+    pub(in crate::store) ban: Option<Ban>,
+    pub(in crate::store) at: Timestamp,
+    pub(in crate::store) by: ServiceId,
 }
 
 impl BanState {
-    pub(in crate::store::redis) fn banned(ban: &Ban) -> Self {
+    pub(in crate::store) fn banned(ban: &Ban) -> Self {
         Self {
             login_id: ban.login_id.clone(),
             ban: Some(ban.clone()),

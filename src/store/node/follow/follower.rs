@@ -9,18 +9,18 @@ use tokio::sync::broadcast::error::{RecvError, TryRecvError};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::time::{Instant, timeout, timeout_at};
 
-use super::Followers;
-use super::hub::{Hub, Told, part_of};
+use super::hub::{Hub, Told};
 use super::missing::Missing;
+use super::{Followers, Handle};
 use crate::model::event::{Event, EventType};
 use crate::model::page::{Cursor, PageLimit};
-use crate::store::{EventFeed, EventPage, FeedPlace, OpError, Part, Progress, Refusal, StoreError};
+use crate::store::{EventFeed, EventPage, FeedPlace, FeedPosition, OpError, Refusal, StoreError};
 
 /// Events that one read takes; they are all that a follower holds.
 const PAGE: usize = 500;
 /// Events that are told at once.
 const STEP: usize = 50;
-/// A part that the store was sure of longer ago than this is read from the feed, this often.
+/// A partition that the store was sure of longer ago than this is read from the feed, this often.
 const UNHEARD: Duration = Duration::from_secs(5);
 /// Between two looks whether it is sure.
 const LOOK: Duration = Duration::from_secs(1);
@@ -41,10 +41,10 @@ pub struct Placed {
 /// Follows the feed. Dropping it makes room for another.
 #[derive(Debug)]
 pub struct Follower {
-    feed: Arc<dyn EventFeed>,
+    feed: Handle<dyn EventFeed>,
     types: Vec<EventType>,
     /// Everything up to here was told.
-    progress: Box<dyn Progress>,
+    position: FeedPosition,
     /// What was read and is to be told before anything else.
     page: VecDeque<Event>,
     /// The place after the page.
@@ -70,12 +70,12 @@ impl Follower {
         slot: OwnedSemaphorePermit,
     ) -> Result<Self, OpError> {
         let told = followers.hub.listen();
-        let page = read(&*followers.feed, &followers.reads, from, &types).await?;
-        let progress = followers.feed.progress(&page.start);
+        let page = read(&followers.feed, &followers.reads, from, &types).await?;
+        let position = FeedPosition::of(followers.feed.partitions(), &page.start);
         let mut follower = Self {
-            feed: Arc::clone(&followers.feed),
+            feed: followers.feed.clone(),
             types,
-            progress: progress.ok_or(Refusal::CursorInvalid)?,
+            position: position.ok_or(Refusal::CursorInvalid)?,
             page: VecDeque::new(),
             after_page: None,
             missing: Missing::default(),
@@ -99,8 +99,8 @@ impl Follower {
     pub async fn next(&mut self, patience: Duration) -> Result<Vec<Placed>, OpError> {
         self.look_around();
         if self.after_page.is_none() && self.missing.is_due() {
-            let from = FeedPlace::At(self.progress.cursor());
-            match read(&*self.feed, &self.reads, &from, &self.types).await {
+            let from = FeedPlace::At(self.position.cursor());
+            match read(&self.feed, &self.reads, &from, &self.types).await {
                 Ok(page) => self.take_page(page),
                 Err(error) => {
                     self.missing.failed();
@@ -117,7 +117,7 @@ impl Follower {
     /// The place up to which everything was told.
     #[must_use]
     pub fn place(&self) -> Cursor {
-        self.progress.cursor()
+        self.position.cursor()
     }
 
     /// Whether that place lies after the last event that [`Self::next`] returned. Tells it once.
@@ -128,11 +128,15 @@ impl Follower {
     fn take_page(&mut self, page: EventPage) {
         self.read_at = Instant::now();
         self.missing.found(page.caught_up);
-        if let Some(progress) = self.feed.progress(&page.start) {
-            self.progress = progress;
-        }
+        self.move_to(&page.start);
         self.page = page.events.into();
         self.after_page = Some(page.next);
+    }
+
+    fn move_to(&mut self, place: &Cursor) {
+        if let Some(position) = FeedPosition::of(self.feed.partitions(), place) {
+            self.position = position;
+        }
     }
 
     /// Some events of the page; the last one's place is that after the page.
@@ -141,17 +145,15 @@ impl Follower {
         let events: Vec<Event> = self.page.drain(..most).collect();
         let mut step: Vec<Placed> = Vec::with_capacity(events.len());
         for event in events {
-            self.progress.pass(&event.id);
-            let place = self.progress.cursor();
+            self.position.pass(&event.id);
+            let place = self.position.cursor();
             step.push(Placed { event, place });
         }
         if !self.page.is_empty() {
             self.after_page = Some(after);
             return step;
         }
-        if let Some(progress) = self.feed.progress(&after) {
-            self.progress = progress;
-        }
+        self.move_to(&after);
         self.moved = step.is_empty();
         if let Some(last) = step.last_mut() {
             last.place = after;
@@ -181,9 +183,13 @@ impl Follower {
     fn take(&mut self, told: Told, step: &mut Vec<Placed>) {
         let event = match told {
             Told::Event(event) => event,
-            Told::Gap(part) => return self.missing.note(part),
+            Told::Gap(partition) => return self.missing.note(partition),
         };
-        if self.missing.has(part_of(&event.fact)) || !self.progress.pass(&event.id) {
+        if self
+            .missing
+            .has(self.feed.partitions().of_fact(&event.fact))
+            || !self.position.pass(&event.id)
+        {
             return;
         }
         let kind = event.fact.change.event_type();
@@ -194,7 +200,7 @@ impl Follower {
         self.moved = false;
         step.push(Placed {
             event: Event::clone(&event),
-            place: self.progress.cursor(),
+            place: self.position.cursor(),
         });
     }
 
@@ -211,16 +217,15 @@ impl Follower {
     }
 
     fn all_is_heard(&self) -> bool {
-        let shards = (0..=u8::MAX).map(Part::Shard);
-        shards.chain([Part::Services]).all(|part| {
-            let heard = self.feed.heard_until(part);
+        self.feed.partitions().all().all(|partition| {
+            let heard = self.feed.heard_until(partition);
             heard.is_some_and(|until| until.elapsed() < UNHEARD)
         })
     }
 }
 
 async fn read(
-    feed: &dyn EventFeed,
+    feed: &Handle<dyn EventFeed>,
     reads: &Semaphore,
     from: &FeedPlace,
     types: &[EventType],

@@ -1,4 +1,4 @@
-//! The clock of a master as this node knows it: one answer of `TIME`, and how far it may be wrong by now.
+//! The clock of a server as this node knows it: one answer that told its time, and how far it may be wrong by now.
 
 use std::time::Duration;
 
@@ -6,18 +6,18 @@ use tokio::time::Instant;
 
 use crate::model::Timestamp;
 
-/// The clock of a master.
+/// The clock of a server.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(in crate::store::redis) struct ServerClock {
+pub(in crate::store) struct ServerClock {
     /// What it shows.
-    pub(in crate::store::redis) now: Timestamp,
+    pub(in crate::store) now: Timestamp,
     /// How far `now` may be from that, in either direction.
-    pub(in crate::store::redis) error: Duration,
+    pub(in crate::store) error: Duration,
 }
 
 impl ServerClock {
     /// Whether it is not exact enough to tell if the moment has come.
-    pub(in crate::store::redis) fn is_near(&self, moment: Timestamp) -> bool {
+    pub(in crate::store) fn is_near(&self, moment: Timestamp) -> bool {
         let (now, error) = (self.now, self.error);
         error > Duration::ZERO && now.plus(error) >= moment && now.minus(error) <= moment
     }
@@ -29,16 +29,16 @@ const DRIFT_PER_MILLION: u32 = 200;
 /// A sample is replaced after this time by a worse one, lest drift that is larger than assumed adds up.
 const OLDEST: Duration = Duration::from_secs(10);
 
-/// An answer of `TIME`, which was read somewhere between `sent_at` and `sent_at + 2 * error`.
+/// The time that a server told, which was read somewhere between `sent_at` and `sent_at + 2 * error`.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Sample {
+pub(in crate::store) struct Sample {
     read_at: Instant,
     micros: i64,
     error: Duration,
 }
 
 impl Sample {
-    pub(super) fn new(sent_at: Instant, received_at: Instant, micros: i64) -> Self {
+    pub(in crate::store) fn new(sent_at: Instant, received_at: Instant, micros: i64) -> Self {
         let error = received_at.duration_since(sent_at) / 2;
         Self {
             read_at: sent_at + error,
@@ -63,7 +63,7 @@ impl Sample {
     }
 
     /// The better of two samples: the newer one, unless the older is still more exact.
-    pub(super) fn or(self, newer: Self) -> Self {
+    pub(in crate::store) fn or(self, newer: Self) -> Self {
         let age = newer.read_at.saturating_duration_since(self.read_at);
         let (_, error) = self.reading(newer.read_at);
         if self.agrees(&newer) && age < OLDEST && error < newer.error {
@@ -74,7 +74,7 @@ impl Sample {
     }
 
     /// The clock at `at`.
-    pub(super) fn clock(&self, at: Instant) -> ServerClock {
+    pub(in crate::store) fn clock(&self, at: Instant) -> ServerClock {
         let (micros, error) = self.reading(at);
         ServerClock {
             now: Timestamp::from_millis(micros / 1_000),

@@ -5,8 +5,8 @@ use std::sync::Arc;
 
 use tokio::sync::broadcast::{Receiver, Sender};
 
-use crate::model::event::{Event, Fact};
-use crate::store::{Listener, Origin, Part};
+use crate::model::event::Event;
+use crate::store::{Listener, Origin, Partition};
 
 /// What the ring holds: a fifth of a second of 5,000 events a second.
 const KEPT: usize = 1_024;
@@ -15,7 +15,7 @@ const KEPT: usize = 1_024;
 #[derive(Debug, Clone)]
 pub(super) enum Told {
     Event(Arc<Event>),
-    Gap(Part),
+    Gap(Partition),
 }
 
 #[derive(Debug)]
@@ -44,16 +44,7 @@ impl Listener for Hub {
         self.tell(|| Told::Event(Arc::new(event.clone())));
     }
 
-    fn gap(&self, part: Part) {
-        self.tell(|| Told::Gap(part));
-    }
-}
-
-/// The part of the feed that tells of this.
-pub(super) fn part_of(fact: &Fact) -> Part {
-    match (fact.session_id, &fact.login_id) {
-        (Some(session_id), _) => Part::of_session(session_id),
-        (None, Some(login_id)) => Part::of_login(login_id),
-        (None, None) => Part::Services,
+    fn gap(&self, partition: Partition) {
+        self.tell(|| Told::Gap(partition));
     }
 }

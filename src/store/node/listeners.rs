@@ -2,25 +2,25 @@
 
 use std::sync::{Arc, PoisonError, RwLock};
 
-use super::{Listener, Origin, Part};
 use crate::model::event::Event;
+use crate::store::{Listener, Origin, Partition};
 
 /// All who want to be told of changes.
 #[derive(Debug, Default)]
-pub(super) struct Listeners(RwLock<Vec<Arc<dyn Listener>>>);
+pub(in crate::store) struct Listeners(RwLock<Vec<Arc<dyn Listener>>>);
 
 impl Listeners {
-    pub(super) fn add(&self, listener: Arc<dyn Listener>) {
+    pub(in crate::store) fn add(&self, listener: Arc<dyn Listener>) {
         let mut all = self.0.write().unwrap_or_else(PoisonError::into_inner);
         all.push(listener);
     }
 
-    pub(super) fn event(&self, event: &Event, origin: Origin) {
+    pub(in crate::store) fn event(&self, event: &Event, origin: Origin) {
         self.each(|listener| listener.event(event, origin));
     }
 
-    pub(super) fn gap(&self, part: Part) {
-        self.each(|listener| listener.gap(part));
+    pub(in crate::store) fn gap(&self, partition: Partition) {
+        self.each(|listener| listener.gap(partition));
     }
 
     fn each(&self, tell: impl Fn(&dyn Listener)) {

@@ -7,35 +7,33 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
-use super::keys::slot_of;
-use super::link::Slot;
 use crate::model::Timestamp;
 use crate::model::id::{LoginId, ServiceId, SessionId};
 use crate::model::session::{EndDetail, EndReason, Ended};
-use crate::store::TokenRotation;
+use crate::store::{Partition, Partitions, TokenRotation};
 
 mod bans;
 mod events;
 mod rotations;
 
-pub(super) use bans::BanState;
-pub(super) use events::WrittenService;
-pub(super) use rotations::Made;
+pub(in crate::store) use bans::BanState;
+pub(in crate::store) use events::WrittenService;
+pub(in crate::store) use rotations::Made;
 use rotations::Rotations;
 
 /// How long something is kept: longer than a replica that can take over lags behind.
-pub(super) const KEPT: Duration = Duration::from_secs(15 * 60);
+pub(in crate::store) const KEPT: Duration = Duration::from_secs(15 * 60);
 
 /// Endings that are kept: some 50 MB.
 const MOST: usize = 1_000_000;
-/// How many of a shard's last endings a new one is compared with: a node hears of its own endings soon again.
+/// How many of a partition's last endings a new one is compared with: a node hears of its own endings soon again.
 const RECENT: usize = 64;
 /// Services that are kept, and as many bans.
 const MOST_SERVICES: usize = 10_000;
 
 /// Something that must not be taken back.
 #[derive(Debug)]
-pub(super) enum Deed {
+pub(in crate::store) enum Deed {
     /// A session ended.
     Ended(SessionId, Ended),
     /// A token was rotated at a moment.
@@ -48,19 +46,20 @@ pub(super) enum Deed {
 
 /// A service as it was left.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct ServiceState {
+pub(in crate::store) struct ServiceState {
     /// Its record; nothing if it was removed.
-    pub(super) record: Option<Vec<u8>>,
-    pub(super) at: Timestamp,
-    pub(super) by: ServiceId,
+    pub(in crate::store) record: Option<Vec<u8>>,
+    pub(in crate::store) at: Timestamp,
+    pub(in crate::store) by: ServiceId,
 }
 
 /// All that is kept.
 #[derive(Debug)]
-pub(super) struct Remembered {
+pub(in crate::store) struct RecoveryLog {
     start: Instant,
     most: usize,
-    shards: Vec<Mutex<VecDeque<Ending>>>,
+    partitions: Partitions,
+    endings: Vec<Mutex<VecDeque<Ending>>>,
     count: AtomicUsize,
     warned: AtomicBool,
     rotations: Rotations,
@@ -84,16 +83,17 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-impl Remembered {
-    pub(super) fn new() -> Self {
-        Self::with_room_for(MOST)
+impl RecoveryLog {
+    pub(in crate::store) fn new(partitions: Partitions) -> Self {
+        Self::with_room_for(MOST, partitions)
     }
 
-    fn with_room_for(most: usize) -> Self {
+    fn with_room_for(most: usize, partitions: Partitions) -> Self {
         Self {
             start: Instant::now(),
             most,
-            shards: (0..=u8::MAX).map(|_| Mutex::default()).collect(),
+            partitions,
+            endings: partitions.all().map(|_| Mutex::default()).collect(),
             count: AtomicUsize::new(0),
             warned: AtomicBool::new(false),
             rotations: Rotations::default(),
@@ -103,7 +103,7 @@ impl Remembered {
         }
     }
 
-    pub(super) fn keep(&self, deed: Deed) {
+    pub(in crate::store) fn keep(&self, deed: Deed) {
         match deed {
             Deed::Ended(session_id, ended) => self.keep_ending(session_id, ended),
             Deed::Rotated(rotation, at) => self.rotations.keep(rotation, at),
@@ -113,7 +113,7 @@ impl Remembered {
     }
 
     fn keep_ending(&self, session_id: SessionId, ended: Ended) {
-        let Some(shard) = self.shard(slot_of(session_id)) else {
+        let Some(endings) = self.endings_of(self.partitions.of_session(session_id)) else {
             return;
         };
         let ending = Ending {
@@ -124,17 +124,17 @@ impl Remembered {
             reason: ended.reason,
             detail: ended.detail.map(Box::new),
         };
-        let mut shard = lock(shard);
-        let mut recent = shard.iter().rev().take(RECENT);
+        let mut endings = lock(endings);
+        let mut recent = endings.iter().rev().take(RECENT);
         if recent.any(|known| known.session_id == session_id) {
             return;
         }
-        self.forget_old_in(&mut shard);
+        self.forget_old_in(&mut endings);
         if self.count.load(Ordering::Relaxed) >= self.most {
             self.warn();
-            self.forget_first(&mut shard);
+            self.forget_first(&mut endings);
         }
-        shard.push_back(ending);
+        endings.push_back(ending);
         self.count.fetch_add(1, Ordering::Relaxed);
     }
 
@@ -158,13 +158,18 @@ impl Remembered {
         }
     }
 
-    /// Endings of a shard from the newest to the oldest, after as many as were seen before.
-    pub(super) fn endings(&self, shard: u8, seen: usize, most: usize) -> Vec<(SessionId, Ended)> {
-        let Some(shard) = self.shard(Slot::Shard(shard)) else {
+    /// Endings in a partition from the newest to the oldest, after as many as were seen before.
+    pub(in crate::store) fn endings(
+        &self,
+        partition: Partition,
+        seen: usize,
+        most: usize,
+    ) -> Vec<(SessionId, Ended)> {
+        let Some(endings) = self.endings_of(partition) else {
             return Vec::new();
         };
-        let shard = lock(shard);
-        let endings = shard.iter().rev().skip(seen).take(most);
+        let endings = lock(endings);
+        let endings = endings.iter().rev().skip(seen).take(most);
         endings
             .map(|ending| {
                 let ended = Ended {
@@ -178,11 +183,12 @@ impl Remembered {
             .collect()
     }
 
-    pub(super) fn rotations(&self, slot: Slot) -> Vec<Made> {
-        self.rotations.of(slot)
+    pub(in crate::store) fn rotations(&self, partition: Partition) -> Vec<Made> {
+        let of = |session_id| self.partitions.of_session(session_id);
+        self.rotations.of(|session_id| of(session_id) == partition)
     }
 
-    pub(super) fn services(&self) -> Vec<(ServiceId, ServiceState)> {
+    pub(in crate::store) fn services(&self) -> Vec<(ServiceId, ServiceState)> {
         let services = lock(&self.services);
         let services = services.iter();
         services
@@ -190,17 +196,20 @@ impl Remembered {
             .collect()
     }
 
-    pub(super) fn bans(&self, shard: u8) -> Vec<BanState> {
+    pub(in crate::store) fn bans(&self, partition: Partition) -> Vec<BanState> {
         let bans = lock(&self.bans);
         let states = bans.values().map(|(_, state)| state);
-        let of_shard = states.filter(|state| state.login_id.shard() == shard);
-        of_shard.cloned().collect()
+        let of = |state: &BanState| self.partitions.of_login(&state.login_id);
+        states
+            .filter(|state| of(state) == partition)
+            .cloned()
+            .collect()
     }
 
     /// Drops what was kept long enough.
-    pub(super) fn forget_old(&self) {
-        for shard in &self.shards {
-            self.forget_old_in(&mut lock(shard));
+    pub(in crate::store) fn forget_old(&self) {
+        for endings in &self.endings {
+            self.forget_old_in(&mut lock(endings));
         }
         self.rotations.forget_old();
         lock(&self.services).retain(|_, (learned, _)| learned.elapsed() < KEPT);
@@ -208,18 +217,18 @@ impl Remembered {
         lock(&self.actors).retain(|actor| Arc::strong_count(actor) > 1);
     }
 
-    fn forget_old_in(&self, shard: &mut VecDeque<Ending>) {
+    fn forget_old_in(&self, endings: &mut VecDeque<Ending>) {
         let now = u64::from(self.seconds());
-        while shard
+        while endings
             .front()
             .is_some_and(|ending| u64::from(ending.learned) + KEPT.as_secs() < now)
         {
-            self.forget_first(shard);
+            self.forget_first(endings);
         }
     }
 
-    fn forget_first(&self, shard: &mut VecDeque<Ending>) {
-        if shard.pop_front().is_some() {
+    fn forget_first(&self, endings: &mut VecDeque<Ending>) {
+        if endings.pop_front().is_some() {
             self.count.fetch_sub(1, Ordering::Relaxed);
         }
     }
@@ -233,11 +242,8 @@ impl Remembered {
         }
     }
 
-    fn shard(&self, slot: Slot) -> Option<&Mutex<VecDeque<Ending>>> {
-        match slot {
-            Slot::Shard(shard) => self.shards.get(usize::from(shard)),
-            Slot::Of(_) | Slot::Hash(_) => None,
-        }
+    fn endings_of(&self, partition: Partition) -> Option<&Mutex<VecDeque<Ending>>> {
+        self.endings.get(partition.0)
     }
 
     /// The same services end most sessions.
@@ -273,66 +279,66 @@ mod tests {
         (session_id, ended)
     }
 
-    fn shard() -> u8 {
-        LoginId::parse("alice").unwrap().shard()
+    fn partition() -> Partition {
+        Partitions::Shards.of_login(&LoginId::parse("alice").unwrap())
     }
 
-    fn keep(remembered: &Remembered, number: u8) {
+    fn keep(log: &RecoveryLog, number: u8) {
         let (session_id, ended) = ending(number);
-        remembered.keep(Deed::Ended(session_id, ended));
+        log.keep(Deed::Ended(session_id, ended));
     }
 
     #[test]
     fn endings_come_newest_first_and_once() {
-        let remembered = Remembered::new();
+        let log = RecoveryLog::new(Partitions::Shards);
         for number in [1, 2, 2, 3, 1] {
-            keep(&remembered, number);
+            keep(&log, number);
         }
-        let all = remembered.endings(shard(), 0, 10);
+        let all = log.endings(partition(), 0, 10);
         assert_eq!(all, [ending(3), ending(2), ending(1)]);
-        assert_eq!(remembered.endings(shard(), 1, 1), [ending(2)]);
+        assert_eq!(log.endings(partition(), 1, 1), [ending(2)]);
     }
 
     #[test]
     fn the_oldest_make_room() {
-        let remembered = Remembered::with_room_for(2);
+        let log = RecoveryLog::with_room_for(2, Partitions::Shards);
         for number in 1..=3 {
-            keep(&remembered, number);
+            keep(&log, number);
         }
-        let all = remembered.endings(shard(), 0, 10);
+        let all = log.endings(partition(), 0, 10);
         assert_eq!(all, [ending(3), ending(2)]);
     }
 
     #[tokio::test(start_paused = true)]
     async fn nothing_is_kept_for_ever() {
-        let remembered = Remembered::new();
-        keep(&remembered, 1);
+        let log = RecoveryLog::new(Partitions::Shards);
+        keep(&log, 1);
         let state = ServiceState {
             record: None,
             at: Timestamp::from_millis(1),
             by: ServiceId::admin(),
         };
-        remembered.keep(Deed::Service(ServiceId::admin(), state));
+        log.keep(Deed::Service(ServiceId::admin(), state));
         tokio::time::advance(KEPT).await;
-        remembered.forget_old();
-        assert_eq!(remembered.endings(shard(), 0, 10).len(), 1);
+        log.forget_old();
+        assert_eq!(log.endings(partition(), 0, 10).len(), 1);
         tokio::time::advance(std::time::Duration::from_secs(2)).await;
-        remembered.forget_old();
-        assert_eq!(remembered.endings(shard(), 0, 10), []);
-        assert_eq!(remembered.services(), []);
+        log.forget_old();
+        assert_eq!(log.endings(partition(), 0, 10), []);
+        assert_eq!(log.services(), []);
     }
 
     #[test]
     fn an_older_state_of_a_service_replaces_no_newer_one() {
-        let remembered = Remembered::new();
+        let log = RecoveryLog::new(Partitions::Shards);
         let state = |at| ServiceState {
             record: Some(vec![at]),
             at: Timestamp::from_millis(at.into()),
             by: ServiceId::admin(),
         };
         for at in [1, 3, 2] {
-            remembered.keep(Deed::Service(ServiceId::admin(), state(at)));
+            log.keep(Deed::Service(ServiceId::admin(), state(at)));
         }
-        assert_eq!(remembered.services(), [(ServiceId::admin(), state(3))]);
+        assert_eq!(log.services(), [(ServiceId::admin(), state(3))]);
     }
 }

@@ -1,22 +1,33 @@
-//! One part of the feed as far as this node has heard it. Each event names the one before it, so that none can be missed
-//! unnoticed; what was missed is read from the stream, while events that come meanwhile wait.
+//! One partition of the feed as far as this node has heard it. Each event names the one before it, so that none can be missed
+//! unnoticed; what was missed is read from the feed, while events that come meanwhile wait.
 
 use std::time::Duration;
 
-use super::super::events::Recorded;
-use super::super::merge::Source;
-use super::super::places::Place;
-use super::message::Entry;
+use super::page::PartitionPage;
+use crate::model::event::Fact;
+use crate::store::position::Place;
 
 /// Events that wait for a read; when there are more, another read follows.
 const WAITING: usize = 64;
 
-/// Events of a part, ready to be told.
+/// Names a node: a random number, another one in each store that is opened.
+pub(in crate::store) type NodeId = u64;
+
+/// An event as it was recorded.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(in crate::store) struct Recorded {
+    pub(in crate::store) fact: Fact,
+    /// Whose operation did it; nothing where a version before this field recorded it.
+    pub(in crate::store) node: Option<NodeId>,
+    pub(in crate::store) lived: Option<Duration>,
+}
+
+/// Events of a partition, ready to be told.
 pub(super) type Told = Vec<(Place, Recorded)>;
 
-/// How far a part was heard.
+/// How far a partition was heard.
 #[derive(Debug, Default)]
-pub(super) struct Followed {
+pub(super) struct PartitionTail {
     /// The last event that was told, or where telling began. Nothing before the first read.
     last: Option<Place>,
     state: State,
@@ -28,19 +39,29 @@ pub(super) struct Followed {
 enum State {
     /// Nobody listens.
     #[default]
-    Deaf,
+    Disconnected,
     /// What was missed is being read.
-    Behind { waiting: Vec<Entry>, missed: bool },
+    CatchingUp { waiting: Vec<Entry>, missed: bool },
     /// All is told that was heard.
-    Whole,
+    Live,
+}
+
+/// An event at its place in its partition.
+#[derive(Debug, PartialEq, Eq)]
+pub(in crate::store) struct Entry {
+    /// What stood last in the partition before; nothing if it was empty.
+    pub(in crate::store) previous: Option<Place>,
+    pub(in crate::store) place: Place,
+    /// Nothing if this version does not know its kind.
+    pub(in crate::store) told: Option<Recorded>,
 }
 
 /// A read that is to be made.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct Read {
-    pub(super) number: u64,
-    /// Nothing: only where the stream ends is of interest.
-    pub(super) after: Option<Place>,
+pub(in crate::store) struct Read {
+    number: u64,
+    /// Nothing: only where the partition ends is of interest.
+    pub(in crate::store) after: Option<Place>,
 }
 
 /// Events before one that was heard were not.
@@ -55,12 +76,12 @@ pub(super) enum After {
     /// There is more.
     ReadOn,
     /// All is told.
-    Whole,
+    Live,
 }
 
-impl Followed {
-    pub(super) fn is_whole(&self) -> bool {
-        matches!(self.state, State::Whole)
+impl PartitionTail {
+    pub(super) fn is_live(&self) -> bool {
+        matches!(self.state, State::Live)
     }
 
     /// Whether it was never heard of before.
@@ -73,8 +94,8 @@ impl Followed {
         self.last = Some(place);
     }
 
-    pub(super) fn deafen(&mut self) {
-        self.state = State::Deaf;
+    pub(super) fn disconnect(&mut self) {
+        self.state = State::Disconnected;
     }
 
     /// Goes back: in another history there may be other events at earlier places.
@@ -85,7 +106,7 @@ impl Followed {
     /// From now on what is missing is read.
     pub(super) fn read(&mut self) -> Read {
         self.reads += 1;
-        self.state = State::Behind {
+        self.state = State::CatchingUp {
             waiting: Vec::new(),
             missed: false,
         };
@@ -97,14 +118,14 @@ impl Followed {
 
     /// Whether a read is the last that was begun, and still wanted.
     pub(super) fn wants(&self, read: Read) -> bool {
-        matches!(self.state, State::Behind { .. }) && self.reads == read.number
+        matches!(self.state, State::CatchingUp { .. }) && self.reads == read.number
     }
 
     /// Takes an event from the channel.
     pub(super) fn hear(&mut self, entry: Entry) -> Result<Told, Missed> {
         match &mut self.state {
-            State::Deaf => Ok(Told::new()),
-            State::Behind { waiting, missed } => {
+            State::Disconnected => Ok(Told::new()),
+            State::CatchingUp { waiting, missed } => {
                 if waiting.len() < WAITING {
                     waiting.push(entry);
                 } else {
@@ -112,14 +133,14 @@ impl Followed {
                 }
                 Ok(Told::new())
             }
-            State::Whole => {
+            State::Live => {
                 let mut told = Told::new();
                 self.append(entry, &mut told).map(|()| told)
             }
         }
     }
 
-    /// An event that was told before is left out. The first of a stream is always told: streams may begin anew.
+    /// An event that was told before is left out. The first of a partition is always told: it may begin anew.
     fn append(&mut self, entry: Entry, told: &mut Told) -> Result<(), Missed> {
         let last = self.last.unwrap_or_default();
         match entry.previous {
@@ -136,21 +157,21 @@ impl Followed {
     pub(super) fn catch_up(
         &mut self,
         read: Read,
-        source: Source,
+        source: PartitionPage,
         rewind: Duration,
     ) -> (Told, After) {
         let mut told = Told::new();
         if !self.wants(read) {
             return (told, After::Nothing);
         }
-        let State::Behind { waiting, missed } = std::mem::take(&mut self.state) else {
+        let State::CatchingUp { waiting, missed } = std::mem::take(&mut self.state) else {
             return (told, After::Nothing);
         };
         let newest = source.newest.unwrap_or_default();
         let lost = read.after.is_some_and(|after| newest < after);
         match read.after {
             None => self.last = Some(newest),
-            // The stream has lost its end, or has gone.
+            // The feed has lost its end here, or is gone.
             Some(_) if lost => self.last = Some(newest.rewound(rewind)),
             Some(_) => {
                 for (place, recorded) in source.entries {
@@ -163,8 +184,8 @@ impl Followed {
         if more || missed || !self.append_all(waiting, &mut told) {
             return (told, After::ReadOn);
         }
-        self.state = State::Whole;
-        (told, After::Whole)
+        self.state = State::Live;
+        (told, After::Live)
     }
 
     fn append_all(&mut self, waiting: Vec<Entry>, told: &mut Told) -> bool {
@@ -178,8 +199,9 @@ impl Followed {
 mod tests {
     use super::*;
     use crate::model::Timestamp;
-    use crate::model::event::{Change, Fact, ServiceChange};
+    use crate::model::event::{Change, ServiceChange};
     use crate::model::id::ServiceId;
+    use crate::store::Partition;
 
     const REWIND: Duration = Duration::from_millis(10);
 
@@ -213,9 +235,9 @@ mod tests {
         }
     }
 
-    fn source(entries: &[u64], newest: u64, open: bool) -> Source {
-        Source {
-            stream: 0,
+    fn source(entries: &[u64], newest: u64, open: bool) -> PartitionPage {
+        PartitionPage {
+            partition: Partition(0),
             place: Place::default(),
             entries: entries
                 .iter()
@@ -233,12 +255,12 @@ mod tests {
     }
 
     /// Has heard everything up to a place.
-    fn whole(millis: u64) -> Followed {
-        let mut followed = Followed::default();
+    fn whole(millis: u64) -> PartitionTail {
+        let mut followed = PartitionTail::default();
         let read = followed.read();
         assert_eq!(read.after, None);
         let (told, after) = followed.catch_up(read, source(&[], millis, true), REWIND);
-        assert_eq!((told, after), (Told::new(), After::Whole));
+        assert_eq!((told, after), (Told::new(), After::Live));
         followed
     }
 
@@ -248,7 +270,7 @@ mod tests {
         assert_eq!(places(&followed.hear(entry(5, 6)).unwrap()), [6]);
         assert_eq!(followed.hear(entry(5, 6)), Ok(Told::new()));
         assert_eq!(places(&followed.hear(entry(6, 9)).unwrap()), [9]);
-        assert!(followed.is_whole());
+        assert!(followed.is_live());
     }
 
     #[test]
@@ -266,22 +288,22 @@ mod tests {
     #[test]
     fn what_comes_during_a_read_is_told_after_it() {
         let mut followed = whole(5);
-        followed.deafen();
+        followed.disconnect();
         assert_eq!(followed.hear(entry(5, 6)), Ok(Told::new()));
         let read = followed.read();
         assert_eq!(read.after, Some(at(5)));
         for (previous, millis) in [(6, 7), (7, 8)] {
             assert_eq!(followed.hear(entry(previous, millis)), Ok(Told::new()));
         }
-        assert!(!followed.is_whole());
+        assert!(!followed.is_live());
         let (told, after) = followed.catch_up(read, source(&[6, 7], 7, false), REWIND);
-        assert_eq!((places(&told), after), (vec![6, 7, 8], After::Whole));
+        assert_eq!((places(&told), after), (vec![6, 7, 8], After::Live));
     }
 
     #[test]
     fn a_read_is_followed_by_others_until_all_is_there() {
         let mut followed = whole(5);
-        followed.deafen();
+        followed.disconnect();
         let read = followed.read();
         let (told, after) = followed.catch_up(read, source(&[6], 9, true), REWIND);
         assert_eq!((places(&told), after), (vec![6], After::ReadOn));
@@ -294,7 +316,7 @@ mod tests {
     #[test]
     fn more_than_can_wait_is_read() {
         let mut followed = whole(1_000);
-        followed.deafen();
+        followed.disconnect();
         let read = followed.read();
         for millis in 1_001..=1_000 + WAITING as u64 + 1 {
             assert_eq!(followed.hear(entry(millis - 1, millis)), Ok(Told::new()));
@@ -306,20 +328,20 @@ mod tests {
     #[test]
     fn a_read_that_was_given_up_tells_nothing() {
         let mut followed = whole(5);
-        followed.deafen();
+        followed.disconnect();
         let old = followed.read();
         let new = followed.read();
         assert!(!followed.wants(old));
         let (told, after) = followed.catch_up(old, source(&[6], 6, false), REWIND);
         assert_eq!((told, after), (Told::new(), After::Nothing));
         let (told, after) = followed.catch_up(new, source(&[6], 6, false), REWIND);
-        assert_eq!((places(&told), after), (vec![6], After::Whole));
+        assert_eq!((places(&told), after), (vec![6], After::Live));
     }
 
     #[test]
     fn a_stream_that_lost_its_end_is_read_again_from_before_it() {
         let mut followed = whole(50);
-        followed.deafen();
+        followed.disconnect();
         let read = followed.read();
         let (told, after) = followed.catch_up(read, source(&[], 40, false), REWIND);
         assert_eq!((told, after), (Told::new(), After::ReadOn));
@@ -329,10 +351,10 @@ mod tests {
     #[test]
     fn a_stream_that_is_gone_begins_anew() {
         let mut followed = whole(50);
-        followed.deafen();
+        followed.disconnect();
         let read = followed.read();
         let (_, after) = followed.catch_up(read, source(&[], 0, false), REWIND);
-        assert_eq!(after, After::Whole);
+        assert_eq!(after, After::Live);
         assert_eq!(places(&followed.hear(entry(0, 3)).unwrap()), [3]);
     }
 }

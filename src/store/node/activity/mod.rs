@@ -16,6 +16,10 @@ use crate::model::session::Life;
 use crate::rules::activity::{self, TouchPlan, used};
 use crate::store::{Touch, Verified};
 
+mod writer;
+
+pub(in crate::store) use writer::{WriteUses, write_due, write_until};
+
 /// Parts with a lock of their own, so that verifications seldom meet.
 const SHARDS: usize = 16;
 
@@ -27,23 +31,23 @@ const LINGER: Duration = Duration::from_secs(10);
 
 /// Uses in memory, by session.
 #[derive(Debug)]
-pub struct Touches {
+pub(in crate::store) struct Touches {
     longest_interval: Duration,
     shards: [Mutex<Shard>; SHARDS],
 }
 
 /// One use of a session.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct SessionUse {
+pub(in crate::store) struct SessionUse {
     /// The session.
-    pub session_id: SessionId,
+    pub(in crate::store) session_id: SessionId,
     /// When it was used last.
-    pub at: Timestamp,
+    pub(in crate::store) at: Timestamp,
 }
 
 impl SessionUse {
     /// Adds the use to its record, and tells whether that changed it.
-    pub fn apply(self, record: &mut SessionRecord) -> bool {
+    pub(in crate::store) fn apply(self, record: &mut SessionRecord) -> bool {
         activity::count(record, self.at)
     }
 }
@@ -93,8 +97,7 @@ impl Use {
 
 impl Touches {
     /// Uses are written within `longest_interval`, sooner for sessions with a short idle timeout.
-    #[must_use]
-    pub fn new(longest_interval: Duration) -> Self {
+    pub(in crate::store) fn new(longest_interval: Duration) -> Self {
         Self {
             longest_interval,
             shards: std::array::from_fn(|_| Mutex::default()),
@@ -108,8 +111,7 @@ impl Touches {
 
     /// Counts a use at `now` and tells the life it gives; `None` if it must be written before anybody is told. See
     /// [`activity::plan_touch`].
-    #[must_use]
-    pub fn count(
+    pub(in crate::store) fn count(
         &self,
         record: &SessionRecord,
         life: Life,
@@ -131,7 +133,7 @@ impl Touches {
 
     /// Adds the latest use to a record that may have been stored before it. What was written at the very moment of
     /// the use, or later, stands; and a use revives nothing.
-    pub fn overlay(&self, record: &mut SessionRecord) {
+    pub(in crate::store) fn overlay(&self, record: &mut SessionRecord) {
         let session_id = record.session.session_id;
         if let Some(at) = self.latest(session_id) {
             SessionUse { session_id, at }.apply(record);
@@ -141,8 +143,7 @@ impl Touches {
     /// The life of a session that was found before, as the uses since have left it, and until when its record lets it
     /// live in the store; with [`Touch::Yes`] after one more use at `now`. `None` if `lives` refuses that life, or the
     /// use must be written before anybody is told.
-    #[must_use]
-    pub fn again(
+    pub(in crate::store) fn again(
         &self,
         found: &Verified,
         touch: Touch,
@@ -172,16 +173,14 @@ impl Touches {
     }
 
     /// The latest use that is noted, whether or not it is written.
-    #[must_use]
-    pub fn latest(&self, session_id: SessionId) -> Option<Timestamp> {
+    pub(in crate::store) fn latest(&self, session_id: SessionId) -> Option<Timestamp> {
         let shard = self.shard(session_id);
         shard.uses.get(&session_id).map(|known| known.at)
     }
 
     /// Up to `most` uses that are to be written by `now`. They stay until [`written`](Self::written) tells that they
     /// are.
-    #[must_use]
-    pub fn due(&self, now: Timestamp, most: usize) -> Vec<SessionUse> {
+    pub(in crate::store) fn due(&self, now: Timestamp, most: usize) -> Vec<SessionUse> {
         let mut found = Vec::new();
         for shard in &self.shards {
             let room = most.saturating_sub(found.len());
@@ -191,7 +190,7 @@ impl Touches {
     }
 
     /// Tells that a use is written, or that there is nothing to write it to.
-    pub fn written(&self, touch: SessionUse, now: Timestamp) {
+    pub(in crate::store) fn written(&self, touch: SessionUse, now: Timestamp) {
         let mut shard = self.shard(touch.session_id);
         let Some(known) = shard.uses.get(&touch.session_id).copied() else {
             return;
@@ -210,8 +209,7 @@ impl Touches {
     }
 
     /// How many uses are still to be written.
-    #[must_use]
-    pub fn waiting(&self) -> u64 {
+    pub(in crate::store) fn waiting(&self) -> u64 {
         let waiting = |shard: &Mutex<Shard>| {
             let shard = lock(shard);
             let uses = shard.uses.values();

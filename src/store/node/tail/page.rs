@@ -1,0 +1,150 @@
+//! The entries of all partitions in one order: by their moments, and those of one moment by their partitions.
+
+use std::time::Duration;
+
+use super::partition::Recorded;
+use crate::model::Timestamp;
+use crate::model::event::{Event, EventType, Fact};
+use crate::model::page::{Cursor, PageLimit};
+use crate::store::position::{Bookmark, History, Place};
+use crate::store::{EventPage, FeedPosition, Partition, Partitions};
+
+/// A feed whose partitions are told the time by different servers.
+#[derive(Debug, Clone, Copy)]
+pub(in crate::store) struct Clocked {
+    pub(in crate::store) partitions: Partitions,
+    /// How far apart their clocks may be. Before the present by this much a quiet partition gets no more events.
+    pub(in crate::store) skew: Duration,
+}
+
+/// A partition as far as it was read.
+#[derive(Debug)]
+pub(in crate::store) struct PartitionPage {
+    pub(in crate::store) partition: Partition,
+    /// Nothing at or before it is of interest.
+    pub(in crate::store) place: Place,
+    /// What is none of ours has a place too.
+    pub(in crate::store) entries: Vec<(Place, Option<Recorded>)>,
+    /// Whether more may follow the entries.
+    pub(in crate::store) open: bool,
+    pub(in crate::store) now: Timestamp,
+    /// The newest event that is no longer told of.
+    pub(in crate::store) over: Option<Place>,
+    pub(in crate::store) newest: Option<Place>,
+}
+
+impl PartitionPage {
+    pub(in crate::store) fn last(&self) -> Place {
+        self.entries.last().map_or(self.place, |(place, _)| *place)
+    }
+
+    pub(in crate::store) fn forget_what_is_over(&mut self) {
+        if let Some(over) = self.over {
+            self.place = self.place.max(over);
+            self.entries.retain(|(place, _)| *place > over);
+        }
+    }
+
+    /// The place after everything was read to its end: time has passed in which nothing happened.
+    fn settle(&mut self, skew: Duration) {
+        let quiet = Place::at(self.now).rewound(skew);
+        self.place = self.place.max(quiet);
+    }
+}
+
+fn is_wanted(fact: &Fact, types: &[EventType]) -> bool {
+    types.is_empty() || types.contains(&fact.change.event_type())
+}
+
+/// Up to where all partitions are read: what comes later waits for the next page.
+fn horizon(sources: &[PartitionPage]) -> Option<(Place, Partition)> {
+    let open = sources.iter().filter(|source| source.open);
+    open.map(|source| (source.last(), source.partition)).min()
+}
+
+fn within(horizon: Option<(Place, Partition)>, key: (Place, Partition)) -> bool {
+    horizon.is_none_or(|horizon| key <= horizon)
+}
+
+/// How many events the page has so far.
+pub(in crate::store) fn wanted(sources: &[PartitionPage], types: &[EventType]) -> usize {
+    let horizon = horizon(sources);
+    let entries = sources.iter().flat_map(|source| {
+        source
+            .entries
+            .iter()
+            .map(move |(place, told)| ((*place, source.partition), told))
+    });
+    entries
+        .filter(|(key, _)| within(horizon, *key))
+        .filter(|(_, told)| {
+            told.as_ref()
+                .is_some_and(|told| is_wanted(&told.fact, types))
+        })
+        .count()
+}
+
+pub(in crate::store) fn page(
+    feed: Clocked,
+    mut sources: Vec<PartitionPage>,
+    histories: &[Option<History>],
+    types: &[EventType],
+    limit: PageLimit,
+) -> EventPage {
+    for source in &mut sources {
+        if !source.open && source.entries.is_empty() {
+            source.settle(feed.skew);
+        }
+    }
+    let start = place_of(feed.partitions, &sources, histories);
+    let horizon = horizon(&sources);
+    let mut waiting: Vec<((Place, Partition), Option<Recorded>)> = Vec::new();
+    for source in &mut sources {
+        let entries = std::mem::take(&mut source.entries).into_iter();
+        waiting.extend(entries.map(|(place, told)| ((place, source.partition), told)));
+    }
+    waiting.sort_by_key(|(key, _)| *key);
+    let mut left = waiting.into_iter().peekable();
+    let mut events = Vec::new();
+    while events.len() < limit.get()
+        && let Some(((place, partition), told)) = left.next_if(|(key, _)| within(horizon, *key))
+    {
+        if let Some(source) = sources.get_mut(partition.0) {
+            source.place = place;
+        }
+        if let Some(fact) = told.map(|told| told.fact)
+            && is_wanted(&fact, types)
+            && let Ok(id) = feed.partitions.event_id(partition, place)
+        {
+            events.push(Event { id, fact });
+        }
+    }
+    let caught_up = left.peek().is_none() && horizon.is_none();
+    let unread: Vec<Partition> = left.map(|((_, partition), _)| partition).collect();
+    for source in &mut sources {
+        if !source.open && !unread.contains(&source.partition) {
+            source.settle(feed.skew);
+        }
+    }
+    EventPage {
+        events,
+        start,
+        next: place_of(feed.partitions, &sources, histories),
+        caught_up,
+    }
+}
+
+fn place_of(
+    partitions: Partitions,
+    sources: &[PartitionPage],
+    histories: &[Option<History>],
+) -> Cursor {
+    let marks = sources.iter().zip(histories).map(|(source, history)| {
+        let place = source.place;
+        Bookmark {
+            place,
+            history: *history,
+        }
+    });
+    FeedPosition::new(partitions, marks.collect()).cursor()
+}

@@ -1,0 +1,95 @@
+//! All contracts of one engine, as a node uses them.
+
+use std::sync::Arc;
+
+use super::node::cache::{Cache, CacheSettings};
+use super::node::{Handle, Observer};
+use super::{
+    ClaimStore, EventFeed, Freshness, Lookup, ProfileStore, ServiceStore, SessionStore, StoreError,
+    StoreFigures, Touch, Verified,
+};
+use crate::model::token::PresentedToken;
+use crate::telemetry::traces::Traces;
+
+/// One engine, seen through its contracts.
+#[derive(Debug, Clone)]
+pub struct Stores {
+    /// Sessions, their attributes, their logins.
+    pub sessions: Handle<dyn SessionStore>,
+    /// Registered services.
+    pub services: Handle<dyn ServiceStore>,
+    /// The feed of events.
+    pub events: Handle<dyn EventFeed>,
+    /// Claims of idempotency keys.
+    pub claims: Handle<dyn ClaimStore>,
+    /// Profiles of logins.
+    pub profiles: Handle<dyn ProfileStore>,
+    /// What it tells of itself.
+    pub figures: Handle<dyn StoreFigures>,
+}
+
+impl Stores {
+    /// The contracts of an engine that keeps all of them.
+    pub(super) fn of<E>(engine: &Arc<E>) -> Self
+    where
+        E: SessionStore
+            + ServiceStore
+            + EventFeed
+            + ClaimStore
+            + ProfileStore
+            + StoreFigures
+            + 'static,
+    {
+        Self {
+            sessions: Handle::new(Arc::<E>::clone(engine)),
+            services: Handle::new(Arc::<E>::clone(engine)),
+            events: Handle::new(Arc::<E>::clone(engine)),
+            claims: Handle::new(Arc::<E>::clone(engine)),
+            profiles: Handle::new(Arc::<E>::clone(engine)),
+            figures: Handle::new(Arc::<E>::clone(engine)),
+        }
+    }
+
+    /// The same with the time of each operation taken, and a span made of it.
+    #[must_use]
+    pub fn observed(self, traces: Traces) -> Self {
+        let observer = Observer::new(traces);
+        Self {
+            sessions: self.sessions.observed(&observer),
+            services: self.services.observed(&observer),
+            events: self.events.observed(&observer),
+            claims: self.claims.observed(&observer),
+            profiles: self.profiles.observed(&observer),
+            figures: self.figures.observed(&observer),
+        }
+    }
+
+    /// The same with a cache.
+    #[must_use]
+    pub fn cached(self, settings: CacheSettings) -> Self {
+        let cache = Arc::new(Cache::over(self.events.engine(), settings));
+        Self {
+            sessions: self.sessions.cached(&cache),
+            services: self.services.cached(&cache),
+            figures: self.figures.cached(&cache),
+            ..self
+        }
+    }
+
+    /// Looks for the session behind a token, in what this node knows if that is fresh enough.
+    pub async fn find_by_token(
+        &self,
+        token: &PresentedToken,
+        touch: Touch,
+        freshness: Freshness,
+    ) -> Result<Lookup<Verified>, StoreError> {
+        let recalled = match freshness {
+            Freshness::Bounded => self.sessions.recall(token, touch),
+            Freshness::Now => None,
+        };
+        match recalled {
+            Some(found) => Ok(Lookup::Live(Box::new(found))),
+            None => self.sessions.find_by_token(token, touch).await,
+        }
+    }
+}
