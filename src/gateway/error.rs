@@ -154,6 +154,10 @@ pub enum FieldRule {
 }
 
 impl GatewayError {
+    pub(super) fn invalid(field: &'static str, rule: FieldRule) -> Self {
+        Self::InvalidField { field, rule }
+    }
+
     /// A bug, or a machine that fails.
     pub fn internal(error: impl Error + Send + Sync + 'static) -> Self {
         Self::Internal(Arc::new(error))

@@ -63,10 +63,7 @@ impl Gateway {
     ) -> Result<Ban, GatewayError> {
         let sessions = &self.stores.sessions;
         if until.is_some_and(|until| until <= sessions.now()) {
-            return Err(GatewayError::InvalidField {
-                field: "until",
-                rule: FieldRule::Future,
-            });
+            return Err(GatewayError::invalid("until", FieldRule::Future));
         }
         let new = NewBan {
             login_id,

@@ -122,7 +122,7 @@ fn within(limit: Duration, field: &'static str, asked: Duration) -> Result<Durat
     let rule = FieldRule::Seconds {
         most: limit.as_secs(),
     };
-    Err(GatewayError::InvalidField { field, rule })
+    Err(GatewayError::invalid(field, rule))
 }
 
 /// Refuses a limit of fewer than `least` sessions, or of more than one create may end.
@@ -136,5 +136,5 @@ fn limit_within(
         return Ok(limit);
     }
     let rule = FieldRule::Number { least, most };
-    Err(GatewayError::InvalidField { field, rule })
+    Err(GatewayError::invalid(field, rule))
 }

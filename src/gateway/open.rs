@@ -105,10 +105,7 @@ impl Gateway {
         let idle_timeout = span("idle_timeout_seconds", asked.idle_timeout, idle, most)?;
         let (age, most) = (lifetimes.max_age, lifetimes.max_age_limit);
         let max_age = span("max_age_seconds", asked.max_age, age, most)?;
-        let over = |limit| GatewayError::InvalidField {
-            field: "attributes",
-            rule: FieldRule::Attributes(limit),
-        };
+        let over = |limit| GatewayError::invalid("attributes", FieldRule::Attributes(limit));
         asked.attributes.check().map_err(over)?;
         Ok(NewSession {
             session_id,

@@ -111,10 +111,8 @@ impl Gateway {
         }
         if grace > MAX_GRACE {
             let most = MAX_GRACE.as_secs();
-            return Err(GatewayError::InvalidField {
-                field: "grace_seconds",
-                rule: FieldRule::SecondsAtMost { most },
-            });
+            let rule = FieldRule::SecondsAtMost { most };
+            return Err(GatewayError::invalid("grace_seconds", rule));
         }
         let secret = ServiceSecret::made(&*entropy.secret()?);
         let services = &self.stores.services;

@@ -146,10 +146,7 @@ impl Gateway {
         effect: BulkEffect,
     ) -> Result<u64, GatewayError> {
         if filter == SessionFilter::default() {
-            return Err(GatewayError::InvalidField {
-                field: "filter",
-                rule: FieldRule::Condition,
-            });
+            return Err(GatewayError::invalid("filter", FieldRule::Condition));
         }
         let which = EndWhere {
             filter,

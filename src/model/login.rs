@@ -5,7 +5,7 @@ use utoipa::ToSchema;
 
 use super::Timestamp;
 use super::id::{LoginId, ServiceId};
-use super::session::{Device, EndDetail};
+use super::session::{Device, EndDetail, Session};
 
 /// What is known about a login id; zeros and nulls for one that was never seen.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, ToSchema)]
@@ -24,6 +24,36 @@ pub struct LoginSummary {
     /// Until when no session may be opened for it: the end of the year 9999 if its ban has no end.
     #[schema(required = true)]
     pub banned_until: Option<Timestamp>,
+}
+
+impl LoginSummary {
+    /// Of a login without sessions.
+    #[must_use]
+    pub fn new(login_id: LoginId, ban: Option<&Ban>) -> Self {
+        Self {
+            login_id,
+            session_count: 0,
+            devices: Vec::new(),
+            last_active_at: None,
+            online: false,
+            banned_until: ban.map(Ban::shown_end),
+        }
+    }
+
+    /// Takes in a live session. An index by a digest may hold those of another login too: they make no difference.
+    pub fn add(&mut self, session: Session) {
+        if session.login_id != self.login_id {
+            return;
+        }
+        self.session_count += 1;
+        self.online |= session.connection_id.is_some();
+        self.last_active_at = self.last_active_at.max(Some(session.last_active_at));
+        if let Some(device) = session.device
+            && let Err(place) = self.devices.binary_search(&device)
+        {
+            self.devices.insert(place, device);
+        }
+    }
 }
 
 /// A login for which no session may be opened.

@@ -12,6 +12,7 @@ pub mod end;
 pub mod entry;
 pub mod idempotency;
 mod kept;
+pub mod lists;
 pub mod operation;
 pub mod plan;
 pub mod profiles;

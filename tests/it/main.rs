@@ -27,4 +27,5 @@ mod rules;
 mod services;
 mod store;
 mod support;
+mod use_cases;
 mod walk;

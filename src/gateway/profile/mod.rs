@@ -18,9 +18,9 @@ use crate::entropy::random_bytes;
 use crate::model::id::LoginId;
 use crate::model::profile::{MAX_PROFILE_TTL, Profile, UserDetails};
 use crate::store::node::Handle;
+use crate::store::node::flight::Flights;
 use crate::store::{FoundProfile, LoadCause, LoadTicket, NewProfile, ProfileStore, Stores};
 
-mod flight;
 mod load;
 mod loader;
 mod settings;
@@ -29,7 +29,6 @@ mod signature;
 pub use settings::{InvalidLoaderUrl, LoaderSettings, LoaderUrl, ProfileSettings};
 pub use signature::SigningKey;
 
-use flight::Flights;
 use load::{Loading, Outcome};
 
 /// The most profiles that one call refreshes.
@@ -46,7 +45,7 @@ const REFRESH_DEADLINE: Duration = Duration::from_secs(10);
 pub struct Profiles {
     store: Handle<dyn ProfileStore>,
     loading: Option<Arc<Loading>>,
-    flights: Arc<Flights<Outcome>>,
+    flights: Arc<Flights<LoginId, Outcome>>,
 }
 
 /// What became of a profile that was to be loaded anew.
@@ -140,10 +139,7 @@ impl Profiles {
             let rule = FieldRule::LoginIds {
                 most: MAX_REFRESHED,
             };
-            return Err(GatewayError::InvalidField {
-                field: "login_ids",
-                rule,
-            });
+            return Err(GatewayError::invalid("login_ids", rule));
         }
         let loading = self.loading.as_ref();
         let loading = loading.ok_or(GatewayError::LoaderNotConfigured)?;

@@ -1,7 +1,5 @@
 //! Reads of many sessions: pages, counts, the summary of a login. Each is made of one snapshot.
 
-use std::collections::BTreeSet;
-
 use redb::{ReadOnlyTable, ReadTransaction, ReadableTableMetadata};
 
 use super::rows::load;
@@ -14,10 +12,8 @@ use crate::model::login::LoginSummary;
 use crate::model::page::{Cursor, Page, PageLimit, RECORDS_PER_PAGE};
 use crate::model::permission::Scope;
 use crate::model::session::Session;
-use crate::store::{OpError, Refusal, SessionFilter, StoreError};
-
-/// Starts the cursors of session lists; the id of the last session that was looked at follows.
-const CURSOR: u8 = b's';
+use crate::rules::lists;
+use crate::store::{OpError, SessionFilter, StoreError};
 
 /// A page that somebody asks for.
 pub(super) struct Listing {
@@ -36,16 +32,11 @@ impl Listing {
         limit: PageLimit,
         cursor: Option<&Cursor>,
     ) -> Result<Self, OpError> {
-        let before = match cursor.map(Cursor::place) {
-            None => None,
-            Some([CURSOR, id @ ..]) => Some(Id::try_from(id).or(Err(Refusal::CursorInvalid))?),
-            Some(_) => return Err(Refusal::CursorInvalid.into()),
-        };
         Ok(Self {
             filter: filter.clone(),
             scope: scope.clone(),
             limit,
-            before,
+            before: lists::place(cursor)?.map(|id| *id.as_bytes()),
         })
     }
 
@@ -67,11 +58,8 @@ impl Listing {
             }
         }
         let more = ids.next().transpose()?.is_some();
-        let next = last.filter(|_| more).map(|id| {
-            let mut place = vec![CURSOR];
-            place.extend(id);
-            Cursor::new(place)
-        });
+        let last = last.filter(|_| more).map(SessionId::from_bytes);
+        let next = last.map(lists::cursor_after);
         Ok(Page { items, next })
     }
 
@@ -136,31 +124,15 @@ pub(super) fn login(shared: &Shared, login_id: LoginId) -> Result<LoginSummary, 
     let sessions = read.open_table(SESSIONS)?;
     let login = login_key(&login_id);
     let banned = bans::in_force(&read.open_table(BANS)?, &login_id, now)?;
-    let mut summary = LoginSummary {
-        login_id,
-        session_count: 0,
-        devices: Vec::new(),
-        last_active_at: None,
-        online: false,
-        banned_until: banned.map(|ban| ban.shown_end()),
-    };
-    let mut devices = BTreeSet::new();
+    let mut summary = LoginSummary::new(login_id, banned.as_ref());
     let index = read.open_table(LOGINS)?;
     for entry in index.range((&login, &FIRST_ID)..=(&login, &LAST_ID))? {
         let key = entry?.0;
         let (_, id) = key.value();
-        let Some(stored) = live(shared, &sessions, *id, now)? else {
-            continue;
-        };
-        let session = stored.record.session;
-        if session.login_id == summary.login_id {
-            summary.session_count += 1;
-            summary.online |= session.connection_id.is_some();
-            summary.last_active_at = summary.last_active_at.max(Some(session.last_active_at));
-            devices.extend(session.device);
+        if let Some(stored) = live(shared, &sessions, *id, now)? {
+            summary.add(stored.record.session);
         }
     }
-    summary.devices = devices.into_iter().collect();
     Ok(summary)
 }
 

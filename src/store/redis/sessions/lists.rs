@@ -1,7 +1,7 @@
 //! Reads of many sessions: pages, counts, the summary of a login. Ids come from the indexes in their order, and each
 //! record is judged by itself; what an index tells of and is not there is repaired.
 
-use std::collections::{BTreeSet, BinaryHeap};
+use std::collections::BinaryHeap;
 
 use deadpool_redis::redis;
 use futures_util::{StreamExt, TryStreamExt, stream};
@@ -17,10 +17,9 @@ use crate::model::login::LoginSummary;
 use crate::model::page::{Cursor, Page, PageLimit, RECORDS_PER_PAGE};
 use crate::model::permission::Scope;
 use crate::model::session::Session;
-use crate::store::{Lookup, OpError, Refusal, SessionFilter, StoreError};
+use crate::rules::lists;
+use crate::store::{Lookup, OpError, SessionFilter, StoreError};
 
-/// Starts the cursors of session lists; the id of the last session that was looked at follows.
-const CURSOR: u8 = b's';
 /// Records that are read at a time when a filter may pass most of them over.
 const CHUNK: usize = 500;
 /// Ids that are taken from each shard at first, when all are asked.
@@ -43,7 +42,7 @@ impl Sessions {
         limit: PageLimit,
         cursor: Option<&Cursor>,
     ) -> Result<Page<Session>, OpError> {
-        let mut before = place(cursor)?;
+        let mut before = lists::place(cursor)?;
         let chunk = if narrows(filter, scope) {
             CHUNK
         } else {
@@ -69,7 +68,7 @@ impl Sessions {
                 }
             }
             if !more || room == 0 || items.len() == limit.get() {
-                let next = before.filter(|_| more).map(cursor_after);
+                let next = before.filter(|_| more).map(lists::cursor_after);
                 return Ok(Page { items, next });
             }
         }
@@ -236,29 +235,16 @@ impl Sessions {
 
     pub(super) async fn login(&self, login_id: &LoginId) -> Result<LoginSummary, StoreError> {
         let banned = self.find_ban(login_id).await?;
-        let mut summary = LoginSummary {
-            login_id: login_id.clone(),
-            session_count: 0,
-            devices: Vec::new(),
-            last_active_at: None,
-            online: false,
-            banned_until: banned.map(|ban| ban.shown_end()),
-        };
-        let mut devices = BTreeSet::new();
+        let mut summary = LoginSummary::new(login_id.clone(), banned.as_ref());
         let mut before = None;
         loop {
             let ids = self.newest(Some(login_id), before, CHUNK).await?;
             let seen = self.look_up_all(Some(login_id), &ids).await?;
-            let sessions = seen.into_iter().flatten().map(|seen| seen.record.session);
-            for session in sessions.filter(|session| session.login_id == *login_id) {
-                summary.session_count += 1;
-                summary.online |= session.connection_id.is_some();
-                summary.last_active_at = summary.last_active_at.max(Some(session.last_active_at));
-                devices.extend(session.device);
+            for seen in seen.into_iter().flatten() {
+                summary.add(seen.record.session);
             }
             before = ids.last().copied();
             if ids.len() < CHUNK {
-                summary.devices = devices.into_iter().collect();
                 return Ok(summary);
             }
         }
@@ -272,21 +258,4 @@ fn narrows(filter: &SessionFilter, scope: &Scope) -> bool {
         ..SessionFilter::default()
     };
     *filter != by_login || *scope != Scope::All
-}
-
-fn place(cursor: Option<&Cursor>) -> Result<Option<SessionId>, Refusal> {
-    match cursor.map(Cursor::place) {
-        None => Ok(None),
-        Some([CURSOR, id @ ..]) => {
-            let id = <[u8; 16]>::try_from(id).or(Err(Refusal::CursorInvalid))?;
-            Ok(Some(SessionId::from_bytes(id)))
-        }
-        Some(_) => Err(Refusal::CursorInvalid),
-    }
-}
-
-fn cursor_after(session_id: SessionId) -> Cursor {
-    let mut place = vec![CURSOR];
-    place.extend(session_id.as_bytes());
-    Cursor::new(place)
 }
