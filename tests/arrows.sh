@@ -33,7 +33,7 @@ mapfile -t outside_traces < <(everywhere_but '^./telemetry/traces/')
 mapfile -t inside < <(everywhere_but '^./outbound/')
 # The loader of profiles is asked by HTTP.
 mapfile -t use_cases < <(find ./gateway -name '*.rs' | grep -vE '^./gateway/profile/')
-mapfile -t outside_config < <(everywhere_but '^./config(/|\.rs$)')
+mapfile -t outside_config < <(everywhere_but '^./config(/|\.rs$)|/tests/')
 
 never 'model, rules and store know no web framework' '\b(axum|axum_extra|http|http_body_util|hyper|hyper_util|tower|tower_http)::' model rules store
 never 'rules do not wait, and ask nobody for the time or for chance' '\b(async|await)\b|\b(clock|draw|entropy)::|::now\(|\b(tokio|rand|redb|redis)::' rules

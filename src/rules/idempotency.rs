@@ -8,8 +8,8 @@ use crate::model::Timestamp;
 
 /// How long whoever claims a key has for its request before a repetition may go ahead.
 pub const LEASE: Duration = Duration::from_secs(10);
-/// How long a claim is kept.
-pub const RETENTION: Duration = Duration::from_secs(24 * 60 * 60);
+/// How long a claim is kept, and what an operation did.
+pub(super) const RETENTION: Duration = Duration::from_secs(24 * 60 * 60);
 
 /// What is known of a key that somebody used. Stores may write it in the order of its fields.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]

@@ -1,16 +1,11 @@
 //! Operations that may be asked for again: the first one is kept, and a repetition tells what it did.
 
-use std::time::Duration;
-
 use serde::{Deserialize, Serialize};
 
 use super::entry::SessionEntry;
 use super::kept::Kept;
 use crate::model::attribute::{AttributeName, AttributeValue};
 use crate::model::id::SessionId;
-
-/// What an operation did is kept for 24 hours, as long as the answers to idempotency keys.
-pub(super) const RETENTION: Duration = Duration::from_secs(24 * 60 * 60);
 
 /// What an operation with a mark did.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]

@@ -1,8 +1,9 @@
 //! What a store is to write in one step, and what it answers then.
 
 use super::entry::{Ending, SessionEntry};
+use super::idempotency::RETENTION;
 use super::kept::Kept;
-use super::operation::{OperationRecord, RETENTION};
+use super::operation::OperationRecord;
 use super::terms::Terms;
 use crate::model::Timestamp;
 use crate::model::event::{Change, Fact};

@@ -3,7 +3,6 @@
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
-use std::time::Duration;
 
 use async_trait::async_trait;
 use axum::Router;
@@ -22,18 +21,9 @@ use crate::gateway::GatewayError;
 use crate::gateway::idempotency::CallerKey;
 use crate::model::Timestamp;
 use crate::model::id::ServiceId;
+use crate::rules::idempotency::{self, IdempotencyRecord, LEASE};
 use crate::store::node::Handle;
 use crate::store::{Claim, ClaimKey, ClaimStore, StoreError};
-
-/// How long a claim is held without an answer.
-const LEASE: Duration = Duration::from_secs(10);
-
-struct StoredClaim {
-    fingerprint: [u8; 32],
-    sealed_draw: Vec<u8>,
-    until: Timestamp,
-    answer: Option<Vec<u8>>,
-}
 
 #[derive(Debug, Default, Clone, PartialEq, Eq)]
 struct Fault {
@@ -42,7 +32,7 @@ struct Fault {
 
 struct MemoryClaims {
     clock: SettableClock,
-    claims: Mutex<HashMap<ClaimKey, StoredClaim>>,
+    claims: Mutex<HashMap<ClaimKey, IdempotencyRecord>>,
     seen: Mutex<Vec<u8>>,
     fault: Fault,
 }
@@ -65,25 +55,10 @@ impl ClaimStore for MemoryClaims {
         let mut seen = self.seen.lock().unwrap();
         seen.extend(key.0.iter().chain(&fingerprint).chain(&sealed_draw));
         let mut claims = self.claims.lock().unwrap();
-        let claim = claims.entry(key).or_insert_with(|| StoredClaim {
-            fingerprint,
-            sealed_draw,
-            until: now,
-            answer: None,
-        });
-        if claim.fingerprint != fingerprint {
-            return Ok(Claim::Reused);
-        }
-        if let Some(answer) = &claim.answer {
-            let sealed_answer = answer.clone();
-            return Ok(Claim::Done { sealed_answer });
-        }
-        if now < claim.until {
-            return Ok(Claim::Busy);
-        }
-        claim.until = now.plus(LEASE);
-        let sealed_draw = claim.sealed_draw.clone();
-        Ok(Claim::Granted { sealed_draw })
+        let held = claims.get(&key).cloned();
+        let (claim, record) = idempotency::claim(held, fingerprint, &sealed_draw, now);
+        claims.extend(record.map(|record| (key, record)));
+        Ok(claim)
     }
 
     async fn keep_answer(&self, key: ClaimKey, sealed: Vec<u8>) -> Result<(), StoreError> {
@@ -92,7 +67,8 @@ impl ClaimStore for MemoryClaims {
             return Err(StoreError::TimedOut);
         }
         let mut claims = self.claims.lock().unwrap();
-        claims.get_mut(&key).unwrap().answer = Some(sealed);
+        let claimed = claims.remove(&key).unwrap();
+        claims.insert(key, claimed.answered(sealed));
         Ok(())
     }
 

@@ -3,16 +3,39 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::args::Args;
+use super::call::{List, call, table};
 use super::client::Client;
 use super::keys::slot_of;
 use super::link::{Effect, Slot};
 use super::places::PARTITIONS;
-use super::scripts;
+use super::record::SESSION;
 use crate::model::Timestamp;
 use crate::model::id::SessionId;
 use crate::store::node::activity::{SessionUse, Touches, WriteUses};
 use crate::store::{Partitions, StoreError};
+
+table! {
+    /// A session, with the use of it that is still to be written.
+    struct Noted {
+        id: SessionId,
+        used: Option<Timestamp>,
+    }
+}
+
+table! {
+    struct Use {
+        id: SessionId,
+        at: Timestamp,
+    }
+}
+
+call! {
+    struct NotedUses: "use.lua", "allow-oom", [SHARD, SESSION] {
+        uses: List<Use>,
+    }
+    SESSION, replicated: false, effect: Effect::Repeatable;
+    (self, _reply) -> () { "done" => (), }
+}
 
 /// Uses of sessions that this node has noted and still has to write.
 #[derive(Debug)]
@@ -29,17 +52,21 @@ impl Activity {
         }
     }
 
-    /// A use of a session that this node has noted, in milliseconds.
-    pub(super) fn used(&self, session_id: SessionId) -> Option<i64> {
-        self.touches.latest(session_id).map(Timestamp::millis)
+    /// A use of a session that this node has noted.
+    pub(super) fn used(&self, session_id: SessionId) -> Option<Timestamp> {
+        self.touches.latest(session_id)
     }
 
     /// Sessions, each with the use of it that is still to be written.
-    pub(super) fn sessions(&self, args: Args, ids: &[SessionId]) -> Args {
-        let counted = args.show(ids.len());
-        ids.iter().fold(counted, |args, id| {
-            args.bytes(id.as_bytes()).maybe(self.used(*id))
-        })
+    pub(super) fn noted(&self, ids: &[SessionId]) -> List<Noted> {
+        List(ids.iter().map(|id| self.noted_of(*id)).collect())
+    }
+
+    pub(super) fn noted_of(&self, id: SessionId) -> Noted {
+        Noted {
+            id,
+            used: self.used(id),
+        }
     }
 }
 
@@ -58,15 +85,15 @@ impl WriteUses for Activity {
         let Some(first) = uses.first() else {
             return Ok(WriteUses::now(self));
         };
-        let counted = Args::new().show(uses.len());
-        let args = uses.iter().fold(counted, |args, used| {
-            args.bytes(used.session_id.as_bytes())
-                .show(used.at.millis())
-        });
         let slot = slot_of(first.session_id);
-        self.client
-            .run(slot, &scripts::USE, args, Effect::Repeatable)
-            .await?;
+        let uses_of = |used: &SessionUse| Use {
+            id: used.session_id,
+            at: used.at,
+        };
+        let write = NotedUses {
+            uses: List(uses.iter().map(uses_of).collect()),
+        };
+        self.client.call(slot, &write).await?;
         Ok(self.client.clock(slot).now)
     }
 }

@@ -62,7 +62,6 @@ impl ClaimStore for RedisStore {
 
 fn hash(client: &Client, key: &ClaimKey) -> Hash {
     Hash {
-        record: CLAIM,
         slot: Slot::Hash(key.0),
         key: client.keys.claim(&key.0),
         fields: FIELDS,

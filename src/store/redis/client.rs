@@ -8,9 +8,9 @@ use std::time::Duration;
 use deadpool_redis::redis::{Cmd, Value};
 
 use super::RedisSettings;
-use super::args::Args;
+use super::call::{Argument, Call};
 use super::keys::Keys;
-use super::link::{Effect, Link, OpenError, Script, Slot};
+use super::link::{Address, Link, OpenError, Slot};
 use super::reply::Reply;
 use crate::clock::Clock;
 use crate::model::Timestamp;
@@ -52,72 +52,65 @@ impl Client {
     }
 
     /// The moment to hand to scripts in place of their clock, if there is one.
-    pub(super) fn test_moment(&self) -> Option<Timestamp> {
+    fn test_moment(&self) -> Option<Timestamp> {
         self.test_clock.as_ref().map(|clock| clock.now())
     }
 
-    /// Runs a script on the hash tag of a slot.
-    pub(super) async fn run(
+    /// Runs a script on the hash tag of a slot, and reads what it answers.
+    pub(super) async fn call<C: Call>(
         &self,
         slot: Slot,
-        script: &Script,
-        args: Args,
-        effect: Effect,
-    ) -> Result<Reply, StoreError> {
+        call: &C,
+    ) -> Result<C::Answer, StoreError> {
         let keys = self.keys.indexes(slot);
-        self.run_on(slot, script, keys, args, effect).await
+        let mut args = Vec::new();
+        self.test_moment().put(&mut args);
+        self.tombstone_retention.put(&mut args);
+        self.event_retention.put(&mut args);
+        self.keys.channel().put(&mut args);
+        args.push(self.node.to_be_bytes().to_vec());
+        call.put(&mut args);
+        let (script, effect) = (C::script(), call.effect());
+        let value = if C::REPLICATED {
+            let link = &self.link;
+            link.replicated_script(slot, script, &keys, &args, effect)
+                .await?
+        } else {
+            self.link.script(slot, script, &keys, &args, effect).await?
+        };
+        read(call, Reply::new(value)?)
     }
 
-    /// The same for what a failover must not take back: waits for replicas if the settings ask for them.
-    pub(super) async fn run_replicated(
+    /// Runs a script on one key, of which it knows nothing more.
+    pub(super) async fn call_on<C: Call>(
         &self,
         slot: Slot,
-        script: &Script,
-        args: Args,
-        effect: Effect,
-    ) -> Result<Reply, StoreError> {
-        let (keys, args) = (self.keys.indexes(slot), self.with_settings(args));
-        let answer = self
-            .link
-            .replicated_script(slot, script, &keys, &args.0, effect);
-        Reply::new(answer.await?)
+        key: Vec<u8>,
+        call: &C,
+    ) -> Result<C::Answer, StoreError> {
+        let (keys, args) = ([key], self.args_of_one_key(call));
+        let (script, effect) = (C::script(), call.effect());
+        let answer = self.link.script(slot, script, &keys, &args, effect);
+        read(call, Reply::new(answer.await?)?)
     }
 
-    /// The same with more keys.
-    pub(super) async fn run_on(
+    /// The same at one master, whatever slots that serves.
+    pub(super) async fn call_at<C: Call>(
         &self,
-        slot: Slot,
-        script: &Script,
-        keys: Vec<Vec<u8>>,
-        args: Args,
-        effect: Effect,
-    ) -> Result<Reply, StoreError> {
-        let args = self.with_settings(args);
-        self.run_bare(slot, script, keys, args, effect).await
+        master: &Address,
+        key: Vec<u8>,
+        call: &C,
+    ) -> Result<C::Answer, StoreError> {
+        let (keys, args) = ([key], self.args_of_one_key(call));
+        let answer = self.link.script_at(master, C::script(), &keys, &args);
+        read(call, Reply::new(answer.await?)?)
     }
 
-    /// What every script on a hash tag takes first.
-    fn with_settings(&self, args: Args) -> Args {
-        Args::new()
-            .maybe(self.test_moment().map(Timestamp::millis))
-            .millis(self.tombstone_retention)
-            .millis(self.event_retention)
-            .text(self.keys.channel())
-            .bytes(&self.node.to_be_bytes())
-            .all(args.0)
-    }
-
-    /// Runs a script that takes nothing for granted.
-    pub(super) async fn run_bare(
-        &self,
-        slot: Slot,
-        script: &Script,
-        keys: Vec<Vec<u8>>,
-        args: Args,
-        effect: Effect,
-    ) -> Result<Reply, StoreError> {
-        let answer = self.link.script(slot, script, &keys, &args.0, effect);
-        Reply::new(answer.await?)
+    fn args_of_one_key(&self, call: &impl Call) -> Vec<Vec<u8>> {
+        let mut args = Vec::new();
+        self.test_moment().put(&mut args);
+        call.put(&mut args);
+        args
     }
 
     pub(super) async fn command(&self, slot: Slot, command: &Cmd) -> Result<Value, StoreError> {
@@ -130,5 +123,14 @@ impl fmt::Debug for Client {
         f.debug_struct("Client")
             .field("link", &self.link)
             .finish_non_exhaustive()
+    }
+}
+
+/// Reads the word that an answer begins with, and what follows it.
+fn read<C: Call>(call: &C, mut reply: Reply) -> Result<C::Answer, StoreError> {
+    let word = reply.text()?;
+    match call.answer(&word, &mut reply)? {
+        Some(answer) => Ok(answer),
+        None => Err(reply.unexpected(C::RECORD, &word)),
     }
 }

@@ -8,12 +8,13 @@ use async_trait::async_trait;
 use futures_util::{StreamExt, TryStreamExt, stream};
 use tokio::time::Instant;
 
-use super::args::Args;
+use super::call::call;
 use super::client::Client;
 use super::link::Effect;
 use super::places::{self, FEED, PARTITIONS, SKEW, STREAMS};
 use super::reply::Reply;
-use super::{ABREAST, RedisStore, events, scripts};
+use super::{ABREAST, RedisStore, events};
+use crate::model::Timestamp;
 use crate::model::event::EventType;
 use crate::model::page::{PageLimit, RECORDS_PER_PAGE};
 use crate::store::node::tail::{PartitionPage, Recorded, page, wanted};
@@ -31,6 +32,30 @@ const MARGIN: Duration = Duration::from_secs(10);
 pub(super) struct Feed {
     client: Arc<Client>,
     event_retention: Duration,
+}
+
+/// Entries of a stream, and how far it reaches.
+struct Stretch {
+    now: Timestamp,
+    over: Option<Place>,
+    newest: Option<Place>,
+    entries: Vec<(Place, Option<Recorded>)>,
+}
+
+call! {
+    struct ReadStream: "feed.lua", "no-writes", [SHARD] {
+        place: Option<String>,
+        most: usize,
+    }
+    "event", replicated: false, effect: Effect::Repeatable;
+    (self, reply) -> Stretch {
+        "done" => Stretch {
+            now: reply.moment()?,
+            over: reply.text()?.parse().ok(),
+            newest: reply.text()?.parse().ok(),
+            entries: entries(reply.list()?)?,
+        },
+    }
 }
 
 /// Where a page begins.
@@ -194,23 +219,19 @@ impl Feed {
         place: Place,
         most: usize,
     ) -> Result<PartitionPage, StoreError> {
-        let from = (place != Place::default()).then_some(place);
-        let args = Args::new().maybe(from).show(most);
-        let slot = places::slot(stream);
-        let effect = Effect::Repeatable;
-        let mut reply = self.client.run(slot, &scripts::FEED, args, effect).await?;
-        reply.text()?;
-        let now = reply.moment()?;
-        let (over, newest) = (reply.text()?.parse().ok(), reply.text()?.parse().ok());
-        let entries = entries(reply.list()?)?;
+        let read = ReadStream {
+            place: (place != Place::default()).then(|| place.to_string()),
+            most,
+        };
+        let stretch = self.client.call(places::slot(stream), &read).await?;
         Ok(PartitionPage {
             partition: stream,
             place,
-            open: entries.len() == most,
-            entries,
-            now,
-            over,
-            newest,
+            open: stretch.entries.len() == most,
+            entries: stretch.entries,
+            now: stretch.now,
+            over: stretch.over,
+            newest: stretch.newest,
         })
     }
 }

@@ -3,12 +3,11 @@
 
 use std::time::Duration;
 
-use super::args::Args;
+use super::call::{List, call, table};
 use super::client::Client;
 use super::fields::Fields;
-use super::link::{Effect, Script, Slot};
+use super::link::{Effect, Slot};
 use super::reply::{Reply, newer};
-use super::scripts;
 use crate::model::Timestamp;
 use crate::store::StoreError;
 
@@ -20,8 +19,6 @@ const ATTEMPTS: usize = 100;
 /// Where a record is.
 #[derive(Debug)]
 pub(super) struct Hash {
-    /// What error messages call it.
-    pub(super) record: &'static str,
     pub(super) slot: Slot,
     pub(super) key: Vec<u8>,
     /// The fields that it may have.
@@ -123,50 +120,93 @@ impl Seen {
     }
 }
 
+table! {
+    struct FieldChange {
+        name: Vec<u8>,
+        how: &'static str,
+        value: Vec<u8>,
+    }
+}
+
+table! {
+    struct GuardedWrite {
+        holds_until: Option<Timestamp>,
+        ttl: Option<Duration>,
+        names: List<&'static str>,
+        values: List<Vec<u8>>,
+        changes: List<FieldChange>,
+    }
+}
+
+call! {
+    struct ReadHash: "read_hash.lua", "no-writes", [CLOCK] {}
+    "record", replicated: false, effect: Effect::Repeatable;
+    (self, reply) -> Seen { "seen" => seen(reply)?, }
+}
+
+call! {
+    struct WriteHash: "write_hash.lua", "", [CLOCK] {
+        write: GuardedWrite,
+    }, with {
+        effect: Effect,
+    }
+    "record", replicated: false, effect: self.effect;
+    (self, reply) -> Result<Timestamp, Seen> {
+        "done" => Ok(reply.moment()?),
+        "seen" => Err(seen(reply)?),
+    }
+}
+
+// One that only takes away is done by a server that is full, too.
+call! {
+    struct ClearHash: "write_hash.lua", "allow-oom", [CLOCK] {
+        write: GuardedWrite,
+    }, with {
+        effect: Effect,
+    }
+    "record", replicated: false, effect: self.effect;
+    (self, reply) -> Result<Timestamp, Seen> {
+        "done" => Ok(reply.moment()?),
+        "seen" => Err(seen(reply)?),
+    }
+}
+
 impl HashWrite {
-    /// One that only takes away is done by a server that is full, too.
-    fn script(&self) -> &'static Script {
+    fn only_drops(&self) -> bool {
         let drops = |(_, change): &(_, Change)| matches!(change, Change::Drop);
-        if self.changes.iter().all(drops) {
-            &scripts::CLEAR_HASH
-        } else {
-            &scripts::WRITE_HASH
-        }
+        self.changes.iter().all(drops)
     }
 
-    fn args(&self, test_moment: Option<Timestamp>) -> Args {
-        // A TTL of nothing would be an error.
-        let ttl = self.ttl.map(|ttl| ttl.as_millis().max(1));
-        let args = Args::new()
-            .maybe(test_moment.map(Timestamp::millis))
-            .maybe(self.holds_until.map(Timestamp::millis))
-            .maybe(ttl)
-            .show(self.seen.len());
+    fn guarded(&self) -> GuardedWrite {
         let (names, values): (Vec<_>, Vec<_>) = self.seen.iter().cloned().unzip();
-        let args = args.all(names.into_iter().map(Into::into)).all(values);
-        let changes = self.changes.iter();
-        changes.fold(args, |args, (name, change)| {
-            let args = args.bytes(name);
-            match change {
-                Change::Put(bytes) => args.text("=").bytes(bytes),
-                Change::PutMoment(millis) => args.text("+").show(millis),
-                Change::Drop => args.text("-").text(""),
+        let changes = self.changes.iter().map(|(name, change)| {
+            let (how, value) = match change {
+                Change::Put(bytes) => ("=", bytes.clone()),
+                Change::PutMoment(millis) => ("+", millis.to_string().into_bytes()),
+                Change::Drop => ("-", Vec::new()),
+            };
+            FieldChange {
+                name: name.clone(),
+                how,
+                value,
             }
-        })
+        });
+        GuardedWrite {
+            holds_until: self.holds_until,
+            // A TTL of nothing would be an error.
+            ttl: self.ttl.map(|ttl| ttl.max(Duration::from_millis(1))),
+            names: List(names),
+            values: List(values),
+            changes: List(changes.collect()),
+        }
     }
 }
 
 impl Client {
     /// What stands in a hash.
     pub(super) async fn see(&self, hash: &Hash) -> Result<Seen, StoreError> {
-        let args = Args::new().maybe(self.test_moment().map(Timestamp::millis));
-        let (script, keys) = (&scripts::READ_HASH, vec![hash.key.clone()]);
-        let reply = self.run_bare(hash.slot, script, keys, args, Effect::Repeatable);
-        let mut reply = reply.await?;
-        match reply.text()?.as_str() {
-            "seen" => seen(&mut reply),
-            word => Err(reply.unexpected(hash.record, word)),
-        }
+        self.call_on(hash.slot, hash.key.clone(), &ReadHash {})
+            .await
     }
 
     /// Writes to a hash and tells the moment, or what stands there instead of what was seen.
@@ -176,13 +216,13 @@ impl Client {
         write: &HashWrite,
         effect: Effect,
     ) -> Result<Result<Timestamp, Seen>, StoreError> {
-        let (args, keys) = (write.args(self.test_moment()), vec![hash.key.clone()]);
-        let reply = self.run_bare(hash.slot, write.script(), keys, args, effect);
-        let mut reply = reply.await?;
-        match reply.text()?.as_str() {
-            "done" => reply.moment().map(Ok),
-            "seen" => seen(&mut reply).map(Err),
-            word => Err(reply.unexpected(hash.record, word)),
+        let (slot, key) = (hash.slot, hash.key.clone());
+        let only_drops = write.only_drops();
+        let write = write.guarded();
+        if only_drops {
+            self.call_on(slot, key, &ClearHash { write, effect }).await
+        } else {
+            self.call_on(slot, key, &WriteHash { write, effect }).await
         }
     }
 

@@ -1,28 +1,35 @@
 //! Readiness: the master that every request needs runs a script that writes. Any other master that is missing fails only
 //! the requests for its own sessions, so it is a warning: all gateways would stop over it at the same moment.
 
+use std::time::Duration;
+
 use thiserror::Error;
 
-use super::args::Args;
+use super::call::call;
 use super::client::Client;
 use super::keys::SERVICES;
 use super::link::{Effect, MasterHealth, Warning};
-use super::scripts;
 use crate::store::{Risk, StoreError, StoreHealth, StoreWarning};
 
 /// How long the trace of a check stays.
-const CHECK_MILLIS: u64 = 60_000;
+const CHECK_KEPT: Duration = Duration::from_secs(60);
+
+call! {
+    struct WriteCheck: "check.lua", "", [MESSAGE] {
+        kept: Duration,
+    }
+    "check", replicated: false, effect: Effect::Repeatable;
+    (self, _reply) -> () { "done" => (), }
+}
 
 #[derive(Debug, Error)]
 #[error("the master {0} did not answer in time")]
 struct Silent(String);
 
 pub(super) async fn check(client: &Client) -> Result<StoreHealth, StoreError> {
-    let (keys, args) = (vec![client.keys.check()], Args::new().show(CHECK_MILLIS));
-    let effect = Effect::Repeatable;
-    let written = client.run_bare(SERVICES, &scripts::CHECK, keys, args, effect);
-    match written.await {
-        Ok(_) => {}
+    let check = WriteCheck { kept: CHECK_KEPT };
+    match client.call_on(SERVICES, client.keys.check(), &check).await {
+        Ok(()) => {}
         Err(StoreError::TimedOut) => return Err(silent(client)),
         Err(error) => return Err(error),
     }

@@ -19,7 +19,7 @@ use crate::store::node::recovery::RecoveryLog;
 use crate::store::node::tail::{Tail, Watermarks};
 
 mod activity;
-mod args;
+mod call;
 mod claims;
 mod client;
 mod events;

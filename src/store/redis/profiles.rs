@@ -72,7 +72,6 @@ fn effect(request: &ProfileRequest) -> Effect {
 
 fn hash(client: &Client, login_id: &LoginId) -> Hash {
     Hash {
-        record: PROFILE,
         slot: slot_of_login(login_id),
         key: client.keys.profile(login_id),
         fields: FIELDS,

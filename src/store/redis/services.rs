@@ -5,12 +5,13 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use deadpool_redis::redis;
 
-use super::args::Args;
+use super::RedisStore;
+use super::call::call;
 use super::client::Client;
 use super::keys::SERVICES;
 use super::link::Effect;
 use super::reply::{Reply, newer, optional_bytes};
-use super::{RedisStore, scripts};
+use crate::model::Timestamp;
 use crate::model::event::ServiceChange;
 use crate::model::id::ServiceId;
 use crate::model::page::PageLimit;
@@ -36,6 +37,22 @@ pub(super) enum Put {
     Done,
     /// This stands there instead of what was held.
     Stale(Option<Vec<u8>>),
+}
+
+call! {
+    struct PutService<'a>: "service.lua", "", [SHARD] {
+        id: &'a ServiceId,
+        held: &'a [u8],
+        new: &'a [u8],
+        change: &'static str,
+        by: &'a ServiceId,
+        at: Timestamp,
+    }
+    SERVICE, replicated: false, effect: Effect::Once;
+    (self, reply) -> Put {
+        "done" => Put::Done,
+        "stale" => Put::Stale(reply.optional_bytes()?),
+    }
 }
 
 /// The operations on services.
@@ -133,24 +150,15 @@ impl Services {
         left: &ServiceState,
         change: ServiceChange,
     ) -> Result<Put, StoreError> {
-        let args = Args::new()
-            .show(service_id)
-            .bytes(held.unwrap_or_default())
-            .bytes(left.record.as_deref().unwrap_or_default())
-            .text(service_change_text(change))
-            .show(&left.by)
-            .show(left.at.millis());
-        let mut keys = self.client.keys.indexes(SERVICES);
-        keys.push(self.client.keys.services());
-        let mut reply = self
-            .client
-            .run_on(SERVICES, &scripts::SERVICE, keys, args, Effect::Once)
-            .await?;
-        match reply.text()?.as_str() {
-            "done" => Ok(Put::Done),
-            "stale" => reply.optional_bytes().map(Put::Stale),
-            word => Err(reply.unexpected(SERVICE, word)),
-        }
+        let put = PutService {
+            id: service_id,
+            held: held.unwrap_or_default(),
+            new: left.record.as_deref().unwrap_or_default(),
+            change: service_change_text(change),
+            by: &left.by,
+            at: left.at,
+        };
+        self.client.call(SERVICES, &put).await
     }
 
     /// Reads what was written to a service, unless something older is there: then it is lost already.

@@ -14,16 +14,17 @@ use futures_util::{StreamExt, stream};
 use tokio::time::{Instant, interval, sleep};
 use tokio_util::sync::CancellationToken;
 
-use super::args::Args;
+use super::call::{List, call, table};
 use super::client::Client;
 use super::feed::Feed;
 use super::link::{Effect, Slot, Topology};
 use super::places::{self, PARTITIONS, STREAMS};
-use super::scripts;
+use super::record::SESSION;
 use super::services::Services;
 use super::sessions::Sessions;
-use crate::model::id::SessionId;
-use crate::model::session::Ended;
+use crate::model::Timestamp;
+use crate::model::id::{ServiceId, SessionId};
+use crate::model::session::{EndDetail, EndReason, Ended};
 use crate::store::node::recovery::RecoveryLog;
 use crate::store::node::tail::Watermarks;
 use crate::store::{Partition, StoreError};
@@ -56,6 +57,24 @@ const STREAMS_AT_A_TIME: usize = 8;
 const ONCE_MORE: Duration = Duration::from_secs(1);
 /// Before what failed is tried again.
 const RETRY: Duration = Duration::from_millis(100);
+
+table! {
+    struct EndingLeft<'a> {
+        id: SessionId,
+        reason: EndReason,
+        at: Timestamp,
+        by: Option<&'a ServiceId>,
+        detail: Option<&'a EndDetail>,
+    }
+}
+
+call! {
+    struct EndAgain<'a>: "end_again.lua", "allow-oom", [SHARD, SESSION] {
+        endings: List<EndingLeft<'a>>,
+    }
+    SESSION, replicated: false, effect: Effect::Repeatable;
+    (self, reply) -> u64 { "done" => reply.number()?.unsigned_abs(), }
+}
 
 /// Streams whose history is another than before, and what was done about it so far.
 #[derive(Debug, Default)]
@@ -192,20 +211,14 @@ impl Recovery {
         slot: Slot,
         endings: &[(SessionId, Ended)],
     ) -> Result<u64, StoreError> {
-        let counted = Args::new().show(endings.len());
-        let args = endings.iter().fold(counted, |args, (session_id, ended)| {
-            args.bytes(session_id.as_bytes())
-                .text(ended.reason.as_str())
-                .show(ended.at.millis())
-                .maybe(ended.by.as_ref())
-                .maybe(ended.detail.as_ref())
+        let endings = endings.iter().map(|(id, ended)| EndingLeft {
+            id: *id,
+            reason: ended.reason,
+            at: ended.at,
+            by: ended.by.as_ref(),
+            detail: ended.detail.as_ref(),
         });
-        let effect = Effect::Repeatable;
-        let mut reply = self
-            .client
-            .run(slot, &scripts::END_AGAIN, args, effect)
-            .await?;
-        reply.text()?;
-        Ok(reply.number()?.unsigned_abs())
+        let endings = List(endings.collect());
+        self.client.call(slot, &EndAgain { endings }).await
     }
 }

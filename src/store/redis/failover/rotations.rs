@@ -1,12 +1,37 @@
 //! Rotations of tokens that a failover has taken back.
 
-use super::super::args::Args;
+use std::time::Duration;
+
+use super::super::call::{List, call, table};
 use super::super::link::Effect;
 use super::super::places;
-use super::super::scripts;
+use super::super::record::SESSION;
 use super::{Recovery, STEP};
+use crate::model::Timestamp;
+use crate::model::id::{ServiceId, SessionId};
+use crate::model::token::CredentialHash;
 use crate::store::node::recovery::Made;
 use crate::store::{Partition, StoreError};
+
+table! {
+    struct RotationMade<'a> {
+        id: SessionId,
+        presented: CredentialHash,
+        hash: CredentialHash,
+        sealed: &'a [u8],
+        at: Timestamp,
+        grace: Duration,
+        by: &'a ServiceId,
+    }
+}
+
+call! {
+    struct RotateAgain<'a>: "rotate_again.lua", "allow-oom", [SHARD, SESSION, SWAP_TOKEN] {
+        rotations: List<RotationMade<'a>>,
+    }
+    SESSION, replicated: false, effect: Effect::Repeatable;
+    (self, reply) -> u64 { "done" => reply.number()?.unsigned_abs(), }
+}
 
 impl Recovery {
     /// How many sessions of a shard had a token again that was rotated.
@@ -14,26 +39,24 @@ impl Recovery {
         let slot = places::slot(shard);
         let mut count = 0;
         for made in self.log.rotations(shard).chunks(STEP) {
-            let args = made.iter().fold(Args::new().show(made.len()), with);
-            let effect = Effect::Repeatable;
-            let mut reply = self
-                .client
-                .run(slot, &scripts::ROTATE_AGAIN, args, effect)
-                .await?;
-            reply.text()?;
-            count += reply.number()?.unsigned_abs();
+            let rotations = List(made.iter().map(RotationMade::of).collect());
+            count += self.client.call(slot, &RotateAgain { rotations }).await?;
         }
         Ok(count)
     }
 }
 
-fn with(args: Args, made: &Made) -> Args {
-    let rotation = &made.rotation;
-    args.bytes(rotation.session_id.as_bytes())
-        .bytes(rotation.presented.as_bytes())
-        .bytes(rotation.successor.hash.as_bytes())
-        .bytes(&rotation.successor.sealed.0)
-        .show(made.at.millis())
-        .millis(rotation.grace)
-        .show(&rotation.access.service_id)
+impl<'a> RotationMade<'a> {
+    fn of(made: &'a Made) -> Self {
+        let rotation = &made.rotation;
+        Self {
+            id: rotation.session_id,
+            presented: rotation.presented,
+            hash: rotation.successor.hash,
+            sealed: &rotation.successor.sealed.0,
+            at: made.at,
+            grace: rotation.grace,
+            by: &rotation.access.service_id,
+        }
+    }
 }

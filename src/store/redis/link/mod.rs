@@ -37,7 +37,7 @@ mod sentinel;
 mod slot;
 mod subscription;
 #[cfg(test)]
-mod tests;
+pub(in crate::store::redis) mod tests;
 mod topology;
 mod url;
 mod watcher;

@@ -5,16 +5,16 @@ use std::time::Duration;
 
 use tokio::time::sleep;
 
-use super::super::args::Args;
+use super::super::call::{List, call};
 use super::super::link::Address;
+use super::super::link::Effect;
 use super::super::places;
-use super::super::scripts;
 use super::{Follower, WrittenService};
 use crate::store::node::tail::{PartitionPage, Read};
 use crate::store::{Partition, StoreError};
 
 /// The newest format of what is stored that this version reads.
-const FORMAT: u8 = 1;
+const FORMAT: u64 = 1;
 /// How long the trace of a heartbeat stays.
 const BEAT_KEPT: Duration = Duration::from_secs(10);
 /// Entries that one read takes.
@@ -23,6 +23,19 @@ const READ: usize = 500;
 const READS: usize = 16;
 /// Before a read that failed is made again.
 const RETRY: Duration = Duration::from_millis(100);
+
+call! {
+    struct TakeBeat: "beat.lua", "allow-oom,allow-cross-slot-keys", [MESSAGE] {
+        channel: String,
+        kept: Duration,
+        node: String,
+        number: u64,
+        format: u64,
+        asked_for: List<Vec<u8>>,
+    }
+    "heartbeat", replicated: false, effect: Effect::Repeatable;
+    (self, _reply) -> () { "done" => (), }
+}
 
 /// What runs beside the listening.
 pub(super) enum Chore {
@@ -97,14 +110,12 @@ impl Follower {
             let Some(first) = streams.first() else {
                 continue;
             };
-            let keys = vec![self.live.client.keys.beat(places::slot(*first))];
+            let key = self.live.client.keys.beat(places::slot(*first));
             let number = self.channels.beat(&master, Arc::clone(&streams));
-            let args = self.beat_args(number, &streams);
+            let beat = self.beat_of(number, &streams);
             let client = Arc::clone(&self.live.client);
             self.chores.push(Box::pin(async move {
-                let taken = client
-                    .link
-                    .script_at(&master, &scripts::BEAT, &keys, &args.0);
+                let taken = client.call_at(&master, key, &beat);
                 // It counts when it is heard; the answer tells nothing.
                 drop(taken.await);
                 Chore::Beaten(master)
@@ -112,19 +123,20 @@ impl Follower {
         }
     }
 
-    fn beat_args(&self, number: u64, streams: &[Partition]) -> Args {
-        let args = Args::new()
-            .text(self.live.client.keys.channel())
-            .millis(BEAT_KEPT)
-            .show(self.live.client.node)
-            .show(number)
-            .show(FORMAT);
-        if !self.live.is_cluster {
-            return args;
+    fn beat_of(&self, number: u64, streams: &[Partition]) -> TakeBeat {
+        let keys = &self.live.client.keys;
+        let events = |stream: &Partition| keys.events(places::slot(*stream));
+        TakeBeat {
+            channel: keys.channel().to_owned(),
+            kept: BEAT_KEPT,
+            node: self.live.client.node.to_string(),
+            number,
+            format: FORMAT,
+            asked_for: List(if self.live.is_cluster {
+                streams.iter().map(events).collect()
+            } else {
+                Vec::new()
+            }),
         }
-        let keys = streams
-            .iter()
-            .map(|stream| self.live.client.keys.events(places::slot(*stream)));
-        args.all(keys)
     }
 }

@@ -34,7 +34,7 @@ pub(super) struct Beat {
     /// Whether the master serves each key it was asked for.
     pub(super) served: Vec<bool>,
     /// The newest format of what is stored that the sender can read.
-    pub(super) format: u8,
+    pub(super) format: u64,
 }
 
 /// Reads a message; `None` if it is none of ours.

@@ -1,5 +1,4 @@
 -- Bans a login in place of any ban it has.
-local login_key, login, ends, reason, by = arg(), arg(), arg(), arg(), arg()
 local newer = newer_ban(login_key)
 if newer then return newer end
 put_ban(login_key, login, ends, reason, now, by)

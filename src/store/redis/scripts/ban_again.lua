@@ -1,11 +1,9 @@
 -- Leaves a login banned or not, as it was before a failover. What was written later stays.
-local login_key, login, at, by = arg(), arg(), tonumber(arg()), arg()
-local banned, ends, reason = arg() == '1', arg(), arg()
 local newer = newer_ban(login_key)
 if newer then return newer end
 local since = tonumber(redis.call('HGET', ban_key(login_key), 'a'))
-if banned then
-  if (since and since >= at) or (ends ~= '' and now >= tonumber(ends)) then return {'done', 0} end
+if reason then
+  if (since and since >= at) or (ends and now >= ends) then return {'done', 0} end
   put_ban(login_key, login, ends, reason, at, by)
 else
   if not since or since > at then return {'done', 0} end

@@ -20,17 +20,12 @@ end
 local function put_ban(login_key, login, ends, reason, at, by)
   local key = ban_key(login_key)
   redis.call('DEL', key)
-  redis.call('HSET', key, 'f', FORMAT, 'l', login, 'q', ends, 'w', reason, 'a', at, 'y', by)
-  local more = {'l', login, 'd', reason, 'b', by}
-  if ends ~= '' then
-    redis.call('PEXPIRE', key, math.max(1, tonumber(ends) - now))
-    more[#more + 1] = 'q'
-    more[#more + 1] = ends
-  end
-  emit('b', at, {o = by}, more)
+  redis.call('HSET', key, 'f', FORMAT, 'l', login, 'q', ends or '', 'w', reason, 'a', at, 'y', by)
+  if ends then redis.call('PEXPIRE', key, math.max(1, ends - now)) end
+  emit('b', at, {o = by}, 'l', login, 'd', reason, 'b', by, 'q', ends)
 end
 
 local function drop_ban(login_key, login, at, by)
   redis.call('DEL', ban_key(login_key))
-  emit('u', at, {o = by}, {'l', login, 'b', by})
+  emit('u', at, {o = by}, 'l', login, 'b', by)
 end

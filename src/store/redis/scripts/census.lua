@@ -1,6 +1,5 @@
 -- Counts the next sessions in the order of their ids: those that live, and those of them that show as active and as idle.
-local after, most, idle_after = arg(), tonumber(arg()), tonumber(arg())
-local from = after == '' and '-' or '(' .. after
+local from = after and '(' .. after or '-'
 local found = redis.call('ZRANGEBYLEX', ids, from, '+', 'LIMIT', 0, most)
 local live, active, idle = 0, 0, 0
 for _, id in ipairs(found) do

@@ -1,8 +1,9 @@
 -- Changes attributes or fields. Every step is checked before the first is written.
 local MAX_COUNT, MAX_BYTES = 256, 256 * 1024
-local r, against = target()
+local r, against = reach(target)
 if against then return against end
-local touches, attributes, fields = arg() == '1', arg(), arg()
+-- Writing fields is no use of the session.
+local uses = attributes ~= ''
 local count, bytes, inserted, too_long = r.n, r.z, 0, false
 local sets, cuts, sum = {}, {}, nil
 
@@ -15,34 +16,35 @@ local function set(name, old_length, value)
   sets[#sets + 1] = value
 end
 
-for _ = 1, tonumber(arg()) do
-  local step, name = arg(), arg()
+for _, step in ipairs(steps) do
+  local kind, name, value, held = step.kind, step.name, step.value, step.held
   local field = 'a:' .. name
-  if step == 'field' then
+  if kind == 'field' then
     sets[#sets + 1] = name
-    sets[#sets + 1] = arg()
-  elseif step == 'clear' then
+    sets[#sets + 1] = value
+  elseif kind == 'clear' then
     cuts[#cuts + 1] = name
-  elseif step == 'put' or step == 'set' then
+  elseif kind == 'put' then
     local length = redis.call('HSTRLEN', r.key, field)
-    if step == 'put' and length == 0 then inserted = 1 end
-    set(name, length, arg())
-  elseif step == 'swap' then
-    local old, new = arg(), arg()
-    if (redis.call('HGET', r.key, field) or '') ~= old then return {'stale'} end
+    if length == 0 then inserted = 1 end
+    set(name, length, value)
+  elseif kind == 'set' then
+    set(name, redis.call('HSTRLEN', r.key, field), value)
+  elseif kind == 'swap' then
+    if (redis.call('HGET', r.key, field) or '') ~= held then return {'stale'} end
     -- Merged to more than a value may have.
-    if new == '' then too_long = true end
-    set(name, #old, new)
-  elseif step == 'remove' then
-    local length, must = redis.call('HSTRLEN', r.key, field), arg() == '1'
+    if value == '' then too_long = true end
+    set(name, #held, value)
+  elseif kind == 'remove' or kind == 'drop' then
+    local length = redis.call('HSTRLEN', r.key, field)
     if length > 0 then
       count, bytes = count - 1, bytes - #name - length
       cuts[#cuts + 1] = field
-    elseif must then
+    elseif kind == 'remove' then
       return {'missing'}
     end
   else
-    sum = {name = name, field = field, by = arg(), old = redis.call('HGET', r.key, field)}
+    sum = {name = name, field = field, by = value, old = redis.call('HGET', r.key, field)}
     if sum.old and not string.find(sum.old, '^-?%d+$') then return {'not_a_number'} end
     if not sum.old then
       count, bytes, inserted = count + 1, bytes + #name, 1
@@ -50,7 +52,7 @@ for _ = 1, tonumber(arg()) do
   end
 end
 if too_long then return {'limit', 'value'} end
-if touches and attributes ~= '' and count > MAX_COUNT then return {'limit', 'count'} end
+if uses and count > MAX_COUNT then return {'limit', 'count'} end
 
 -- Lua counts to 2^53 only, so Redis adds; should the sum be too long, the old value is put back.
 local function add()
@@ -70,11 +72,11 @@ if sum then
   local failed = add()
   if failed then return failed end
 end
-if touches and attributes ~= '' and bytes > MAX_BYTES then return {'limit', 'total'} end
+if uses and bytes > MAX_BYTES then return {'limit', 'total'} end
 
-if touches then touch(r, now) end
+if uses then touch(r, now) end
 r.v = r.v + 1
 if #cuts > 0 then redis.call('HDEL', r.key, unpack(cuts)) end
 redis.call('HSET', r.key, 'v', r.v, 'u', r.u, 'i', r.i, 'n', count, 'z', bytes, unpack(sets))
-tell_change(r, attributes, fields)
-return done(r, inserted, sum and sum.name, sum and sum.new)
+tell_change(target, r, attributes, fields)
+return done(target, r, inserted, sum and sum.name, sum and sum.new)

@@ -1,3 +1,3 @@
 -- Leaves a trace for a time. KEYS[1]: where.
-redis.call('SET', KEYS[1], '', 'PX', ARGV[1])
+redis.call('SET', KEYS[1], '', 'PX', kept)
 return {'done'}

@@ -1,26 +1,17 @@
 -- Opens a session.
-local r = {id = arg(), t = arg(), c = arg(), l = arg(), k = arg(), o = arg()}
-local mark, grace = arg(), tonumber(arg())
-local idle_timeout, max_age = tonumber(arg()), tonumber(arg())
-local device, max, per_device, overflow = arg(), tonumber(arg()), arg() == '1', arg()
-local fields = {}
-for _ = 1, tonumber(arg()) do fields[#fields + 1] = arg() end
-local used = {}
-for _ = 1, tonumber(arg()) do
-  local id = arg()
-  used[id] = tonumber(arg())
-end
+local r, used = session, {}
+for _, known in ipairs(uses) do used[known.id] = known.used end
 
-local again = repeated(mark, '', used[r.id])
+local again = repeated(mark, nil, used[r.id])
 if again then return again end
 local login = tag .. 'l:' .. r.k
-local size = redis.call('ZCARD', login)
-local before = meet(r.id, used[r.id])
+local before = load_or_expire(r.id, used[r.id])
 if before.kind == 'newer' then return {'newer', before.f} end
-if before.kind == 'live' and before.t == r.t and (before.c or '') == r.c then
+if before.kind == 'live' and before.t == r.t and (before.c or nil) == r.c then
   return {'again', now, whole(before), '0', '', '', ''}
 end
 if before.kind ~= 'none' and before.kind ~= 'over' then return {'in_use'} end
+local size = redis.call('ZCARD', login)
 local newer = newer_ban(r.k)
 if newer then return newer end
 if ban_of(r.k, r.l) then return {'banned'} end
@@ -28,9 +19,9 @@ if ban_of(r.k, r.l) then return {'banned'} end
 local function counted()
   local live = {}
   for _, id in ipairs(redis.call('ZRANGE', login, 0, -1)) do
-    local s = meet(id, used[id])
+    local s = load_or_expire(id, used[id])
     if s.kind == 'live' then
-      if s.l == r.l and (not per_device or (s.D or '') == device) then live[#live + 1] = s end
+      if s.l == r.l and (not per_device or (s.D or nil) == device) then live[#live + 1] = s end
     elseif s.kind ~= 'newer' then
       unlink(id, r.k)
     end
@@ -49,7 +40,7 @@ if max and size >= max then
       return a.id < b.id
     end)
     for at = 1, #live + 1 - max do
-      finish(live[at], 'replaced', now, r.o)
+      end_session(live[at], 'replaced', now, r.o)
       out[#out + 1] = live[at].id
     end
   end
@@ -68,9 +59,7 @@ redis.call('PEXPIRE', key, max_age + grace)
 redis.call('ZADD', login, 0, r.id)
 redis.call('ZADD', ids, 0, r.id)
 redis.call('ZADD', expiries, ends, r.id)
-keep(login, max_age + grace)
-keep(ids, max_age + grace)
-keep(expiries, max_age + grace)
-emit('c', now, r, device ~= '' and {'d', device} or {})
-remember(mark, {'d', r.id, 'e', table.concat(out)})
+for _, index in ipairs({login, ids, expiries}) do keep(index, max_age + grace) end
+emit('c', now, r, 'd', device)
+remember(mark, 'd', r.id, 'e', table.concat(out))
 return {'done', now, table.concat(out)}

@@ -2,10 +2,10 @@
 -- They were counted when they ended first: now they are nobody's.
 node = ''
 local again = 0
-for _ = 1, tonumber(arg()) do
-  local r, reason, at, by, detail = load(arg()), arg(), tonumber(arg()), arg(), arg()
+for _, left in ipairs(endings) do
+  local r = load(left.id)
   if r.kind == 'live' then
-    finish(r, reason, at, by ~= '' and by or nil, detail ~= '' and detail or nil)
+    end_session(r, left.reason, left.at, left.by, left.detail)
     again = again + 1
   end
 end

@@ -1,5 +1,4 @@
 -- The ban of a login that is in force.
-local login_key, login = arg(), arg()
 local newer = newer_ban(login_key)
 if newer then return newer end
 local ban = ban_of(login_key, login)

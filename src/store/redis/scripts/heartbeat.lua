@@ -1,11 +1,9 @@
 -- Takes a sign of life.
-local r, against = target()
+local r, against = reach(target)
 if against then return against end
-local stats = arg()
 touch(r, now)
 local changes = r.s ~= 'a'
 if changes then r.v = r.v + 1 end
-redis.call('HSET', r.key, 'u', r.u, 'i', r.i, 's', 'a', 'v', r.v)
-if stats ~= '' then redis.call('HSET', r.key, 'T', stats) end
-if changes then tell_change(r, '', 'state') end
-return done(r, 0)
+redis.call('HSET', r.key, unpack(with({'u', r.u, 'i', r.i, 's', 'a', 'v', r.v}, 'T', stats)))
+if changes then tell_change(target, r, '', 'state') end
+return done(target, r, 0)

@@ -1,5 +1,5 @@
 -- Messages to the nodes that listen: texts, each after its length.
-local function say(channel, ...)
+local function publish(channel, ...)
   local message = {}
   for _, texts in ipairs({...}) do
     for _, text in ipairs(texts) do

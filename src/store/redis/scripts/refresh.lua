@@ -1,13 +1,12 @@
 -- Moves the idle expiry, also to an earlier moment.
-local r, against = target()
+local r, against = reach(target)
 if against then return against end
-local ttl = tonumber(arg()) or r.p
 local before = r.i
 r.u = math.max(r.u, now)
-r.i = math.min(now + ttl, r.m)
+r.i = math.min(now + (ttl or r.p), r.m)
 redis.call('HSET', r.key, 'u', r.u, 'i', r.i)
 if r.i < before then
   redis.call('ZADD', expiries, 'LT', r.i, r.id)
-  tell_change(r, '', 'expires_at')
+  tell_change(target, r, '', 'expires_at')
 end
-return done(r, 0)
+return done(target, r, 0)

@@ -1,19 +1,17 @@
 -- Rotates a session's token, tells the successor it has, or ends the session whose rotated token is used again.
-local id, used, scope, by, presented = arg(), tonumber(arg()), arg(), arg(), arg()
-local hash, sealed, grace = arg(), arg(), tonumber(arg())
-local r = meet(id, used)
+local r = load_or_expire(session.id, session.used)
 if r.kind == 'newer' then return {'newer', r.f} end
-if r.kind ~= 'live' and r.kind ~= 'ended' or scope ~= '' and r.o ~= scope then return {'unknown'} end
+if r.kind ~= 'live' and r.kind ~= 'ended' or scope and r.o ~= scope then return {'unknown'} end
 local what = standing(r, presented)
 if what == 'never' then return {'unknown'} end
 if r.kind == 'ended' then return refusal(r, scope) end
 if r.t == hash and r.h == presented then return {'done', now, whole(r)} end
 if what == 'present' then
-  turn(r, hash, sealed, now, grace, by)
+  swap_token(r, hash, sealed, now, grace, by)
   return {'done', now, whole(r)}
 end
 if what == 'previous' then return {'before', now, whole(r)} end
 if what == 'late' then return {'unknown'} end
 local last = whole(r)
-finish(r, 'token_reuse', now, by)
+end_session(r, 'token_reuse', now, by)
 return {'reused', now, last}

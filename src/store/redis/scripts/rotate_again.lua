@@ -1,10 +1,9 @@
 -- Rotates again what a failover has taken back: the same successor and moment. All else is left alone.
 local again = 0
-for _ = 1, tonumber(arg()) do
-  local r, presented, hash, sealed = load(arg()), arg(), arg(), arg()
-  local at, grace, actor = tonumber(arg()), tonumber(arg()), arg()
-  if r.kind == 'live' and r.t == presented then
-    turn(r, hash, sealed, at, grace, actor)
+for _, made in ipairs(rotations) do
+  local r = load(made.id)
+  if r.kind == 'live' and r.t == made.presented then
+    swap_token(r, made.hash, made.sealed, made.at, made.grace, made.by)
     again = again + 1
   end
 end

@@ -1,12 +1,11 @@
 -- Puts a service's record in the place of the one it was decided from, with its event; otherwise tells what stands there.
--- KEYS[4]: the records.
-local id, old, new, change, by, at = arg(), arg(), arg(), arg(), arg(), arg()
-local held = redis.call('HGET', KEYS[4], id)
-if (held or '') ~= old then return {'stale', held} end
+local records = tag .. 'r'
+local there = redis.call('HGET', records, id)
+if (there or '') ~= held then return {'stale', there} end
 if new == '' then
-  redis.call('HDEL', KEYS[4], id)
+  redis.call('HDEL', records, id)
 else
-  redis.call('HSET', KEYS[4], id, new)
+  redis.call('HSET', records, id, new)
 end
-emit('s', at, {o = id}, {'k', change, 'b', by})
+emit('s', at, {o = id}, 'k', change, 'b', by)
 return {'done'}

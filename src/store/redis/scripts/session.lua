@@ -71,34 +71,25 @@ local function unlink(id, login_key)
 end
 
 -- The one place where records become tombstones, with the one event of it.
-local function finish(r, reason, at, by, detail)
+local function end_session(r, reason, at, by, detail)
   unlink(r.id, r.k)
   redis.call('DEL', r.key)
   r.kind, r.q = 'ended', at + tombstone_kept
   if r.q > now then
-    local fields = {'f', FORMAT, 'd', r.id, 'o', r.o, 't', r.t, 'l', r.l, 'r', reason, 'e', at, 'q', r.q}
-    for name, value in pairs({c = r.c or nil, h = r.h or nil, F = r.F or nil, G = r.G or nil, B = r.B or nil, y = by, w = detail}) do
-      fields[#fields + 1] = name
-      fields[#fields + 1] = value
-    end
-    redis.call('HSET', r.key, unpack(fields))
+    redis.call('HSET', r.key, unpack(with({'f', FORMAT, 'd', r.id, 'o', r.o, 't', r.t, 'l', r.l, 'r', reason, 'e', at,
+      'q', r.q}, 'c', r.c, 'h', r.h, 'F', r.F, 'G', r.G, 'B', r.B, 'y', by, 'w', detail)))
     redis.call('PEXPIRE', r.key, r.q - now)
   end
-  local more = {'r', reason, 'm', math.max(0, at - r.b)}
-  for name, value in pairs({b = by, d = detail}) do
-    more[#more + 1] = name
-    more[#more + 1] = value
-  end
-  emit('e', at, r, more)
+  emit('e', at, r, 'r', reason, 'm', math.max(0, at - r.b), 'b', by, 'd', detail)
 end
 
 local function expire(r)
-  finish(r, r.m <= r.i and 'max_age' or 'idle_timeout', r.i, nil)
+  end_session(r, r.m <= r.i and 'max_age' or 'idle_timeout', r.i, nil)
 end
 
 -- A session as it is now: live, ended, newer, or nothing to be told of (none, foreign, over).
 -- If it has expired and nobody has met it yet, it ends here.
-local function meet(id, used)
+local function load_or_expire(id, used)
   local r = load(id)
   if r.kind == 'live' then
     count_use(r, used)
@@ -110,25 +101,25 @@ end
 
 -- The answer about a session that is not live, or out of sight.
 local function refusal(r, scope)
-  local seen = scope == '' or r.o == scope
+  local seen = not scope or r.o == scope
   if r.kind == 'newer' then return {'newer', r.f} end
   if r.kind == 'ended' and seen then return {'ended', now, whole(r)} end
   if r.kind ~= 'live' or not seen then return {'unknown'} end
 end
 
-local function remember(mark, fields)
-  if mark == '' then return end
+local function remember(mark, ...)
+  if not mark then return end
   local key = tag .. 'k:' .. mark
   redis.call('DEL', key)
-  redis.call('HSET', key, 'q', now + MARK_KEPT, unpack(fields))
+  redis.call('HSET', key, 'q', now + MARK_KEPT, ...)
   redis.call('PEXPIRE', key, MARK_KEPT)
 end
 
 -- What the first operation with this mark did.
 local function repeated(mark, scope, used)
-  if mark == '' then return end
+  if not mark then return end
   local kept = redis.call('HMGET', tag .. 'k:' .. mark, 'q', 'd', 'i', 'n', 'w', 'e')
   if not kept[1] or now >= tonumber(kept[1]) then return end
-  local r = meet(kept[2], used)
+  local r = load_or_expire(kept[2], used)
   return refusal(r, scope) or {'again', now, whole(r), kept[3] or '0', kept[4] or '', kept[5] or '', kept[6] or ''}
 end

@@ -1,17 +1,15 @@
 -- Ends what is expired at this moment, files what lives longer where it expires, and forgets what is not there.
 local RETRY = 60 * 1000
-local login_key = arg()
 local newer = 0
-for _ = 1, tonumber(arg()) do
-  local r = load(arg())
-  local used = tonumber(arg())
+for _, session in ipairs(sessions) do
+  local r = load(session.id)
   if r.kind == 'newer' then
     newer = newer + 1
     redis.call('ZADD', expiries, 'XX', now + RETRY, r.id)
   elseif r.kind ~= 'live' then
-    unlink(r.id, login_key ~= '' and login_key)
+    unlink(r.id, login_key)
   else
-    count_use(r, used)
+    count_use(r, session.used)
     if now >= r.i then
       expire(r)
     else

@@ -1,5 +1,4 @@
 -- Lifts the ban of a login that is in force.
-local login_key, login, by = arg(), arg(), arg()
 local newer = newer_ban(login_key)
 if newer then return newer end
 if not ban_of(login_key, login) then return {'none'} end

@@ -8,10 +8,8 @@ local function life_of(id)
   return r.u and r.i and r.p and r.m and r
 end
 
-for _ = 1, tonumber(arg()) do
-  local r, at = life_of(arg()), tonumber(arg())
-  if r and count_use(r, at) then
-    redis.call('HSET', r.key, 'u', r.u, 'i', r.i)
-  end
+for _, use in ipairs(uses) do
+  local r = life_of(use.id)
+  if r and count_use(r, use.at) then redis.call('HSET', r.key, 'u', r.u, 'i', r.i) end
 end
 return {'done'}

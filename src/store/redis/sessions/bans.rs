@@ -1,10 +1,9 @@
 //! Bans of logins: written in the slot of the login's sessions, so that a create meets them in its own script.
 
-use super::super::args::Args;
-use super::super::keys::slot_of_login;
+use super::super::call::call;
+use super::super::keys::{login_key, slot_of_login};
 use super::super::link::Effect;
 use super::super::reply::Reply;
-use super::super::scripts;
 use super::Sessions;
 use crate::model::Timestamp;
 use crate::model::id::{LoginId, ServiceId};
@@ -16,65 +15,100 @@ use crate::store::{Access, EndAll, NewBan, OpError, Refusal, StoreError};
 /// What error messages call a ban.
 const BAN: &str = "ban";
 
+call! {
+    struct PutBan<'a>: "ban.lua", "", [SHARD, BANS] {
+        login_key: Vec<u8>,
+        login: &'a LoginId,
+        ends: Option<Timestamp>,
+        reason: &'a EndDetail,
+        by: &'a ServiceId,
+    }
+    BAN, replicated: true, effect: Effect::Repeatable;
+    (self, reply) -> Timestamp { "done" => reply.moment()?, }
+}
+
+call! {
+    struct FindBan<'a>: "find_ban.lua", "no-writes", [SHARD, BANS] {
+        login_key: Vec<u8>,
+        login: &'a LoginId,
+    }
+    BAN, replicated: false, effect: Effect::Repeatable;
+    (self, reply) -> Option<Ban> {
+        "done" => Some(read(self.login, reply)?),
+        "none" => None,
+    }
+}
+
+call! {
+    struct LiftBan<'a>: "unban.lua", "allow-oom", [SHARD, BANS] {
+        login_key: Vec<u8>,
+        login: &'a LoginId,
+        by: &'a ServiceId,
+    }
+    BAN, replicated: true, effect: Effect::Once;
+    (self, reply) -> Option<Timestamp> {
+        "done" => Some(reply.moment()?),
+        "none" => None,
+    }
+}
+
+call! {
+    struct BanAgain<'a>: "ban_again.lua", "", [SHARD, BANS] {
+        login_key: Vec<u8>,
+        login: &'a LoginId,
+        at: Timestamp,
+        by: &'a ServiceId,
+        ends: Option<Timestamp>,
+        reason: Option<&'a EndDetail>,
+    }
+    BAN, replicated: false, effect: Effect::Repeatable;
+    (self, reply) -> bool { "done" => reply.number()? == 1, }
+}
+
 impl Sessions {
     pub(super) async fn put_ban(&self, new: NewBan, by: &ServiceId) -> Result<Ban, StoreError> {
-        let args = Args::of_login(&new.login_id)
-            .maybe(new.until.map(Timestamp::millis))
-            .show(&new.reason)
-            .show(by);
-        let effect = Effect::Repeatable;
-        let mut reply = self
-            .client
-            .run_replicated(slot_of_login(&new.login_id), &scripts::BAN, args, effect)
-            .await?;
-        let ban = match reply.text()?.as_str() {
-            "done" => Ban {
-                login_id: new.login_id,
-                until: new.until,
-                reason: new.reason,
-                at: reply.moment()?,
-                by: by.clone(),
-            },
-            word => return Err(reply.unexpected(BAN, word)),
+        let put = PutBan {
+            login_key: login_key(&new.login_id),
+            login: &new.login_id,
+            ends: new.until,
+            reason: &new.reason,
+            by,
+        };
+        let at = self.client.call(slot_of_login(&new.login_id), &put).await?;
+        let ban = Ban {
+            login_id: new.login_id,
+            until: new.until,
+            reason: new.reason,
+            at,
+            by: by.clone(),
         };
         self.log.keep(Deed::Ban(BanState::banned(&ban)));
         Ok(ban)
     }
 
-    pub(super) async fn find_ban(&self, login_id: &LoginId) -> Result<Option<Ban>, StoreError> {
-        let args = Args::of_login(login_id);
-        let effect = Effect::Repeatable;
-        let mut reply = self
-            .client
-            .run(slot_of_login(login_id), &scripts::FIND_BAN, args, effect)
-            .await?;
-        match reply.text()?.as_str() {
-            "done" => read(login_id, &mut reply).map(Some),
-            "none" => Ok(None),
-            word => Err(reply.unexpected(BAN, word)),
-        }
+    pub(super) async fn find_ban(&self, login: &LoginId) -> Result<Option<Ban>, StoreError> {
+        let find = FindBan {
+            login_key: login_key(login),
+            login,
+        };
+        self.client.call(slot_of_login(login), &find).await
     }
 
-    pub(super) async fn unban(&self, login_id: &LoginId, by: &ServiceId) -> Result<(), OpError> {
-        let args = Args::of_login(login_id).show(by);
-        let mut reply = self
-            .client
-            .run_replicated(slot_of_login(login_id), &scripts::UNBAN, args, Effect::Once)
-            .await?;
-        match reply.text()?.as_str() {
-            "done" => {
-                let lifted = BanState {
-                    login_id: login_id.clone(),
-                    ban: None,
-                    at: reply.moment()?,
-                    by: by.clone(),
-                };
-                self.log.keep(Deed::Ban(lifted));
-                Ok(())
-            }
-            "none" => Err(Refusal::BanUnknown.into()),
-            word => Err(reply.unexpected(BAN, word).into()),
-        }
+    pub(super) async fn unban(&self, login: &LoginId, by: &ServiceId) -> Result<(), OpError> {
+        let lift = LiftBan {
+            login_key: login_key(login),
+            login,
+            by,
+        };
+        let lifted = self.client.call(slot_of_login(login), &lift).await?;
+        let at = lifted.ok_or(Refusal::BanUnknown)?;
+        self.log.keep(Deed::Ban(BanState {
+            login_id: login.clone(),
+            ban: None,
+            at,
+            by: by.clone(),
+        }));
+        Ok(())
     }
 
     /// Whether a login was not as it was left before a failover. If its ban was lost, so are the sessions opened since.
@@ -82,31 +116,18 @@ impl Sessions {
         &self,
         left: &BanState,
     ) -> Result<bool, StoreError> {
-        let (until, reason) = match &left.ban {
-            Some(ban) => (ban.until, Some(&ban.reason)),
-            None => (None, None),
+        let ban = left.ban.as_ref();
+        let restore = BanAgain {
+            login_key: login_key(&left.login_id),
+            login: &left.login_id,
+            at: left.at,
+            by: &left.by,
+            ends: ban.and_then(|ban| ban.until),
+            reason: ban.map(|ban| &ban.reason),
         };
-        let args = Args::of_login(&left.login_id)
-            .show(left.at.millis())
-            .show(&left.by)
-            .flag(left.ban.is_some())
-            .maybe(until.map(Timestamp::millis))
-            .maybe(reason);
-        let effect = Effect::Repeatable;
-        let mut reply = self
-            .client
-            .run(
-                slot_of_login(&left.login_id),
-                &scripts::BAN_AGAIN,
-                args,
-                effect,
-            )
-            .await?;
-        let again = match reply.text()?.as_str() {
-            "done" => reply.number()? == 1,
-            word => return Err(reply.unexpected(BAN, word)),
-        };
-        if let Some(ban) = left.ban.as_ref().filter(|_| again) {
+        let slot = slot_of_login(&left.login_id);
+        let again = self.client.call(slot, &restore).await?;
+        if let Some(ban) = ban.filter(|_| again) {
             let which = EndAll::banned(&NewBan {
                 login_id: ban.login_id.clone(),
                 until: ban.until,

@@ -6,18 +6,43 @@ use std::collections::HashSet;
 use futures_util::{StreamExt, TryStreamExt, stream};
 use tokio::time::{Instant, sleep};
 
-use super::super::args::Args;
+use super::super::ABREAST;
+use super::super::call::{List, call, table};
 use super::super::link::{Effect, Slot};
-use super::super::{ABREAST, scripts};
+use super::super::record::SESSION;
 use super::Sessions;
 use super::verify::Seen;
-use crate::model::id::SessionId;
+use crate::model::Timestamp;
+use crate::model::id::{ServiceId, SessionId};
+use crate::model::session::{EndReason, Ended};
 use crate::store::{Access, BulkEffect, EndWhere, SessionFilter, StoreError};
 
 /// Sessions that one step looks at: a server does nothing else while it ends them, some 100 µs each.
 const STEP: usize = 5;
 /// How often a session is looked at that changes between the look and the end.
 const LOOKS: usize = 5;
+
+table! {
+    /// A session as it was seen; with a version and a moment only if it must not have changed since.
+    struct SeenSession {
+        id: SessionId,
+        used: Option<Timestamp>,
+        version: Option<u64>,
+        last_used: Option<Timestamp>,
+    }
+}
+
+call! {
+    struct EndSeen<'a>: "end_seen.lua", "allow-oom", [SHARD, SESSION] {
+        by: &'a ServiceId,
+        reason: EndReason,
+        sessions: List<SeenSession>,
+    }
+    SESSION, replicated: true, effect: Effect::Repeatable;
+    (self, reply) -> (Timestamp, Vec<SessionId>) {
+        "done" => (reply.moment()?, reply.packed_ids()?),
+    }
+}
 
 impl Sessions {
     pub(super) async fn end_where(
@@ -115,22 +140,23 @@ impl Sessions {
         seen: &[Box<Seen>],
     ) -> Result<HashSet<SessionId>, StoreError> {
         let changing = which.filter.asks_for_what_changes();
-        let args = Args::new()
-            .show(&access.service_id)
-            .text(which.reason.as_str())
-            .show(seen.len());
-        let args = seen.iter().fold(args, |args, seen| {
+        let sessions = seen.iter().map(|seen| {
             let session = &seen.record.session;
-            args.bytes(session.session_id.as_bytes())
-                .maybe(self.activity.used(session.session_id))
-                .maybe(changing.then_some(session.version))
-                .maybe(changing.then(|| session.last_active_at.millis()))
+            SeenSession {
+                id: session.session_id,
+                used: self.activity.used(session.session_id),
+                version: changing.then_some(session.version),
+                last_used: changing.then_some(session.last_active_at),
+            }
         });
-        let reply = self
-            .client
-            .run_replicated(slot, &scripts::END_SEEN, args, Effect::Repeatable)
-            .await?;
-        let ended = self.ended_by(access, which.reason, None, reply)?;
+        let end = EndSeen {
+            by: &access.service_id,
+            reason: which.reason,
+            sessions: List(sessions.collect()),
+        };
+        let (now, ended) = self.client.call(slot, &end).await?;
+        let how = Ended::by_service(which.reason, now, access.service_id.clone());
+        self.remember_ends(&ended, &how);
         Ok(ended.into_iter().collect())
     }
 }

@@ -3,40 +3,115 @@
 
 use std::time::Duration;
 
-use super::super::args::Args;
+use super::super::call::{List, call, table};
 use super::super::fields::stats_text;
 use super::super::keys::slot_of;
-use super::super::link::{Effect, Script};
+use super::super::link::Effect;
 use super::super::record::SESSION;
 use super::super::reply::Reply;
-use super::super::scripts;
 use super::Sessions;
-use super::plan::Plan;
-use super::verify::{live, tombstone};
+use super::answers::{live, refusal};
+use super::steps::{Step, Steps};
+use crate::model::Timestamp;
 use crate::model::attribute::{AttributeLimit, AttributeName, AttributeValue, Attributes};
-use crate::model::record::{SessionChange, Unchangeable};
+use crate::model::id::{ServiceId, SessionId};
+use crate::model::permission::Scope;
+use crate::model::record::{SessionChange, SessionRecord, Unchangeable};
 use crate::model::session::ConnectionStats;
-use crate::store::{Changed, Lookup, OpError, Precondition, Refusal, StoreError, Target};
+use crate::store::{Changed, Lookup, Mark, OpError, Precondition, Refusal, StoreError, Target};
 
 /// How often a merge is computed again because somebody else changed the attribute.
 const ATTEMPTS: usize = 1_000;
 
-impl Sessions {
+table! {
     /// What every write to a session starts with.
-    pub(super) fn target_args(&self, target: &Target) -> Args {
-        let versions = match &target.precondition {
-            Precondition::None => String::new(),
-            Precondition::Versions(versions) => versions
-                .iter()
-                .fold(",".to_owned(), |list, version| format!("{list}{version},")),
+    struct WriteTarget<'a> {
+        id: SessionId,
+        used: Option<Timestamp>,
+        scope: Option<&'a ServiceId>,
+        versions: Option<String>,
+        mark: Option<Mark>,
+        by: &'a ServiceId,
+    }
+}
+
+call! {
+    struct ChangeSession<'a>: "change.lua", "", [SHARD, SESSION, TARGET] {
+        target: WriteTarget<'a>,
+        attributes: String,
+        fields: String,
+        steps: List<Step>,
+    }
+    SESSION, replicated: false, effect: self.target.effect();
+    (self, reply) -> Result<Option<Written>, Refusal> {
+        "done" | "again" => Ok(Some(written(self.target.id, reply)?)),
+        "stale" => Ok(None),
+        "missing" => Err(Unchangeable::AttributeMissing.into()),
+        "not_a_number" => Err(Unchangeable::NotANumber.into()),
+        "limit" => Err(Unchangeable::Limit(limit(reply)?).into()),
+        word @ ("unknown" | "version" | "ended") => Err(refusal(self.target.id, word, reply)?),
+    }
+}
+
+call! {
+    struct Refresh<'a>: "refresh.lua", "", [SHARD, SESSION, TARGET] {
+        target: WriteTarget<'a>,
+        ttl: Option<Duration>,
+    }
+    SESSION, replicated: false, effect: self.target.effect();
+    (self, reply) -> Result<Written, Refusal> {
+        "done" | "again" => Ok(written(self.target.id, reply)?),
+        word @ ("unknown" | "version" | "ended") => Err(refusal(self.target.id, word, reply)?),
+    }
+}
+
+call! {
+    struct Heartbeat<'a>: "heartbeat.lua", "", [SHARD, SESSION, TARGET] {
+        target: WriteTarget<'a>,
+        stats: Option<String>,
+    }
+    SESSION, replicated: false, effect: self.target.effect();
+    (self, reply) -> Result<Written, Refusal> {
+        "done" | "again" => Ok(written(self.target.id, reply)?),
+        word @ ("unknown" | "version" | "ended") => Err(refusal(self.target.id, word, reply)?),
+    }
+}
+
+/// A session after a write.
+struct Written {
+    now: Timestamp,
+    record: SessionRecord,
+    inserted: bool,
+    /// The attribute that an increment wrote when it was made first.
+    made: Option<(AttributeName, AttributeValue)>,
+}
+
+impl WriteTarget<'_> {
+    fn effect(&self) -> Effect {
+        match self.mark {
+            Some(_) => Effect::Repeatable,
+            None => Effect::Once,
+        }
+    }
+}
+
+impl Sessions {
+    pub(super) fn target<'a>(&self, target: &'a Target) -> WriteTarget<'a> {
+        let list = |versions: &Vec<u64>| {
+            let versions = versions.iter();
+            versions.fold(",".to_owned(), |list, version| format!("{list}{version},"))
         };
-        Args::new()
-            .bytes(target.session_id.as_bytes())
-            .maybe(self.activity.used(target.session_id))
-            .maybe(scope(&target.access.scope))
-            .text(&versions)
-            .bytes(target.mark.as_ref().map_or(&[][..], |mark| &mark.0))
-            .show(&target.access.service_id)
+        WriteTarget {
+            id: target.session_id,
+            used: self.activity.used(target.session_id),
+            scope: scope(&target.access.scope),
+            versions: match &target.precondition {
+                Precondition::None => None,
+                Precondition::Versions(versions) => Some(list(versions)),
+            },
+            mark: target.mark,
+            by: &target.access.service_id,
+        }
     }
 
     pub(super) async fn change(
@@ -52,9 +127,16 @@ impl Sessions {
             } else {
                 None
             };
-            let args = Plan::of(&change, held.as_ref()).into_args(self.target_args(&target));
-            if let Some(changed) = self.write(&target, &scripts::CHANGE, args).await? {
-                return Ok(changed);
+            let steps = Steps::of(&change, held.as_ref());
+            let change = ChangeSession {
+                target: self.target(&target),
+                attributes: steps.attributes(),
+                fields: steps.fields(),
+                steps: List(steps.all),
+            };
+            let slot = slot_of(target.session_id);
+            if let Some(written) = self.client.call(slot, &change).await?? {
+                return Ok(self.changed(written));
             }
         }
         Err(StoreError::Overloaded.into())
@@ -72,9 +154,12 @@ impl Sessions {
         target: Target,
         ttl: Option<Duration>,
     ) -> Result<Changed, OpError> {
-        let args = self.target_args(&target);
-        let args = args.maybe(ttl.map(|ttl| ttl.as_millis()));
-        self.prolong(&target, &scripts::REFRESH, args).await
+        let refresh = Refresh {
+            target: self.target(&target),
+            ttl,
+        };
+        let slot = slot_of(target.session_id);
+        Ok(self.changed(self.client.call(slot, &refresh).await??))
     }
 
     pub(super) async fn heartbeat(
@@ -82,70 +167,39 @@ impl Sessions {
         target: Target,
         stats: Option<ConnectionStats>,
     ) -> Result<Changed, OpError> {
-        let args = self.target_args(&target);
-        let args = args.maybe(stats.as_ref().map(stats_text));
-        self.prolong(&target, &scripts::HEARTBEAT, args).await
-    }
-
-    async fn prolong(
-        &self,
-        target: &Target,
-        script: &Script,
-        args: Args,
-    ) -> Result<Changed, OpError> {
-        let changed = self.write(target, script, args).await?;
-        Ok(changed.ok_or(StoreError::Overloaded)?)
-    }
-
-    /// Runs a script that writes to a session; `None` if it must be prepared again.
-    async fn write(
-        &self,
-        target: &Target,
-        script: &Script,
-        args: Args,
-    ) -> Result<Option<Changed>, OpError> {
-        let session_id = target.session_id;
-        let effect = match target.mark {
-            Some(_) => Effect::Repeatable,
-            None => Effect::Once,
+        let heartbeat = Heartbeat {
+            target: self.target(&target),
+            stats: stats.as_ref().map(stats_text),
         };
-        let mut reply = self
-            .client
-            .run(slot_of(session_id), script, args, effect)
-            .await?;
-        let word = reply.text()?;
-        match word.as_str() {
-            "done" | "again" => Ok(Some(self.changed(target, &mut reply, word == "again")?)),
-            "stale" => Ok(None),
-            "missing" => Err(Refusal::from(Unchangeable::AttributeMissing).into()),
-            "not_a_number" => Err(Refusal::from(Unchangeable::NotANumber).into()),
-            "limit" => Err(Refusal::from(Unchangeable::Limit(limit(&mut reply)?)).into()),
-            word => Err(refused(target, word, reply)),
-        }
+        let slot = slot_of(target.session_id);
+        Ok(self.changed(self.client.call(slot, &heartbeat).await??))
     }
 
-    fn changed(
-        &self,
-        target: &Target,
-        reply: &mut Reply,
-        again: bool,
-    ) -> Result<Changed, StoreError> {
-        let (now, mut record) = live(target.session_id, reply)?;
+    fn changed(&self, written: Written) -> Changed {
+        let mut record = written.record;
         self.activity.touches.overlay(&mut record);
-        let mut session = self.shown(record, now);
-        let inserted = reply.number()? == 1;
-        if again && let Some((name, value)) = made(reply)? {
+        let mut session = self.shown(record, written.now);
+        if let Some((name, value)) = written.made {
             session.attributes.set(name, value);
         }
-        Ok(Changed { session, inserted })
+        Changed {
+            session,
+            inserted: written.inserted,
+        }
     }
 }
 
-/// The attribute that an increment wrote when it was made first.
-fn made(reply: &mut Reply) -> Result<Option<(AttributeName, AttributeValue)>, StoreError> {
-    let (name, value) = (reply.text()?, reply.bytes()?);
-    let name = AttributeName::parse(&name).ok();
-    Ok(name.zip(AttributeValue::parse(&value).ok()))
+fn written(session_id: SessionId, reply: &mut Reply) -> Result<Written, StoreError> {
+    let (now, record) = live(session_id, reply)?;
+    let inserted = reply.number()? == 1;
+    let name = AttributeName::parse(&reply.text()?).ok();
+    let value = AttributeValue::parse(&reply.bytes()?).ok();
+    Ok(Written {
+        now,
+        record,
+        inserted,
+        made: name.zip(value),
+    })
 }
 
 fn limit(reply: &mut Reply) -> Result<AttributeLimit, StoreError> {
@@ -156,25 +210,8 @@ fn limit(reply: &mut Reply) -> Result<AttributeLimit, StoreError> {
     })
 }
 
-/// What stands against a write, for the words that all scripts on one session know.
-pub(super) fn refused(target: &Target, word: &str, mut reply: Reply) -> OpError {
-    let refusal = match word {
-        "unknown" => Refusal::SessionUnknown,
-        "version" => Refusal::VersionConflict,
-        "ended" => match tombstone(target.session_id, &mut reply) {
-            Ok(tombstone) => Refusal::SessionEnded(tombstone),
-            Err(error) => return error.into(),
-        },
-        word => return reply.unexpected(SESSION, word).into(),
-    };
-    refusal.into()
-}
-
 /// How scripts see a scope: nothing is everything.
-pub(super) fn scope(
-    scope: &crate::model::permission::Scope,
-) -> Option<&crate::model::id::ServiceId> {
-    use crate::model::permission::Scope;
+pub(super) fn scope(scope: &Scope) -> Option<&ServiceId> {
     match scope {
         Scope::All => None,
         Scope::OpenedBy(service_id) => Some(service_id),

@@ -65,7 +65,7 @@ impl SessionStore for RedisStore {
         reason: EndReason,
         token: Option<CredentialHash>,
     ) -> Result<EndOutcome, OpError> {
-        self.sessions.end(&target, reason, token.as_ref()).await
+        self.sessions.end(&target, reason, token).await
     }
 
     async fn session_of(&self, token: &PresentedToken) -> Result<Option<SessionId>, StoreError> {

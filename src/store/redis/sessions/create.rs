@@ -1,21 +1,91 @@
 //! Opening a session: its token, the limit of its login, and one script that does it.
 
+use std::time::Duration;
+
 use deadpool_redis::redis;
 
-use super::super::args::Args;
+use super::super::activity::Noted;
+use super::super::call::{List, call, table};
 use super::super::fields::more_fields;
 use super::super::keys::{login_key, slot_of, slot_of_login};
 use super::super::link::Effect;
 use super::super::record::SESSION;
 use super::super::reply::{Reply, ids};
-use super::super::scripts;
 use super::Sessions;
-use super::verify::{live, tombstone};
-use crate::model::id::SessionId;
-use crate::model::limit::{LimitPer, Overflow, SessionLimit};
-use crate::model::session::{EndReason, Ended};
+use super::answers::{live, refusal};
+use crate::model::Timestamp;
+use crate::model::id::{LoginId, ServiceId, SessionId};
+use crate::model::limit::{LimitPer, Overflow};
+use crate::model::record::SessionRecord;
+use crate::model::session::{Device, EndReason, Ended};
 use crate::model::session_token::TokenOrigin;
-use crate::store::{Created, NewSession, OpError, Refusal, StoreError};
+use crate::model::token::CredentialHash;
+use crate::store::{Created, Mark, NewSession, OpError, Refusal, StoreError};
+
+table! {
+    /// The fields of a record that the script itself looks at, by their letters.
+    struct NewRecord<'a> {
+        id: SessionId,
+        t: CredentialHash,
+        c: Option<&'static str>,
+        l: &'a LoginId,
+        k: Vec<u8>,
+        o: &'a ServiceId,
+    }
+}
+
+call! {
+    struct Create<'a>: "create.lua", "", [SHARD, SESSION, BANS] {
+        session: NewRecord<'a>,
+        mark: Option<Mark>,
+        grace: Duration,
+        idle_timeout: Duration,
+        max_age: Duration,
+        device: Option<&'a Device>,
+        max: Option<usize>,
+        per_device: bool,
+        overflow: Option<&'static str>,
+        fields: List<Vec<u8>>,
+        uses: List<Noted>,
+    }
+    SESSION, replicated: true, effect: match self.mark {
+        Some(_) => Effect::Repeatable,
+        // Without a mark a repetition could not tell who had to make room.
+        None => Effect::Once,
+    };
+    (self, reply) -> Result<Opened, Refusal> {
+        "done" => Ok(Opened {
+            now: reply.moment()?,
+            there: None,
+            evicted: reply.packed_ids()?,
+        }),
+        "again" => Ok(opened_before(self.session.id, reply)?),
+        "in_use" => Err(Refusal::TokenInUse),
+        "banned" => Err(Refusal::LoginBanned),
+        "full" => Err(Refusal::LimitReached),
+        word @ ("unknown" | "ended") => Err(refusal(self.session.id, word, reply)?),
+    }
+}
+
+/// A session is open.
+struct Opened {
+    now: Timestamp,
+    /// Its record, if it was opened before.
+    there: Option<SessionRecord>,
+    evicted: Vec<SessionId>,
+}
+
+fn opened_before(session_id: SessionId, reply: &mut Reply) -> Result<Opened, StoreError> {
+    let (now, record) = live(session_id, reply)?;
+    for _unused in ["inserted", "name", "value"] {
+        reply.bytes()?;
+    }
+    Ok(Opened {
+        now,
+        there: Some(record),
+        evicted: reply.packed_ids()?,
+    })
+}
 
 impl Sessions {
     pub(super) async fn create(&self, new: NewSession) -> Result<Created, OpError> {
@@ -36,55 +106,24 @@ impl Sessions {
 
     async fn insert(&self, new: &NewSession) -> Result<Created, OpError> {
         let used = self.counted_sessions(new).await?;
-        let args = self.create_args(new, &used);
-        let slot = slot_of(new.session_id);
-        // Without a mark a repetition could not tell who had to make room.
-        let effect = match new.mark {
-            Some(_) => Effect::Repeatable,
-            None => Effect::Once,
+        let create = self.create_of(new, &used);
+        let opened = self.client.call(slot_of(new.session_id), &create).await??;
+        let Opened {
+            now,
+            there,
+            evicted,
+        } = opened;
+        let record = if let Some(mut record) = there {
+            self.activity.touches.overlay(&mut record);
+            record
+        } else {
+            let by = new.service_id.clone();
+            let ended = Ended::by_service(EndReason::Replaced, now, by);
+            self.remember_ends(&evicted, &ended);
+            new.clone().open(now)
         };
-        let mut reply = self
-            .client
-            .run_replicated(slot, &scripts::CREATE, args, effect)
-            .await?;
-        match reply.text()?.as_str() {
-            "done" => {
-                let now = reply.moment()?;
-                let evicted = reply.packed_ids()?;
-                let by = new.service_id.clone();
-                let ended = Ended::by_service(EndReason::Replaced, now, by);
-                self.remember_ends(&evicted, &ended);
-                let record = new.clone().open(now);
-                let session = self.shown(record, now);
-                Ok(Created { session, evicted })
-            }
-            "again" => Ok(self.created_before(new.session_id, &mut reply)?),
-            "in_use" => Err(Refusal::TokenInUse.into()),
-            "banned" => Err(Refusal::LoginBanned.into()),
-            "full" => Err(Refusal::LimitReached.into()),
-            "unknown" => Err(Refusal::SessionUnknown.into()),
-            "ended" => {
-                let tombstone = tombstone(new.session_id, &mut reply)?;
-                Err(Refusal::SessionEnded(tombstone).into())
-            }
-            word => Err(reply.unexpected(SESSION, word).into()),
-        }
-    }
-
-    fn created_before(
-        &self,
-        session_id: SessionId,
-        reply: &mut Reply,
-    ) -> Result<Created, StoreError> {
-        let (now, mut record) = live(session_id, reply)?;
-        self.activity.touches.overlay(&mut record);
-        for _unused in ["inserted", "name", "value"] {
-            reply.bytes()?;
-        }
-        Ok(Created {
-            session: self.shown(record, now),
-            evicted: reply.packed_ids()?,
-        })
+        let session = self.shown(record, now);
+        Ok(Created { session, evicted })
     }
 
     /// The sessions whose uses matter to a limit.
@@ -104,52 +143,33 @@ impl Sessions {
         Ok(found)
     }
 
-    fn create_args(&self, new: &NewSession, used: &[SessionId]) -> Args {
-        let session = new
-            .clone()
-            .open(crate::model::Timestamp::from_millis(0))
-            .session;
+    fn create_of<'a>(&self, new: &'a NewSession, used: &[SessionId]) -> Create<'a> {
+        let session = new.clone().open(Timestamp::from_millis(0)).session;
         let fields = more_fields(&session, &new.token);
-        let origin = match new.token.origin {
-            TokenOrigin::Gateway => "",
-            TokenOrigin::Caller => "1",
-        };
-        let args = Args::new()
-            .bytes(new.session_id.as_bytes())
-            .bytes(new.token.hash.as_bytes())
-            .text(origin)
-            .show(&new.login_id)
-            .bytes(&login_key(&new.login_id))
-            .show(&new.service_id)
-            .bytes(new.mark.as_ref().map_or(&[][..], |mark| &mark.0))
-            .millis(self.settings.sweep_grace)
-            .millis(new.idle_timeout)
-            .millis(new.max_age)
-            .maybe(new.device.as_ref())
-            .all(limit_args(new.limit))
-            .show(fields.len() * 2)
-            .all(fields.into_iter().flat_map(|(name, value)| [name, value]));
-        self.activity.sessions(args, used)
+        let fields = fields.into_iter().flat_map(|(name, value)| [name, value]);
+        Create {
+            session: NewRecord {
+                id: new.session_id,
+                t: new.token.hash,
+                c: (new.token.origin == TokenOrigin::Caller).then_some("1"),
+                l: &new.login_id,
+                k: login_key(&new.login_id),
+                o: &new.service_id,
+            },
+            mark: new.mark,
+            grace: self.settings.sweep_grace,
+            idle_timeout: new.idle_timeout,
+            max_age: new.max_age,
+            device: new.device.as_ref(),
+            max: new.limit.map(|limit| limit.max),
+            per_device: new.limit.is_some_and(|limit| limit.per == LimitPer::Device),
+            overflow: new.limit.map(|limit| match limit.overflow {
+                Overflow::EvictOldest => "oldest",
+                Overflow::EvictLeastActive => "least_active",
+                Overflow::Refuse => "refuse",
+            }),
+            fields: List(fields.collect()),
+            uses: self.activity.noted(used),
+        }
     }
-}
-
-fn limit_args(limit: Option<SessionLimit>) -> [Vec<u8>; 3] {
-    let Some(limit) = limit else {
-        return Default::default();
-    };
-    let per_device = match limit.per {
-        LimitPer::Login => "0",
-        LimitPer::Device => "1",
-    };
-    let overflow = match limit.overflow {
-        Overflow::EvictOldest => "oldest",
-        Overflow::EvictLeastActive => "least_active",
-        Overflow::Refuse => "refuse",
-    };
-    [
-        limit.max.to_string(),
-        per_device.to_owned(),
-        overflow.to_owned(),
-    ]
-    .map(String::into_bytes)
 }

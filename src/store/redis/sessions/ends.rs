@@ -1,17 +1,17 @@
 //! Endings that somebody asks for: of one session, of all of a login.
 
-use super::super::args::Args;
+use super::super::activity::Noted;
+use super::super::call::{List, call};
 use super::super::keys::{login_key, slot_of, slot_of_login};
 use super::super::link::Effect;
 use super::super::record::SESSION;
-use super::super::reply::Reply;
-use super::super::scripts;
 use super::Sessions;
-use super::changes::{refused, scope};
-use super::verify::live;
+use super::answers::{live, refusal};
+use super::changes::{WriteTarget, scope};
 use crate::model::Timestamp;
-use crate::model::id::{LoginId, SessionId};
-use crate::model::session::{EndDetail, EndReason, Ended, Session, SessionState};
+use crate::model::id::{LoginId, ServiceId, SessionId};
+use crate::model::record::SessionRecord;
+use crate::model::session::{Device, EndDetail, EndReason, Ended, Session, SessionState};
 use crate::model::token::CredentialHash;
 use crate::store::node::recovery::Deed;
 use crate::store::{Access, EndAll, EndOutcome, OpError, Refusal, StoreError, Target};
@@ -19,57 +19,85 @@ use crate::store::{Access, EndAll, EndOutcome, OpError, Refusal, StoreError, Tar
 /// Sessions that one step looks at.
 const STEP: usize = 200;
 
+call! {
+    struct End<'a>: "end.lua", "allow-oom", [SHARD, SESSION, TARGET] {
+        target: WriteTarget<'a>,
+        reason: EndReason,
+        hash: Option<CredentialHash>,
+    }
+    SESSION, replicated: true, effect: Effect::Once;
+    (self, reply) -> Result<(Timestamp, SessionRecord), Refusal> {
+        "done" => Ok(live(self.target.id, reply)?),
+        word @ ("unknown" | "version" | "ended") => Err(refusal(self.target.id, word, reply)?),
+    }
+}
+
+call! {
+    struct FindMembers: "members.lua", "no-writes", [SHARD] {
+        login_key: Vec<u8>,
+        after: Option<SessionId>,
+        most: usize,
+    }
+    SESSION, replicated: false, effect: Effect::Repeatable;
+    (self, reply) -> (Timestamp, Vec<SessionId>) {
+        "done" => (reply.moment()?, reply.ids()?),
+    }
+}
+
+call! {
+    struct EndMany<'a>: "end_many.lua", "allow-oom", [SHARD, SESSION] {
+        login_key: Vec<u8>,
+        login: &'a LoginId,
+        scope: Option<&'a ServiceId>,
+        by: &'a ServiceId,
+        reason: EndReason,
+        detail: Option<&'a EndDetail>,
+        except: Option<SessionId>,
+        device: Option<&'a Device>,
+        moment: Timestamp,
+        sessions: List<Noted>,
+    }
+    SESSION, replicated: true, effect: Effect::Repeatable;
+    (self, reply) -> (Timestamp, Vec<SessionId>) {
+        "done" => (reply.moment()?, reply.packed_ids()?),
+    }
+}
+
 impl Sessions {
     pub(super) async fn end(
         &self,
         target: &Target,
         reason: EndReason,
-        token: Option<&CredentialHash>,
+        hash: Option<CredentialHash>,
     ) -> Result<EndOutcome, OpError> {
-        // An end takes no mark: ending again is no harm.
-        let target = Target {
-            mark: None,
-            ..target.clone()
+        let session_id = target.session_id;
+        let end = End {
+            // An end takes no mark: ending again is no harm.
+            target: WriteTarget {
+                mark: None,
+                ..self.target(target)
+            },
+            reason,
+            hash,
         };
-        let token = token.map_or(&[][..], |hash| hash.as_bytes());
-        let args = self.target_args(&target).text(reason.as_str()).bytes(token);
-        let slot = slot_of(target.session_id);
-        let mut reply = self
-            .client
-            .run_replicated(slot, &scripts::END, args, Effect::Once)
-            .await?;
-        match reply.text()?.as_str() {
-            "done" => {
-                let (now, session) = self.closed(target.session_id, &mut reply)?;
+        match self.client.call(slot_of(session_id), &end).await? {
+            Ok((now, record)) => {
                 let by = target.access.service_id.clone();
-                let ended = Ended::by_service(reason, now, by);
-                self.remember_ends(&[target.session_id], &ended);
-                Ok(EndOutcome::Now(session))
+                self.remember_ends(&[session_id], &Ended::by_service(reason, now, by));
+                Ok(EndOutcome::Now(self.closed(record)))
             }
-            word => {
-                let error = refused(&target, word, reply);
-                if let OpError::Refused(Refusal::SessionEnded(tombstone)) = error {
-                    Ok(EndOutcome::Before(tombstone))
-                } else {
-                    Err(error)
-                }
-            }
+            Err(Refusal::SessionEnded(tombstone)) => Ok(EndOutcome::Before(tombstone)),
+            Err(refusal) => Err(refusal.into()),
         }
     }
 
-    fn closed(
-        &self,
-        session_id: SessionId,
-        reply: &mut Reply,
-    ) -> Result<(Timestamp, Box<Session>), StoreError> {
-        let (now, mut record) = live(session_id, reply)?;
+    fn closed(&self, mut record: SessionRecord) -> Box<Session> {
         self.activity.touches.overlay(&mut record);
-        let session = Session {
+        Box::new(Session {
             state: SessionState::Closed,
             version: record.session.version + 1,
             ..record.session
-        };
-        Ok((now, Box::new(session)))
+        })
     }
 
     /// Endings that are acknowledged must not be taken back, whether this node ever hears of them or not.
@@ -84,41 +112,24 @@ impl Sessions {
         which: &EndAll,
         access: &Access,
     ) -> Result<Vec<SessionId>, StoreError> {
+        let slot = slot_of_login(&which.login_id);
         let mut ended = Vec::new();
-        let mut after = None;
+        let mut next = FindMembers {
+            login_key: login_key(&which.login_id),
+            after: None,
+            most: STEP,
+        };
         let mut moment = None;
         loop {
-            let (now, ids) = self.members(&which.login_id, after, STEP).await?;
+            let (now, ids) = self.client.call(slot, &next).await?;
             let moment = *moment.get_or_insert(now);
             ended.extend(self.end_some(which, access, moment, &ids).await?);
-            after = ids.last().copied();
+            next.after = ids.last().copied();
             // Whatever follows now was created after that moment.
             if ids.len() < STEP {
                 return Ok(ended);
             }
         }
-    }
-
-    /// The next sessions of a login in the order of their ids, and the moment at which they were all there.
-    async fn members(
-        &self,
-        login_id: &LoginId,
-        after: Option<SessionId>,
-        most: usize,
-    ) -> Result<(Timestamp, Vec<SessionId>), StoreError> {
-        let after = after.as_ref().map_or(&[][..], |id| id.as_bytes());
-        let args = Args::new()
-            .bytes(&login_key(login_id))
-            .bytes(after)
-            .show(most);
-        let slot = slot_of_login(login_id);
-        let effect = Effect::Repeatable;
-        let mut reply = self
-            .client
-            .run(slot, &scripts::MEMBERS, args, effect)
-            .await?;
-        reply.text()?;
-        Ok((reply.moment()?, reply.ids()?))
     }
 
     async fn end_some(
@@ -128,46 +139,27 @@ impl Sessions {
         moment: Timestamp,
         ids: &[SessionId],
     ) -> Result<Vec<SessionId>, StoreError> {
-        let except = which.except.as_ref().map_or(&[][..], |id| id.as_bytes());
-        let args = Args::new()
-            .bytes(&login_key(&which.login_id))
-            .show(&which.login_id)
-            .maybe(scope(&access.scope))
-            .show(&access.service_id)
-            .text(which.reason.as_str())
-            .maybe(which.detail.as_ref())
-            .bytes(except)
-            .maybe(which.device.as_ref())
-            .show(moment.millis());
-        let args = self.activity.sessions(args, ids);
-        let slot = slot_of_login(&which.login_id);
-        let reply = self
+        let end = EndMany {
+            login_key: login_key(&which.login_id),
+            login: &which.login_id,
+            scope: scope(&access.scope),
+            by: &access.service_id,
+            reason: which.reason,
+            detail: which.detail.as_ref(),
+            except: which.except,
+            device: which.device.as_ref(),
+            moment,
+            sessions: self.activity.noted(ids),
+        };
+        let (now, ended) = self
             .client
-            .run_replicated(slot, &scripts::END_MANY, args, Effect::Repeatable)
+            .call(slot_of_login(&which.login_id), &end)
             .await?;
-        self.ended_by(access, which.reason, which.detail.clone(), reply)
-    }
-
-    /// Reads which sessions a script ended for a service, and remembers them.
-    pub(super) fn ended_by(
-        &self,
-        access: &Access,
-        reason: EndReason,
-        detail: Option<EndDetail>,
-        mut reply: Reply,
-    ) -> Result<Vec<SessionId>, StoreError> {
-        match reply.text()?.as_str() {
-            "done" => {
-                let now = reply.moment()?;
-                let ended = reply.packed_ids()?;
-                let how = Ended {
-                    detail,
-                    ..Ended::by_service(reason, now, access.service_id.clone())
-                };
-                self.remember_ends(&ended, &how);
-                Ok(ended)
-            }
-            word => Err(reply.unexpected(SESSION, word)),
-        }
+        let how = Ended {
+            detail: which.detail.clone(),
+            ..Ended::by_service(which.reason, now, access.service_id.clone())
+        };
+        self.remember_ends(&ended, &how);
+        Ok(ended)
     }
 }

@@ -1,11 +1,14 @@
 //! What the store tells of itself.
 
+use std::time::Duration;
+
 use async_trait::async_trait;
 use futures_util::{StreamExt, stream};
 
-use super::super::args::Args;
+use super::super::RedisStore;
+use super::super::call::call;
 use super::super::link::{Effect, Slot};
-use super::super::{RedisStore, scripts};
+use super::super::record::SESSION;
 use super::Sessions;
 use crate::store::{Census, Figures, StoreError, StoreFigures};
 
@@ -14,6 +17,25 @@ const STEP: usize = 200;
 
 /// Shards that are counted at a time: requests come first.
 const SHARDS: usize = 2;
+
+call! {
+    struct CountSessions: "census.lua", "no-writes", [SHARD] {
+        after: Option<Vec<u8>>,
+        most: usize,
+        idle_after: Duration,
+    }
+    SESSION, replicated: false, effect: Effect::Repeatable;
+    (self, reply) -> (Census, Vec<u8>) {
+        "done" => (
+            Census {
+                live: reply.number()?.unsigned_abs(),
+                active: reply.number()?.unsigned_abs(),
+                idle: reply.number()?.unsigned_abs(),
+            },
+            reply.bytes()?,
+        ),
+    }
+}
 
 #[async_trait]
 impl StoreFigures for RedisStore {
@@ -44,27 +66,18 @@ impl Sessions {
     async fn census_of(&self, shard: u8) -> Result<Census, StoreError> {
         let slot = Slot::Shard(shard);
         let mut sum = Census::default();
-        let mut after = Vec::new();
+        let mut count = CountSessions {
+            after: None,
+            most: STEP,
+            idle_after: self.settings.idle_after,
+        };
         loop {
-            let args = Args::new()
-                .bytes(&after)
-                .show(STEP)
-                .millis(self.settings.idle_after);
-            let effect = Effect::Repeatable;
-            let mut reply = self
-                .client
-                .run(slot, &scripts::CENSUS, args, effect)
-                .await?;
-            reply.text()?;
-            sum = sum.and(Census {
-                live: reply.number()?.unsigned_abs(),
-                active: reply.number()?.unsigned_abs(),
-                idle: reply.number()?.unsigned_abs(),
-            });
-            after = reply.bytes()?;
-            if after.is_empty() {
+            let (counted, last) = self.client.call(slot, &count).await?;
+            sum = sum.and(counted);
+            if last.is_empty() {
                 return Ok(sum);
             }
+            count.after = Some(last);
         }
     }
 }

@@ -199,9 +199,11 @@ impl Sessions {
 
     /// Takes what is not there out of the indexes. What fails is met again.
     async fn repair(&self, login_id: Option<&LoginId>, ghosts: &[SessionId]) {
-        let key = login_id.map(login_key).unwrap_or_default();
+        let key = login_id.map(login_key);
         for ghost in ghosts {
-            let repaired = self.end_expired(slot_of(*ghost), &key, &[*ghost]).await;
+            let repaired = self
+                .end_expired(slot_of(*ghost), key.clone(), &[*ghost])
+                .await;
             if let Err(error) = repaired {
                 tracing::warn!(%error, "an index of sessions could not be repaired");
                 return;
@@ -224,7 +226,7 @@ impl Sessions {
         loop {
             let due = self.due(shard, COUNTED).await?;
             if due.ids.len() == COUNTED {
-                self.end_expired(due.slot, &[], &due.ids).await?;
+                self.end_expired(due.slot, None, &due.ids).await?;
                 continue;
             }
             let seen = self.look_up_all(None, &due.ids).await?;

@@ -9,6 +9,7 @@ use super::activity::Activity;
 use super::client::Client;
 use crate::store::node::recovery::RecoveryLog;
 
+mod answers;
 mod bans;
 mod bulk;
 mod changes;
@@ -17,9 +18,11 @@ mod create;
 mod ends;
 mod figures;
 mod lists;
-mod plan;
 mod rotation;
+mod steps;
 mod sweep;
+#[cfg(test)]
+mod tests;
 mod tokens;
 mod verify;
 

@@ -1,77 +1,92 @@
 //! A new token in the place of another, in one script.
 
-use super::super::args::Args;
+use std::time::Duration;
+
+use super::super::activity::Noted;
+use super::super::call::call;
 use super::super::keys::slot_of;
 use super::super::link::Effect;
 use super::super::record::SESSION;
-use super::super::reply::Reply;
-use super::super::scripts;
 use super::Sessions;
+use super::answers::{live, tombstone};
 use super::changes::scope;
-use super::verify::{live, tombstone};
+use crate::model::Timestamp;
+use crate::model::id::ServiceId;
 use crate::model::record::SessionRecord;
-use crate::model::session::{EndReason, Ended, Session};
+use crate::model::session::{EndReason, Ended, Session, Tombstone};
+use crate::model::token::CredentialHash;
 use crate::store::node::recovery::Deed;
-use crate::store::{OpError, Refusal, Rotated, StoreError, TokenRotation};
+use crate::store::{OpError, Refusal, Rotated, TokenRotation};
+
+call! {
+    struct Rotate<'a>: "rotate.lua", "", [SHARD, SESSION, SWAP_TOKEN] {
+        session: Noted,
+        scope: Option<&'a ServiceId>,
+        by: &'a ServiceId,
+        presented: CredentialHash,
+        hash: CredentialHash,
+        sealed: &'a [u8],
+        grace: Duration,
+    }
+    // The same successor for the same token is the same rotation.
+    SESSION, replicated: true, effect: Effect::Repeatable;
+    (self, reply) -> Outcome {
+        "done" => Outcome::Done(live(self.session.id, reply)?),
+        "before" => Outcome::Before(live(self.session.id, reply)?),
+        "reused" => Outcome::Reused(live(self.session.id, reply)?),
+        "ended" => Outcome::Ended(tombstone(self.session.id, reply)?),
+        "unknown" => Outcome::Unknown,
+    }
+}
+
+/// What a rotation came to, with the session at that moment.
+enum Outcome {
+    Done((Timestamp, SessionRecord)),
+    Before((Timestamp, SessionRecord)),
+    Reused((Timestamp, SessionRecord)),
+    Ended(Box<Tombstone>),
+    Unknown,
+}
 
 impl Sessions {
     pub(super) async fn rotate(&self, asked: TokenRotation) -> Result<Rotated, OpError> {
         let session_id = asked.session_id;
-        let slot = slot_of(session_id);
-        let args = self.rotate_args(&asked);
-        // The same successor for the same token is the same rotation.
-        let mut reply = self
-            .client
-            .run_replicated(slot, &scripts::ROTATE, args, Effect::Repeatable)
-            .await?;
-        match reply.text()?.as_str() {
-            "done" => {
-                let (record, session) = self.rotated(&asked, &mut reply)?;
-                if let Some(last) = record.rotation {
+        let rotate = Rotate {
+            session: self.activity.noted_of(session_id),
+            scope: scope(&asked.access.scope),
+            by: &asked.access.service_id,
+            presented: asked.presented,
+            hash: asked.successor.hash,
+            sealed: &asked.successor.sealed.0,
+            grace: asked.grace,
+        };
+        match self.client.call(slot_of(session_id), &rotate).await? {
+            Outcome::Done((now, record)) => {
+                if let Some(last) = &record.rotation {
                     self.log.keep(Deed::Rotated(asked, last.at));
                 }
-                Ok(Rotated::Now(session))
+                Ok(Rotated::Now(self.used_and_shown(record, now)))
             }
-            "before" => {
-                let (record, session) = self.rotated(&asked, &mut reply)?;
-                let sealed = record.rotation.map(|last| last.sealed);
+            Outcome::Before((now, record)) => {
+                let last = record.rotation.as_ref();
+                let sealed = last.map(|last| last.sealed.clone());
                 let sealed = sealed.ok_or(Refusal::TokenUnknown)?;
-                Ok(Rotated::Before(session, sealed))
+                Ok(Rotated::Before(self.used_and_shown(record, now), sealed))
             }
-            "reused" => {
-                let (now, record) = live(session_id, &mut reply)?;
+            Outcome::Reused((now, record)) => {
                 let by = asked.access.service_id;
                 let ended = Ended::by_service(EndReason::TokenReuse, now, by);
                 self.remember_ends(&[session_id], &ended);
                 let tombstone = record.end(ended);
                 Err(Refusal::SessionEnded(Box::new(tombstone)).into())
             }
-            "ended" => Err(Refusal::SessionEnded(tombstone(session_id, &mut reply)?).into()),
-            "unknown" => Err(Refusal::TokenUnknown.into()),
-            word => Err(reply.unexpected(SESSION, word).into()),
+            Outcome::Ended(tombstone) => Err(Refusal::SessionEnded(tombstone).into()),
+            Outcome::Unknown => Err(Refusal::TokenUnknown.into()),
         }
     }
 
-    fn rotate_args(&self, asked: &TokenRotation) -> Args {
-        Args::new()
-            .bytes(asked.session_id.as_bytes())
-            .maybe(self.activity.used(asked.session_id))
-            .maybe(scope(&asked.access.scope))
-            .show(&asked.access.service_id)
-            .bytes(asked.presented.as_bytes())
-            .bytes(asked.successor.hash.as_bytes())
-            .bytes(&asked.successor.sealed.0)
-            .millis(asked.grace)
-    }
-
-    fn rotated(
-        &self,
-        asked: &TokenRotation,
-        reply: &mut Reply,
-    ) -> Result<(SessionRecord, Box<Session>), StoreError> {
-        let (now, mut record) = live(asked.session_id, reply)?;
+    fn used_and_shown(&self, mut record: SessionRecord, now: Timestamp) -> Box<Session> {
         self.activity.touches.overlay(&mut record);
-        let session = self.shown(record.clone(), now);
-        Ok((record, Box::new(session)))
+        Box::new(self.shown(record, now))
     }
 }

@@ -4,9 +4,11 @@ use std::sync::atomic::Ordering;
 
 use futures_util::{StreamExt, stream};
 
-use super::super::args::Args;
+use super::super::ABREAST;
+use super::super::activity::Noted;
+use super::super::call::{List, call};
 use super::super::link::{Effect, Slot};
-use super::super::{ABREAST, scripts};
+use super::super::record::SESSION;
 use super::Sessions;
 use crate::model::Timestamp;
 use crate::model::id::SessionId;
@@ -30,6 +32,30 @@ pub(super) struct Due {
     /// How many sessions it stores.
     pub(super) stored: u64,
     pub(super) ids: Vec<SessionId>,
+}
+
+call! {
+    struct FindDue: "due.lua", "no-writes", [SHARD] {
+        most: usize,
+    }
+    SESSION, replicated: false, effect: Effect::Repeatable;
+    (self, reply) -> (Timestamp, u64, Vec<SessionId>) {
+        "done" => (reply.moment()?, reply.number()?.unsigned_abs(), reply.ids()?),
+    }
+}
+
+call! {
+    struct Sweep: "sweep.lua", "allow-oom", [SHARD, SESSION] {
+        login_key: Option<Vec<u8>>,
+        sessions: List<Noted>,
+    }
+    SESSION, replicated: false, effect: Effect::Repeatable;
+    (self, reply) -> i64 {
+        "done" => {
+            reply.moment()?;
+            reply.number()?
+        },
+    }
 }
 
 impl Sessions {
@@ -68,7 +94,7 @@ impl Sessions {
             ids.truncate(*room);
             *room -= ids.len();
             if !ids.is_empty() {
-                self.end_expired(slot, &[], &ids).await?;
+                self.end_expired(slot, None, &ids).await?;
             }
             if !full || *room == 0 {
                 return Ok(full);
@@ -81,15 +107,12 @@ impl Sessions {
     /// Which sessions of a shard may be over, at most so many.
     pub(super) async fn due(&self, shard: u8, most: usize) -> Result<Due, StoreError> {
         let slot = Slot::Shard(shard);
-        let args = Args::new().show(most);
-        let effect = Effect::Repeatable;
-        let mut reply = self.client.run(slot, &scripts::DUE, args, effect).await?;
-        reply.text()?;
+        let (at, stored, ids) = self.client.call(slot, &FindDue { most }).await?;
         Ok(Due {
             slot,
-            at: reply.moment()?,
-            stored: reply.number()?.unsigned_abs(),
-            ids: reply.ids()?,
+            at,
+            stored,
+            ids,
         })
     }
 
@@ -98,15 +121,14 @@ impl Sessions {
     pub(super) async fn end_expired(
         &self,
         slot: Slot,
-        login_key: &[u8],
+        login_key: Option<Vec<u8>>,
         ids: &[SessionId],
     ) -> Result<(), StoreError> {
-        let args = self.activity.sessions(Args::new().bytes(login_key), ids);
-        let effect = Effect::Repeatable;
-        let mut reply = self.client.run(slot, &scripts::SWEEP, args, effect).await?;
-        reply.text()?;
-        reply.moment()?;
-        let newer = reply.number()?;
+        let sweep = Sweep {
+            login_key,
+            sessions: self.activity.noted(ids),
+        };
+        let newer = self.client.call(slot, &sweep).await?;
         if newer > 0 {
             tracing::warn!(newer, "sessions of a newer format were left as they are");
         }

@@ -5,10 +5,9 @@ use std::time::Duration;
 
 use deadpool_redis::redis;
 
-use super::super::args::Args;
+use super::super::call::call;
 use super::super::link::{Effect, Slot};
 use super::super::reply::optional_bytes;
-use super::super::scripts;
 use super::Sessions;
 use crate::model::id::SessionId;
 use crate::model::session_token::{StoredToken, TokenOrigin};
@@ -17,6 +16,19 @@ use crate::store::{Lookup, NewSession, OpError, Refusal, StoreError};
 
 /// How long a create has to open the session it reserved a token for.
 const RESERVATION: Duration = Duration::from_secs(60);
+
+call! {
+    struct SwapHolder<'a>: "swap.lua", "", [CLOCK] {
+        held: &'a [u8],
+        new: Option<&'a [u8]>,
+        kept: Duration,
+    }
+    "token", replicated: false, effect: Effect::Repeatable;
+    (self, _reply) -> bool {
+        "done" => true,
+        "stale" => false,
+    }
+}
 
 /// What stands under a token.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -148,14 +160,13 @@ impl Sessions {
         new: &[u8],
         kept: Duration,
     ) -> Result<bool, StoreError> {
-        let args = Args::new().bytes(old).bytes(new).millis(kept);
-        let keys = vec![self.client.keys.token(&token.hash)];
-        let slot = slot(&token.hash);
-        let mut reply = self
-            .client
-            .run_bare(slot, &scripts::SWAP, keys, args, Effect::Repeatable)
-            .await?;
-        Ok(reply.text()? == "done")
+        let swap = SwapHolder {
+            held: old,
+            new: (!new.is_empty()).then_some(new),
+            kept,
+        };
+        let key = self.client.keys.token(&token.hash);
+        self.client.call_on(slot(&token.hash), key, &swap).await
     }
 }
 

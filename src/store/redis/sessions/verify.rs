@@ -5,13 +5,14 @@ use std::sync::Arc;
 
 use deadpool_redis::redis;
 
-use super::super::args::Args;
+use super::super::activity::Noted;
+use super::super::call::call;
 use super::super::keys::slot_of;
 use super::super::link::Effect;
 use super::super::record::{self, SESSION, Stored};
-use super::super::reply::{Reply, fields};
-use super::super::scripts;
+use super::super::reply::fields;
 use super::Sessions;
+use super::answers::{live, tombstone};
 use crate::model::Timestamp;
 use crate::model::id::SessionId;
 use crate::model::permission::Scope;
@@ -30,6 +31,20 @@ pub(super) struct Seen {
     /// When the record expires as it is stored.
     stored_until: Timestamp,
     pub(super) now: Timestamp,
+}
+
+call! {
+    struct LoadOrExpire: "load_or_expire.lua", "allow-oom", [SHARD, SESSION] {
+        session: Noted,
+        hash: Option<CredentialHash>,
+        touches: bool,
+    }
+    SESSION, replicated: false, effect: Effect::Repeatable;
+    (self, reply) -> Result<(Timestamp, SessionRecord), Option<Box<Tombstone>>> {
+        "done" => Ok(live(self.session.id, reply)?),
+        "ended" => Err(Some(tombstone(self.session.id, reply)?)),
+        "unknown" => Err(None),
+    }
 }
 
 impl Sessions {
@@ -100,7 +115,7 @@ impl Sessions {
             Lookup::Live(seen)
                 if seen.record.standing(&token.hash, seen.now) != Standing::Never =>
             {
-                self.met(session_id, token.hash, touch).await
+                self.judged(session_id, token.hash, touch).await
             }
             Lookup::Ended(tombstone) => {
                 let now = self.client.clock(slot_of(session_id)).now;
@@ -136,21 +151,24 @@ impl Sessions {
             return Ok(Lookup::Live(Box::new(found)));
         }
         let SessionRecord { session, token, .. } = record;
-        self.met(session.session_id, token.hash, Touch::Yes).await
+        self.judged(session.session_id, token.hash, Touch::Yes)
+            .await
     }
 
     /// Lets a script judge whether a token is good.
-    async fn met(
+    async fn judged(
         &self,
         session_id: SessionId,
         hash: CredentialHash,
         touch: Touch,
     ) -> Result<Lookup<Verified>, StoreError> {
-        Ok(match self.meet(session_id, Some(hash), touch).await? {
-            Lookup::Live(seen) => Lookup::Live(Box::new(self.verified(*seen))),
-            Lookup::Ended(tombstone) => Lookup::Ended(tombstone),
-            Lookup::Unknown => Lookup::Unknown,
-        })
+        Ok(
+            match self.load_or_expire(session_id, Some(hash), touch).await? {
+                Lookup::Live(seen) => Lookup::Live(Box::new(self.verified(*seen))),
+                Lookup::Ended(tombstone) => Lookup::Ended(tombstone),
+                Lookup::Unknown => Lookup::Unknown,
+            },
+        )
     }
 
     /// A session as it is now, in one round trip.
@@ -165,7 +183,7 @@ impl Sessions {
         };
         match self.judge(stored, self.client.clock(slot)) {
             Some(answer) => Ok(answer),
-            None => self.meet(session_id, None, Touch::No).await,
+            None => self.load_or_expire(session_id, None, Touch::No).await,
         }
     }
 
@@ -197,31 +215,22 @@ impl Sessions {
     }
 
     /// Lets a script judge a session by the server's own clock. With a hash, only if that is of a good token of it.
-    pub(super) async fn meet(
+    pub(super) async fn load_or_expire(
         &self,
         session_id: SessionId,
         hash: Option<CredentialHash>,
         touch: Touch,
     ) -> Result<Lookup<Seen>, StoreError> {
-        let args = Args::new()
-            .bytes(session_id.as_bytes())
-            .maybe(self.activity.used(session_id))
-            .bytes(hash.as_ref().map_or(&[][..], |hash| hash.as_bytes()))
-            .flag(touch == Touch::Yes);
-        let slot = slot_of(session_id);
-        let mut reply = self
-            .client
-            .run(slot, &scripts::MEET, args, Effect::Repeatable)
-            .await?;
-        match reply.text()?.as_str() {
-            "done" => {
-                let (now, record) = live(session_id, &mut reply)?;
-                Ok(Lookup::Live(Box::new(self.seen(record, now))))
-            }
-            "ended" => Ok(Lookup::Ended(tombstone(session_id, &mut reply)?)),
-            "unknown" => Ok(Lookup::Unknown),
-            word => Err(reply.unexpected(SESSION, word)),
-        }
+        let load = LoadOrExpire {
+            session: self.activity.noted_of(session_id),
+            hash,
+            touches: touch == Touch::Yes,
+        };
+        Ok(match self.client.call(slot_of(session_id), &load).await? {
+            Ok((now, record)) => Lookup::Live(Box::new(self.seen(record, now))),
+            Err(Some(tombstone)) => Lookup::Ended(tombstone),
+            Err(None) => Lookup::Unknown,
+        })
     }
 }
 
@@ -231,41 +240,5 @@ fn told<T>(tombstone: Box<Tombstone>, until: Timestamp, now: Timestamp) -> Looku
         Lookup::Ended(tombstone)
     } else {
         Lookup::Unknown
-    }
-}
-
-/// The moment and the live record that follow in an answer.
-pub(super) fn live(
-    session_id: SessionId,
-    reply: &mut Reply,
-) -> Result<(Timestamp, SessionRecord), StoreError> {
-    let now = reply.moment()?;
-    match record::decode(session_id, reply.fields()?)? {
-        Stored::Live(record) => Ok((now, *record)),
-        Stored::Ended(..) | Stored::Nothing => Err(unreadable()),
-    }
-}
-
-/// The tombstone that follows in an answer.
-pub(super) fn tombstone(
-    session_id: SessionId,
-    reply: &mut Reply,
-) -> Result<Box<Tombstone>, StoreError> {
-    reply.moment()?;
-    match record::decode(session_id, reply.fields()?)? {
-        Stored::Ended(tombstone, _) => Ok(tombstone),
-        Stored::Live(_) | Stored::Nothing => Err(unreadable()),
-    }
-}
-
-/// A record that the scripts took for good.
-#[derive(Debug, thiserror::Error)]
-#[error("its fields do not fit together")]
-struct Unreadable;
-
-fn unreadable() -> StoreError {
-    StoreError::Corrupt {
-        record: SESSION,
-        cause: Box::new(Unreadable),
     }
 }

@@ -15,7 +15,7 @@ use crate::store::StoreError;
     unreachable_pub,
     reason = "the harness is shared with the integration tests, which use the rest"
 )]
-mod servers;
+pub(in crate::store::redis) mod servers;
 
 mod cancelled;
 mod clusters;

@@ -1,8 +1,7 @@
 -- Judges one session by the server's own clock, and counts a use of it if asked to.
-local id, used, hash, touches = arg(), tonumber(arg()), arg(), arg() == '1'
-local r = meet(id, used)
-if hash ~= '' and not good(r, hash) then return {'unknown'} end
-local against = refusal(r, '')
+local r = load_or_expire(session.id, session.used)
+if hash and not good(r, hash) then return {'unknown'} end
+local against = refusal(r)
 if against then return against end
 if touches then
   touch(r, now)

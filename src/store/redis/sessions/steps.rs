@@ -1,74 +1,91 @@
 //! A change of a session as steps that a script takes. Only the merging of nested objects is computed here.
 
-use super::super::args::Args;
+use super::super::call::table;
 use super::super::fields::{state_text, stats_text, user_agent};
 use crate::model::attribute::{AttributeName, AttributePatch, AttributeValue, Attributes};
 use crate::model::record::{Field, SessionChange, SessionUpdate};
-use crate::model::session::SessionState;
+
+table! {
+    /// One step: what is to be done with which attribute or field. What it needs neither of is empty.
+    struct Step {
+        kind: &'static str,
+        name: String,
+        value: Vec<u8>,
+        held: Vec<u8>,
+    }
+}
 
 /// A change as the script takes it: its steps, and what the event tells.
 #[derive(Debug, Default)]
-pub(super) struct Plan {
-    steps: Vec<Vec<u8>>,
-    count: usize,
-    touches: bool,
+pub(super) struct Steps {
+    pub(super) all: Vec<Step>,
     attributes: Vec<AttributeName>,
     fields: Vec<&'static str>,
 }
 
-impl Plan {
-    fn step(&mut self, kind: &str, name: &str, values: &[&[u8]]) {
-        self.count += 1;
-        self.steps.push(kind.into());
-        self.steps.push(name.into());
-        self.steps.extend(values.iter().map(|value| value.to_vec()));
+impl Steps {
+    fn step(&mut self, kind: &'static str, name: &str, value: &[u8]) {
+        self.all.push(Step {
+            kind,
+            name: name.to_owned(),
+            value: value.to_vec(),
+            held: Vec::new(),
+        });
     }
 
-    fn attribute(&mut self, kind: &str, name: &AttributeName, values: &[&[u8]]) {
-        self.touches = true;
+    fn attribute(&mut self, kind: &'static str, name: &AttributeName, value: &[u8]) {
         self.attributes.push(name.clone());
-        self.step(kind, name.as_str(), values);
+        self.step(kind, name.as_str(), value);
+    }
+
+    /// A value in the place of the one it was merged with, if that still stands. Nothing is one that is too long.
+    fn swap(
+        &mut self,
+        name: &AttributeName,
+        held: Option<&AttributeValue>,
+        patch: &AttributeValue,
+    ) {
+        let merged = AttributeValue::merged_with(held, patch).ok();
+        let text = |value: &AttributeValue| value.as_json().as_bytes().to_vec();
+        self.attribute("swap", name, &merged.as_ref().map(text).unwrap_or_default());
+        if let Some(step) = self.all.last_mut() {
+            step.held = held.map(text).unwrap_or_default();
+        }
     }
 
     /// What a change does; objects are merged with what the session holds of them.
     pub(super) fn of(change: &SessionChange, held: Option<&Attributes>) -> Self {
-        let mut plan = Self::default();
+        let mut steps = Self::default();
         match change {
-            SessionChange::MergeAttributes(patch) => plan.merge(patch, held),
+            SessionChange::MergeAttributes(patch) => steps.merge(patch, held),
             SessionChange::PutAttribute(name, value) => {
-                plan.attribute("put", name, &[value.as_json().as_bytes()]);
+                steps.attribute("put", name, value.as_json().as_bytes());
             }
-            SessionChange::RemoveAttribute(name) => plan.attribute("remove", name, &[b"1"]),
+            SessionChange::RemoveAttribute(name) => steps.attribute("remove", name, b""),
             SessionChange::IncrementAttribute(name, by) => {
-                plan.attribute("add", name, &[by.to_string().as_bytes()]);
+                steps.attribute("add", name, by.to_string().as_bytes());
             }
-            SessionChange::Update(update) => plan.update(update),
+            SessionChange::Update(update) => steps.update(update),
         }
-        plan
+        steps
     }
 
     fn merge(&mut self, patch: &AttributePatch, held: Option<&Attributes>) {
         for (name, value) in patch.iter() {
             if value.is_null() {
-                self.attribute("remove", name, &[b"0"]);
+                self.attribute("drop", name, b"");
             } else if value.is_object() {
-                let old = held.and_then(|held| held.get(name));
-                let merged = AttributeValue::merged_with(old, value);
-                let text = |value: &AttributeValue| value.as_json().as_bytes().to_vec();
-                let old = old.map_or_else(Vec::new, text);
-                let new = merged.as_ref().map_or_else(|_too_long| Vec::new(), text);
-                self.attribute("swap", name, &[&old, &new]);
+                self.swap(name, held.and_then(|held| held.get(name)), value);
             } else {
-                self.attribute("set", name, &[value.as_json().as_bytes()]);
+                self.attribute("set", name, value.as_json().as_bytes());
             }
         }
     }
 
     fn update(&mut self, update: &SessionUpdate) {
-        self.touches = update.state == Some(SessionState::Active);
         if let Some(state) = update.state {
             self.fields.push("state");
-            self.step("field", "s", &[state_text(state).as_bytes()]);
+            self.step("field", "s", state_text(state).as_bytes());
         }
         self.field("device", "D", &update.device, ToString::to_string);
         self.field("device_id", "I", &update.device_id, ToString::to_string);
@@ -101,8 +118,8 @@ impl Plan {
     ) {
         match field {
             Field::Keep => return,
-            Field::Clear => self.step("clear", letter, &[]),
-            Field::Set(value) => self.step("field", letter, &[text(value).as_bytes()]),
+            Field::Clear => self.step("clear", letter, b""),
+            Field::Set(value) => self.step("field", letter, text(value).as_bytes()),
         }
         self.fields.push(name);
     }
@@ -111,19 +128,21 @@ impl Plan {
         self.fields.push("user_agent");
         let (pieces, empty) = user_agent(text);
         for (name, piece) in pieces {
-            self.step("field", &name, &[&piece]);
+            self.step("field", &name, &piece);
         }
         for name in empty {
-            self.step("clear", &name, &[]);
+            self.step("clear", &name, b"");
         }
     }
 
-    pub(super) fn into_args(self, args: Args) -> Args {
+    /// The names of the attributes that change, a line each.
+    pub(super) fn attributes(&self) -> String {
         let names: Vec<_> = self.attributes.iter().map(AttributeName::as_str).collect();
-        args.flag(self.touches)
-            .text(&names.join("\n"))
-            .text(&self.fields.join("\n"))
-            .show(self.count)
-            .all(self.steps)
+        names.join("\n")
+    }
+
+    /// The names of the fields that change, a line each.
+    pub(super) fn fields(&self) -> String {
+        self.fields.join("\n")
     }
 }

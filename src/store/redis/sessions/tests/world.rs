@@ -1,0 +1,353 @@
+//! A login in Redis, and what a plan makes of the facts about it.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use deadpool_redis::redis;
+
+use super::super::super::RedisSettings;
+use super::super::super::activity::Activity;
+use super::super::super::client::Client;
+use super::super::super::feed::Feed;
+use super::super::super::fields::Fields;
+use super::super::super::keys::slot_of_login;
+use super::super::super::link::tests::servers::RedisServer;
+use super::super::super::link::{Deadlines, RedisUrl, Slot};
+use super::super::super::places::PARTITIONS;
+use super::super::super::record::{self, Stored};
+use super::super::super::reply::{fields, ids};
+use super::super::Sessions;
+use super::{login, session};
+use crate::clock::{Clock, SettableClock};
+use crate::model::Timestamp;
+use crate::model::attribute::{AttributeName, AttributeValue};
+use crate::model::event::Fact;
+use crate::model::id::{LoginId, SessionId};
+use crate::model::login::Ban;
+use crate::model::request::Mark;
+use crate::model::token::CredentialHash;
+use crate::rules::Kept;
+use crate::rules::entry::SessionEntry;
+use crate::rules::operation::{FirstRun, OperationRecord};
+use crate::rules::plan::{Plan, Write};
+use crate::rules::terms::Terms;
+use crate::store::Partition;
+use crate::store::node::recovery::RecoveryLog;
+use crate::store::node::tail::PartitionPage;
+use crate::store::position::Place;
+
+const START: Timestamp = Timestamp::from_millis(1_800_000_000_000);
+
+/// The kinds of marks.
+pub(super) const CREATE: u8 = b'c';
+pub(super) const WRITE: u8 = b'w';
+
+/// A mark is about one session: whoever repeats an operation draws the same id again.
+fn mark(kind: u8, id: SessionId) -> Mark {
+    let mut mark = [kind; 32];
+    mark[..16].copy_from_slice(id.as_bytes());
+    Mark(mark)
+}
+
+/// All that is known of a login.
+#[derive(Debug, Clone, PartialEq)]
+pub(super) struct Facts {
+    pub(super) sessions: BTreeMap<SessionId, SessionEntry>,
+    pub(super) operations: BTreeMap<[u8; 32], Kept<OperationRecord>>,
+    pub(super) ban: Option<Ban>,
+}
+
+pub(super) struct World {
+    pub(super) sessions: Sessions,
+    pub(super) random: fastrand::Rng,
+    pub(super) login_id: LoginId,
+    pub(super) ids: Vec<SessionId>,
+    /// Those that live, as it was looked at last.
+    pub(super) live: Vec<SessionId>,
+    /// Tokens that a session of the login has or had.
+    pub(super) tokens: Vec<(SessionId, CredentialHash)>,
+    client: Arc<Client>,
+    feed: Feed,
+    clock: Arc<SettableClock>,
+    told: Place,
+    counts: BTreeMap<&'static str, [usize; 2]>,
+    _server: RedisServer,
+}
+
+fn settings(url: &str, clock: &Arc<SettableClock>) -> RedisSettings {
+    RedisSettings {
+        url: RedisUrl::parse(url).unwrap(),
+        ca_file: None,
+        deadlines: Deadlines {
+            wait: Duration::from_secs(5),
+            command: Duration::from_secs(5),
+            connect: Duration::from_secs(5),
+        },
+        wait_replicas: 0,
+        prefix: "sgw".to_owned(),
+        idle_after: Duration::from_secs(20),
+        tombstone_retention: Duration::from_secs(60),
+        event_retention: Duration::from_secs(3_600),
+        touch_interval: Duration::from_secs(10),
+        sweep_grace: Duration::from_secs(60),
+        test_clock: Some(Arc::<SettableClock>::clone(clock)),
+    }
+}
+
+impl World {
+    pub(super) async fn open(seed: u64) -> Self {
+        let server = RedisServer::start().await;
+        let clock = Arc::new(SettableClock::at(START));
+        let settings = settings(&server.url(), &clock);
+        let client = Client::open(&settings, 0).await;
+        let client = Arc::new(client.unwrap());
+        let activity = Activity::new(Arc::clone(&client), settings.touch_interval);
+        Self {
+            sessions: Sessions::new(
+                Arc::clone(&client),
+                Arc::new(activity),
+                Arc::new(RecoveryLog::new(PARTITIONS)),
+                &settings,
+            ),
+            random: fastrand::Rng::with_seed(seed),
+            login_id: login(0),
+            ids: Vec::new(),
+            live: Vec::new(),
+            tokens: Vec::new(),
+            feed: Feed::new(Arc::clone(&client), settings.event_retention),
+            client,
+            clock,
+            told: Place::default(),
+            counts: BTreeMap::new(),
+            _server: server,
+        }
+    }
+
+    /// Goes on with another login, of which nothing is known.
+    pub(super) async fn begin(&mut self, number: usize) {
+        self.login_id = login(number);
+        self.ids = (0..5)
+            .map(|number| session(&self.login_id, number, self))
+            .collect();
+        self.tokens.clear();
+        let newest = self.read(Place::default(), 0).await.newest;
+        self.told = newest.unwrap_or_default();
+    }
+
+    pub(super) fn now(&self) -> Timestamp {
+        self.clock.now()
+    }
+
+    pub(super) fn pass(&self, time: Duration) {
+        self.clock.advance(time);
+    }
+
+    pub(super) fn terms(&self) -> Terms {
+        Terms {
+            now: self.now(),
+            idle_after: Duration::from_secs(20),
+            tombstone_retention: Duration::from_secs(60),
+        }
+    }
+
+    pub(super) fn slot(&self) -> Slot {
+        slot_of_login(&self.login_id)
+    }
+
+    fn stream(&self) -> Partition {
+        PARTITIONS.of_login(&self.login_id)
+    }
+
+    async fn read(&self, after: Place, most: usize) -> PartitionPage {
+        self.feed.read(self.stream(), after, most).await.unwrap()
+    }
+
+    async fn hash(&self, key: Vec<u8>) -> Fields {
+        let mut read = redis::cmd("HGETALL");
+        read.arg(key);
+        fields(self.client.command(self.slot(), &read).await.unwrap()).unwrap()
+    }
+
+    pub(super) fn maybe_marked(&mut self, kind: u8, id: SessionId) -> Option<Mark> {
+        self.random.bool().then_some(mark(kind, id))
+    }
+
+    async fn entry(&self, id: SessionId) -> SessionEntry {
+        let stored = record::decode(id, self.hash(self.client.keys.record(id)).await);
+        match stored.unwrap() {
+            Stored::Live(record) => SessionEntry::Record(record),
+            Stored::Ended(value, until) => SessionEntry::Tombstone(Box::new(Kept {
+                until,
+                value: *value,
+            })),
+            Stored::Nothing => SessionEntry::Missing,
+        }
+    }
+
+    /// What stands in Redis, without what counts no more.
+    pub(super) async fn facts(&self) -> Facts {
+        let mut facts = Facts {
+            sessions: BTreeMap::new(),
+            operations: BTreeMap::new(),
+            ban: self.sessions.find_ban(&self.login_id).await.unwrap(),
+        };
+        for id in &self.ids {
+            facts.sessions.insert(*id, self.entry(*id).await);
+        }
+        for id in &self.ids {
+            for kind in [CREATE, WRITE] {
+                let Mark(mark) = mark(kind, *id);
+                if let Some(kept) = self.operation(&mark).await {
+                    facts.operations.insert(mark, kept);
+                }
+            }
+        }
+        facts.without_what_is_over(self.now())
+    }
+
+    async fn operation(&self, mark: &[u8; 32]) -> Option<Kept<OperationRecord>> {
+        let [ids, ..] = &self.client.keys.indexes(self.slot())[..] else {
+            unreachable!("a slot has indexes");
+        };
+        let key = [&ids[..ids.len() - 1], b"k:", mark].concat();
+        let fields: BTreeMap<_, _> = self.hash(key).await.into_iter().collect();
+        let bytes = |name: &str| fields.get(name.as_bytes());
+        let text = |name: &str| std::str::from_utf8(bytes(name)?).ok();
+        let session_id = SessionId::from_bytes(bytes("d")?.as_slice().try_into().unwrap());
+        let value = match bytes("e") {
+            Some(evicted) => OperationRecord::Created {
+                session_id,
+                evicted: evicted
+                    .as_chunks()
+                    .0
+                    .iter()
+                    .map(|id| SessionId::from_bytes(*id))
+                    .collect(),
+            },
+            None => OperationRecord::Written {
+                session_id,
+                inserted: text("i")? == "1",
+                made: AttributeName::parse(text("n")?)
+                    .ok()
+                    .zip(AttributeValue::parse(bytes("w")?).ok()),
+            },
+        };
+        Some(Kept {
+            until: Timestamp::from_millis(text("q")?.parse().unwrap()),
+            value,
+        })
+    }
+
+    /// The sessions of the login, as its index has them.
+    pub(super) async fn of_login(&self, facts: &Facts) -> Vec<SessionEntry> {
+        let mut read = redis::cmd("ZRANGE");
+        read.arg(self.client.keys.login(&self.login_id))
+            .arg(0)
+            .arg(-1);
+        let ids = ids(self.client.command(self.slot(), &read).await.unwrap()).unwrap();
+        ids.into_iter().map(|id| facts.entry(id)).collect()
+    }
+
+    /// What was told since this was asked last.
+    pub(super) async fn events(&mut self) -> Vec<Fact> {
+        let source = self.read(self.told, 1_000).await;
+        self.told = source.last();
+        let facts = source
+            .entries
+            .into_iter()
+            .map(|(_, told)| told.unwrap().fact);
+        facts.collect()
+    }
+
+    /// Compares what an operation did with what was planned over the facts before it.
+    pub(super) async fn compare(&mut self, name: &'static str, before: Facts, plan: Plan) {
+        let planned = before.clone().after(&plan, self.now());
+        let found = self.facts().await;
+        let told = self.events().await;
+        assert_eq!(
+            found, planned,
+            "{name} left something else; it was over {before:#?}"
+        );
+        assert_eq!(
+            told, plan.events,
+            "{name} told something else; it was over {before:#?}"
+        );
+        let [made, written] = self.counts.entry(name).or_default();
+        *made += 1;
+        *written += usize::from(!plan.writes.is_empty());
+        self.indexes_follow(&found).await;
+    }
+
+    async fn indexes_follow(&self, facts: &Facts) {
+        let live = |entry: &&SessionEntry| matches!(entry, SessionEntry::Record(_));
+        let indexed = self.of_login(facts).await;
+        let indexed: Vec<_> = indexed.iter().filter(live).collect();
+        let stored: Vec<_> = facts.sessions.values().filter(live).collect();
+        assert_eq!(indexed, stored);
+    }
+
+    /// Of each operation how many were made, and how many of them wrote.
+    pub(super) fn counts(&self) -> &BTreeMap<&'static str, [usize; 2]> {
+        &self.counts
+    }
+}
+
+impl Facts {
+    pub(super) fn live(&self) -> Vec<SessionId> {
+        let live = self.sessions.iter();
+        let live = live.filter(|(_, entry)| matches!(entry, SessionEntry::Record(_)));
+        live.map(|(id, _)| *id).collect()
+    }
+
+    pub(super) fn entry(&self, id: SessionId) -> SessionEntry {
+        self.sessions
+            .get(&id)
+            .cloned()
+            .unwrap_or(SessionEntry::Missing)
+    }
+
+    pub(super) fn first_run(&self, mark: Option<Mark>) -> Option<FirstRun> {
+        let operation = self.operations.get(&mark?.0)?.clone();
+        let session = self.entry(operation.value.session_id());
+        Some(FirstRun { operation, session })
+    }
+
+    fn after(mut self, plan: &Plan, now: Timestamp) -> Self {
+        for write in &plan.writes {
+            match write {
+                Write::Open(record) | Write::Save(record) | Write::Reschedule(record) => {
+                    let entry = SessionEntry::Record(record.clone());
+                    self.sessions.insert(record.session.session_id, entry);
+                }
+                Write::End(ending) => {
+                    let kept = ending.tombstone.clone();
+                    let id = kept.value.session_id;
+                    self.sessions
+                        .insert(id, SessionEntry::Tombstone(Box::new(kept)));
+                }
+                Write::Forget(kept) => {
+                    let id = kept.value.session_id;
+                    self.sessions.insert(id, SessionEntry::Missing);
+                }
+                Write::KeepOperation(mark, kept) => {
+                    self.operations.insert(mark.0, kept.clone());
+                }
+                Write::PutBan(ban) => self.ban = Some(ban.clone()),
+                Write::DropBan(_) => self.ban = None,
+            }
+        }
+        self.without_what_is_over(now)
+    }
+
+    fn without_what_is_over(mut self, now: Timestamp) -> Self {
+        for entry in self.sessions.values_mut() {
+            if matches!(entry, SessionEntry::Tombstone(kept) if kept.is_over(now)) {
+                *entry = SessionEntry::Missing;
+            }
+        }
+        self.operations.retain(|_, kept| !kept.is_over(now));
+        self.ban = self.ban.filter(|ban| ban.holds(now));
+        self
+    }
+}
