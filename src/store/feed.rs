@@ -8,7 +8,7 @@ use async_trait::async_trait;
 use tokio::time::Instant;
 
 use super::{OpError, Partition, Partitions};
-use crate::model::event::{Event, EventPage, EventType, FeedPlace};
+use crate::model::event::{Event, EventPage, EventType, FeedStart};
 use crate::model::page::PageLimit;
 
 /// Where an event comes from, for who counts what happens.
@@ -36,7 +36,7 @@ pub trait EventFeed: Debug + Send + Sync {
     /// Events after a place, of the given types (empty: of all).
     async fn events(
         &self,
-        from: &FeedPlace,
+        from: &FeedStart,
         types: &[EventType],
         limit: PageLimit,
     ) -> Result<EventPage, OpError>;

@@ -23,12 +23,12 @@ pub(super) enum Message {
     },
     /// A token was rotated at a moment.
     Turn(TokenRotation, Timestamp),
-    Beat(Beat),
+    Heartbeat(Heartbeat),
 }
 
 /// A heartbeat as a master has taken it.
 #[derive(Debug, PartialEq, Eq)]
-pub(super) struct Beat {
+pub(super) struct Heartbeat {
     pub(super) sender: NodeId,
     pub(super) number: u64,
     /// Whether the master serves each key it was asked for.
@@ -76,7 +76,7 @@ pub(super) fn decode(message: &[u8]) -> Option<Message> {
             Some(Message::Turn(rotation, at))
         }
         // Versions before this one tell no format, and later ones may tell more.
-        (b"beat", [sender, number, served, rest @ ..]) => Some(Message::Beat(Beat {
+        (b"beat", [sender, number, served, rest @ ..]) => Some(Message::Heartbeat(Heartbeat {
             sender: text(sender)?.parse().ok()?,
             number: text(number)?.parse().ok()?,
             served: served.iter().map(|served| *served == b'1').collect(),
@@ -145,14 +145,14 @@ mod tests {
     fn a_beat_tells_what_is_served() {
         for (format, rest) in [(1, &[][..]), (1, &[&b"1"[..]]), (7, &[b"7", b"more"])] {
             let texts: [&[u8]; 4] = [b"beat", b"18", b"7", b"101"];
-            let beat = Beat {
+            let heartbeat = Heartbeat {
                 sender: 18,
                 number: 7,
                 served: vec![true, false, true],
                 format,
             };
             let bytes = message(&[&texts, rest].concat());
-            assert_eq!(decode(&bytes), Some(Message::Beat(beat)));
+            assert_eq!(decode(&bytes), Some(Message::Heartbeat(heartbeat)));
         }
     }
 

@@ -20,17 +20,17 @@ use super::link::{Address, Signal, Topology};
 use super::places::{self, PARTITIONS, STREAMS};
 use super::services::Services;
 use crate::model::Timestamp;
-use crate::store::node::recovery::{Deed, RecoveryLog, WrittenService};
+use crate::store::node::recovery::{RecoveryEntry, RecoveryLog, WrittenService};
 use crate::store::node::tail::{Entry, Tail};
 use crate::store::{Partition, TokenRotation};
 
 mod channels;
-mod chores;
 mod message;
+mod tasks;
 
 use channels::Channels;
-use chores::Chore;
-use message::{Beat, Message};
+use message::{Heartbeat, Message};
+use tasks::Task;
 
 /// Between two heartbeats.
 const BEAT: Duration = Duration::from_millis(250);
@@ -58,7 +58,7 @@ struct Follower {
     channels: Channels,
     streams: Vec<Served>,
     reading: usize,
-    chores: FuturesUnordered<BoxFuture<'static, Chore>>,
+    tasks: FuturesUnordered<BoxFuture<'static, Task>>,
 }
 
 /// Follows the feed until the store is closed.
@@ -67,8 +67,8 @@ pub(super) async fn follow_until(live: Live, closed: CancellationToken) {
     let mut topology = live.client.link.topology();
     let mut follower = Follower::new(live);
     topology.mark_changed();
-    let mut beats = interval(BEAT);
-    beats.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    let mut heartbeats = interval(BEAT);
+    heartbeats.set_missed_tick_behavior(MissedTickBehavior::Delay);
     loop {
         tokio::select! {
             () = closed.cancelled() => return,
@@ -77,8 +77,8 @@ pub(super) async fn follow_until(live: Live, closed: CancellationToken) {
                 let masters = topology.borrow_and_update().clone();
                 follower.look_at(&masters);
             }
-            _ = beats.tick() => follower.beat(),
-            Some(chore) = follower.chores.next() => follower.done(chore),
+            _ = heartbeats.tick() => follower.heartbeat(),
+            Some(task) = follower.tasks.next() => follower.done(task),
         }
         follower.read_on();
     }
@@ -91,7 +91,7 @@ impl Follower {
             channels: Channels::default(),
             streams: vec![Served::default(); STREAMS],
             reading: 0,
-            chores: FuturesUnordered::new(),
+            tasks: FuturesUnordered::new(),
         }
     }
 
@@ -112,7 +112,7 @@ impl Follower {
             Signal::Message { master, payload } => match message::decode(&payload) {
                 Some(Message::Event { stream, entry }) => self.take(&master, stream, entry),
                 Some(Message::Turn(rotation, at)) => self.keep(&master, rotation, at),
-                Some(Message::Beat(beat)) => self.prove(&master, &beat),
+                Some(Message::Heartbeat(heartbeat)) => self.prove(&master, &heartbeat),
                 None => {}
             },
         }
@@ -139,20 +139,20 @@ impl Follower {
     /// What a node rotates, all can make again.
     fn keep(&self, master: &Address, rotation: TokenRotation, at: Timestamp) {
         if self.is_served_by(PARTITIONS.of_session(rotation.session_id), master) {
-            self.live.log.keep(Deed::Rotated(rotation, at));
+            self.live.log.keep(RecoveryEntry::Rotated(rotation, at));
         }
     }
 
-    fn prove(&mut self, master: &Address, beat: &Beat) {
-        if beat.sender != self.live.client.node {
+    fn prove(&mut self, master: &Address, heartbeat: &Heartbeat) {
+        if heartbeat.sender != self.live.client.node {
             return;
         }
-        let Some(sent) = self.channels.heard(master, beat) else {
+        let Some(sent) = self.channels.heard(master, heartbeat) else {
             return;
         };
         for (at, stream) in sent.streams.iter().enumerate() {
             // A master that was asked for nothing serves all.
-            let served = beat.served.get(at).is_none_or(|served| *served);
+            let served = heartbeat.served.get(at).is_none_or(|served| *served);
             if served && self.is_served_by(*stream, master) {
                 self.live.tail.prove(*stream, sent.at);
             }
