@@ -43,7 +43,7 @@ const START: Timestamp = Timestamp::from_millis(1_800_000_000_000);
 pub(super) const CREATE: u8 = b'c';
 pub(super) const WRITE: u8 = b'w';
 
-/// A operation id is about one session: whoever repeats an operation draws the same id again.
+/// An operation id is about one session: whoever repeats an operation draws the same id again.
 fn operation_id(kind: u8, id: SessionId) -> OperationId {
     let mut operation_id = [kind; 32];
     operation_id[..16].copy_from_slice(id.as_bytes());
