@@ -139,7 +139,7 @@ async fn create(stores: &Stores, login: u64) {
         client_port: None,
         user_agent: None,
         server_addr: None,
-        mark: None,
+        operation_id: None,
     };
     stores.sessions.create(new).await.unwrap();
 }

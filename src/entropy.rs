@@ -10,7 +10,7 @@ use zeroize::Zeroizing;
 
 use crate::model::Timestamp;
 use crate::model::id::{LoginId, SessionId};
-use crate::model::request::Mark;
+use crate::model::request::OperationId;
 use crate::model::token::RANDOM_BYTES;
 
 /// There is no randomness to be had.
@@ -21,7 +21,7 @@ pub enum EntropyError {
     System(#[from] getrandom::Error),
     /// More is wanted of a seed than can be made of it.
     #[error("a seed is too short")]
-    Seed(#[from] hkdf::InvalidLength),
+    ClaimedEntropy(#[from] hkdf::InvalidLength),
 }
 
 /// Random bytes from the operating system.
@@ -33,16 +33,16 @@ pub fn random_bytes<const N: usize>() -> Result<Zeroizing<[u8; N]>, EntropyError
 
 /// What the first attempt of a request drew, kept with its idempotency claim.
 #[derive(Clone)]
-pub struct Seed {
+pub struct ClaimedEntropy {
     /// 256 random bits from the operating system.
     pub bytes: Zeroizing<[u8; RANDOM_BYTES]>,
     /// When they were drawn.
     pub at: Timestamp,
     /// Names the effect of the request.
-    pub mark: Mark,
+    pub operation_id: OperationId,
 }
 
-impl std::fmt::Debug for Seed {
+impl std::fmt::Debug for ClaimedEntropy {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("Seed")
             .field("at", &self.at)
@@ -57,7 +57,7 @@ pub enum Entropy {
     #[default]
     Fresh,
     /// The seed of its first attempt, through HKDF-SHA-256 (RFC 5869).
-    Claimed(Seed),
+    Claimed(ClaimedEntropy),
 }
 
 impl Entropy {
@@ -103,10 +103,10 @@ impl Entropy {
 
     /// The name of the request's effect, if it may be a repetition.
     #[must_use]
-    pub fn mark(&self) -> Option<Mark> {
+    pub fn operation_id(&self) -> Option<OperationId> {
         match self {
             Self::Fresh => None,
-            Self::Claimed(seed) => Some(seed.mark),
+            Self::Claimed(seed) => Some(seed.operation_id),
         }
     }
 }

@@ -6,7 +6,7 @@ use tokio::time::{Instant, sleep};
 
 use super::auth::Reauthorization;
 use super::{Caller, Gateway, GatewayError};
-use crate::model::event::{Event, EventType, FeedPlace};
+use crate::model::event::{Event, EventType, FeedStart};
 use crate::model::page::{Cursor, PageLimit};
 use crate::store::node::follow::{Follower, Placed};
 use crate::store::{EventPage, OpError};
@@ -41,7 +41,7 @@ impl Gateway {
     /// Events after a place, of the given types (empty: of all).
     pub async fn events(
         &self,
-        from: &FeedPlace,
+        from: &FeedStart,
         types: &[EventType],
         limit: PageLimit,
     ) -> Result<EventPage, GatewayError> {
@@ -52,7 +52,7 @@ impl Gateway {
     pub async fn follow(
         &self,
         caller: &Caller,
-        from: &FeedPlace,
+        from: &FeedStart,
         types: Vec<EventType>,
     ) -> Result<Subscription, GatewayError> {
         Ok(Subscription {

@@ -79,8 +79,11 @@ impl Gateway {
             origin,
         };
         let new = self.new_session(caller, session_id, stored, asked)?;
-        let mark = entropy.mark();
-        let created = self.stores.sessions.create(NewSession { mark, ..new });
+        let operation_id = entropy.operation_id();
+        let created = self.stores.sessions.create(NewSession {
+            operation_id,
+            ..new
+        });
         let created = created.await?;
         Ok(Opened {
             session: created.session,
@@ -124,7 +127,7 @@ impl Gateway {
             client_port: asked.client_port,
             user_agent: asked.user_agent,
             server_addr: asked.server_addr,
-            mark: None,
+            operation_id: None,
         })
     }
 

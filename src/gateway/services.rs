@@ -49,7 +49,7 @@ impl Gateway {
             permissions: asked.permissions,
             session_limit: asked.session_limit.map(service_limit).transpose()?,
             secret: secret.hash(),
-            mark: entropy.mark(),
+            operation_id: entropy.operation_id(),
         };
         let service = self.stores.services.register(new, caller.id()).await?;
         Ok((service, secret))

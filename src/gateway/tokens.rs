@@ -5,7 +5,7 @@ use std::time::Duration;
 use super::{Caller, Gateway, GatewayError};
 use crate::entropy::Entropy;
 use crate::model::Timestamp;
-use crate::model::request::{Freshness, Touch};
+use crate::model::request::{Consistency, Touch};
 use crate::model::rotation::Successor;
 use crate::model::session::{Ended, Session};
 use crate::model::token::{CredentialHash, PresentedToken, Token};
@@ -36,9 +36,9 @@ impl Gateway {
         &self,
         token: &str,
         touch: Touch,
-        freshness: Freshness,
+        consistency: Consistency,
     ) -> Result<Verification, GatewayError> {
-        let found = match self.look_up(token, touch, freshness).await? {
+        let found = match self.look_up(token, touch, consistency).await? {
             Lookup::Live(found) => *found,
             Lookup::Ended(tombstone) => return Ok(Verification::Ended(tombstone.ended)),
             Lookup::Unknown => return Ok(Verification::Unknown),
@@ -56,9 +56,9 @@ impl Gateway {
     pub async fn introspect(
         &self,
         token: &str,
-        freshness: Freshness,
+        consistency: Consistency,
     ) -> Result<Option<Session>, GatewayError> {
-        let found = self.look_up(token, Touch::No, freshness).await?;
+        let found = self.look_up(token, Touch::No, consistency).await?;
         Ok(match found {
             Lookup::Live(found) => Some(found.into_session()),
             Lookup::Ended(_) | Lookup::Unknown => None,
@@ -114,10 +114,13 @@ impl Gateway {
         &self,
         token: &str,
         touch: Touch,
-        freshness: Freshness,
+        consistency: Consistency,
     ) -> Result<Lookup<Verified>, GatewayError> {
         match PresentedToken::parse(token) {
-            Some(token) => Ok(self.stores.find_by_token(&token, touch, freshness).await?),
+            Some(token) => Ok(self
+                .stores
+                .find_by_token(&token, touch, consistency)
+                .await?),
             None => Ok(Lookup::Unknown),
         }
     }

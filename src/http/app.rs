@@ -13,7 +13,7 @@ use utoipa_axum::router::OpenApiRouter;
 
 use crate::http::api;
 use crate::http::auth::authenticate;
-use crate::http::middleware::{Edge, Watcher, not_allowed, not_found};
+use crate::http::middleware::{Middleware, RequestWatcher, not_allowed, not_found};
 use crate::http::openapi;
 use crate::http::proxy;
 use crate::http::state::AppState;
@@ -27,7 +27,7 @@ pub fn app(state: AppState) -> Router {
 pub fn app_and_metrics(state: AppState) -> (Router, Router) {
     let metrics = OpenApiRouter::<AppState>::new().merge(api::metrics::routes());
     let metrics = Router::from(metrics).with_state(state.clone());
-    let metrics = with_edge(metrics, &state.watcher());
+    let metrics = with_middleware(metrics, &state.watcher());
     (serve_all(documented_without_metrics, state), metrics)
 }
 
@@ -39,7 +39,7 @@ fn serve_all(documented: Document, state: AppState) -> Router {
     let documented = documented(services_api().route_layer(authenticated));
     let (routes, document) = documented.split_for_parts();
     let routes = routes.merge(openapi::routes(&document)).with_state(state);
-    with_edge(routes, &watcher)
+    with_middleware(routes, &watcher)
 }
 
 /// The document of the API, made from the routes as they are built.
@@ -65,10 +65,10 @@ fn documented_without_metrics(services_api: OpenApiRouter<AppState>) -> OpenApiR
 }
 
 /// Puts around routes what holds for every request.
-pub fn with_edge(routes: Router, watcher: &Watcher) -> Router {
+pub fn with_middleware(routes: Router, watcher: &RequestWatcher) -> Router {
     let watcher = watcher.clone();
     routes
         .fallback(not_found)
         .method_not_allowed_fallback(not_allowed)
-        .layer(layer_fn(move |route| Edge::new(route, &watcher)))
+        .layer(layer_fn(move |route| Middleware::new(route, &watcher)))
 }

@@ -6,8 +6,8 @@ use std::sync::Arc;
 use axum::extract::FromRef;
 use tokio_util::sync::CancellationToken;
 
-use super::middleware::Watcher;
-use super::proxy::{Gate, ProxySettings};
+use super::middleware::RequestWatcher;
+use super::proxy::{ProxyAuth, ProxySettings};
 use crate::gateway::Gateway;
 use crate::metrics::Metrics;
 use crate::telemetry::traces::Traces;
@@ -22,7 +22,7 @@ pub struct Shared {
     /// Does what is asked.
     pub gateway: Gateway,
     /// Speaks with reverse proxies.
-    pub gate: Arc<Gate>,
+    pub proxy_auth: Arc<ProxyAuth>,
     /// Set while the server drains.
     pub draining: Draining,
     /// What is told at `/metrics`.
@@ -38,7 +38,7 @@ impl AppState {
         let authenticator = Arc::clone(&gateway.authenticator);
         Self(Arc::new(Shared {
             metrics: Arc::new(Metrics::of(&gateway.stores)),
-            gate: Arc::new(Gate::new(authenticator, ProxySettings::default())),
+            proxy_auth: Arc::new(ProxyAuth::new(authenticator, ProxySettings::default())),
             draining: Draining::default(),
             traces: Traces::default(),
             gateway,
@@ -57,17 +57,17 @@ impl AppState {
     /// The same with these settings for reverse proxies.
     #[must_use]
     pub fn with_proxies(&self, settings: ProxySettings) -> Self {
-        let gate = Gate::new(Arc::clone(&self.gateway.authenticator), settings);
+        let proxy_auth = ProxyAuth::new(Arc::clone(&self.gateway.authenticator), settings);
         Self(Arc::new(Shared {
-            gate: Arc::new(gate),
+            proxy_auth: Arc::new(proxy_auth),
             ..Shared::clone(self)
         }))
     }
 
     /// What watches every request.
     #[must_use]
-    pub fn watcher(&self) -> Watcher {
-        Watcher {
+    pub fn watcher(&self) -> RequestWatcher {
+        RequestWatcher {
             requests: Arc::clone(&self.metrics.requests),
             traces: self.traces.clone(),
         }
@@ -82,9 +82,9 @@ impl Deref for AppState {
     }
 }
 
-impl FromRef<AppState> for Arc<Gate> {
+impl FromRef<AppState> for Arc<ProxyAuth> {
     fn from_ref(state: &AppState) -> Self {
-        Self::clone(&state.gate)
+        Self::clone(&state.proxy_auth)
     }
 }
 

@@ -4,14 +4,14 @@ use super::page::{Family, Kind, Page};
 use crate::model::event::Event;
 use crate::model::session::EndReason;
 use crate::store::{Act, Listener, Partition};
-use crate::telemetry::counters::{Counter, Distribution, Scale};
+use crate::telemetry::counters::{Buckets, Counter, Histogram};
 
 const MINUTE: u64 = 60 * 1_000;
 const HOUR: u64 = 60 * MINUTE;
 const DAY: u64 = 24 * HOUR;
 
 /// In milliseconds, as long lives add up.
-static LIVES: Scale = Scale {
+static LIVES: Buckets = Buckets {
     bounds: &[
         10_000,
         MINUTE,
@@ -62,7 +62,7 @@ const LIVED: Family = Family {
 pub(super) struct Acts {
     opened: Counter,
     ended: [Counter; EndReason::ALL.len()],
-    lived: Distribution,
+    lived: Histogram,
 }
 
 impl Default for Acts {
@@ -70,7 +70,7 @@ impl Default for Acts {
         Self {
             opened: Counter::default(),
             ended: Default::default(),
-            lived: Distribution::new(&LIVES),
+            lived: Histogram::new(&LIVES),
         }
     }
 }
@@ -112,6 +112,6 @@ impl Acts {
         for (reason, ended) in self.by_reason() {
             page.sample(&ENDED, &[("reason", reason.as_str())], ended.total());
         }
-        page.distribution(&LIVED, &[], &self.lived.seen());
+        page.histogram(&LIVED, &[], &self.lived.seen());
     }
 }

@@ -6,20 +6,20 @@
 use std::sync::Arc;
 
 use crate::store::node::Handle;
-use crate::store::{EventFeed, StoreFigures, Stores};
+use crate::store::{EventFeed, StoreStats, Stores};
 
 mod acts;
-mod census;
 mod page;
 mod process;
 mod requests;
+mod session_counts;
 mod store;
 
 pub use requests::{Requests, RouteRequests};
 
 use acts::Acts;
-use census::Counts;
 use page::Page;
+use session_counts::Counts;
 
 /// The type of the text.
 pub const CONTENT_TYPE: &str = "text/plain; version=0.0.4; charset=utf-8";
@@ -32,7 +32,7 @@ pub struct Metrics {
     acts: Arc<Acts>,
     counts: Arc<Counts>,
     feed: Handle<dyn EventFeed>,
-    figures: Handle<dyn StoreFigures>,
+    stats: Handle<dyn StoreStats>,
 }
 
 impl Metrics {
@@ -44,9 +44,9 @@ impl Metrics {
         Self {
             requests: Arc::default(),
             acts,
-            counts: Counts::of(stores.figures.clone()),
+            counts: Counts::of(stores.stats.clone()),
             feed: stores.events.clone(),
-            figures: stores.figures.clone(),
+            stats: stores.stats.clone(),
         }
     }
 
@@ -56,7 +56,7 @@ impl Metrics {
         self.counts.write(&mut page).await;
         self.acts.write(&mut page);
         self.requests.write(&mut page);
-        store::write(&self.figures.figures(), &mut page);
+        store::write(&self.stats.stats(), &mut page);
         store::write_feed(&self.feed, &mut page);
         process::write(&mut page);
         page.into_text()

@@ -61,11 +61,11 @@ impl Page {
         self.line(family.name, "", labels, None, value);
     }
 
-    /// A whole distribution.
-    pub(super) fn distribution(&mut self, family: &Family, labels: Labels<'_>, seen: &Seen) {
+    /// A whole histogram.
+    pub(super) fn histogram(&mut self, family: &Family, labels: Labels<'_>, seen: &Seen) {
         self.head(family);
-        let per_second = f64::from(seen.scale.per_second);
-        let bounds = seen.scale.bounds.iter();
+        let per_second = f64::from(seen.buckets.per_second);
+        let bounds = seen.buckets.bounds.iter();
         let bounds = bounds.map(|bound| (to_f64(*bound) / per_second).to_string());
         let bounds = bounds.chain(["+Inf".to_owned()]);
         let mut count = 0;
@@ -141,7 +141,7 @@ impl Display for Escaped<'_> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::telemetry::counters::{Distribution, Scale};
+    use crate::telemetry::counters::{Buckets, Histogram};
 
     #[test]
     fn a_family_is_told_of_once_and_values_of_labels_are_escaped() {
@@ -160,7 +160,7 @@ mod tests {
 
     #[test]
     fn ranges_of_a_distribution_add_up_and_are_told_in_seconds() {
-        static SCALE: Scale = Scale {
+        static BUCKETS: Buckets = Buckets {
             bounds: &[250, 1_500],
             per_second: 1_000,
         };
@@ -169,12 +169,12 @@ mod tests {
             kind: Kind::Histogram,
             help: "How long it took.",
         };
-        let distribution = Distribution::new(&SCALE);
+        let histogram = Histogram::new(&BUCKETS);
         for value in [100, 200, 500, 2_000] {
-            distribution.take(value);
+            histogram.take(value);
         }
         let mut page = Page::default();
-        page.distribution(&family, &[("of", "a")], &distribution.seen());
+        page.histogram(&family, &[("of", "a")], &histogram.seen());
         let text = "# HELP took_seconds How long it took.\n# TYPE took_seconds histogram\n\
                     took_seconds_bucket{of=\"a\",le=\"0.25\"} 2\n\
                     took_seconds_bucket{of=\"a\",le=\"1.5\"} 3\n\

@@ -9,7 +9,7 @@ use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::Duration;
 
 use super::page::{Family, Kind, Page};
-use crate::telemetry::counters::{Distribution, LATENCIES};
+use crate::telemetry::counters::{Histogram, LATENCIES};
 
 const DURATION: Family = Family {
     name: "http_server_request_duration_seconds",
@@ -33,7 +33,7 @@ const STATUSES: [u16; 24] = [
 
 /// All that were counted.
 #[derive(Debug, Default)]
-pub struct Requests(Mutex<BTreeMap<Key, Arc<Distribution>>>);
+pub struct Requests(Mutex<BTreeMap<Key, Arc<Histogram>>>);
 
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 struct Key {
@@ -53,14 +53,14 @@ impl Requests {
         }
     }
 
-    fn known(&self) -> MutexGuard<'_, BTreeMap<Key, Arc<Distribution>>> {
+    fn known(&self) -> MutexGuard<'_, BTreeMap<Key, Arc<Histogram>>> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn durations(&self, key: Key) -> Arc<Distribution> {
+    fn durations(&self, key: Key) -> Arc<Histogram> {
         let mut known = self.known();
         let durations = known.entry(key);
-        let durations = durations.or_insert_with(|| Arc::new(Distribution::new(&LATENCIES)));
+        let durations = durations.or_insert_with(|| Arc::new(Histogram::new(&LATENCIES)));
         Arc::clone(durations)
     }
 
@@ -73,12 +73,12 @@ impl Requests {
                 ("http_route", &*key.route),
                 ("http_response_status_code", status.as_str()),
             ];
-            page.distribution(&DURATION, &labels, &durations.seen());
+            page.histogram(&DURATION, &labels, &durations.seen());
         }
     }
 }
 
-type OfStatuses = [OnceLock<Arc<Distribution>>; STATUSES.len()];
+type OfStatuses = [OnceLock<Arc<Histogram>>; STATUSES.len()];
 
 /// The requests of one route.
 pub struct RouteRequests {
@@ -103,7 +103,7 @@ impl RouteRequests {
         }
     }
 
-    fn durations(&self, method: usize, status: u16) -> Arc<Distribution> {
+    fn durations(&self, method: usize, status: u16) -> Arc<Histogram> {
         self.all.durations(Key {
             route: Arc::clone(&self.route),
             method: METHODS.get(method).copied().unwrap_or("_OTHER"),

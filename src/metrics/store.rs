@@ -4,7 +4,7 @@ use tokio::time::Instant;
 
 use super::page::{Family, Kind, Page};
 use crate::store::node::Handle;
-use crate::store::{Breaker, CacheFigures, EventFeed, Figures, MasterFigures};
+use crate::store::{Breaker, CacheStats, EventFeed, MasterStats, Stats};
 
 const OPERATION: Family = Family {
     name: "sgw_store_operation_duration_seconds",
@@ -67,19 +67,19 @@ const UNHEARD: Family = Family {
     help: "Parts of the feed, of 257, of which nothing is proven at present; their copies are not used.",
 };
 
-pub(super) fn write(figures: &Figures, page: &mut Page) {
-    for timed in &figures.operations {
+pub(super) fn write(stats: &Stats, page: &mut Page) {
+    for timed in &stats.operations {
         let labels = [("operation", timed.operation), ("outcome", timed.outcome)];
-        page.distribution(&OPERATION, &labels, &timed.durations);
+        page.histogram(&OPERATION, &labels, &timed.durations);
     }
-    page.sample(&USES, &[], figures.uses_waiting);
-    write_masters(&figures.masters, page);
-    if let Some(cache) = &figures.cache {
+    page.sample(&USES, &[], stats.uses_waiting);
+    write_masters(&stats.masters, page);
+    if let Some(cache) = &stats.cache {
         write_cache(cache, page);
     }
 }
 
-fn write_masters(masters: &[MasterFigures], page: &mut Page) {
+fn write_masters(masters: &[MasterStats], page: &mut Page) {
     for master in masters {
         for state in Breaker::ALL {
             let labels = [("master", &*master.address), ("state", state.as_str())];
@@ -96,7 +96,7 @@ fn write_masters(masters: &[MasterFigures], page: &mut Page) {
     }
 }
 
-fn write_cache(cache: &CacheFigures, page: &mut Page) {
+fn write_cache(cache: &CacheStats, page: &mut Page) {
     let both = [("session", cache.sessions), ("service", cache.services)];
     for (of, copies) in both {
         page.sample(&HITS, &[("of", of)], copies.hits);

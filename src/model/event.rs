@@ -205,7 +205,7 @@ pub struct EventPage {
 
 /// Where to read the feed from.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum FeedPlace {
+pub enum FeedStart {
     /// The oldest event that is kept.
     Start,
     /// After an event, by its name. Events a little older may come again.

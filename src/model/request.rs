@@ -44,10 +44,10 @@ impl Precondition {
     }
 }
 
-/// Names one effect, so that repeating the operation with the same mark within 24 hours does nothing more and tells
+/// Names one effect, so that repeating the operation with the same operation id within 24 hours does nothing more and tells
 /// what the first did.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub struct Mark(pub [u8; 32]);
+pub struct OperationId(pub [u8; 32]);
 
 /// The session a write is for.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -59,7 +59,7 @@ pub struct Target {
     /// The version it must have.
     pub precondition: Precondition,
     /// Set when the write may be a repetition.
-    pub mark: Option<Mark>,
+    pub operation_id: Option<OperationId>,
 }
 
 /// Whether asking for a session counts as use of it.
@@ -73,7 +73,7 @@ pub enum Touch {
 
 /// How old an answer may be.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Freshness {
+pub enum Consistency {
     /// What the store says now.
     Now,
     /// What this node knows will do, if it is not older than the bound of its cache.

@@ -10,7 +10,7 @@ use super::Timestamp;
 use super::record::SessionRecord;
 use super::session::Tombstone;
 use super::session_token::{
-    FormerTokens, Rotation, SealedToken, Standing, StoredToken, TokenOrigin,
+    FormerTokens, Rotation, SealedToken, StoredToken, TokenOrigin, TokenStatus,
 };
 use super::token::CredentialHash;
 
@@ -25,7 +25,7 @@ pub struct Successor {
 
 /// What a rotation comes to.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Exchange {
+pub enum RotationOutcome {
     /// The successor is the token now.
     Done,
     /// It was already: the same rotation was asked for before.
@@ -38,24 +38,26 @@ pub enum Exchange {
     Unknown,
 }
 
-fn standing(
+fn token_status(
     present: StoredToken,
     former: Option<&FormerTokens>,
     presented: &CredentialHash,
     now: Timestamp,
-) -> Standing {
+) -> TokenStatus {
     if present.hash == *presented {
-        return Standing::Present;
+        return TokenStatus::Present;
     }
-    former.map_or(Standing::Never, |former| former.standing(presented, now))
+    former.map_or(TokenStatus::Never, |former| {
+        former.token_status(presented, now)
+    })
 }
 
 impl SessionRecord {
     /// What this token is to the session.
     #[must_use]
-    pub fn standing(&self, presented: &CredentialHash, now: Timestamp) -> Standing {
+    pub fn token_status(&self, presented: &CredentialHash, now: Timestamp) -> TokenStatus {
         let former = self.rotation.as_ref().map(|rotation| &rotation.former);
-        standing(self.token, former, presented, now)
+        token_status(self.token, former, presented, now)
     }
 
     /// Puts the successor in the place of the token that is presented, if it is the present one; that counts as use.
@@ -65,15 +67,15 @@ impl SessionRecord {
         successor: Successor,
         grace: Duration,
         now: Timestamp,
-    ) -> Exchange {
+    ) -> RotationOutcome {
         let last = self.rotation.as_ref();
         if self.token.hash == successor.hash
             && last.is_some_and(|last| last.former.previous == *presented)
         {
-            return Exchange::Again;
+            return RotationOutcome::Again;
         }
-        match (self.standing(presented, now), last) {
-            (Standing::Present, _) => {
+        match (self.token_status(presented, now), last) {
+            (TokenStatus::Present, _) => {
                 let former = self.rotation.take().map(|last| last.former);
                 self.rotation = Some(Rotation {
                     at: now,
@@ -85,11 +87,13 @@ impl SessionRecord {
                     origin: TokenOrigin::Gateway,
                 };
                 self.touch(now);
-                Exchange::Done
+                RotationOutcome::Done
             }
-            (Standing::Previous, Some(last)) => Exchange::Before(last.sealed.clone()),
-            (Standing::Reused, _) => Exchange::Reused,
-            (Standing::Previous | Standing::Late | Standing::Never, _) => Exchange::Unknown,
+            (TokenStatus::Previous, Some(last)) => RotationOutcome::Before(last.sealed.clone()),
+            (TokenStatus::Reused, _) => RotationOutcome::Reused,
+            (TokenStatus::Previous | TokenStatus::Late | TokenStatus::Never, _) => {
+                RotationOutcome::Unknown
+            }
         }
     }
 
@@ -108,7 +112,7 @@ impl SessionRecord {
 impl Tombstone {
     /// What this token was to the session.
     #[must_use]
-    pub fn standing(&self, presented: &CredentialHash, now: Timestamp) -> Standing {
-        standing(self.token, self.former.as_ref(), presented, now)
+    pub fn token_status(&self, presented: &CredentialHash, now: Timestamp) -> TokenStatus {
+        token_status(self.token, self.former.as_ref(), presented, now)
     }
 }

@@ -44,7 +44,7 @@ pub struct FormerTokens {
     /// SHA-256 of the last of them.
     pub previous: CredentialHash,
     /// SHA-256 of the one that a caller brought, which stays in use until the session is forgotten.
-    pub brought: Option<CredentialHash>,
+    pub external: Option<CredentialHash>,
     /// The last of them, oldest first.
     pub last: Vec<FormerToken>,
 }
@@ -69,7 +69,7 @@ impl FormerToken {
 
 /// What a presented token is to a session.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Standing {
+pub enum TokenStatus {
     /// Its token.
     Present,
     /// The one before, within its grace.
@@ -82,7 +82,7 @@ pub enum Standing {
     Never,
 }
 
-impl Standing {
+impl TokenStatus {
     /// Whether such a token opens the session.
     #[must_use]
     pub fn is_good(self) -> bool {
@@ -97,19 +97,19 @@ impl FormerTokens {
     /// Tokens that a session knows.
     pub const MOST: usize = 8;
 
-    pub(super) fn standing(&self, presented: &CredentialHash, now: Timestamp) -> Standing {
+    pub(super) fn token_status(&self, presented: &CredentialHash, now: Timestamp) -> TokenStatus {
         match self.last.iter().rev().find(|former| former.is(presented)) {
-            None => Standing::Never,
-            Some(former) if now >= former.until => Standing::Reused,
-            Some(_) if self.previous == *presented => Standing::Previous,
-            Some(_) => Standing::Late,
+            None => TokenStatus::Never,
+            Some(former) if now >= former.until => TokenStatus::Reused,
+            Some(_) if self.previous == *presented => TokenStatus::Previous,
+            Some(_) => TokenStatus::Late,
         }
     }
 
     /// These and one more.
     pub(super) fn followed_by(before: Option<Self>, token: StoredToken, until: Timestamp) -> Self {
-        let (brought, mut last) =
-            before.map_or((None, Vec::new()), |before| (before.brought, before.last));
+        let (external, mut last) =
+            before.map_or((None, Vec::new()), |before| (before.external, before.last));
         let mut mark = [0; FormerToken::MARK_BYTES];
         for (slot, byte) in mark.iter_mut().zip(token.hash.as_bytes()) {
             *slot = *byte;
@@ -118,9 +118,9 @@ impl FormerTokens {
         last.drain(..last.len().saturating_sub(Self::MOST));
         Self {
             previous: token.hash,
-            brought: match token.origin {
+            external: match token.origin {
                 TokenOrigin::Caller => Some(token.hash),
-                TokenOrigin::Gateway => brought,
+                TokenOrigin::Gateway => external,
             },
             last,
         }

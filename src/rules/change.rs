@@ -162,7 +162,7 @@ fn write(
             inserted: done.inserted,
             made: done.made,
         };
-        plan.keep(target.mark, operation, terms);
+        plan.keep(target.operation_id, operation, terms);
         Ok(Changed {
             session,
             inserted: done.inserted,

@@ -17,7 +17,7 @@ use crate::model::limit::{LimitPer, Overflow, SessionLimit};
 use crate::model::login::Ban;
 use crate::model::permission::Scope;
 use crate::model::record::SessionRecord;
-use crate::model::request::Mark;
+use crate::model::request::OperationId;
 use crate::model::session::{
     ConnectionId, Device, DeviceId, EndReason, Ended, ServerAddr, Session, SessionState, UserAgent,
 };
@@ -59,7 +59,7 @@ pub struct NewSession {
     /// The server that holds the connection.
     pub server_addr: Option<ServerAddr>,
     /// Set when the create may be a repetition.
-    pub mark: Option<Mark>,
+    pub operation_id: Option<OperationId>,
 }
 
 impl NewSession {
@@ -109,7 +109,7 @@ pub struct Created {
 /// What a create is decided from.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct CreateFacts {
-    /// What is kept under its mark.
+    /// What is kept under its operation id.
     pub first_run: Option<FirstRun>,
     /// What stands under its id.
     pub same_id: SessionEntry,
@@ -156,7 +156,7 @@ pub fn create(
 }
 
 fn open(plan: &mut Plan, new: NewSession, evicted: Vec<SessionId>, terms: &Terms) -> Created {
-    let mark = new.mark;
+    let operation_id = new.operation_id;
     let record = new.open(terms.now);
     let session = terms.shown(record.clone());
     let device = session.device.clone();
@@ -166,11 +166,11 @@ fn open(plan: &mut Plan, new: NewSession, evicted: Vec<SessionId>, terms: &Terms
         session_id: session.session_id,
         evicted: evicted.clone(),
     };
-    plan.keep(mark, operation, terms);
+    plan.keep(operation_id, operation, terms);
     Created { session, evicted }
 }
 
-/// What the first attempt did, if this is not it. Without a mark, the same id with the same token tells.
+/// What the first attempt did, if this is not it. Without an operation id, the same id with the same token tells.
 fn repeated(
     plan: &mut Plan,
     first_run: Option<FirstRun>,

@@ -86,7 +86,7 @@ pub fn end(
             Err(Refusal::SessionEnded(tombstone)) => return Ok(EndOutcome::Before(tombstone)),
             Err(refusal) => return Err(refusal),
         };
-        if token.is_some_and(|hash| !record.standing(hash, terms.now).is_good()) {
+        if token.is_some_and(|hash| !record.token_status(hash, terms.now).is_good()) {
             return Err(Refusal::TokenUnknown);
         }
         let ended = Ended::by_service(reason, terms.now, target.access.service_id.clone());

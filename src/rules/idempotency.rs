@@ -19,7 +19,7 @@ pub struct IdempotencyRecord {
     /// What tells the request from others.
     pub fingerprint: [u8; 32],
     /// Encrypted randomness, as it was handed in first.
-    pub sealed_draw: Vec<u8>,
+    pub sealed_entropy: Vec<u8>,
     /// The first moment at which a repetition may go ahead without an answer.
     pub lease_until: Timestamp,
     /// The encrypted answer, once there is one.
@@ -43,7 +43,7 @@ pub enum Claim {
     /// The caller goes ahead, with this draw: its own, or the one of an earlier attempt whose lease ran out.
     Granted {
         /// Encrypted randomness, as it was handed in first.
-        sealed_draw: Vec<u8>,
+        sealed_entropy: Vec<u8>,
     },
     /// Somebody else is at it.
     Busy,
@@ -61,7 +61,7 @@ pub enum Claim {
 pub fn claim(
     held: Option<IdempotencyRecord>,
     fingerprint: [u8; 32],
-    sealed_draw: &[u8],
+    sealed_entropy: &[u8],
     now: Timestamp,
 ) -> (Claim, Option<IdempotencyRecord>) {
     let lease_until = now.plus(LEASE);
@@ -79,13 +79,13 @@ pub fn claim(
         None => IdempotencyRecord {
             until: now.plus(RETENTION),
             fingerprint,
-            sealed_draw: sealed_draw.to_vec(),
+            sealed_entropy: sealed_entropy.to_vec(),
             lease_until,
             sealed_answer: None,
         },
     };
-    let sealed_draw = record.sealed_draw.clone();
-    (Claim::Granted { sealed_draw }, Some(record))
+    let sealed_entropy = record.sealed_entropy.clone();
+    (Claim::Granted { sealed_entropy }, Some(record))
 }
 
 #[cfg(test)]
@@ -96,8 +96,8 @@ mod tests {
     const REQUEST: [u8; 32] = [1; 32];
 
     fn granted(draw: &[u8]) -> Claim {
-        let sealed_draw = draw.to_vec();
-        Claim::Granted { sealed_draw }
+        let sealed_entropy = draw.to_vec();
+        Claim::Granted { sealed_entropy }
     }
 
     fn fresh() -> IdempotencyRecord {

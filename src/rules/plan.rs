@@ -10,7 +10,7 @@ use crate::model::event::{Change, Fact};
 use crate::model::id::LoginId;
 use crate::model::login::Ban;
 use crate::model::record::SessionRecord;
-use crate::model::request::Mark;
+use crate::model::request::OperationId;
 use crate::model::session::{Session, Tombstone};
 
 /// One write. Indexes follow from the records: which sessions a login has, when they expire, where a brought token leads.
@@ -27,7 +27,7 @@ pub enum Write {
     /// A tombstone goes, and with it that its tokens were in use.
     Forget(Box<Kept<Tombstone>>),
     /// What an operation did, for its repetitions.
-    KeepOperation(Mark, Kept<OperationRecord>),
+    KeepOperation(OperationId, Kept<OperationRecord>),
     /// A ban, in place of any that the login has.
     PutBan(Ban),
     /// The ban of a login goes.
@@ -107,13 +107,18 @@ impl Plan {
         }
     }
 
-    /// Keeps what the operation with this mark did.
-    pub(super) fn keep(&mut self, mark: Option<Mark>, operation: OperationRecord, terms: &Terms) {
+    /// Keeps what the operation with this operation id did.
+    pub(super) fn keep(
+        &mut self,
+        operation_id: Option<OperationId>,
+        operation: OperationRecord,
+        terms: &Terms,
+    ) {
         let kept = Kept {
             until: terms.now.plus(RETENTION),
             value: operation,
         };
         self.writes
-            .extend(mark.map(|mark| Write::KeepOperation(mark, kept)));
+            .extend(operation_id.map(|operation_id| Write::KeepOperation(operation_id, kept)));
     }
 }

@@ -10,9 +10,9 @@ use crate::model::event::Change;
 use crate::model::id::SessionId;
 use crate::model::record::SessionRecord;
 use crate::model::request::Access;
-use crate::model::rotation::{Exchange, Successor};
+use crate::model::rotation::{RotationOutcome, Successor};
 use crate::model::session::{EndReason, Ended, Session};
-use crate::model::session_token::{SealedToken, Standing};
+use crate::model::session_token::{SealedToken, TokenStatus};
 use crate::model::token::CredentialHash;
 
 /// A token that is to be rotated.
@@ -52,7 +52,7 @@ pub fn rotate(
         match found.within(&rotation.access.scope) {
             Lookup::Live(record) => exchange(plan, *record, rotation, terms),
             Lookup::Ended(tombstone)
-                if tombstone.standing(&rotation.presented, terms.now) != Standing::Never =>
+                if tombstone.token_status(&rotation.presented, terms.now) != TokenStatus::Never =>
             {
                 Err(Refusal::SessionEnded(tombstone))
             }
@@ -75,20 +75,22 @@ fn exchange(
         terms.now,
     );
     match exchange {
-        Exchange::Done => {
+        RotationOutcome::Done => {
             plan.tell(&record.session, terms.now, Change::SessionRotated { by });
             plan.writes.push(Write::Save(Box::new(record.clone())));
             Ok(Rotated::Now(Box::new(terms.shown(record))))
         }
-        Exchange::Again => Ok(Rotated::Now(Box::new(terms.shown(record)))),
-        Exchange::Before(sealed) => Ok(Rotated::Before(Box::new(terms.shown(record)), sealed)),
-        Exchange::Reused => {
+        RotationOutcome::Again => Ok(Rotated::Now(Box::new(terms.shown(record)))),
+        RotationOutcome::Before(sealed) => {
+            Ok(Rotated::Before(Box::new(terms.shown(record)), sealed))
+        }
+        RotationOutcome::Reused => {
             let ended = Ended::by_service(EndReason::TokenReuse, terms.now, by);
             let ending = Ending::of(&record, ended, terms);
             let tombstone = ending.tombstone.value.clone();
             plan.end(ending);
             Err(Refusal::SessionEnded(Box::new(tombstone)))
         }
-        Exchange::Unknown => Err(Refusal::TokenUnknown),
+        RotationOutcome::Unknown => Err(Refusal::TokenUnknown),
     }
 }

@@ -8,7 +8,7 @@ use crate::model::event::{Change, Fact, ServiceChange};
 use crate::model::id::ServiceId;
 use crate::model::limit::SessionLimit;
 use crate::model::permission::Permissions;
-use crate::model::request::Mark;
+use crate::model::request::OperationId;
 use crate::model::service::{PreviousSecret, Service, ServiceName, ServiceRecord, ServiceUpdate};
 use crate::model::token::CredentialHash;
 
@@ -26,13 +26,13 @@ pub struct NewService {
     /// SHA-256 of its secret.
     pub secret: CredentialHash,
     /// Set when the registration may be a repetition.
-    pub mark: Option<Mark>,
+    pub operation_id: Option<OperationId>,
 }
 
 /// What is to become of the service with an id.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum ServiceRequest {
-    /// It is registered, if its id is free. One with a mark may be a repetition: if the service there has the same
+    /// It is registered, if its id is free. One with an operation id may be a repetition: if the service there has the same
     /// secret, it is answered as it is.
     Register(NewService),
     /// It is changed.
@@ -76,7 +76,7 @@ impl ServiceRequest {
     ) -> Result<ServicePlan, Refusal> {
         match self {
             Self::Register(new) => match held {
-                Some(record) if new.mark.is_some() && record.secret == new.secret => {
+                Some(record) if new.operation_id.is_some() && record.secret == new.secret => {
                     Ok(ServicePlan::nothing(record))
                 }
                 Some(_) => Err(Refusal::ServiceExists),
@@ -187,14 +187,14 @@ mod tests {
     const START: Timestamp = Timestamp::from_millis(1_769_846_400_000);
     const GRACE: Duration = Duration::from_secs(60);
 
-    fn new(secret: &[u8], mark: Option<Mark>) -> NewService {
+    fn new(secret: &[u8], operation_id: Option<OperationId>) -> NewService {
         NewService {
             service_id: ServiceId::parse("shop").unwrap(),
             service_name: ServiceName::parse("Shop").unwrap(),
             permissions: Permissions::default(),
             session_limit: None,
             secret: CredentialHash::of(secret),
-            mark,
+            operation_id,
         }
     }
 
@@ -212,18 +212,18 @@ mod tests {
 
     #[test]
     fn a_repeated_registration_is_answered_only_to_who_has_the_secret_and_a_mark() {
-        let decide = |secret, mark| {
-            let request = ServiceRequest::Register(new(secret, mark));
+        let decide = |secret, operation_id| {
+            let request = ServiceRequest::Register(new(secret, operation_id));
             request.decide(Some(shop()), START)
         };
-        let mark = Some(Mark([1; 32]));
+        let operation_id = Some(OperationId([1; 32]));
         let again = ServicePlan {
             write: None,
             service: shop().service,
         };
-        assert_eq!(decide(b"first", mark), Ok(again));
+        assert_eq!(decide(b"first", operation_id), Ok(again));
         assert_eq!(decide(b"first", None), Err(Refusal::ServiceExists));
-        assert_eq!(decide(b"other", mark), Err(Refusal::ServiceExists));
+        assert_eq!(decide(b"other", operation_id), Err(Refusal::ServiceExists));
     }
 
     #[test]

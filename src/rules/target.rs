@@ -12,7 +12,7 @@ use crate::model::request::Target;
 /// What a write to a session is decided from.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct TargetFacts {
-    /// What is kept under the mark of the target.
+    /// What is kept under the operation id of the target.
     pub first_run: Option<FirstRun>,
     /// What stands under the id of the session.
     pub session: SessionEntry,

@@ -43,12 +43,12 @@ fn behind(
     hash: &CredentialHash,
     terms: &Terms,
 ) -> Lookup<SessionRecord> {
-    let standing = match &found {
-        Lookup::Live(record) => record.standing(hash, terms.now),
-        Lookup::Ended(tombstone) => tombstone.standing(hash, terms.now),
+    let token_status = match &found {
+        Lookup::Live(record) => record.token_status(hash, terms.now),
+        Lookup::Ended(tombstone) => tombstone.token_status(hash, terms.now),
         Lookup::Unknown => return found,
     };
-    if standing.is_good() {
+    if token_status.is_good() {
         found
     } else {
         Lookup::Unknown

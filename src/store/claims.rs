@@ -9,22 +9,26 @@ use crate::rules::idempotency::Claim;
 
 /// The hash under which a claim is kept.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub struct ClaimKey(pub [u8; 32]);
+pub struct IdempotencyRecordKey(pub [u8; 32]);
 
 /// Claims of idempotency keys, kept for 24 hours.
 #[async_trait]
-pub trait ClaimStore: Debug + Send + Sync {
+pub trait IdempotencyStore: Debug + Send + Sync {
     /// Claims a key for a request with this fingerprint, under a lease of ten seconds.
     async fn claim(
         &self,
-        key: ClaimKey,
+        key: IdempotencyRecordKey,
         fingerprint: [u8; 32],
-        sealed_draw: Vec<u8>,
+        sealed_entropy: Vec<u8>,
     ) -> Result<Claim, StoreError>;
 
     /// Keeps the answer of a claimed request.
-    async fn keep_answer(&self, key: ClaimKey, sealed_answer: Vec<u8>) -> Result<(), StoreError>;
+    async fn keep_answer(
+        &self,
+        key: IdempotencyRecordKey,
+        sealed_answer: Vec<u8>,
+    ) -> Result<(), StoreError>;
 
     /// Gives a claim up, as if the key had never been used.
-    async fn release(&self, key: ClaimKey) -> Result<(), StoreError>;
+    async fn release(&self, key: IdempotencyRecordKey) -> Result<(), StoreError>;
 }

@@ -7,7 +7,7 @@ use async_trait::async_trait;
 use tokio::time::Instant;
 
 use super::{Act, OpError, Partition, Partitions};
-use crate::model::event::{Event, EventPage, EventType, FeedPlace};
+use crate::model::event::{Event, EventPage, EventType, FeedStart};
 use crate::model::page::PageLimit;
 
 /// Is told of changes soon after they happened. It must return at once and must not panic: operations wait for it.
@@ -30,7 +30,7 @@ pub trait EventFeed: Debug + Send + Sync {
     /// Events after a place, of the given types (empty: of all).
     async fn events(
         &self,
-        from: &FeedPlace,
+        from: &FeedStart,
         types: &[EventType],
         limit: PageLimit,
     ) -> Result<EventPage, OpError>;

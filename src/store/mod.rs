@@ -5,23 +5,23 @@
 //! it with the reason and moment of its expiry. Nothing brings an ended session back. Errors are the third answer:
 //! after one, the caller knows nothing.
 
-pub use crate::model::event::{EventPage, FeedPlace};
+pub use crate::model::event::{EventPage, FeedStart};
 pub use crate::model::filter::SessionFilter;
 pub use crate::model::health::{Risk, StoreHealth, StoreWarning};
-pub use crate::model::request::{Access, Freshness, Mark, Precondition, Target, Touch};
+pub use crate::model::request::{Access, Consistency, OperationId, Precondition, Target, Touch};
 
 mod acts;
 mod claims;
 pub mod embedded;
 mod error;
 mod feed;
-mod figures;
 pub mod node;
 mod position;
 mod profiles;
 pub mod redis;
 mod services;
 mod sessions;
+mod stats;
 mod stores;
 
 pub use crate::rules::ban::NewBan;
@@ -37,15 +37,14 @@ pub use crate::rules::refusal::Refusal;
 pub use crate::rules::rotate::{Rotated, TokenRotation};
 pub use crate::rules::services::NewService;
 pub use acts::Act;
-pub use claims::{ClaimKey, ClaimStore};
+pub use claims::{IdempotencyRecordKey, IdempotencyStore};
 pub use error::{Cause, OpError, StoreError};
 pub use feed::{EventFeed, Listener};
-pub use figures::{
-    Breaker, CacheFigures, Census, CopiesFigures, Figures, MasterFigures, OperationFigures,
-    StoreFigures,
-};
 pub use position::{FeedPosition, Partition, Partitions};
 pub use profiles::{ProfileFacts, ProfileStore};
 pub use services::ServiceStore;
 pub use sessions::{Banned, BulkEffect, EndWhere, SessionStore, Verified};
+pub use stats::{
+    Breaker, CacheStats, EntryStats, MasterStats, OperationStats, SessionCounts, Stats, StoreStats,
+};
 pub use stores::Stores;

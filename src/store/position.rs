@@ -190,7 +190,7 @@ impl History {
 
 /// A place in a partition, and whose history it is a place in, if that was known.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub(super) struct Bookmark {
+pub(super) struct Checkpoint {
     pub(super) place: Place,
     pub(super) history: Option<History>,
 }
@@ -199,19 +199,19 @@ pub(super) struct Bookmark {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct FeedPosition {
     partitions: Partitions,
-    marks: Vec<Bookmark>,
+    marks: Vec<Checkpoint>,
 }
 
 impl FeedPosition {
     /// These marks, one a partition.
-    pub(super) fn new(partitions: Partitions, marks: Vec<Bookmark>) -> Self {
+    pub(super) fn new(partitions: Partitions, marks: Vec<Checkpoint>) -> Self {
         Self { partitions, marks }
     }
 
     /// Where the one partition of a feed has come to this number.
     pub(super) fn at_number(number: u64) -> Self {
         let place = Place { millis: 0, number };
-        let mark = Bookmark {
+        let mark = Checkpoint {
             place,
             history: None,
         };
@@ -223,7 +223,7 @@ impl FeedPosition {
         self.marks.first().map_or(0, |mark| mark.place.number)
     }
 
-    pub(super) fn into_marks(self) -> Vec<Bookmark> {
+    pub(super) fn into_marks(self) -> Vec<Checkpoint> {
         self.marks
     }
 
@@ -265,7 +265,7 @@ impl FeedPosition {
     }
 }
 
-fn put_marks(bytes: &mut Vec<u8>, marks: &[Bookmark]) {
+fn put_marks(bytes: &mut Vec<u8>, marks: &[Checkpoint]) {
     let moments = marks.iter().map(|mark| mark.place.millis);
     let earliest = moments.filter(|millis| *millis > 0).min().unwrap_or(1);
     let mut histories: Vec<History> = Vec::new();
@@ -288,7 +288,7 @@ fn put_marks(bytes: &mut Vec<u8>, marks: &[Bookmark]) {
     }
 }
 
-fn take_marks(rest: &[u8], count: usize) -> Option<Vec<Bookmark>> {
+fn take_marks(rest: &[u8], count: usize) -> Option<Vec<Checkpoint>> {
     let (earliest, mut rest) = rest.split_first_chunk::<8>()?;
     let earliest = u64::from_be_bytes(*earliest);
     let known = usize::try_from(take(&mut rest)?).ok()?;
@@ -305,7 +305,7 @@ fn take_marks(rest: &[u8], count: usize) -> Option<Vec<Bookmark>> {
             0 => None,
             which => Some(History(*histories.get(usize::try_from(which - 1).ok()?)?)),
         };
-        marks.push(Bookmark {
+        marks.push(Checkpoint {
             place: Place { millis, number },
             history,
         });
@@ -346,15 +346,15 @@ mod tests {
 
     #[test]
     fn a_cursor_keeps_every_place_and_its_history() {
-        let mut marks = vec![Bookmark::default(); Partitions::Shards.count()];
-        marks[3] = Bookmark {
+        let mut marks = vec![Checkpoint::default(); Partitions::Shards.count()];
+        marks[3] = Checkpoint {
             place: Place {
                 millis: 1_800_000_000_000,
                 number: 7,
             },
             history: Some(History::of("first")),
         };
-        marks[256] = Bookmark {
+        marks[256] = Checkpoint {
             place: Place {
                 millis: 1_800_604_800_000,
                 number: 300,
@@ -366,14 +366,14 @@ mod tests {
         let decode = |cursor: &Cursor| FeedPosition::of(Partitions::Shards, cursor);
         assert_eq!(decode(&cursor), Some(position));
         assert_eq!(decode(&Cursor::new(b"e12345678".to_vec())), None);
-        let empty = vec![Bookmark::default(); Partitions::Shards.count()];
+        let empty = vec![Checkpoint::default(); Partitions::Shards.count()];
         let empty = FeedPosition::new(Partitions::Shards, empty);
         assert_eq!(decode(&empty.cursor()), Some(empty));
     }
 
     #[test]
     fn a_cursor_fits_whatever_the_places_are() {
-        let marks = (0..257_u64).map(|stream| Bookmark {
+        let marks = (0..257_u64).map(|stream| Checkpoint {
             place: Place {
                 millis: 1_800_000_000_000 + (stream << 34),
                 number: u64::from(u32::MAX),

@@ -161,6 +161,6 @@ pub trait SessionStore: Debug + Send + Sync {
     async fn login(&self, login_id: &LoginId) -> Result<LoginSummary, StoreError>;
 
     /// Does one bounded step of cleaning: ends what is expired at this moment, each session once on whatever node,
-    /// and removes tombstones, events, marks and claims that have been kept long enough. Tells whether more is due.
+    /// and removes tombstones, events, operation ids and claims that have been kept long enough. Tells whether more is due.
     async fn sweep(&self) -> Result<bool, StoreError>;
 }

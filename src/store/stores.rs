@@ -5,8 +5,8 @@ use std::sync::Arc;
 use super::node::cache::{Cache, CacheSettings};
 use super::node::{Handle, Observer};
 use super::{
-    ClaimStore, EventFeed, Freshness, Lookup, ProfileStore, ServiceStore, SessionStore, StoreError,
-    StoreFigures, Touch, Verified,
+    Consistency, EventFeed, IdempotencyStore, Lookup, ProfileStore, ServiceStore, SessionStore,
+    StoreError, StoreStats, Touch, Verified,
 };
 use crate::model::token::PresentedToken;
 use crate::telemetry::traces::Traces;
@@ -21,11 +21,11 @@ pub struct Stores {
     /// The feed of events.
     pub events: Handle<dyn EventFeed>,
     /// Claims of idempotency keys.
-    pub claims: Handle<dyn ClaimStore>,
+    pub claims: Handle<dyn IdempotencyStore>,
     /// Profiles of logins.
     pub profiles: Handle<dyn ProfileStore>,
     /// What it tells of itself.
-    pub figures: Handle<dyn StoreFigures>,
+    pub stats: Handle<dyn StoreStats>,
 }
 
 impl Stores {
@@ -35,9 +35,9 @@ impl Stores {
         E: SessionStore
             + ServiceStore
             + EventFeed
-            + ClaimStore
+            + IdempotencyStore
             + ProfileStore
-            + StoreFigures
+            + StoreStats
             + 'static,
     {
         Self {
@@ -46,7 +46,7 @@ impl Stores {
             events: Handle::new(Arc::<E>::clone(engine)),
             claims: Handle::new(Arc::<E>::clone(engine)),
             profiles: Handle::new(Arc::<E>::clone(engine)),
-            figures: Handle::new(Arc::<E>::clone(engine)),
+            stats: Handle::new(Arc::<E>::clone(engine)),
         }
     }
 
@@ -60,7 +60,7 @@ impl Stores {
             events: self.events.observed(&observer),
             claims: self.claims.observed(&observer),
             profiles: self.profiles.observed(&observer),
-            figures: self.figures.observed(&observer),
+            stats: self.stats.observed(&observer),
         }
     }
 
@@ -71,7 +71,7 @@ impl Stores {
         Self {
             sessions: self.sessions.cached(&cache),
             services: self.services.cached(&cache),
-            figures: self.figures.cached(&cache),
+            stats: self.stats.cached(&cache),
             ..self
         }
     }
@@ -81,11 +81,11 @@ impl Stores {
         &self,
         token: &PresentedToken,
         touch: Touch,
-        freshness: Freshness,
+        consistency: Consistency,
     ) -> Result<Lookup<Verified>, StoreError> {
-        let recalled = match freshness {
-            Freshness::Bounded => self.sessions.recall(token, touch),
-            Freshness::Now => None,
+        let recalled = match consistency {
+            Consistency::Bounded => self.sessions.recall(token, touch),
+            Consistency::Now => None,
         };
         match recalled {
             Some(found) => Ok(Lookup::Live(Box::new(found))),

@@ -9,7 +9,7 @@ use session_gateway::gateway::Gateway;
 use session_gateway::http::app::app as gateway;
 use session_gateway::http::state::AppState;
 use session_gateway::store::node::Handle;
-use session_gateway::store::{Claim, ClaimKey, ClaimStore, StoreError};
+use session_gateway::store::{Claim, IdempotencyRecordKey, IdempotencyStore, StoreError};
 
 use crate::support::{ADMIN_SECRET, Answer, Client, TestApp};
 
@@ -137,22 +137,22 @@ async fn after_a_rotation_a_repetition_is_refused() {
 
 /// Claims of a gateway that dies between the effect of a request and its answer.
 #[derive(Debug)]
-struct LostAnswers(Handle<dyn ClaimStore>);
+struct LostAnswers(Handle<dyn IdempotencyStore>);
 
 #[async_trait]
-impl ClaimStore for LostAnswers {
+impl IdempotencyStore for LostAnswers {
     async fn claim(
         &self,
-        key: ClaimKey,
+        key: IdempotencyRecordKey,
         fingerprint: [u8; 32],
-        draw: Vec<u8>,
+        entropy: Vec<u8>,
     ) -> Result<Claim, StoreError> {
-        self.0.claim(key, fingerprint, draw).await
+        self.0.claim(key, fingerprint, entropy).await
     }
-    async fn keep_answer(&self, _: ClaimKey, _: Vec<u8>) -> Result<(), StoreError> {
+    async fn keep_answer(&self, _: IdempotencyRecordKey, _: Vec<u8>) -> Result<(), StoreError> {
         Err(StoreError::TimedOut)
     }
-    async fn release(&self, key: ClaimKey) -> Result<(), StoreError> {
+    async fn release(&self, key: IdempotencyRecordKey) -> Result<(), StoreError> {
         self.0.release(key).await
     }
 }

@@ -10,7 +10,7 @@ use session_gateway::gateway::{
 use session_gateway::model::attribute::Attributes;
 use session_gateway::model::id::{LoginId, ServiceId};
 use session_gateway::model::permission::{Permission, Permissions, Scope};
-use session_gateway::model::request::{Freshness, Precondition, Touch};
+use session_gateway::model::request::{Consistency, Precondition, Touch};
 use session_gateway::model::service::ServiceName;
 use session_gateway::model::session::{EndDetail, EndReason, FirstState};
 use session_gateway::model::token::Token;
@@ -30,7 +30,7 @@ async fn calls(
         secret: Zeroizing::new(secret.as_bytes().to_vec()),
     });
     let authenticator = Arc::clone(&gateway.authenticator);
-    let authenticated = authenticator.authenticate(presented, None, Freshness::Now);
+    let authenticated = authenticator.authenticate(presented, None, Consistency::Now);
     authenticated.await?.caller(Some(needed))
 }
 
@@ -66,7 +66,7 @@ async fn a_session_is_opened_verified_and_put_out() {
         ..session_of(&login_id)
     };
     let opened = gateway.open(&admin, &Entropy::Fresh, asked).await.unwrap();
-    let verify = || gateway.verify(text, Touch::No, Freshness::Now);
+    let verify = || gateway.verify(text, Touch::No, Consistency::Now);
     let Verification::Active { session, .. } = verify().await.unwrap() else {
         panic!("a session that was opened lives");
     };

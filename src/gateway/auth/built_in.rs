@@ -75,7 +75,7 @@ pub(super) async fn register(
         permissions: Permissions::everything(),
         session_limit: None,
         secret,
-        mark: None,
+        operation_id: None,
     };
     match stores.services.register(new, &ServiceId::admin()).await {
         Ok(_service) => Ok(true),

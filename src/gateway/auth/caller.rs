@@ -4,7 +4,7 @@ use super::Authenticated;
 use crate::gateway::GatewayError;
 use crate::model::id::{ServiceId, SessionId};
 use crate::model::permission::{Permission, Scope};
-use crate::model::request::{Access, Mark, Precondition, Target};
+use crate::model::request::{Access, OperationId, Precondition, Target};
 use crate::model::service::Service;
 use crate::model::token::CredentialHash;
 
@@ -61,13 +61,13 @@ impl Caller {
         &self,
         session_id: SessionId,
         precondition: Precondition,
-        mark: Option<Mark>,
+        operation_id: Option<OperationId>,
     ) -> Target {
         Target {
             session_id,
             access: self.access(),
             precondition,
-            mark,
+            operation_id,
         }
     }
 }

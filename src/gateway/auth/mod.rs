@@ -11,7 +11,7 @@ use zeroize::Zeroizing;
 use super::GatewayError;
 use super::idempotency::{CallerKey, Claimant};
 use crate::model::id::ServiceId;
-use crate::model::request::Freshness;
+use crate::model::request::Consistency;
 use crate::model::service::{Service, ServiceRecord};
 use crate::model::token::CredentialHash;
 use crate::store::Stores;
@@ -99,7 +99,7 @@ impl Authenticator {
         self: &Arc<Self>,
         presented: Presented,
         address: Option<IpAddr>,
-        freshness: Freshness,
+        consistency: Consistency,
     ) -> Result<Authenticated, GatewayError> {
         let Credentials { service_id, secret } = match presented {
             Presented::Nothing => return Err(GatewayError::Unauthenticated),
@@ -107,7 +107,7 @@ impl Authenticator {
             Presented::Credentials(credentials) => credentials,
         };
         let presented = CredentialHash::of(&secret);
-        let Some(service) = self.admit(&service_id, &presented, freshness).await? else {
+        let Some(service) = self.admit(&service_id, &presented, consistency).await? else {
             return Err(self.throttle.refuse(address));
         };
         Ok(Authenticated {
@@ -129,7 +129,7 @@ impl Authenticator {
             Presented::Malformed => None,
             Presented::Credentials(Credentials { service_id, secret }) => {
                 let presented = CredentialHash::of(secret);
-                self.admit(service_id, &presented, Freshness::Bounded)
+                self.admit(service_id, &presented, Consistency::Bounded)
                     .await?
             }
         };
@@ -145,12 +145,12 @@ impl Authenticator {
         &self,
         service_id: &ServiceId,
         presented: &CredentialHash,
-        freshness: Freshness,
+        consistency: Consistency,
     ) -> Result<Option<Service>, GatewayError> {
         let services = &self.stores.services;
-        let known = match freshness {
-            Freshness::Bounded => services.recall_service(service_id),
-            Freshness::Now => None,
+        let known = match consistency {
+            Consistency::Bounded => services.recall_service(service_id),
+            Consistency::Now => None,
         };
         if let Some(known) = known
             && self.accepts(service_id, Some(&known), presented)

@@ -6,7 +6,7 @@ use super::{Authenticator, Caller};
 use crate::gateway::GatewayError;
 use crate::model::id::ServiceId;
 use crate::model::permission::Permission;
-use crate::model::request::Freshness;
+use crate::model::request::Consistency;
 use crate::model::service::Service;
 use crate::model::token::CredentialHash;
 
@@ -40,7 +40,7 @@ impl Reauthorization {
             presented,
             needed,
         } = self;
-        let admitted = authenticator.admit(service_id, presented, Freshness::Bounded);
+        let admitted = authenticator.admit(service_id, presented, Consistency::Bounded);
         let may = |service: &Service| needed.is_none_or(|needed| service.scope(needed).is_some());
         Ok(admitted.await?.as_ref().is_some_and(may))
     }

@@ -15,7 +15,7 @@ use super::error::GatewayError;
 use crate::model::Timestamp;
 use crate::model::forward_auth::{InvalidCondition, Refusal};
 use crate::model::permission::Permission;
-use crate::model::request::{Freshness, Touch};
+use crate::model::request::{Consistency, Touch};
 use crate::model::session::Session;
 use crate::model::token::PresentedToken;
 use crate::store::{Lookup, StoreError, Verified};
@@ -129,7 +129,7 @@ impl ForwardAuth {
         let conditions = request.conditions?;
         let stores = &self.authenticator.stores;
         // Browsers send `no-cache` with every reload: what this node knows must do.
-        let found = stores.find_by_token(&request.token, request.touch, Freshness::Bounded);
+        let found = stores.find_by_token(&request.token, request.touch, Consistency::Bounded);
         let identity = match found.await? {
             Lookup::Live(found) => Identity(found),
             Lookup::Ended(tombstone) => return Err(Refusal::Ended(tombstone.ended).into()),

@@ -4,7 +4,7 @@ use sha2::{Digest, Sha256};
 use zeroize::Zeroizing;
 
 use crate::model::id::ServiceId;
-use crate::store::ClaimKey;
+use crate::store::IdempotencyRecordKey;
 
 /// A client's `Idempotency-Key`: bare, or a string as RFC 8941 writes it.
 #[derive(Clone)]
@@ -38,7 +38,12 @@ impl IdempotencyKey {
     }
 
     /// The hash of the key and of what it is for.
-    pub(super) fn claim_key(&self, service_id: &ServiceId, method: &str, target: &str) -> ClaimKey {
+    pub(super) fn claim_key(
+        &self,
+        service_id: &ServiceId,
+        method: &str,
+        target: &str,
+    ) -> IdempotencyRecordKey {
         let mut hash = Sha256::new();
         for part in [
             service_id.as_str().as_bytes(),
@@ -49,7 +54,7 @@ impl IdempotencyKey {
             hash.update(part.len().to_be_bytes());
             hash.update(part);
         }
-        ClaimKey(hash.finalize().into())
+        IdempotencyRecordKey(hash.finalize().into())
     }
 }
 

@@ -2,7 +2,7 @@
 //!
 //! Guarantees: of parallel calls with one key a single one runs, the others wait for its answer. If it was lost
 //! between its effect and its answer, a repetition draws the same ids and credentials from the seed of the first
-//! attempt and carries the same mark, by which the store knows the effect. Only answers that tell of success are kept, and
+//! attempt and carries the same operation id, by which the store knows the effect. Only answers that tell of success are kept, and
 //! they and the seed are kept encrypted under a key that takes both the idempotency key and the caller's secret, neither
 //! of which is stored. After the secret was rotated they cannot be read any more: such a repetition is refused as
 //! [`GatewayError::IdempotencyKeyReused`], because to run it again could repeat its effect.
@@ -16,7 +16,7 @@ use crate::entropy::Entropy;
 use crate::model::Timestamp;
 use crate::model::id::ServiceId;
 use crate::store::node::Handle;
-use crate::store::{Claim, ClaimKey, ClaimStore, StoreError};
+use crate::store::{Claim, IdempotencyRecordKey, IdempotencyStore, StoreError};
 
 mod key;
 mod seal;
@@ -40,7 +40,7 @@ pub struct Claimant {
     /// Made of its secret.
     pub key: CallerKey,
     /// Where claims are kept.
-    pub claims: Handle<dyn ClaimStore>,
+    pub claims: Handle<dyn IdempotencyStore>,
     /// When the request came, by the store's clock.
     pub now: Timestamp,
 }
@@ -80,8 +80,8 @@ impl Claimant {
         };
         let own_seed = attempt.seal.fresh_seed(self.now)?;
         match attempt.claim(call.fingerprint, own_seed).await? {
-            Claim::Granted { sealed_draw } => {
-                let seed = attempt.seal.open_seed(&sealed_draw)?;
+            Claim::Granted { sealed_entropy } => {
+                let seed = attempt.seal.open_seed(&sealed_entropy)?;
                 Ok(Claimed::First(Box::new(attempt), Entropy::Claimed(seed)))
             }
             Claim::Done { sealed_answer } => {
@@ -97,8 +97,8 @@ impl Claimant {
 /// One call with a key that runs. What is neither kept nor released is left to its lease: a repetition gets the same
 /// randomness, and cannot have a second effect.
 pub struct Attempt {
-    claims: Handle<dyn ClaimStore>,
-    key: ClaimKey,
+    claims: Handle<dyn IdempotencyStore>,
+    key: IdempotencyRecordKey,
     seal: Seal,
 }
 

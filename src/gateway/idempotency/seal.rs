@@ -5,13 +5,13 @@ use thiserror::Error;
 use zeroize::Zeroizing;
 
 use super::key::IdempotencyKey;
-use crate::entropy::{Seed, random_bytes};
+use crate::entropy::{ClaimedEntropy, random_bytes};
 use crate::gateway::GatewayError;
 use crate::model::Timestamp;
-use crate::model::request::Mark;
+use crate::model::request::OperationId;
 use crate::model::token::RANDOM_BYTES;
 use crate::seal::{NONCE_BYTES, SealKey};
-use crate::store::ClaimKey;
+use crate::store::IdempotencyRecordKey;
 
 /// The secret that the caller presented, to make keys of; the stored hash of the secret does not lead to them.
 #[derive(Clone)]
@@ -34,7 +34,7 @@ impl std::fmt::Debug for CallerKey {
 /// Told apart in the authenticated data, so that one can never be put in the place of the other.
 #[derive(Clone, Copy)]
 enum Purpose {
-    Seed = 1,
+    ClaimedEntropy = 1,
     Answer = 2,
 }
 
@@ -46,14 +46,14 @@ struct Unreadable;
 /// Seals and opens what is kept with one claim.
 pub(super) struct Seal {
     key: SealKey,
-    claim: ClaimKey,
+    claim: IdempotencyRecordKey,
 }
 
 impl Seal {
     pub(super) fn new(
         caller: &CallerKey,
         key: &IdempotencyKey,
-        claim: ClaimKey,
+        claim: IdempotencyRecordKey,
     ) -> Result<Self, GatewayError> {
         let purpose = b"session-gateway idempotency 1";
         let key = SealKey::derive(&caller.0, Some(key.as_bytes()), purpose)?;
@@ -63,21 +63,21 @@ impl Seal {
     /// Draws a new seed, sealed.
     pub(super) fn fresh_seed(&self, now: Timestamp) -> Result<Vec<u8>, GatewayError> {
         let bytes = random_bytes::<RANDOM_BYTES>()?;
-        let mark = random_bytes::<32>()?;
-        let stored: StoredSeed = (*bytes, now, *mark);
+        let operation_id = random_bytes::<32>()?;
+        let stored: StoredEntropy = (*bytes, now, *operation_id);
         let encoded = postcard::to_stdvec(&stored).map_err(GatewayError::internal)?;
-        self.seal(Purpose::Seed, &Zeroizing::new(encoded))
+        self.seal(Purpose::ClaimedEntropy, &Zeroizing::new(encoded))
     }
 
     /// The seed of the first attempt.
-    pub(super) fn open_seed(&self, sealed: &[u8]) -> Result<Seed, GatewayError> {
-        let plain = self.open(Purpose::Seed, sealed)?;
-        let (bytes, at, mark): StoredSeed =
+    pub(super) fn open_seed(&self, sealed: &[u8]) -> Result<ClaimedEntropy, GatewayError> {
+        let plain = self.open(Purpose::ClaimedEntropy, sealed)?;
+        let (bytes, at, operation_id): StoredEntropy =
             postcard::from_bytes(&plain).map_err(GatewayError::internal)?;
-        Ok(Seed {
+        Ok(ClaimedEntropy {
             bytes: Zeroizing::new(bytes),
             at,
-            mark: Mark(mark),
+            operation_id: OperationId(operation_id),
         })
     }
 
@@ -113,7 +113,7 @@ impl Seal {
     }
 }
 
-type StoredSeed = ([u8; RANDOM_BYTES], Timestamp, [u8; 32]);
+type StoredEntropy = ([u8; RANDOM_BYTES], Timestamp, [u8; 32]);
 
 #[cfg(test)]
 mod tests {
@@ -124,14 +124,17 @@ mod tests {
     fn seal(secret: &str, key: &'static str, claim: u8) -> Seal {
         let key = IdempotencyKey::parse(key.as_bytes()).unwrap();
         let caller = CallerKey::new(Zeroizing::new(secret.as_bytes().to_vec()));
-        Seal::new(&caller, &key, ClaimKey([claim; 32])).unwrap()
+        Seal::new(&caller, &key, IdempotencyRecordKey([claim; 32])).unwrap()
     }
 
     #[test]
     fn a_draw_opens_to_the_same_seed_again_and_again() {
         let sealed = seal("secret", "k", 1).fresh_seed(NOW).unwrap();
         let [first, second] = [0, 1].map(|_| seal("secret", "k", 1).open_seed(&sealed).unwrap());
-        assert_eq!((first.bytes, first.mark), (second.bytes, second.mark));
+        assert_eq!(
+            (first.bytes, first.operation_id),
+            (second.bytes, second.operation_id)
+        );
         assert_eq!(first.at, NOW);
     }
 

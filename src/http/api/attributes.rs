@@ -106,7 +106,7 @@ async fn merge_attributes(
     entropy: Entropy,
     Patch(patch): Patch<AttributePatch>,
 ) -> Result<Response, ApiError> {
-    let target = caller.target(session_id, if_match.0, entropy.mark());
+    let target = caller.target(session_id, if_match.0, entropy.operation_id());
     let change = SessionChange::MergeAttributes(patch);
     Ok(all_of(state.gateway.change(target, change).await?))
 }
@@ -161,7 +161,7 @@ async fn put_attribute(
     entropy: Entropy,
     JsonValue(value): JsonValue,
 ) -> Result<Response, ApiError> {
-    let target = caller.target(session_id, if_match.0, entropy.mark());
+    let target = caller.target(session_id, if_match.0, entropy.operation_id());
     let put = state.gateway.put_attribute(target, &name, value);
     let ((value, version), inserted) = put.await?;
     let status = if inserted {
@@ -193,7 +193,7 @@ async fn remove_attribute(
     if_match: IfMatch,
     entropy: Entropy,
 ) -> Result<Response, ApiError> {
-    let target = caller.target(session_id, if_match.0, entropy.mark());
+    let target = caller.target(session_id, if_match.0, entropy.operation_id());
     let change = SessionChange::RemoveAttribute(name);
     let session = state.gateway.change(target, change).await?;
     Ok((StatusCode::NO_CONTENT, [etag(session.version)]).into_response())
@@ -225,7 +225,7 @@ async fn increment_attribute(
     entropy: Entropy,
     Json(request): Json<IncrementRequest>,
 ) -> Result<Response, ApiError> {
-    let target = caller.target(session_id, if_match.0, entropy.mark());
+    let target = caller.target(session_id, if_match.0, entropy.operation_id());
     let sum = state.gateway.increment_attribute(target, &name, request.by);
     let (value, version) = sum.await?;
     Ok(([etag(version)], Json(IncrementResponse { value })).into_response())

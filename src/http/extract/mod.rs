@@ -8,14 +8,14 @@ use serde::de::DeserializeOwned;
 use crate::http::error::ApiError;
 
 mod body;
+mod consistency;
 mod entropy;
-mod freshness;
 mod json;
 mod path;
 mod version;
 
 pub use body::{Form, Json, JsonValue, MAX_BODY_BYTES, OptionalJson, Patch, read_body};
-pub use freshness::freshness_of;
+pub use consistency::freshness_of;
 pub use json::{optional_object, word};
 pub use path::{Path, PathParam};
 pub use version::{IfMatch, etag};

@@ -23,45 +23,49 @@ use crate::model::Timestamp;
 use crate::model::id::ServiceId;
 use crate::rules::idempotency::{self, IdempotencyRecord, LEASE};
 use crate::store::node::Handle;
-use crate::store::{Claim, ClaimKey, ClaimStore, StoreError};
+use crate::store::{Claim, IdempotencyRecordKey, IdempotencyStore, StoreError};
 
 #[derive(Debug, Default, Clone, PartialEq, Eq)]
 struct Fault {
     lose_answers: bool,
 }
 
-struct MemoryClaims {
+struct MemoryIdempotencyStore {
     clock: SettableClock,
-    claims: Mutex<HashMap<ClaimKey, IdempotencyRecord>>,
+    claims: Mutex<HashMap<IdempotencyRecordKey, IdempotencyRecord>>,
     seen: Mutex<Vec<u8>>,
     fault: Fault,
 }
 
-impl std::fmt::Debug for MemoryClaims {
+impl std::fmt::Debug for MemoryIdempotencyStore {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.write_str("MemoryClaims")
     }
 }
 
 #[async_trait]
-impl ClaimStore for MemoryClaims {
+impl IdempotencyStore for MemoryIdempotencyStore {
     async fn claim(
         &self,
-        key: ClaimKey,
+        key: IdempotencyRecordKey,
         fingerprint: [u8; 32],
-        sealed_draw: Vec<u8>,
+        sealed_entropy: Vec<u8>,
     ) -> Result<Claim, StoreError> {
         let now = self.clock.now();
         let mut seen = self.seen.lock().unwrap();
-        seen.extend(key.0.iter().chain(&fingerprint).chain(&sealed_draw));
+        seen.extend(key.0.iter().chain(&fingerprint).chain(&sealed_entropy));
         let mut claims = self.claims.lock().unwrap();
         let held = claims.get(&key).cloned();
-        let (claim, record) = idempotency::claim(held, fingerprint, &sealed_draw, now);
+        let (claim, record) = idempotency::claim(held, fingerprint, &sealed_entropy, now);
         claims.extend(record.map(|record| (key, record)));
         Ok(claim)
     }
 
-    async fn keep_answer(&self, key: ClaimKey, sealed: Vec<u8>) -> Result<(), StoreError> {
+    async fn keep_answer(
+        &self,
+        key: IdempotencyRecordKey,
+        sealed: Vec<u8>,
+    ) -> Result<(), StoreError> {
         self.seen.lock().unwrap().extend(&sealed);
         if self.fault.lose_answers {
             return Err(StoreError::TimedOut);
@@ -72,7 +76,7 @@ impl ClaimStore for MemoryClaims {
         Ok(())
     }
 
-    async fn release(&self, key: ClaimKey) -> Result<(), StoreError> {
+    async fn release(&self, key: IdempotencyRecordKey) -> Result<(), StoreError> {
         self.claims.lock().unwrap().remove(&key);
         Ok(())
     }
@@ -81,7 +85,7 @@ impl ClaimStore for MemoryClaims {
 /// A service that opens things: each run of its handler counts, and the answer holds what was drawn.
 #[derive(Clone)]
 struct Shop {
-    claims: Arc<MemoryClaims>,
+    claims: Arc<MemoryIdempotencyStore>,
     runs: Arc<AtomicUsize>,
     secret: &'static str,
 }
@@ -94,7 +98,7 @@ impl Shop {
     fn with(fault: Fault) -> Self {
         let clock = SettableClock::at(Timestamp::from_millis(1_769_846_400_000));
         Self {
-            claims: Arc::new(MemoryClaims {
+            claims: Arc::new(MemoryIdempotencyStore {
                 clock,
                 claims: Mutex::default(),
                 seen: Mutex::default(),
@@ -119,7 +123,7 @@ impl Shop {
         Router::new()
             .route(
                 "/things",
-                post(move |draw: Entropy| async move { opens.open(&draw).await }),
+                post(move |entropy: Entropy| async move { opens.open(&entropy).await }),
             )
             .route(
                 "/failures",
@@ -132,17 +136,21 @@ impl Shop {
         Claimant {
             service_id: ServiceId::parse("shop").unwrap(),
             key: CallerKey::new(Zeroizing::new(self.secret.as_bytes().to_vec())),
-            claims: Handle::new(Arc::<MemoryClaims>::clone(&self.claims)),
+            claims: Handle::new(Arc::<MemoryIdempotencyStore>::clone(&self.claims)),
             now: self.claims.clock.now(),
         }
     }
 
-    async fn open(&self, draw: &Entropy) -> impl IntoResponse + use<> {
+    async fn open(&self, entropy: &Entropy) -> impl IntoResponse + use<> {
         self.runs.fetch_add(1, Ordering::SeqCst);
         for _ in 0..3 {
             tokio::task::yield_now().await;
         }
-        let drawn = format!("{:?} {:?}", *draw.token().unwrap(), draw.mark().unwrap());
+        let drawn = format!(
+            "{:?} {:?}",
+            *entropy.token().unwrap(),
+            entropy.operation_id().unwrap()
+        );
         let headers = [
             (header::LOCATION, "/things/1"),
             (header::ETAG, "\"1\""),

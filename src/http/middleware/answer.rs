@@ -10,18 +10,18 @@ use axum::http::{HeaderMap, HeaderValue, Method, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 
 use super::request_id::{self, RequestId};
-use super::watch::Watch;
+use super::route_metrics::RouteMetrics;
 use crate::http::error::{ApiError, Failure};
 use crate::telemetry::log::with_causes;
 
 /// What its answer and the log say of a request. Paths hold ids, so only the route is told.
-pub(super) struct Asked {
+pub(super) struct RequestContext {
     id: RequestId,
     method: Method,
     route: Option<MatchedPath>,
     since: Instant,
     holds_sessions: bool,
-    watch: Arc<Watch>,
+    route_metrics: Arc<RouteMetrics>,
 }
 
 fn is_api(path: &str) -> bool {
@@ -69,15 +69,15 @@ fn set_headers(headers: &mut HeaderMap, id: &RequestId, holds_sessions: bool) {
     }
 }
 
-impl Asked {
-    pub(super) fn note(request: &Request, watch: Arc<Watch>) -> Self {
+impl RequestContext {
+    pub(super) fn note(request: &Request, route_metrics: Arc<RouteMetrics>) -> Self {
         Self {
             id: RequestId::of(request.headers()),
             method: request.method().clone(),
             route: request.extensions().get::<MatchedPath>().cloned(),
             since: Instant::now(),
             holds_sessions: is_api(request.uri().path()),
-            watch,
+            route_metrics,
         }
     }
 
@@ -88,7 +88,7 @@ impl Asked {
         let (status, took) = (response.status(), self.since.elapsed());
         self.log(status, took, failure.as_ref());
         let method = self.method.as_str();
-        self.watch
+        self.route_metrics
             .answered(self.route.as_ref(), method, status, took);
         if let Some(failure) = failure {
             write_document(&mut response, failure, &self.id);

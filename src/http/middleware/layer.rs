@@ -15,27 +15,30 @@ use axum::routing::Route;
 use futures_util::FutureExt;
 use tower::Service;
 
-use super::answer::Asked;
+use super::answer::RequestContext;
 use super::limits::check_head;
 use super::panic::answer_panic;
-use super::watch::{Watch, Watcher};
+use super::route_metrics::{RequestWatcher, RouteMetrics};
 use crate::telemetry::traces::{Span, within};
 
 /// A route inside the edge.
 #[derive(Debug, Clone)]
-pub(crate) struct Edge {
+pub(crate) struct Middleware {
     route: Route,
-    watch: Arc<Watch>,
+    route_metrics: Arc<RouteMetrics>,
 }
 
-impl Edge {
-    pub(crate) fn new(route: Route, watcher: &Watcher) -> Self {
-        let watch = Arc::new(Watch::new(watcher));
-        Self { route, watch }
+impl Middleware {
+    pub(crate) fn new(route: Route, request_watcher: &RequestWatcher) -> Self {
+        let route_metrics = Arc::new(RouteMetrics::new(request_watcher));
+        Self {
+            route,
+            route_metrics,
+        }
     }
 }
 
-impl Service<Request> for Edge {
+impl Service<Request> for Middleware {
     type Response = Response;
     type Error = Infallible;
     type Future = Pin<Box<dyn Future<Output = Result<Response, Infallible>> + Send>>;
@@ -45,10 +48,10 @@ impl Service<Request> for Edge {
     }
 
     fn call(&mut self, request: Request) -> Self::Future {
-        let span = self.watch.begin(&request);
-        let asked = Asked::note(&request, Arc::clone(&self.watch));
+        let span = self.route_metrics.begin(&request);
+        let context = RequestContext::note(&request, Arc::clone(&self.route_metrics));
         if let Err(error) = check_head(&request) {
-            let response = finish(&asked, span, error.into_response());
+            let response = finish(&context, span, error.into_response());
             return Box::pin(std::future::ready(Ok(response)));
         }
         let called = catch_unwind(AssertUnwindSafe(|| self.route.call(request)));
@@ -58,14 +61,14 @@ impl Service<Request> for Edge {
                 Err(panic) => Err(panic),
             };
             let Ok(response) = answered.unwrap_or_else(|panic| Ok(answer_panic(panic)));
-            Ok(finish(&asked, span, response))
+            Ok(finish(&context, span, response))
         })
     }
 }
 
 /// The answer as it leaves, told to who watches.
-fn finish(asked: &Asked, span: Option<Span>, response: Response) -> Response {
-    let response = asked.finish(response);
+fn finish(context: &RequestContext, span: Option<Span>, response: Response) -> Response {
+    let response = context.finish(response);
     if let Some(span) = span {
         let status = response.status();
         span.answered(status);

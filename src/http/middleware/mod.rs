@@ -6,10 +6,10 @@ mod layer;
 mod limits;
 mod panic;
 mod request_id;
-mod watch;
+mod route_metrics;
 
-pub(crate) use layer::Edge;
+pub(crate) use layer::Middleware;
 pub use limits::{MAX_HEADER_BYTES, MAX_URI_BYTES};
 pub(crate) use limits::{not_allowed, not_found};
 pub use panic::install_panic_hook;
-pub use watch::Watcher;
+pub use route_metrics::RequestWatcher;

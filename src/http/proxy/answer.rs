@@ -5,9 +5,9 @@ use axum::http::{HeaderName, HeaderValue, StatusCode, header};
 use axum::response::Response;
 use url::Url;
 
-use super::Gate;
+use super::ProxyAuth;
 use super::login::{self, Original};
-use super::question::{Dialect, Question};
+use super::proxy_request::{Dialect, ProxyRequest};
 use crate::gateway::forward_auth::{Identity, NotAllowed};
 use crate::model::forward_auth::{Fault, Refusal};
 
@@ -21,19 +21,21 @@ const CHALLENGE: HeaderValue = HeaderValue::from_static("Bearer realm=\"session-
 const CHALLENGE_INVALID: HeaderValue =
     HeaderValue::from_static("Bearer realm=\"session-gateway\", error=\"invalid_token\"");
 
-impl Gate {
+impl ProxyAuth {
     /// The whole answer to a decision.
     pub(super) async fn answer(
         &self,
-        question: &Question<'_>,
+        proxy_request: &ProxyRequest<'_>,
         decision: &Result<Identity, NotAllowed>,
     ) -> Response {
         let mut response = match decision {
             Ok(identity) => self.allowed(identity),
-            Err(NotAllowed::Refused(refusal)) => match self.login_page(question, refusal).await {
-                Some(page) => redirected(&page),
-                None => refused(refusal),
-            },
+            Err(NotAllowed::Refused(refusal)) => {
+                match self.login_page(proxy_request, refusal).await {
+                    Some(page) => redirected(&page),
+                    None => refused(refusal),
+                }
+            }
             Err(NotAllowed::Unknown(_)) => {
                 let mut response = empty(StatusCode::SERVICE_UNAVAILABLE);
                 let headers = response.headers_mut();
@@ -54,22 +56,22 @@ impl Gate {
     }
 
     /// Where to send a person who is not logged in. The way back is told only if a proxy of ours told it.
-    async fn login_page(&self, question: &Question<'_>, refusal: &Refusal) -> Option<Url> {
+    async fn login_page(&self, proxy_request: &ProxyRequest<'_>, refusal: &Refusal) -> Option<Url> {
         let (_, _, fault) = refusal.facts();
-        if question.dialect != Dialect::Forward || fault != Fault::NotLoggedIn {
+        if proxy_request.dialect != Dialect::Forward || fault != Fault::NotLoggedIn {
             return None;
         }
-        let page = login::page(question.query)?.ok();
+        let page = login::page(proxy_request.query)?.ok();
         let Some(page) = page.filter(|page| self.settings.login_origins.include(page)) else {
-            self.complaints.login_page_not_allowed();
+            self.rate_limited_log.login_page_not_allowed();
             return None;
         };
-        let principal = question.principal();
+        let principal = proxy_request.principal();
         let is_proxy = self.forward_auth.is_proxy_in_time(&principal).await;
-        let original = is_proxy.then(|| Original::forwarded(question.headers));
+        let original = is_proxy.then(|| Original::forwarded(proxy_request.headers));
         let original = original.unwrap_or_default();
-        let method = original.method.as_ref().unwrap_or(question.method);
-        login::is_navigation(method, question.headers)
+        let method = original.method.as_ref().unwrap_or(proxy_request.method);
+        login::is_navigation(method, proxy_request.headers)
             .then(|| login::with_return(page, original.url.as_ref()))
     }
 }

@@ -14,9 +14,9 @@ use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 use zeroize::Zeroizing;
 
-use super::Gate;
+use super::ProxyAuth;
 use super::login::{FORWARDED_HOST, FORWARDED_METHOD, FORWARDED_PROTO, FORWARDED_URI};
-use super::question::{Asker, Dialect, Question};
+use super::proxy_request::{Dialect, ProxyIdentity, ProxyRequest};
 use crate::gateway::auth::Caller;
 use crate::gateway::forward_auth::{Identity, NotAllowed};
 use crate::http::auth::guarded;
@@ -30,7 +30,7 @@ use crate::model::request::Touch;
 pub(crate) fn routes<S>() -> OpenApiRouter<S>
 where
     S: Clone + Send + Sync + 'static,
-    Arc<Gate>: FromRef<S>,
+    Arc<ProxyAuth>: FromRef<S>,
 {
     guarded(Permission::TokenVerify, routes!(explain_decision))
 }
@@ -113,21 +113,21 @@ pub(crate) enum Outcome {
     responses((status = 200, description = "What the proxy would be told, and why.", body = Explanation)),
 )]
 async fn explain_decision(
-    State(gate): State<Arc<Gate>>,
+    State(proxy_auth): State<Arc<ProxyAuth>>,
     _caller: Caller,
     Json(request): Json<ExplainRequest>,
 ) -> Result<Json<Explanation>, ApiError> {
     let headers = request.head()?;
-    let question = Question {
+    let proxy_request = ProxyRequest {
         dialect: request.proxy,
         method: &Method::GET,
         headers: &headers,
         query: request.query.as_deref().unwrap_or_default(),
-        asker: Asker::Service,
+        identity: ProxyIdentity::Service,
         touch: Touch::No,
     };
-    let decision = gate.decide(&question).await;
-    let response = gate.answer(&question, &decision).await;
+    let decision = proxy_auth.decide(&proxy_request).await;
+    let response = proxy_auth.answer(&proxy_request, &decision).await;
     Ok(Json(Explanation::of(&decision, &response)))
 }
 

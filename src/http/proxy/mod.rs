@@ -21,13 +21,13 @@ use crate::http::auth::peer;
 use crate::model::request::Touch;
 
 mod answer;
-mod complaint;
 mod condition;
 mod document;
 mod explain;
 mod identity;
 mod login;
-mod question;
+mod proxy_request;
+mod rate_limited_log;
 mod setting_text;
 mod settings;
 mod token;
@@ -37,9 +37,9 @@ pub use identity::Exports;
 pub use setting_text::InvalidProxySetting;
 pub use settings::{LoginOrigins, ProxySettings, TokenCookie};
 
-use complaint::Complaints;
 use document::{Answers, Conditions, HeaderConditions, LoginPage};
-use question::{Asker, Dialect, Question};
+use proxy_request::{Dialect, ProxyIdentity, ProxyRequest};
+use rate_limited_log::RateLimitedLog;
 
 /// The most of a body that is read past for the sake of the connection, and the most time for it.
 const MAX_SKIPPED_BYTES: usize = 256 * 1024;
@@ -47,20 +47,20 @@ const SKIP_DEADLINE: Duration = Duration::from_secs(1);
 
 /// What it takes to ask for a decision and to tell it.
 #[derive(Debug)]
-pub struct Gate {
+pub struct ProxyAuth {
     forward_auth: ForwardAuth,
     settings: ProxySettings,
-    complaints: Complaints,
+    rate_limited_log: RateLimitedLog,
 }
 
-impl Gate {
+impl ProxyAuth {
     /// Decides over the stores of this authenticator.
     #[must_use]
     pub fn new(authenticator: Arc<Authenticator>, settings: ProxySettings) -> Self {
         Self {
             forward_auth: ForwardAuth::new(authenticator, settings.trusted.clone()),
             settings,
-            complaints: Complaints::default(),
+            rate_limited_log: RateLimitedLog::default(),
         }
     }
 }
@@ -69,7 +69,7 @@ impl Gate {
 pub fn routes<S>() -> OpenApiRouter<S>
 where
     S: Clone + Send + Sync + 'static,
-    Arc<Gate>: FromRef<S>,
+    Arc<ProxyAuth>: FromRef<S>,
 {
     OpenApiRouter::with_openapi(document::description())
         .route("/auth/nginx", any(ask_by_nginx))
@@ -86,8 +86,8 @@ where
     get, path = "/auth/nginx", tag = "proxies", params(Conditions),
     responses(Answers), security((), ("service_id" = [], "service_secret" = [])),
 )]
-async fn ask_by_nginx(State(gate): State<Arc<Gate>>, request: Request) -> Response {
-    gate.ask(Dialect::Nginx, request).await
+async fn ask_by_nginx(State(proxy_auth): State<Arc<ProxyAuth>>, request: Request) -> Response {
+    proxy_auth.ask(Dialect::Nginx, request).await
 }
 
 /// Ask for Traefik, Caddy or HAProxy
@@ -102,8 +102,8 @@ async fn ask_by_nginx(State(gate): State<Arc<Gate>>, request: Request) -> Respon
     ),
     security((), ("service_id" = [], "service_secret" = [])),
 )]
-async fn ask_by_forward(State(gate): State<Arc<Gate>>, request: Request) -> Response {
-    gate.ask(Dialect::Forward, request).await
+async fn ask_by_forward(State(proxy_auth): State<Arc<ProxyAuth>>, request: Request) -> Response {
+    proxy_auth.ask(Dialect::Forward, request).await
 }
 
 /// Ask for Envoy
@@ -114,25 +114,25 @@ async fn ask_by_forward(State(gate): State<Arc<Gate>>, request: Request) -> Resp
     get, path = "/auth/envoy", tag = "proxies", params(HeaderConditions),
     responses(Answers), security((), ("service_id" = [], "service_secret" = [])),
 )]
-async fn ask_by_envoy(State(gate): State<Arc<Gate>>, request: Request) -> Response {
-    gate.ask(Dialect::Envoy, request).await
+async fn ask_by_envoy(State(proxy_auth): State<Arc<ProxyAuth>>, request: Request) -> Response {
+    proxy_auth.ask(Dialect::Envoy, request).await
 }
 
-impl Gate {
+impl ProxyAuth {
     async fn ask(&self, dialect: Dialect, request: Request) -> Response {
         let (head, body) = request.into_parts();
         skip(&head.headers, body);
-        let question = Question {
+        let proxy_request = ProxyRequest {
             dialect,
             method: &head.method,
             headers: &head.headers,
             query: head.uri.query().unwrap_or_default(),
-            asker: Asker::Peer(peer(&head.extensions)),
+            identity: ProxyIdentity::Peer(peer(&head.extensions)),
             touch: Touch::Yes,
         };
-        let decision = self.decide(&question).await;
-        self.complaints.hear(&question, &decision);
-        self.answer(&question, &decision).await
+        let decision = self.decide(&proxy_request).await;
+        self.rate_limited_log.hear(&proxy_request, &decision);
+        self.answer(&proxy_request, &decision).await
     }
 }
 

@@ -9,20 +9,20 @@ use super::rows::row;
 use super::tables::{Hash, kind};
 use super::txn::Txn;
 use crate::rules::idempotency::{Claim, IdempotencyRecord, claim};
-use crate::store::{ClaimKey, ClaimStore, StoreError};
+use crate::store::{IdempotencyRecordKey, IdempotencyStore, StoreError};
 
 #[async_trait]
-impl ClaimStore for EmbeddedStore {
+impl IdempotencyStore for EmbeddedStore {
     async fn claim(
         &self,
-        key: ClaimKey,
+        key: IdempotencyRecordKey,
         fingerprint: [u8; 32],
-        sealed_draw: Vec<u8>,
+        sealed_entropy: Vec<u8>,
     ) -> Result<Claim, StoreError> {
         self.writer
             .write(move |txn| {
                 let held = find(txn, &key.0)?;
-                let (claim, record) = claim(held, fingerprint, &sealed_draw, txn.now);
+                let (claim, record) = claim(held, fingerprint, &sealed_entropy, txn.now);
                 if let Some(record) = record {
                     put(txn, &key.0, &record)?;
                 }
@@ -31,7 +31,11 @@ impl ClaimStore for EmbeddedStore {
             .await
     }
 
-    async fn keep_answer(&self, key: ClaimKey, sealed_answer: Vec<u8>) -> Result<(), StoreError> {
+    async fn keep_answer(
+        &self,
+        key: IdempotencyRecordKey,
+        sealed_answer: Vec<u8>,
+    ) -> Result<(), StoreError> {
         self.writer
             .write(move |txn| match find(txn, &key.0)? {
                 Some(held) => put(txn, &key.0, &held.answered(sealed_answer)),
@@ -40,7 +44,7 @@ impl ClaimStore for EmbeddedStore {
             .await
     }
 
-    async fn release(&self, key: ClaimKey) -> Result<(), StoreError> {
+    async fn release(&self, key: IdempotencyRecordKey) -> Result<(), StoreError> {
         self.writer.write(move |txn| release(txn, &key.0)).await
     }
 }

@@ -15,7 +15,7 @@ use crate::model::event::{Event, EventId, EventType};
 use crate::model::page::{PageLimit, RECORDS_PER_PAGE};
 use crate::store::position::Place;
 use crate::store::{
-    EventFeed, EventPage, FeedPlace, FeedPosition, Listener, OpError, Partition, Partitions,
+    EventFeed, EventPage, FeedPosition, FeedStart, Listener, OpError, Partition, Partitions,
     Refusal, StoreError,
 };
 
@@ -23,17 +23,17 @@ use crate::store::{
 impl EventFeed for EmbeddedStore {
     async fn events(
         &self,
-        from: &FeedPlace,
+        from: &FeedStart,
         types: &[EventType],
         limit: PageLimit,
     ) -> Result<EventPage, OpError> {
         let after = match from {
-            FeedPlace::Start => None,
-            FeedPlace::AfterEvent(id) => {
+            FeedStart::Start => None,
+            FeedStart::AfterEvent(id) => {
                 let (_, place) = Partitions::One.locate(id).ok_or(Refusal::CursorInvalid)?;
                 Some(place.number)
             }
-            FeedPlace::At(cursor) => {
+            FeedStart::At(cursor) => {
                 let position = FeedPosition::of(Partitions::One, cursor);
                 Some(position.ok_or(Refusal::CursorInvalid)?.number())
             }

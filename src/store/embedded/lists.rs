@@ -145,7 +145,7 @@ fn live(
 ) -> Result<Option<StoredSession>, StoreError> {
     let mut stored = load(sessions, SessionId::from_bytes(id))?;
     if let Some(stored) = &mut stored {
-        shared.touches.overlay(&mut stored.record);
+        shared.activity.overlay(&mut stored.record);
     }
     Ok(stored.filter(|stored| stored.record.expired(now).is_none()))
 }

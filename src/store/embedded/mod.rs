@@ -17,13 +17,12 @@ use crate::clock::Clock;
 use crate::model::Timestamp;
 use crate::rules::terms::Terms;
 use crate::store::node::Listeners;
-use crate::store::node::activity::Touches;
+use crate::store::node::activity::ActivityBuffer;
 use crate::store::{StoreError, Stores};
 
 mod bans;
 mod claims;
 mod feed;
-mod figures;
 mod format1;
 mod lists;
 mod open;
@@ -33,6 +32,7 @@ mod record;
 mod rows;
 mod services;
 mod sessions;
+mod stats;
 mod stored;
 mod sweep;
 mod tables;
@@ -77,7 +77,7 @@ struct Shared {
     settings: EmbeddedSettings,
     clock: Arc<dyn Clock>,
     latest: AtomicI64,
-    touches: Touches,
+    activity: ActivityBuffer,
     listeners: Listeners,
     writes_stopped: AtomicBool,
 }
@@ -122,7 +122,7 @@ impl EmbeddedStore {
             settings,
             clock,
             latest: AtomicI64::new(i64::MIN),
-            touches: Touches::new(settings.touch_interval),
+            activity: ActivityBuffer::new(settings.touch_interval),
             listeners: Listeners::default(),
             writes_stopped: AtomicBool::new(false),
         });

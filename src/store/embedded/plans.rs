@@ -7,7 +7,7 @@ use super::txn::Txn;
 use crate::model::Timestamp;
 use crate::model::login::Ban;
 use crate::model::record::SessionRecord;
-use crate::model::request::Mark;
+use crate::model::request::OperationId;
 use crate::model::session::Tombstone;
 use crate::model::session_token::TokenOrigin;
 use crate::rules::Kept;
@@ -32,7 +32,9 @@ impl Txn<'_> {
                 Write::Reschedule(record) => self.reschedule(*record)?,
                 Write::End(ending) => self.end(&ending)?,
                 Write::Forget(kept) => self.forget(&kept)?,
-                Write::KeepOperation(mark, kept) => self.keep_operation(mark, &kept)?,
+                Write::KeepOperation(operation_id, kept) => {
+                    self.keep_operation(operation_id, &kept)?;
+                }
                 Write::PutBan(ban) => self.put_ban(&ban)?,
                 Write::DropBan(login_id) => {
                     self.bans.remove(&login_key(&login_id))?;
@@ -117,8 +119,8 @@ impl Txn<'_> {
             self.tokens.remove(value.token.hash.as_bytes())?;
         }
         let former = value.former.as_ref();
-        if let Some(brought) = former.and_then(|former| former.brought) {
-            self.tokens.remove(brought.as_bytes())?;
+        if let Some(external) = former.and_then(|former| former.external) {
+            self.tokens.remove(external.as_bytes())?;
         }
         self.purge
             .remove((until.sort_key(), kind::TOMBSTONE, id.as_slice()))?;
@@ -127,13 +129,13 @@ impl Txn<'_> {
 
     fn keep_operation(
         &mut self,
-        Mark(key): Mark,
+        OperationId(key): OperationId,
         kept: &Kept<OperationRecord>,
     ) -> Result<(), StoreError> {
-        self.marks.insert(&key, encode(kept)?.as_slice())?;
+        self.operation_ids.insert(&key, encode(kept)?.as_slice())?;
         let purge_at = kept.until.sort_key();
         self.purge
-            .insert((purge_at, kind::MARK, key.as_slice()), ())?;
+            .insert((purge_at, kind::OPERATION_ID, key.as_slice()), ())?;
         Ok(())
     }
 

@@ -88,7 +88,7 @@ fn purge(txn: &mut Txn<'_>, room: usize, swept: &mut Swept) -> Result<usize, Sto
     Ok(entries.len())
 }
 
-/// A mark, claim or ban may have been made anew since the entry was: then it has another entry of its own.
+/// An operation id, claim or ban may have been made anew since the entry was: then it has another entry of its own.
 fn purge_one(txn: &mut Txn<'_>, kind: u8, key: &[u8]) -> Result<(), StoreError> {
     if let (kind::TOMBSTONE, Ok(id)) = (kind, key.try_into()) {
         let entry = txn.entry(SessionId::from_bytes(id))?;
@@ -108,7 +108,9 @@ fn purge_one(txn: &mut Txn<'_>, kind: u8, key: &[u8]) -> Result<(), StoreError> 
         return Ok(());
     };
     let until = match kind {
-        kind::MARK => row::<Kept<OperationRecord>>(txn.marks.get(key)?)?.map(|kept| kept.until),
+        kind::OPERATION_ID => {
+            row::<Kept<OperationRecord>>(txn.operation_ids.get(key)?)?.map(|kept| kept.until)
+        }
         kind::CLAIM => row::<IdempotencyRecord>(txn.claims.get(key)?)?.map(|record| record.until),
         _ => None,
     };
@@ -116,8 +118,8 @@ fn purge_one(txn: &mut Txn<'_>, kind: u8, key: &[u8]) -> Result<(), StoreError> 
         return Ok(());
     }
     txn.writes();
-    if kind == kind::MARK {
-        txn.marks.remove(key)?;
+    if kind == kind::OPERATION_ID {
+        txn.operation_ids.remove(key)?;
     } else {
         txn.claims.remove(key)?;
     }

@@ -35,7 +35,7 @@ pub(super) const PROFILES: TableDefinition<'static, &'static Id, Bytes> =
     TableDefinition::new("profiles");
 pub(super) const CLAIMS: TableDefinition<'static, &'static Hash, Bytes> =
     TableDefinition::new("claims");
-pub(super) const MARKS: TableDefinition<'static, &'static Hash, Bytes> =
+pub(super) const OPERATION_IDS: TableDefinition<'static, &'static Hash, Bytes> =
     TableDefinition::new("marks");
 pub(super) const PURGE: TableDefinition<'static, PurgeKey, ()> = TableDefinition::new("purge");
 pub(super) const META: TableDefinition<'static, &'static str, u64> = TableDefinition::new("meta");
@@ -54,7 +54,7 @@ pub(super) const FORMAT: u64 = 1;
 /// What an entry of the purge index speaks of.
 pub(super) mod kind {
     pub(in super::super) const TOMBSTONE: u8 = 0;
-    pub(in super::super) const MARK: u8 = 1;
+    pub(in super::super) const OPERATION_ID: u8 = 1;
     pub(in super::super) const CLAIM: u8 = 2;
     pub(in super::super) const BAN: u8 = 3;
     pub(in super::super) const PROFILE: u8 = 4;
@@ -84,7 +84,7 @@ pub(super) fn create_all(txn: &WriteTransaction) -> Result<(), TableError> {
     txn.open_table(BANS)?;
     txn.open_table(PROFILES)?;
     txn.open_table(CLAIMS)?;
-    txn.open_table(MARKS)?;
+    txn.open_table(OPERATION_IDS)?;
     txn.open_table(PURGE)?;
     txn.open_table(META)?.insert(meta::FORMAT, FORMAT)?;
     Ok(())

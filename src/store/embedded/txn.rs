@@ -11,15 +11,16 @@ use super::record::encode;
 use super::rows::{load, row, session_ids, tombstone};
 use super::stored::{StoredEvent, StoredSession};
 use super::tables::{
-    BANS, Bytes, CLAIMS, EVENTS, EXPIRY, ExpiryKey, Hash, Id, LOGINS, LoginKey, MARKS, META,
-    PROFILES, PURGE, PurgeKey, SERVICES, SESSIONS, TOKENS, TOMBSTONES, login_key, meta,
+    BANS, Bytes, CLAIMS, EVENTS, EXPIRY, ExpiryKey, Hash, Id, LOGINS, LoginKey, META,
+    OPERATION_IDS, PROFILES, PURGE, PurgeKey, SERVICES, SESSIONS, TOKENS, TOMBSTONES, login_key,
+    meta,
 };
 use crate::model::Timestamp;
 use crate::model::event::{Event, Fact};
 use crate::model::id::{LoginId, SessionId};
 use crate::model::login::Ban;
 use crate::model::record::SessionRecord;
-use crate::model::request::{Mark, Target};
+use crate::model::request::{OperationId, Target};
 use crate::model::session_token::TokenOrigin;
 use crate::model::token::CredentialHash;
 use crate::rules::Kept;
@@ -56,7 +57,7 @@ pub(super) struct Txn<'t> {
     pub(super) bans: Table<'t, &'static Id, Bytes>,
     pub(super) profiles: Table<'t, &'static Id, Bytes>,
     pub(super) claims: Table<'t, &'static Hash, Bytes>,
-    pub(super) marks: Table<'t, &'static Hash, Bytes>,
+    pub(super) operation_ids: Table<'t, &'static Hash, Bytes>,
     pub(super) purge: Table<'t, PurgeKey, ()>,
     pub(super) meta: Table<'t, &'static str, u64>,
 }
@@ -86,7 +87,7 @@ impl<'t> Txn<'t> {
             bans: txn.open_table(BANS)?,
             profiles: txn.open_table(PROFILES)?,
             claims: txn.open_table(CLAIMS)?,
-            marks: txn.open_table(MARKS)?,
+            operation_ids: txn.open_table(OPERATION_IDS)?,
             purge: txn.open_table(PURGE)?,
             meta,
         })
@@ -124,7 +125,7 @@ impl<'t> Txn<'t> {
     /// What stands under the id of a session.
     pub(super) fn entry(&mut self, session_id: SessionId) -> Result<SessionEntry, StoreError> {
         if let Some(mut record) = self.record(session_id)? {
-            self.shared.touches.overlay(&mut record);
+            self.shared.activity.overlay(&mut record);
             return Ok(SessionEntry::Record(Box::new(record)));
         }
         tombstone(&self.tombstones, session_id)
@@ -137,12 +138,15 @@ impl<'t> Txn<'t> {
         ids.into_iter().map(|id| self.entry(id)).collect()
     }
 
-    /// What the first operation with this mark did.
-    pub(super) fn first_run(&mut self, mark: Option<Mark>) -> Result<Option<FirstRun>, StoreError> {
-        let Some(Mark(key)) = mark else {
+    /// What the first operation with this operation id did.
+    pub(super) fn first_run(
+        &mut self,
+        operation_id: Option<OperationId>,
+    ) -> Result<Option<FirstRun>, StoreError> {
+        let Some(OperationId(key)) = operation_id else {
             return Ok(None);
         };
-        let kept: Option<Kept<OperationRecord>> = row(self.marks.get(&key)?)?;
+        let kept: Option<Kept<OperationRecord>> = row(self.operation_ids.get(&key)?)?;
         let Some(operation) = kept else {
             return Ok(None);
         };
@@ -152,7 +156,7 @@ impl<'t> Txn<'t> {
 
     pub(super) fn target_facts(&mut self, target: &Target) -> Result<TargetFacts, StoreError> {
         Ok(TargetFacts {
-            first_run: self.first_run(target.mark)?,
+            first_run: self.first_run(target.operation_id)?,
             session: self.entry(target.session_id)?,
         })
     }
@@ -167,7 +171,7 @@ impl<'t> Txn<'t> {
             None => Vec::new(),
         };
         Ok(CreateFacts {
-            first_run: self.first_run(new.mark)?,
+            first_run: self.first_run(new.operation_id)?,
             same_id: self.entry(new.session_id)?,
             token_holder: match holder {
                 Some(holder) => self.entry(holder)?,

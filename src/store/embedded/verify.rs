@@ -17,7 +17,7 @@ use crate::model::session::{Life, Session};
 use crate::model::token::{CredentialHash, PresentedToken};
 use crate::rules::entry::SessionEntry;
 use crate::rules::{activity, verify};
-use crate::store::node::activity::SessionUse;
+use crate::store::node::activity::SessionActivity;
 use crate::store::{Lookup, StoreError, Touch, Verified};
 
 /// What a read found, and whether that is the answer already.
@@ -55,7 +55,7 @@ pub(super) fn find_again(shared: &Shared, found: &Verified, touch: Touch) -> Opt
         return None;
     }
     let lives = |life: Life| now < life.expires_at;
-    let (life, stored_until) = shared.touches.again(found, touch, now, lives)?;
+    let (life, stored_until) = shared.activity.again(found, touch, now, lives)?;
     Some(shared.verified(Arc::clone(&found.record), life, stored_until, now))
 }
 
@@ -101,7 +101,7 @@ fn touched(
         return Err(StoreError::WritesStopped);
     }
     let counted = shared
-        .touches
+        .activity
         .count(&record, record.life(), stored_until, now);
     let Some(life) = counted else {
         return Ok(Found::TouchFirst(record.session.session_id));
@@ -123,7 +123,7 @@ fn look_up(
         return Ok((entry, Timestamp::from_millis(0)));
     };
     let stored_until = record.session.expires_at;
-    shared.touches.overlay(&mut record);
+    shared.activity.overlay(&mut record);
     Ok((SessionEntry::Record(Box::new(record)), stored_until))
 }
 
@@ -143,7 +143,7 @@ pub(super) fn touch_first(
 
 /// Writes a use that was noted before. It revives nothing: a session that is gone stays gone, and one that was not
 /// used in time stays over.
-pub(super) fn write_touch(txn: &mut Txn<'_>, touch: SessionUse) -> Result<(), StoreError> {
+pub(super) fn write_touch(txn: &mut Txn<'_>, touch: SessionActivity) -> Result<(), StoreError> {
     let Some(record) = txn.record(touch.session_id)? else {
         return Ok(());
     };

@@ -16,7 +16,7 @@ use super::txn::Txn;
 use super::{DEADLINE, Shared};
 use crate::model::Timestamp;
 use crate::model::event::Event;
-use crate::store::node::activity::SessionUse;
+use crate::store::node::activity::SessionActivity;
 use crate::store::{Act, OpError, StoreError};
 
 /// Jobs that may wait; one more is refused.
@@ -184,12 +184,12 @@ fn run(shared: &Shared, queue: &Receiver<Message>) {
             Err(RecvTimeoutError::Timeout) => {}
             Ok(Message::Close) | Err(RecvTimeoutError::Disconnected) => open = false,
         }
-        let touches = shared.touches.due(shared.now(), TOUCHES);
-        write_group(shared, jobs, &touches);
+        let activity = shared.activity.due(shared.now(), TOUCHES);
+        write_group(shared, jobs, &activity);
         if !open {
             return write_all_touches(shared);
         }
-        wait = if touches.len() < TOUCHES || shared.writes_stopped() {
+        wait = if activity.len() < TOUCHES || shared.writes_stopped() {
             TOUCH_PERIOD
         } else {
             Duration::ZERO
@@ -199,32 +199,32 @@ fn run(shared: &Shared, queue: &Receiver<Message>) {
 
 fn write_all_touches(shared: &Shared) {
     loop {
-        let touches = shared
-            .touches
+        let activity = shared
+            .activity
             .due(Timestamp::from_millis(i64::MAX), TOUCHES);
-        if touches.is_empty() || shared.writes_stopped() {
+        if activity.is_empty() || shared.writes_stopped() {
             return;
         }
-        write_group(shared, Vec::new(), &touches);
+        write_group(shared, Vec::new(), &activity);
     }
 }
 
-fn write_group(shared: &Shared, mut jobs: Vec<Box<dyn Job>>, touches: &[SessionUse]) {
-    if jobs.is_empty() && touches.is_empty() {
+fn write_group(shared: &Shared, mut jobs: Vec<Box<dyn Job>>, activity: &[SessionActivity]) {
+    if jobs.is_empty() && activity.is_empty() {
         return;
     }
     let failure = if shared.writes_stopped() {
         Some(GroupFailure::Stopped)
     } else {
-        let attempt = AssertUnwindSafe(|| commit(shared, &mut jobs, touches));
+        let attempt = AssertUnwindSafe(|| commit(shared, &mut jobs, activity));
         let result = catch_unwind(attempt).unwrap_or(Err(GroupFailure::Panicked));
         result.err()
     };
     match &failure {
         None => {
             let now = shared.now();
-            for touch in touches {
-                shared.touches.written(*touch, now);
+            for touch in activity {
+                shared.activity.written(*touch, now);
             }
         }
         Some(GroupFailure::Engine(_) | GroupFailure::Panicked) => {
@@ -243,7 +243,7 @@ fn write_group(shared: &Shared, mut jobs: Vec<Box<dyn Job>>, touches: &[SessionU
 fn commit(
     shared: &Shared,
     jobs: &mut [Box<dyn Job>],
-    touches: &[SessionUse],
+    activity: &[SessionActivity],
 ) -> Result<(), GroupFailure> {
     let mut write = shared.db.begin_write().map_err(failed)?;
     write
@@ -251,7 +251,7 @@ fn commit(
         .map_err(failed)?;
     // Opening after a crash then takes no walk over the whole file.
     write.set_quick_repair(shared.on_disk);
-    let ran = run_jobs(shared, &write, jobs, touches);
+    let ran = run_jobs(shared, &write, jobs, activity);
     match ran {
         Ok(Some(written)) => {
             write.commit().map_err(failed)?;
@@ -282,14 +282,14 @@ fn run_jobs(
     shared: &Shared,
     write: &redb::WriteTransaction,
     jobs: &mut [Box<dyn Job>],
-    touches: &[SessionUse],
+    activity: &[SessionActivity],
 ) -> Result<Option<Written>, GroupFailure> {
     let mut txn = Txn::open(write, shared).map_err(failed)?;
     for job in jobs {
         job.run(&mut txn).map_err(|TornJob| GroupFailure::Torn)?;
     }
     txn.begin_job();
-    for touch in touches {
+    for touch in activity {
         let written = super::verify::write_touch(&mut txn, *touch);
         if written.is_err() && txn.job_wrote {
             return Err(GroupFailure::Torn);

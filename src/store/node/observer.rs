@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use super::operations::{Operation, Operations};
-use crate::store::{OpError, OperationFigures, StoreError};
+use crate::store::{OpError, OperationStats, StoreError};
 use crate::telemetry::traces::{Traces, within};
 
 /// What all handles of a node share.
@@ -21,8 +21,8 @@ impl Observer {
         }
     }
 
-    pub(super) fn figures(&self) -> Vec<OperationFigures> {
-        self.operations.figures()
+    pub(super) fn stats(&self) -> Vec<OperationStats> {
+        self.operations.stats()
     }
 
     /// Runs an operation under its eyes.

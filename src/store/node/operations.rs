@@ -5,8 +5,8 @@ use std::sync::OnceLock;
 use tokio::time::Instant;
 
 use super::observer::Outcome;
-use crate::store::OperationFigures;
-use crate::telemetry::counters::{Distribution, LATENCIES};
+use crate::store::OperationStats;
+use crate::telemetry::counters::{Histogram, LATENCIES};
 
 /// Makes the enum and its names from one table, so that neither can miss a row.
 macro_rules! operations {
@@ -47,7 +47,7 @@ operations! {
     Count = "count",
     Login = "login",
     Sweep = "sweep",
-    Census = "census",
+    SessionCounts = "census",
     Register = "register",
     FindService = "find_service",
     ListServices = "list_services",
@@ -67,7 +67,7 @@ operations! {
 
 /// How long each took; what never happened takes no room.
 #[derive(Debug)]
-pub(super) struct Operations(Vec<[OnceLock<Box<Distribution>>; Outcome::ALL.len()]>);
+pub(super) struct Operations(Vec<[OnceLock<Box<Histogram>>; Outcome::ALL.len()]>);
 
 impl Default for Operations {
     fn default() -> Self {
@@ -91,26 +91,28 @@ impl Operations {
         &self,
         operation: Operation,
         outcome: Outcome,
-    ) -> Option<&OnceLock<Box<Distribution>>> {
+    ) -> Option<&OnceLock<Box<Histogram>>> {
         self.0.get(operation as usize)?.get(outcome as usize)
     }
 
     /// What was timed so far.
-    pub(super) fn figures(&self) -> Vec<OperationFigures> {
-        let mut figures = Vec::new();
+    pub(super) fn stats(&self) -> Vec<OperationStats> {
+        let mut stats = Vec::new();
         for operation in Operation::ALL {
             for outcome in Outcome::ALL {
                 let durations = self.durations(*operation, outcome);
-                figures.extend(durations.and_then(OnceLock::get).map(|durations| {
-                    OperationFigures {
-                        operation: operation.as_str(),
-                        outcome: outcome.as_str(),
-                        durations: durations.seen(),
-                    }
-                }));
+                stats.extend(
+                    durations
+                        .and_then(OnceLock::get)
+                        .map(|durations| OperationStats {
+                            operation: operation.as_str(),
+                            outcome: outcome.as_str(),
+                            durations: durations.seen(),
+                        }),
+                );
             }
         }
-        figures
+        stats
     }
 }
 
@@ -134,7 +136,7 @@ impl Drop for Timed<'_> {
     fn drop(&mut self) {
         let took = self.since.elapsed();
         if let Some(durations) = self.operations.durations(self.operation, self.outcome) {
-            let durations = durations.get_or_init(|| Box::new(Distribution::new(&LATENCIES)));
+            let durations = durations.get_or_init(|| Box::new(Histogram::new(&LATENCIES)));
             durations.take_time(took);
         }
     }

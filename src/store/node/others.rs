@@ -1,20 +1,21 @@
-//! Operations on events and claims, and the figures, as callers ask for them: each is timed.
+//! Operations on events and claims, and the stats, as callers ask for them: each is timed.
 
 use super::Handle;
 use super::observer::Observer;
 use super::operations::Operation;
-use crate::model::event::{EventType, FeedPlace};
+use crate::model::event::{EventType, FeedStart};
 use crate::model::page::PageLimit;
 use crate::rules::idempotency::Claim;
 use crate::store::{
-    Census, ClaimKey, ClaimStore, EventFeed, EventPage, Figures, OpError, StoreError, StoreFigures,
+    EventFeed, EventPage, IdempotencyRecordKey, IdempotencyStore, OpError, SessionCounts, Stats,
+    StoreError, StoreStats,
 };
 
 impl Handle<dyn EventFeed> {
     /// Events after a place, of the given types (empty: of all).
     pub async fn events(
         &self,
-        from: &FeedPlace,
+        from: &FeedStart,
         types: &[EventType],
         limit: PageLimit,
     ) -> Result<EventPage, OpError> {
@@ -23,22 +24,22 @@ impl Handle<dyn EventFeed> {
     }
 }
 
-impl Handle<dyn ClaimStore> {
+impl Handle<dyn IdempotencyStore> {
     /// Claims a key for a request with this fingerprint.
     pub async fn claim(
         &self,
-        key: ClaimKey,
+        key: IdempotencyRecordKey,
         fingerprint: [u8; 32],
-        sealed_draw: Vec<u8>,
+        sealed_entropy: Vec<u8>,
     ) -> Result<Claim, StoreError> {
-        let claim = self.engine().claim(key, fingerprint, sealed_draw);
+        let claim = self.engine().claim(key, fingerprint, sealed_entropy);
         self.timed(Operation::Claim, claim).await
     }
 
     /// Keeps the answer of a claimed request.
     pub async fn keep_answer(
         &self,
-        key: ClaimKey,
+        key: IdempotencyRecordKey,
         sealed_answer: Vec<u8>,
     ) -> Result<(), StoreError> {
         let keep = self.engine().keep_answer(key, sealed_answer);
@@ -46,26 +47,27 @@ impl Handle<dyn ClaimStore> {
     }
 
     /// Gives a claim up, as if the key had never been used.
-    pub async fn release(&self, key: ClaimKey) -> Result<(), StoreError> {
+    pub async fn release(&self, key: IdempotencyRecordKey) -> Result<(), StoreError> {
         self.timed(Operation::Release, self.engine().release(key))
             .await
     }
 }
 
-impl Handle<dyn StoreFigures> {
-    /// Counts the sessions that live now: [`StoreFigures::census`].
-    pub async fn census(&self) -> Result<Census, StoreError> {
-        self.timed(Operation::Census, self.engine().census()).await
+impl Handle<dyn StoreStats> {
+    /// Counts the sessions that live now: [`StoreStats::session_counts`].
+    pub async fn session_counts(&self) -> Result<SessionCounts, StoreError> {
+        self.timed(Operation::SessionCounts, self.engine().session_counts())
+            .await
     }
 
     /// What this node sees, from memory.
     #[must_use]
-    pub fn figures(&self) -> Figures {
-        let operations = self.observer.as_ref().map(Observer::figures);
-        Figures {
+    pub fn stats(&self) -> Stats {
+        let operations = self.observer.as_ref().map(Observer::stats);
+        Stats {
             operations: operations.unwrap_or_default(),
-            cache: self.cache.as_ref().map(|cache| cache.figures()),
-            ..self.engine().figures()
+            cache: self.cache.as_ref().map(|cache| cache.stats()),
+            ..self.engine().stats()
         }
     }
 }

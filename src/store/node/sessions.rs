@@ -140,7 +140,7 @@ impl Handle<dyn SessionStore> {
                 session_id,
                 access: access.clone(),
                 precondition: Precondition::None,
-                mark: None,
+                operation_id: None,
             };
             let end = self
                 .engine()

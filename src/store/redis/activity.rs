@@ -11,7 +11,7 @@ use super::places::PARTITIONS;
 use super::record::SESSION;
 use crate::model::Timestamp;
 use crate::model::id::SessionId;
-use crate::store::node::activity::{SessionUse, Touches, WriteUses};
+use crate::store::node::activity::{ActivityBuffer, SessionActivity, WriteUses};
 use crate::store::{Partitions, StoreError};
 
 table! {
@@ -40,21 +40,21 @@ call! {
 /// Uses of sessions that this node has noted and still has to write.
 #[derive(Debug)]
 pub(super) struct Activity {
-    pub(super) touches: Touches,
+    pub(super) buffer: ActivityBuffer,
     client: Arc<Client>,
 }
 
 impl Activity {
     pub(super) fn new(client: Arc<Client>, longest_interval: Duration) -> Self {
         Self {
-            touches: Touches::new(longest_interval),
+            buffer: ActivityBuffer::new(longest_interval),
             client,
         }
     }
 
     /// A use of a session that this node has noted.
     pub(super) fn used(&self, session_id: SessionId) -> Option<Timestamp> {
-        self.touches.latest(session_id)
+        self.buffer.latest(session_id)
     }
 
     /// Sessions, each with the use of it that is still to be written.
@@ -73,20 +73,20 @@ impl Activity {
 impl WriteUses for Activity {
     const PARTITIONS: Partitions = PARTITIONS;
 
-    fn touches(&self) -> &Touches {
-        &self.touches
+    fn buffer(&self) -> &ActivityBuffer {
+        &self.buffer
     }
 
     fn now(&self) -> Timestamp {
         self.client.clock(Slot::Shard(0)).now
     }
 
-    async fn write(&self, uses: &[SessionUse]) -> Result<Timestamp, StoreError> {
+    async fn write(&self, uses: &[SessionActivity]) -> Result<Timestamp, StoreError> {
         let Some(first) = uses.first() else {
             return Ok(WriteUses::now(self));
         };
         let slot = slot_of(first.session_id);
-        let uses_of = |used: &SessionUse| Use {
+        let uses_of = |used: &SessionActivity| Use {
             id: used.session_id,
             at: used.at,
         };

@@ -9,7 +9,7 @@ use crate::model::Timestamp;
 use crate::model::id::{LoginId, ServiceId, SessionId};
 use crate::model::session::{Device, EndDetail, EndReason};
 use crate::model::token::CredentialHash;
-use crate::store::{Mark, StoreError};
+use crate::store::{OperationId, StoreError};
 
 /// What a script takes.
 pub(super) trait Argument {
@@ -63,7 +63,7 @@ scalars! {
         String = |text| text.as_bytes().to_vec(),
         SessionId = |id| id.as_bytes().to_vec(),
         CredentialHash = |hash| hash.as_bytes().to_vec(),
-        Mark = |mark| mark.0.to_vec(),
+        OperationId = |operation_id| operation_id.0.to_vec(),
         LoginId = |id| id.as_str().as_bytes().to_vec(),
         ServiceId = |id| id.as_str().as_bytes().to_vec(),
         Device = |device| device.to_string().into_bytes(),

@@ -9,7 +9,7 @@ use super::fields::Fields;
 use super::hashes::{Change, FORMAT, Hash, HashWrite, Next, Seen, Value};
 use super::link::{Effect, Slot};
 use crate::rules::idempotency::{Claim, IdempotencyRecord, claim};
-use crate::store::{ClaimKey, ClaimStore, StoreError};
+use crate::store::{IdempotencyRecordKey, IdempotencyStore, StoreError};
 
 /// What error messages call a claim.
 const CLAIM: &str = "claim";
@@ -17,12 +17,12 @@ const CLAIM: &str = "claim";
 const FIELDS: &[&str] = &["f", "p", "d", "u", "q", "a"];
 
 #[async_trait]
-impl ClaimStore for RedisStore {
+impl IdempotencyStore for RedisStore {
     async fn claim(
         &self,
-        key: ClaimKey,
+        key: IdempotencyRecordKey,
         fingerprint: [u8; 32],
-        sealed_draw: Vec<u8>,
+        sealed_entropy: Vec<u8>,
     ) -> Result<Claim, StoreError> {
         let hash = hash(&self.client, &key);
         let unseen = Seen {
@@ -30,14 +30,18 @@ impl ClaimStore for RedisStore {
             now: self.client.clock(hash.slot).now,
         };
         let decide = |seen: &Seen| {
-            let (claim, next) = claim(record(seen)?, fingerprint, &sealed_draw, seen.now);
+            let (claim, next) = claim(record(seen)?, fingerprint, &sealed_entropy, seen.now);
             Ok((claim, next.map(next_claim)))
         };
         let decided = self.client.decide_over(&hash, unseen, Effect::Once, decide);
         Ok(decided.await?.0)
     }
 
-    async fn keep_answer(&self, key: ClaimKey, sealed_answer: Vec<u8>) -> Result<(), StoreError> {
+    async fn keep_answer(
+        &self,
+        key: IdempotencyRecordKey,
+        sealed_answer: Vec<u8>,
+    ) -> Result<(), StoreError> {
         // Nothing is read before: beside a claim whose time is over an answer is never looked at.
         let write = HashWrite {
             seen: vec![("f", FORMAT.into())],
@@ -52,7 +56,7 @@ impl ClaimStore for RedisStore {
         }
     }
 
-    async fn release(&self, key: ClaimKey) -> Result<(), StoreError> {
+    async fn release(&self, key: IdempotencyRecordKey) -> Result<(), StoreError> {
         let mut delete = redis::cmd("DEL");
         delete.arg(self.client.keys.claim(&key.0));
         self.client.command(Slot::Hash(key.0), &delete).await?;
@@ -60,7 +64,7 @@ impl ClaimStore for RedisStore {
     }
 }
 
-fn hash(client: &Client, key: &ClaimKey) -> Hash {
+fn hash(client: &Client, key: &IdempotencyRecordKey) -> Hash {
     Hash {
         slot: Slot::Hash(key.0),
         key: client.keys.claim(&key.0),
@@ -76,7 +80,7 @@ fn record(seen: &Seen) -> Result<Option<IdempotencyRecord>, StoreError> {
         Some(IdempotencyRecord {
             until: seen.moment("q")?,
             fingerprint: seen.bytes("p")?.try_into().ok()?,
-            sealed_draw: seen.bytes("d")?.to_vec(),
+            sealed_entropy: seen.bytes("d")?.to_vec(),
             lease_until: seen.moment("u")?,
             sealed_answer: seen.bytes("a").map(<[u8]>::to_vec),
         })
@@ -89,7 +93,7 @@ fn next_claim(record: IdempotencyRecord) -> Next {
     let mut fields = vec![
         ("f", Value::Bytes(FORMAT.into())),
         ("p", Value::Bytes(record.fingerprint.to_vec())),
-        ("d", Value::Bytes(record.sealed_draw)),
+        ("d", Value::Bytes(record.sealed_entropy)),
         ("u", Value::Moment(record.lease_until)),
         ("q", Value::Moment(record.until)),
     ];

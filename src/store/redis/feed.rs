@@ -18,9 +18,9 @@ use crate::model::Timestamp;
 use crate::model::event::{EventType, Fact};
 use crate::model::page::{PageLimit, RECORDS_PER_PAGE};
 use crate::store::node::tail::{PartitionPage, page, wanted};
-use crate::store::position::{Bookmark, History, Place};
+use crate::store::position::{Checkpoint, History, Place};
 use crate::store::{
-    EventFeed, EventPage, FeedPlace, FeedPosition, Listener, OpError, Partition, Partitions,
+    EventFeed, EventPage, FeedPosition, FeedStart, Listener, OpError, Partition, Partitions,
     Refusal, StoreError,
 };
 
@@ -62,24 +62,24 @@ call! {
 enum Origin {
     Start,
     After(Partition, Place),
-    At(Vec<Bookmark>),
+    At(Vec<Checkpoint>),
 }
 
 #[async_trait]
 impl EventFeed for RedisStore {
     async fn events(
         &self,
-        from: &FeedPlace,
+        from: &FeedStart,
         types: &[EventType],
         limit: PageLimit,
     ) -> Result<EventPage, OpError> {
         let origin = match from {
-            FeedPlace::Start => Origin::Start,
-            FeedPlace::AfterEvent(id) => {
+            FeedStart::Start => Origin::Start,
+            FeedStart::AfterEvent(id) => {
                 let (stream, place) = PARTITIONS.locate(id).ok_or(Refusal::CursorInvalid)?;
                 Origin::After(stream, place)
             }
-            FeedPlace::At(cursor) => {
+            FeedStart::At(cursor) => {
                 let position = FeedPosition::of(PARTITIONS, cursor);
                 Origin::At(position.ok_or(Refusal::CursorInvalid)?.into_marks())
             }

@@ -48,9 +48,9 @@ fn silent(client: &Client) -> StoreError {
 
 fn warnings(master: &MasterHealth) -> impl Iterator<Item = StoreWarning> {
     let address = &master.address;
-    let missing = master.trouble.iter().map(move |trouble| StoreWarning {
+    let missing = master.error.iter().map(move |error| StoreWarning {
         code: Risk::PartlyUnavailable,
-        detail: format!("{address}: {trouble}"),
+        detail: format!("{address}: {error}"),
     });
     let configured = master.warnings.iter().map(move |warning| StoreWarning {
         code: risk(warning),

@@ -9,7 +9,7 @@
 //! | `sgw:{7f}:i` · `sgw:{7f}:x` | zset | all ids · ids by the moment at which to look whether they are over |
 //! | `sgw:{7f}:e` | stream | events |
 //! | `sgw:{7f}:b` | string | the last heartbeat |
-//! | `sgw:{7f}:k:<mark>` | hash | what an operation with this mark did |
+//! | `sgw:{7f}:k:<operation_id>` | hash | what an operation with this operation id did |
 //! | `sgw:t:<hash of token>` | string | where the token of a caller leads |
 //! | `sgw:k:<claim>` | hash | the claim of an idempotency key |
 //! | `sgw:{services}:r` · `sgw:{services}:e` | hash · stream | services · their events |
@@ -83,7 +83,7 @@ impl Keys {
     }
 
     /// Where heartbeats write.
-    pub(super) fn beat(&self, slot: Slot) -> Vec<u8> {
+    pub(super) fn heartbeat(&self, slot: Slot) -> Vec<u8> {
         self.tagged(slot, "b")
     }
 

@@ -169,7 +169,7 @@ impl Record {
         });
         Ok(Some(FormerTokens {
             previous,
-            brought: self.hash("B")?,
+            external: self.hash("B")?,
             last: last.collect(),
         }))
     }

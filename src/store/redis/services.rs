@@ -17,7 +17,7 @@ use crate::model::id::ServiceId;
 use crate::model::page::PageLimit;
 use crate::model::service::{Service, ServiceRecord};
 use crate::rules::services::ServiceRequest;
-use crate::store::node::recovery::{Deed, RecoveryLog, ServiceState, WrittenService};
+use crate::store::node::recovery::{RecoveryEntry, RecoveryLog, ServiceState, WrittenService};
 use crate::store::{OpError, ServiceStore, StoreError};
 
 use super::events::service_change_text;
@@ -133,7 +133,8 @@ impl Services {
             let put = self.put_service(service_id, held.as_deref(), &left, write.change);
             match put.await? {
                 Put::Done => {
-                    self.log.keep(Deed::Service(service_id.clone(), left));
+                    self.log
+                        .keep(RecoveryEntry::Service(service_id.clone(), left));
                     return Ok(plan.service);
                 }
                 Put::Stale(present) => held = present,
@@ -168,7 +169,7 @@ impl Services {
     ) -> Result<(), StoreError> {
         if let Some(left) = self.service_since(written).await? {
             let service_id = written.service_id.clone();
-            self.log.keep(Deed::Service(service_id, left));
+            self.log.keep(RecoveryEntry::Service(service_id, left));
         }
         Ok(())
     }

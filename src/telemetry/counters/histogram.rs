@@ -5,12 +5,12 @@ use std::time::Duration;
 
 use super::Places;
 
-/// The most bounds of a scale.
+/// The most bounds of a buckets.
 pub const MOST_BOUNDS: usize = 14;
 
 /// What values are sorted by.
 #[derive(Debug, PartialEq, Eq)]
-pub struct Scale {
+pub struct Buckets {
     /// The greatest value of each range, ascending and at most [`MOST_BOUNDS`]; a last range has no bound.
     pub bounds: &'static [u64],
     /// How many units of a value are one second.
@@ -21,7 +21,7 @@ const MICROSECOND: u64 = 1_000;
 const MILLISECOND: u64 = 1_000 * MICROSECOND;
 
 /// In nanoseconds, from what memory answers to the longest deadline.
-pub static LATENCIES: Scale = Scale {
+pub static LATENCIES: Buckets = Buckets {
     bounds: &[
         50 * MICROSECOND,
         100 * MICROSECOND,
@@ -43,8 +43,8 @@ pub static LATENCIES: Scale = Scale {
 
 /// Sorts values into ranges.
 #[derive(Debug)]
-pub struct Distribution {
-    scale: &'static Scale,
+pub struct Histogram {
+    buckets: &'static Buckets,
     places: Places<Cells>,
 }
 
@@ -57,27 +57,27 @@ struct Cells {
 /// What was sorted up to a moment.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Seen {
-    /// The scale.
-    pub scale: &'static Scale,
+    /// The buckets.
+    pub buckets: &'static Buckets,
     /// How many values lie in each range; one more than bounds.
     pub ranges: Vec<u64>,
-    /// The sum of all values, in the unit of the scale.
+    /// The sum of all values, in the unit of the buckets.
     pub sum: u64,
 }
 
-impl Distribution {
+impl Histogram {
     /// Without any value.
     #[must_use]
-    pub fn new(scale: &'static Scale) -> Self {
+    pub fn new(buckets: &'static Buckets) -> Self {
         Self {
-            scale,
+            buckets,
             places: Places::default(),
         }
     }
 
-    /// Takes a value, in the unit of the scale.
+    /// Takes a value, in the unit of the buckets.
     pub fn take(&self, value: u64) {
-        let bounds = self.scale.bounds;
+        let bounds = self.buckets.bounds;
         let range = bounds.iter().position(|bound| value <= *bound);
         let cells = self.places.own();
         if let Some(range) = cells.ranges.get(range.unwrap_or(bounds.len())) {
@@ -86,7 +86,7 @@ impl Distribution {
         cells.sum.fetch_add(value, Ordering::Relaxed);
     }
 
-    /// Takes a time on a scale of nanoseconds.
+    /// Takes a time on a buckets of nanoseconds.
     pub fn take_time(&self, time: Duration) {
         self.take(u64::try_from(time.as_nanos()).unwrap_or(u64::MAX));
     }
@@ -94,7 +94,7 @@ impl Distribution {
     /// What was taken so far.
     #[must_use]
     pub fn seen(&self) -> Seen {
-        let ranges = 0..=self.scale.bounds.len();
+        let ranges = 0..=self.buckets.bounds.len();
         let in_range = |range: usize| -> u64 {
             let cells = self.places.each();
             let counts = cells.filter_map(|cells| cells.ranges.get(range));
@@ -102,7 +102,7 @@ impl Distribution {
         };
         let sums = self.places.each();
         Seen {
-            scale: self.scale,
+            buckets: self.buckets,
             ranges: ranges.map(in_range).collect(),
             sum: sums.map(|cells| cells.sum.load(Ordering::Relaxed)).sum(),
         }
@@ -115,15 +115,15 @@ mod tests {
 
     #[test]
     fn a_bound_belongs_to_the_range_below_it() {
-        static SCALE: Scale = Scale {
+        static BUCKETS: Buckets = Buckets {
             bounds: &[10, 20],
             per_second: 1,
         };
-        let distribution = Distribution::new(&SCALE);
+        let histogram = Histogram::new(&BUCKETS);
         for value in [0, 10, 11, 20, 21, 1_000] {
-            distribution.take(value);
+            histogram.take(value);
         }
-        let seen = distribution.seen();
+        let seen = histogram.seen();
         assert_eq!((seen.ranges, seen.sum), (vec![2, 2, 2], 1_062));
     }
 }

@@ -10,7 +10,7 @@ use crossbeam_utils::CachePadded;
 
 mod histogram;
 
-pub use histogram::{Distribution, LATENCIES, MOST_BOUNDS, Scale, Seen};
+pub use histogram::{Buckets, Histogram, LATENCIES, MOST_BOUNDS, Seen};
 
 /// Places of each number; with more threads than that, some share.
 const PLACES: usize = 8;

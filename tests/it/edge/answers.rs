@@ -11,10 +11,10 @@ use hyper::body::{Body as HttpBody, Frame};
 use serde::Deserialize;
 use serde_json::json;
 use session_gateway::gateway::GatewayError;
-use session_gateway::http::app::with_edge;
+use session_gateway::http::app::with_middleware;
 use session_gateway::http::error::ApiError;
 use session_gateway::http::extract::{Json, MAX_BODY_BYTES};
-use session_gateway::http::middleware::Watcher;
+use session_gateway::http::middleware::RequestWatcher;
 use session_gateway::http::middleware::{MAX_HEADER_BYTES, MAX_URI_BYTES};
 use session_gateway::store::StoreError;
 use tower::ServiceExt;
@@ -74,7 +74,7 @@ fn routes() -> Router {
         .route("/panic", get(stumble))
         .route("/store", get(lose_the_store))
         .route("/internal", get(break_down));
-    with_edge(routes, &Watcher::default())
+    with_middleware(routes, &RequestWatcher::default())
 }
 
 #[tokio::test]

@@ -5,9 +5,9 @@ use axum::Router;
 use axum::http::StatusCode;
 use axum::routing::get;
 use session_gateway::gateway::GatewayError;
-use session_gateway::http::app::with_edge;
+use session_gateway::http::app::with_middleware;
 use session_gateway::http::error::ApiError;
-use session_gateway::http::middleware::Watcher;
+use session_gateway::http::middleware::RequestWatcher;
 use session_gateway::store::StoreError;
 use tracing::Level;
 
@@ -52,7 +52,7 @@ async fn logged(level: Level, path: &str) -> Vec<String> {
     let routes = Router::new()
         .route("/store/{name}", get(lose_the_store))
         .route("/teapot/{name}", get(|| async { StatusCode::IM_A_TEAPOT }));
-    let client = Client::in_process(with_edge(routes, &Watcher::default()));
+    let client = Client::in_process(with_middleware(routes, &RequestWatcher::default()));
     client.get(path).header("x-request-id", "r-1").await;
     written.lines()
 }

@@ -4,8 +4,8 @@ use std::net::SocketAddr;
 use std::time::Duration;
 
 use axum::Router;
-use session_gateway::http::app::with_edge;
-use session_gateway::http::middleware::Watcher;
+use session_gateway::http::app::with_middleware;
+use session_gateway::http::middleware::RequestWatcher;
 use session_gateway::server::{Deadlines, Drained, Listener, ServerSettings, serve};
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
@@ -48,7 +48,10 @@ impl EdgeServer {
     ) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
-        listeners.push((listener.into(), with_edge(routes, &Watcher::default())));
+        listeners.push((
+            listener.into(),
+            with_middleware(routes, &RequestWatcher::default()),
+        ));
         let shutdown = CancellationToken::new();
         let told = shutdown.clone().cancelled_owned();
         let served = tokio::spawn(serve(listeners, settings, told));

@@ -39,9 +39,9 @@ async fn a_slow_redis_slows_requests_no_more_than_its_round_trips_do_and_is_aske
     }
     let log = traffic.end().await;
     log.assert_never_wrong();
-    let near = Figures::of(&log, &spans[0].1);
+    let near = Stats::of(&log, &spans[0].1);
     for (latency, span) in &spans[1..] {
-        let far = Figures::of(&log, span);
+        let far = Stats::of(&log, span);
         tell(format_args!("{latency:?} away: {far:?}; near: {near:?}"));
         let trips = ROUND_TRIPS * latency.mul_f64(1.1);
         let implied = f64::from(u32::try_from(EAGER.users).unwrap()) / trips.as_secs_f64();
@@ -74,13 +74,13 @@ impl Span {
 }
 
 #[derive(Debug)]
-struct Figures {
+struct Stats {
     per_second: f64,
     /// Per request.
     commands: f64,
 }
 
-impl Figures {
+impl Stats {
     fn of(log: &Log, span: &Span) -> Self {
         let within = log.within(span.from, span.until);
         let done = within.filter(|sample| sample.outcome == Outcome::Done);

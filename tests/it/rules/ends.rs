@@ -26,7 +26,7 @@ impl History<'_> {
             session_id,
             access: self.access(),
             precondition: Precondition::None,
-            mark: None,
+            operation_id: None,
         };
         self.end_target(&target, Some(&hash));
     }
@@ -40,7 +40,7 @@ impl History<'_> {
         let ends = before.is_some_and(|record| {
             target.precondition.allows(record.session.version)
                 && target.access.scope.covers(&record.session.service_id)
-                && token.is_none_or(|hash| record.standing(hash, terms.now).is_good())
+                && token.is_none_or(|hash| record.token_status(hash, terms.now).is_good())
         });
         assert_eq!(matches!(outcome, Ok(EndOutcome::Now(_))), ends);
         assert_eq!(effects.ended_by_somebody, usize::from(ends));

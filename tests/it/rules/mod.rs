@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use session_gateway::model::attribute::{AttributeName, AttributeValue};
 use session_gateway::model::id::{LoginId, ServiceId, SessionId};
 use session_gateway::model::permission::Scope;
-use session_gateway::model::request::{Access, Mark, Precondition, Target};
+use session_gateway::model::request::{Access, OperationId, Precondition, Target};
 use session_gateway::model::session::{Device, EndDetail};
 use session_gateway::model::token::CredentialHash;
 use session_gateway::rules::create::NewSession;
@@ -156,12 +156,15 @@ impl<'w> History<'w> {
             1 => Precondition::Versions(vec![1, 3]),
             _ => Precondition::None,
         };
-        let mark = self.random.bool().then(|| Mark(*self.hash().as_bytes()));
+        let operation_id = self
+            .random
+            .bool()
+            .then(|| OperationId(*self.hash().as_bytes()));
         Some(Target {
             session_id,
             access: self.access(),
             precondition,
-            mark,
+            operation_id,
         })
     }
 }

@@ -4,7 +4,7 @@ use session_gateway::model::attribute::Attributes;
 use session_gateway::model::id::SessionId;
 use session_gateway::model::limit::{LimitPer, Overflow, SessionLimit};
 use session_gateway::model::record::SessionRecord;
-use session_gateway::model::request::Mark;
+use session_gateway::model::request::OperationId;
 use session_gateway::model::session::{Session, SessionState};
 use session_gateway::model::session_token::{StoredToken, TokenOrigin};
 use session_gateway::rules::ban;
@@ -49,7 +49,10 @@ impl History<'_> {
             client_port: None,
             user_agent: None,
             server_addr: None,
-            mark: self.random.bool().then(|| Mark(*self.hash().as_bytes())),
+            operation_id: self
+                .random
+                .bool()
+                .then(|| OperationId(*self.hash().as_bytes())),
         }
     }
 
@@ -147,7 +150,9 @@ impl History<'_> {
         let (outcome, effects) = self
             .world
             .decide(create::create(facts, new.clone(), &terms));
-        if let Some(live) = live.filter(|live| new.mark.is_some() || live.token == new.token) {
+        if let Some(live) =
+            live.filter(|live| new.operation_id.is_some() || live.token == new.token)
+        {
             assert!(effects.is_only_expiry(), "{effects:?}");
             let again = outcome.unwrap().session;
             assert_eq!(

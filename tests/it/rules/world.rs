@@ -8,7 +8,7 @@ use session_gateway::model::event::{Change, Fact};
 use session_gateway::model::id::{LoginId, SessionId};
 use session_gateway::model::login::Ban;
 use session_gateway::model::record::SessionRecord;
-use session_gateway::model::request::{Mark, Target};
+use session_gateway::model::request::{OperationId, Target};
 use session_gateway::model::session::Tombstone;
 use session_gateway::model::session_token::TokenOrigin;
 use session_gateway::rules::Kept;
@@ -113,8 +113,8 @@ impl World {
         self.tokens.get(hash).copied()
     }
 
-    fn first_run(&self, mark: Option<Mark>) -> Option<FirstRun> {
-        let operation = self.operations.get(&mark?.0)?.clone();
+    fn first_run(&self, operation_id: Option<OperationId>) -> Option<FirstRun> {
+        let operation = self.operations.get(&operation_id?.0)?.clone();
         let session = self.entry(operation.value.session_id());
         Some(FirstRun { operation, session })
     }
@@ -124,7 +124,7 @@ impl World {
         let holder = self.session_of(new.token.hash.as_bytes());
         let of_login = self.of_login(&new.login_id);
         CreateFacts {
-            first_run: self.first_run(new.mark),
+            first_run: self.first_run(new.operation_id),
             same_id: self.entry(new.session_id),
             token_holder: match holder.filter(|_| brought) {
                 Some(holder) => self.entry(holder),
@@ -137,7 +137,7 @@ impl World {
 
     pub(crate) fn target_facts(&self, target: &Target) -> TargetFacts {
         TargetFacts {
-            first_run: self.first_run(target.mark),
+            first_run: self.first_run(target.operation_id),
             session: self.entry(target.session_id),
         }
     }
@@ -183,8 +183,8 @@ impl World {
                 self.forget(&kept);
                 effects.forgotten += 1;
             }
-            Write::KeepOperation(mark, kept) => {
-                self.operations.insert(mark.0, kept);
+            Write::KeepOperation(operation_id, kept) => {
+                self.operations.insert(operation_id.0, kept);
                 effects.other += 1;
             }
             Write::PutBan(ban) => {
@@ -287,7 +287,7 @@ impl World {
             let former = record
                 .rotation
                 .as_ref()
-                .and_then(|last| last.former.brought);
+                .and_then(|last| last.former.external);
             let own = record.token.origin == TokenOrigin::Caller;
             let brought = if own { Some(record.token.hash) } else { former };
             if let Some(hash) = brought {

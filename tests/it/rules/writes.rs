@@ -20,7 +20,7 @@ impl History<'_> {
         };
         let terms = self.world.terms();
         let live = self.world.live(session_id);
-        let good = live.filter(|record| record.standing(&hash, terms.now).is_good());
+        let good = live.filter(|record| record.token_status(&hash, terms.now).is_good());
         let found = verify::verify(self.world.entry(session_id), &hash, &terms);
         match &found {
             Lookup::Live(record) => assert_eq!(Some(&**record), good.as_ref()),
@@ -55,7 +55,7 @@ impl History<'_> {
                 assert!(target.access.scope.covers(&before.session.service_id));
                 let growth = changed.session.version - version;
                 assert!(growth <= 1 && grows.is_none_or(|grows| growth == u64::from(grows)));
-                if target.mark.is_some() {
+                if target.operation_id.is_some() {
                     self.write_again(&target, &changed);
                 }
             }

@@ -136,7 +136,7 @@ fn check_tokens(
 fn brought(token: StoredToken, former: Option<&FormerTokens>) -> Option<Hash> {
     let hash = match token.origin {
         TokenOrigin::Caller => Some(token.hash),
-        TokenOrigin::Gateway => former.and_then(|former| former.brought),
+        TokenOrigin::Gateway => former.and_then(|former| former.external),
     };
     if let Some(former) = former {
         assert!((1..=FormerTokens::MOST).contains(&former.last.len()));

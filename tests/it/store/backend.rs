@@ -20,7 +20,7 @@ use session_gateway::model::session_token::{StoredToken, TokenOrigin};
 use session_gateway::model::token::{CredentialHash, PresentedToken};
 use session_gateway::store::embedded::{EmbeddedSettings, EmbeddedStore};
 use session_gateway::store::{
-    Access, Created, EndOutcome, FeedPlace, Lookup, Mark, NewSession, OpError, Precondition,
+    Access, Created, EndOutcome, FeedStart, Lookup, NewSession, OpError, OperationId, Precondition,
     Refusal, Stores, Target, Touch, Verified,
 };
 use tempfile::TempDir;
@@ -232,7 +232,7 @@ impl Backend {
     /// The whole feed.
     pub(crate) async fn feed(&self) -> Vec<Event> {
         let mut events = Vec::new();
-        let mut place = FeedPlace::Start;
+        let mut place = FeedStart::Start;
         loop {
             let limit = PageLimit::new(PageLimit::MAX).unwrap();
             let page = self.stores.events.events(&place, &[], limit).await.unwrap();
@@ -240,7 +240,7 @@ impl Backend {
             if page.caught_up {
                 return events;
             }
-            place = FeedPlace::At(page.next);
+            place = FeedStart::At(page.next);
         }
     }
 
@@ -289,7 +289,7 @@ pub(crate) fn draft(login: &str) -> NewSession {
         client_port: None,
         user_agent: None,
         server_addr: None,
-        mark: None,
+        operation_id: None,
     }
 }
 
@@ -327,7 +327,7 @@ pub(crate) fn target(session_id: SessionId) -> Target {
         session_id,
         access: access(),
         precondition: Precondition::None,
-        mark: None,
+        operation_id: None,
     }
 }
 
@@ -365,8 +365,8 @@ pub(crate) fn value(json: &str) -> AttributeValue {
     AttributeValue::parse(json.as_bytes()).unwrap()
 }
 
-pub(crate) fn mark(byte: u8) -> Mark {
-    Mark([byte; 32])
+pub(crate) fn operation_id(byte: u8) -> OperationId {
+    OperationId([byte; 32])
 }
 
 pub(crate) fn limit(items: usize) -> PageLimit {

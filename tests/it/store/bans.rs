@@ -9,8 +9,8 @@ use session_gateway::store::{EndAll, NewBan, NewSession, OpError, Refusal};
 use tokio::task::JoinSet;
 
 use super::backend::{
-    Backend, HOUR, MILLISECOND, MINUTE, access, draft, draft_with_token, login_id, mark, presented,
-    refusal, service,
+    Backend, HOUR, MILLISECOND, MINUTE, access, draft, draft_with_token, login_id, operation_id,
+    presented, refusal, service,
 };
 
 contract! {
@@ -182,7 +182,7 @@ async fn a_refused_token_stays_free(b: &Backend) {
 
 async fn a_repeated_create_finds_its_session_ended(b: &Backend) {
     let marked = NewSession {
-        mark: Some(mark(1)),
+        operation_id: Some(operation_id(1)),
         ..draft("alice")
     };
     b.create(marked.clone()).await;

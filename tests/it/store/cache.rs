@@ -14,7 +14,7 @@ use session_gateway::model::token::{CredentialHash, PresentedToken};
 use session_gateway::store::node::Handle;
 use session_gateway::store::node::cache::CacheSettings;
 use session_gateway::store::{
-    EndAll, EventFeed, EventPage, FeedPlace, Freshness, Listener, Lookup, NewService, OpError,
+    Consistency, EndAll, EventFeed, EventPage, FeedStart, Listener, Lookup, NewService, OpError,
     Partition, Partitions, Stores, Touch,
 };
 use tokio::time::Instant;
@@ -42,7 +42,7 @@ struct Channel {
 impl EventFeed for Channel {
     async fn events(
         &self,
-        from: &FeedPlace,
+        from: &FeedStart,
         types: &[EventType],
         limit: PageLimit,
     ) -> Result<EventPage, OpError> {
@@ -104,7 +104,7 @@ impl Node {
     }
 
     async fn verify(&self, token: &PresentedToken) -> bool {
-        let freshness = Freshness::Bounded;
+        let freshness = Consistency::Bounded;
         let found = self.stores.find_by_token(token, Touch::Yes, freshness);
         matches!(found.await.unwrap(), Lookup::Live(_))
     }
@@ -258,7 +258,9 @@ async fn no_cache_asks_the_store() {
     let node = Node::start();
     let token = node.known().await;
     node.backend.advance(HOUR);
-    let found = node.stores.find_by_token(&token, Touch::No, Freshness::Now);
+    let found = node
+        .stores
+        .find_by_token(&token, Touch::No, Consistency::Now);
     assert!(matches!(found.await.unwrap(), Lookup::Ended(_)));
 }
 
@@ -273,7 +275,7 @@ async fn a_service_is_known_until_any_service_changes() {
         permissions: Permissions::everything(),
         session_limit: None,
         secret: CredentialHash::of(b"secret"),
-        mark: None,
+        operation_id: None,
     };
     services.register(new, &shop).await.unwrap();
     assert!(services.recall_service(&shop).is_none());

@@ -1,6 +1,6 @@
 //! Claims of idempotency keys.
 
-use session_gateway::store::{Claim, ClaimKey};
+use session_gateway::store::{Claim, IdempotencyRecordKey};
 
 use super::backend::{Backend, HOUR, SECOND};
 
@@ -12,17 +12,17 @@ contract! {
     a_claim_is_kept_for_a_day,
 }
 
-const KEY: ClaimKey = ClaimKey([7; 32]);
+const KEY: IdempotencyRecordKey = IdempotencyRecordKey([7; 32]);
 const REQUEST: [u8; 32] = [1; 32];
 
-async fn claim(b: &Backend, draw: &[u8]) -> Claim {
-    let claimed = b.stores.claims.claim(KEY, REQUEST, draw.to_vec()).await;
+async fn claim(b: &Backend, entropy: &[u8]) -> Claim {
+    let claimed = b.stores.claims.claim(KEY, REQUEST, entropy.to_vec()).await;
     claimed.unwrap()
 }
 
-fn granted(draw: &[u8]) -> Claim {
+fn granted(entropy: &[u8]) -> Claim {
     Claim::Granted {
-        sealed_draw: draw.to_vec(),
+        sealed_entropy: entropy.to_vec(),
     }
 }
 

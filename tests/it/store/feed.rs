@@ -2,7 +2,7 @@
 
 use session_gateway::model::event::{Change, EventId, EventType};
 use session_gateway::model::page::Cursor;
-use session_gateway::store::{EventPage, FeedPlace, OpError, Refusal};
+use session_gateway::store::{EventPage, FeedStart, OpError, Refusal};
 
 use super::backend::{Backend, SECOND, SETTINGS, device, draft, limit, login_id, refusal, service};
 use session_gateway::store::NewSession;
@@ -16,7 +16,7 @@ contract! {
     a_place_that_never_was_is_refused,
 }
 
-async fn read(b: &Backend, from: &FeedPlace, items: usize) -> Result<EventPage, OpError> {
+async fn read(b: &Backend, from: &FeedStart, items: usize) -> Result<EventPage, OpError> {
     b.stores.events.events(from, &[], limit(items)).await
 }
 
@@ -26,7 +26,7 @@ async fn an_event_tells_what_happened_to_whom(b: &Backend) {
         ..draft("alice")
     };
     b.create(new.clone()).await;
-    let page = read(b, &FeedPlace::Start, 10).await.unwrap();
+    let page = read(b, &FeedStart::Start, 10).await.unwrap();
     assert!(page.caught_up);
     let fact = &page.events[0].fact;
     assert_eq!(fact.at, b.now());
@@ -40,7 +40,7 @@ async fn an_event_tells_what_happened_to_whom(b: &Backend) {
 }
 
 async fn pages_join_without_gap_or_repetition(b: &Backend) {
-    let empty = read(b, &FeedPlace::Start, 10).await.unwrap();
+    let empty = read(b, &FeedStart::Start, 10).await.unwrap();
     assert!(empty.events.is_empty() && empty.caught_up);
     let session_id = b.open("alice").await.session_id;
     for number in 0..9 {
@@ -48,12 +48,12 @@ async fn pages_join_without_gap_or_repetition(b: &Backend) {
     }
     let whole = b.feed().await;
     assert_eq!(whole.len(), 10);
-    let mut place = FeedPlace::At(empty.next);
+    let mut place = FeedStart::At(empty.next);
     let mut joined = Vec::new();
     loop {
         let page = read(b, &place, 3).await.unwrap();
         joined.extend(page.events);
-        place = FeedPlace::At(page.next);
+        place = FeedStart::At(page.next);
         if page.caught_up {
             break;
         }
@@ -62,7 +62,7 @@ async fn pages_join_without_gap_or_repetition(b: &Backend) {
     let nothing = read(b, &place, 3).await.unwrap();
     assert!(nothing.events.is_empty() && nothing.caught_up);
     b.end(session_id).await;
-    let more = read(b, &FeedPlace::At(nothing.next), 3).await.unwrap();
+    let more = read(b, &FeedStart::At(nothing.next), 3).await.unwrap();
     assert_eq!(more.events.len(), 1);
 }
 
@@ -74,12 +74,12 @@ async fn types_narrow_the_feed(b: &Backend) {
     let types = [EventType::SessionEnded];
     let feed = &b.stores.events;
     let page = feed
-        .events(&FeedPlace::Start, &types, limit(9))
+        .events(&FeedStart::Start, &types, limit(9))
         .await
         .unwrap();
     assert_eq!(page.events.len(), 1);
     assert!(page.caught_up);
-    let after = FeedPlace::At(page.next);
+    let after = FeedStart::At(page.next);
     assert_eq!(read(b, &after, 9).await.unwrap().events, []);
 }
 
@@ -88,20 +88,20 @@ async fn an_event_is_a_place_too(b: &Backend) {
         b.open(login).await;
     }
     let feed = b.feed().await;
-    let place = FeedPlace::AfterEvent(feed[0].id.clone());
+    let place = FeedStart::AfterEvent(feed[0].id.clone());
     let page = read(b, &place, 9).await.unwrap();
     assert!(page.events.ends_with(&feed[1..]));
-    let end = FeedPlace::AfterEvent(feed[2].id.clone());
+    let end = FeedStart::AfterEvent(feed[2].id.clone());
     assert!(read(b, &end, 9).await.unwrap().caught_up);
 }
 
 async fn what_was_kept_long_enough_goes(b: &Backend) {
     b.open("alice").await;
     b.open("bob").await;
-    let first = read(b, &FeedPlace::Start, 1).await.unwrap();
-    let event = FeedPlace::AfterEvent(first.events[0].id.clone());
-    let cursor = FeedPlace::At(first.next);
-    let end = FeedPlace::At(read(b, &FeedPlace::Start, 9).await.unwrap().next);
+    let first = read(b, &FeedStart::Start, 1).await.unwrap();
+    let event = FeedStart::AfterEvent(first.events[0].id.clone());
+    let cursor = FeedStart::At(first.next);
+    let end = FeedStart::At(read(b, &FeedStart::Start, 9).await.unwrap().next);
     b.advance(SETTINGS.event_retention - SECOND);
     b.sweep().await;
     assert_eq!(read(b, &cursor, 9).await.unwrap().events.len(), 3);
@@ -119,7 +119,7 @@ async fn what_was_kept_long_enough_goes(b: &Backend) {
     assert_eq!(types, [EventType::SessionEnded; 2]);
     b.advance(SETTINGS.event_retention);
     b.sweep().await;
-    let place = FeedPlace::At(read(b, &FeedPlace::Start, 9).await.unwrap().next);
+    let place = FeedStart::At(read(b, &FeedStart::Start, 9).await.unwrap().next);
     let id = b.open("carol").await.session_id;
     let after = read(b, &place, 9).await.unwrap().events;
     assert_eq!(after[0].fact.session_id, Some(id));
@@ -128,8 +128,8 @@ async fn what_was_kept_long_enough_goes(b: &Backend) {
 
 async fn a_place_that_never_was_is_refused(b: &Backend) {
     b.open("alice").await;
-    let text = |text: &str| FeedPlace::AfterEvent(EventId::parse(text).unwrap());
-    let bytes = |bytes: &[u8]| FeedPlace::At(Cursor::new(bytes.to_vec()));
+    let text = |text: &str| FeedStart::AfterEvent(EventId::parse(text).unwrap());
+    let bytes = |bytes: &[u8]| FeedStart::At(Cursor::new(bytes.to_vec()));
     for place in [
         text("never"),
         text("ffffffffffffffff"),

@@ -10,7 +10,7 @@ use session_gateway::model::page::PageLimit;
 use session_gateway::store::node::Handle;
 use session_gateway::store::node::follow::{FollowError, Follower, Followers, Placed};
 use session_gateway::store::{
-    EventFeed, EventPage, FeedPlace, FeedPosition, Listener, OpError, Partition, Partitions,
+    EventFeed, EventPage, FeedPosition, FeedStart, Listener, OpError, Partition, Partitions,
     Refusal,
 };
 use tokio::time::Instant;
@@ -36,7 +36,7 @@ fn followers(b: &Backend) -> Followers {
 }
 
 async fn follow(b: &Backend, types: &[EventType]) -> Follower {
-    let begun = followers(b).follow(&FeedPlace::Start, types.to_vec()).await;
+    let begun = followers(b).follow(&FeedStart::Start, types.to_vec()).await;
     begun.unwrap()
 }
 
@@ -89,7 +89,7 @@ async fn every_place_of_a_follower_is_exact(b: &Backend) {
     let mut before = HashSet::new();
     for Placed { event, place } in told {
         before.insert(event.id);
-        let place = FeedPlace::At(place);
+        let place = FeedStart::At(place);
         let rest = b.stores.events.events(&place, &[], limit(50));
         let rest: Vec<_> = rest.await.unwrap().events;
         assert_eq!(rest.len(), all.len() - before.len());
@@ -102,14 +102,14 @@ async fn a_place_moves_past_each_event_once(b: &Backend) {
         b.open(login).await;
     }
     let feed = &b.stores.events;
-    let page = feed.events(&FeedPlace::Start, &[], limit(9)).await.unwrap();
+    let page = feed.events(&FeedStart::Start, &[], limit(9)).await.unwrap();
     let mut progress = FeedPosition::of(feed.partitions(), &page.start).unwrap();
     for event in &page.events {
         assert!(progress.pass(&event.id));
         assert!(!progress.pass(&event.id));
     }
     assert!(!progress.pass(&EventId::parse("never").unwrap()));
-    let after = FeedPlace::At(progress.cursor());
+    let after = FeedStart::At(progress.cursor());
     assert_eq!(feed.events(&after, &[], limit(9)).await.unwrap().events, []);
     let mut end = FeedPosition::of(feed.partitions(), &page.next).unwrap();
     assert!(page.events.iter().all(|event| !end.pass(&event.id)));
@@ -133,7 +133,7 @@ async fn a_follower_whose_place_is_no_longer_kept_is_told_so(b: &Backend) {
     b.open("alice").await;
     b.advance(SETTINGS.event_retention + SECOND);
     b.sweep().await;
-    let gone = followers.follow(&FeedPlace::At(place), Vec::new()).await;
+    let gone = followers.follow(&FeedStart::At(place), Vec::new()).await;
     match gone.unwrap_err() {
         FollowError::Feed(error) => assert_eq!(refusal::<()>(Err(error)), Refusal::CursorExpired),
         FollowError::Full => panic!("there is room"),
@@ -152,7 +152,7 @@ async fn what_was_not_asked_for_moves_the_place_too(b: &Backend) {
     while !follower.has_moved() {
         assert!(follower.next(PATIENCE).await.unwrap().is_empty());
     }
-    let place = FeedPlace::At(follower.place());
+    let place = FeedStart::At(follower.place());
     let rest = b.stores.events.events(&place, &[], limit(9)).await.unwrap();
     assert_eq!(rest.events, []);
     b.end(session_id).await;
@@ -162,7 +162,7 @@ async fn what_was_not_asked_for_moves_the_place_too(b: &Backend) {
 
 async fn a_follower_that_leaves_makes_room_for_another(b: &Backend) {
     let followers = followers(b);
-    let begin = || followers.follow(&FeedPlace::Start, Vec::new());
+    let begin = || followers.follow(&FeedStart::Start, Vec::new());
     let one = begin().await.unwrap();
     let _two = begin().await.unwrap();
     assert!(matches!(begin().await, Err(FollowError::Full)));
@@ -181,7 +181,7 @@ struct Silent {
 impl EventFeed for Silent {
     async fn events(
         &self,
-        from: &FeedPlace,
+        from: &FeedStart,
         types: &[EventType],
         limit: PageLimit,
     ) -> Result<EventPage, OpError> {
@@ -209,7 +209,7 @@ async fn what_went_unheard_is_read_before_anything_after_it_is_told() {
         listeners: Mutex::default(),
     });
     let followers = Followers::new(Handle::new(Arc::<Silent>::clone(&silent)), 1);
-    let begun = followers.follow(&FeedPlace::Start, Vec::new()).await;
+    let begun = followers.follow(&FeedStart::Start, Vec::new()).await;
     let mut follower = begun.unwrap();
     let session_id = b.open("alice").await.session_id;
     b.end(session_id).await;

@@ -102,7 +102,7 @@ pub(crate) async fn register(stores: &Stores, id: &str) {
         permissions: Permissions::default(),
         session_limit: None,
         secret: CredentialHash::of(id.as_bytes()),
-        mark: None,
+        operation_id: None,
     };
     let admin = service("admin");
     stores.services.register(new, &admin).await.unwrap();

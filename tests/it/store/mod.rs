@@ -33,7 +33,6 @@ mod claims;
 mod ends;
 mod expiry;
 mod feed;
-mod figures;
 mod follow;
 mod limits;
 pub(crate) mod listeners;
@@ -45,6 +44,7 @@ mod rotation;
 mod rotation_races;
 mod services;
 mod sessions;
+mod stats;
 mod touches;
 mod values;
 

@@ -5,7 +5,9 @@ use session_gateway::model::record::SessionChange;
 use session_gateway::model::session::SessionState;
 use session_gateway::store::{NewSession, Precondition, Target};
 
-use super::backend::{Backend, HOUR, SECOND, attribute, draft, ended_refusal, mark, target, value};
+use super::backend::{
+    Backend, HOUR, SECOND, attribute, draft, ended_refusal, operation_id, target, value,
+};
 
 contract! {
     a_repeated_create_opens_one_session,
@@ -19,7 +21,7 @@ contract! {
 
 fn marked(session_id: session_gateway::model::id::SessionId, byte: u8) -> Target {
     Target {
-        mark: Some(mark(byte)),
+        operation_id: Some(operation_id(byte)),
         ..target(session_id)
     }
 }
@@ -27,7 +29,7 @@ fn marked(session_id: session_gateway::model::id::SessionId, byte: u8) -> Target
 async fn a_repeated_create_opens_one_session(b: &Backend) {
     let old = b.open("alice").await;
     let new = NewSession {
-        mark: Some(mark(1)),
+        operation_id: Some(operation_id(1)),
         limit: Some(SessionLimit {
             max: 1,
             per: LimitPer::Login,
@@ -121,7 +123,7 @@ async fn a_mark_is_forgotten_after_a_day(b: &Backend) {
 
 async fn a_repetition_after_the_end_says_so(b: &Backend) {
     let new = NewSession {
-        mark: Some(mark(1)),
+        operation_id: Some(operation_id(1)),
         ..draft("alice")
     };
     let session_id = b.create(new.clone()).await.session.session_id;

@@ -5,7 +5,7 @@ use session_gateway::model::page::Cursor;
 use session_gateway::model::permission::Permissions;
 use session_gateway::model::service::{Service, ServiceName, ServiceUpdate};
 use session_gateway::model::token::CredentialHash;
-use session_gateway::store::{Mark, NewService, Refusal};
+use session_gateway::store::{NewService, OperationId, Refusal};
 
 use super::backend::{Backend, MINUTE, SECOND, limit, refusal, service};
 
@@ -27,7 +27,7 @@ fn draft(id: &str, secret: &str) -> NewService {
             .collect(),
         session_limit: None,
         secret: hash(secret),
-        mark: Some(Mark([7; 32])),
+        operation_id: Some(OperationId([7; 32])),
     }
 }
 
@@ -74,7 +74,7 @@ async fn a_service_is_registered_once(b: &Backend) {
     assert_eq!(register(b, "shop").await, shop);
     let other = draft("shop", "other");
     let unmarked = NewService {
-        mark: None,
+        operation_id: None,
         ..draft("shop", "first")
     };
     for again in [other, unmarked] {

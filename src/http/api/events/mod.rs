@@ -14,7 +14,7 @@ use crate::http::auth::guarded;
 use crate::http::error::ApiError;
 use crate::http::extract::{Json, Query};
 use crate::http::state::AppState;
-use crate::model::event::{EventId, EventPage, EventType, FeedPlace};
+use crate::model::event::{EventId, EventPage, EventType, FeedStart};
 use crate::model::page::{Cursor, PageLimit};
 use crate::model::permission::Permission;
 
@@ -128,7 +128,7 @@ fn answer(end: Option<Cursor>, page: EventList) -> Response {
 }
 
 impl ListEventsQuery {
-    fn place(&self, headers: &HeaderMap) -> Result<FeedPlace, ApiError> {
+    fn place(&self, headers: &HeaderMap) -> Result<FeedStart, ApiError> {
         let invalid = |rule: &str| ApiError::InvalidRequest(rule.to_owned());
         let asked = match (&self.after, &self.cursor) {
             (Some(_), Some(_)) => {
@@ -139,13 +139,13 @@ impl ListEventsQuery {
         let last = headers.get(LAST_EVENT_ID).map(HeaderValue::as_bytes);
         let last = last.filter(|last| !last.is_empty());
         let Some(text) = last.or(asked.map(str::as_bytes)) else {
-            return Ok(FeedPlace::Start);
+            return Ok(FeedStart::Start);
         };
         // What is no text is no place either.
         let text = str::from_utf8(text).unwrap_or_default();
         let place = match text.strip_prefix(PLACE_PREFIX) {
-            Some(place) => Cursor::parse(place).map(FeedPlace::At),
-            None => EventId::parse(text).ok().map(FeedPlace::AfterEvent),
+            Some(place) => Cursor::parse(place).map(FeedStart::At),
+            None => EventId::parse(text).ok().map(FeedStart::AfterEvent),
         };
         place.ok_or_else(|| {
             invalid("`after` must be a `next_cursor`, the `id` in a stream, or the id of an event")

@@ -94,7 +94,7 @@ pub(super) async fn update_session(
     entropy: Entropy,
     Patch(request): Patch<UpdateSessionRequest>,
 ) -> Result<Response, ApiError> {
-    let target = caller.target(session_id, if_match.0, entropy.mark());
+    let target = caller.target(session_id, if_match.0, entropy.operation_id());
     let session = match request.parse()? {
         Update::Close => state.gateway.close(target).await?,
         Update::Fields(update) => {
@@ -129,7 +129,7 @@ pub(super) async fn end_session(
     if_match: IfMatch,
     entropy: Entropy,
 ) -> Result<StatusCode, ApiError> {
-    let target = caller.target(session_id, if_match.0, entropy.mark());
+    let target = caller.target(session_id, if_match.0, entropy.operation_id());
     let reason = query.reason.unwrap_or(EndReason::Logout);
     state.gateway.end(target, reason).await?;
     Ok(StatusCode::NO_CONTENT)

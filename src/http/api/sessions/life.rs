@@ -69,7 +69,7 @@ pub(super) async fn refresh_session(
     entropy: Entropy,
     OptionalJson(request): OptionalJson<RefreshRequest>,
 ) -> Result<Response, ApiError> {
-    let target = caller.target(session_id, if_match.0, entropy.mark());
+    let target = caller.target(session_id, if_match.0, entropy.operation_id());
     let ttl = request.ttl_seconds.map(Duration::from_secs);
     Ok(shown(state.gateway.refresh(target, ttl).await?))
 }
@@ -90,7 +90,7 @@ pub(super) async fn heartbeat_session(
     entropy: Entropy,
     OptionalJson(request): OptionalJson<HeartbeatRequest>,
 ) -> Result<Json<HeartbeatResponse>, ApiError> {
-    let target = caller.target(session_id, Precondition::None, entropy.mark());
+    let target = caller.target(session_id, Precondition::None, entropy.operation_id());
     let heard = state.gateway.heartbeat(target, request.stats).await?;
     Ok(Json(HeartbeatResponse {
         state: heard.state,

@@ -16,7 +16,7 @@ use crate::http::state::AppState;
 use crate::model::Timestamp;
 use crate::model::id::{LoginId, ServiceId, SessionId};
 use crate::model::permission::Permission;
-use crate::model::request::{Freshness, Touch};
+use crate::model::request::{Consistency, Touch};
 use crate::model::session::{EndReason, Ended, Session};
 
 mod rotate;
@@ -135,11 +135,11 @@ pub(crate) struct Introspection {
 async fn verify_token(
     State(state): State<AppState>,
     _caller: Caller,
-    freshness: Freshness,
+    consistency: Consistency,
     Json(request): Json<VerifyTokenRequest>,
 ) -> Result<Json<VerifyTokenResponse>, ApiError> {
     let touch = if request.touch { Touch::Yes } else { Touch::No };
-    let verified = state.gateway.verify(&request.token, touch, freshness);
+    let verified = state.gateway.verify(&request.token, touch, consistency);
     Ok(Json(verified.await?.into()))
 }
 
@@ -154,10 +154,10 @@ async fn verify_token(
 async fn introspect_token(
     State(state): State<AppState>,
     _caller: Caller,
-    freshness: Freshness,
+    consistency: Consistency,
     Form(form): Form<TokenForm>,
 ) -> Result<Json<Introspection>, ApiError> {
-    let session = state.gateway.introspect(&form.token, freshness).await?;
+    let session = state.gateway.introspect(&form.token, consistency).await?;
     Ok(Json(session.map(Introspection::of).unwrap_or_default()))
 }
 

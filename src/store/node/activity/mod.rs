@@ -31,21 +31,21 @@ const LINGER: Duration = Duration::from_secs(10);
 
 /// Uses in memory, by session.
 #[derive(Debug)]
-pub(in crate::store) struct Touches {
+pub(in crate::store) struct ActivityBuffer {
     longest_interval: Duration,
     shards: [Mutex<Shard>; SHARDS],
 }
 
 /// One use of a session.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(in crate::store) struct SessionUse {
+pub(in crate::store) struct SessionActivity {
     /// The session.
     pub(in crate::store) session_id: SessionId,
     /// When it was used last.
     pub(in crate::store) at: Timestamp,
 }
 
-impl SessionUse {
+impl SessionActivity {
     /// Adds the use to its record, and tells whether that changed it.
     pub(in crate::store) fn apply(self, record: &mut SessionRecord) -> bool {
         activity::count(record, self.at)
@@ -95,7 +95,7 @@ impl Use {
     }
 }
 
-impl Touches {
+impl ActivityBuffer {
     /// Uses are written within `longest_interval`, sooner for sessions with a short idle timeout.
     pub(in crate::store) fn new(longest_interval: Duration) -> Self {
         Self {
@@ -136,7 +136,7 @@ impl Touches {
     pub(in crate::store) fn overlay(&self, record: &mut SessionRecord) {
         let session_id = record.session.session_id;
         if let Some(at) = self.latest(session_id) {
-            SessionUse { session_id, at }.apply(record);
+            SessionActivity { session_id, at }.apply(record);
         }
     }
 
@@ -180,7 +180,7 @@ impl Touches {
 
     /// Up to `most` uses that are to be written by `now`. They stay until [`written`](Self::written) tells that they
     /// are.
-    pub(in crate::store) fn due(&self, now: Timestamp, most: usize) -> Vec<SessionUse> {
+    pub(in crate::store) fn due(&self, now: Timestamp, most: usize) -> Vec<SessionActivity> {
         let mut found = Vec::new();
         for shard in &self.shards {
             let room = most.saturating_sub(found.len());
@@ -190,7 +190,7 @@ impl Touches {
     }
 
     /// Tells that a use is written, or that there is nothing to write it to.
-    pub(in crate::store) fn written(&self, touch: SessionUse, now: Timestamp) {
+    pub(in crate::store) fn written(&self, touch: SessionActivity, now: Timestamp) {
         let mut shard = self.shard(touch.session_id);
         let Some(known) = shard.uses.get(&touch.session_id).copied() else {
             return;
@@ -270,13 +270,13 @@ impl Shard {
     }
 
     /// Looks at up to `most` entries of the agenda; forgets those that were written long enough ago.
-    fn due(&mut self, now: Timestamp, most: usize) -> Vec<SessionUse> {
+    fn due(&mut self, now: Timestamp, most: usize) -> Vec<SessionActivity> {
         let due = self.agenda.iter().take_while(|(due, _)| *due <= now);
         let entries: Vec<_> = due.take(most).copied().collect();
         let mut waiting = Vec::new();
         for (due, session_id) in entries {
             match self.uses.get(&session_id) {
-                Some(known) if !known.is_written() => waiting.push(SessionUse {
+                Some(known) if !known.is_written() => waiting.push(SessionActivity {
                     session_id,
                     at: known.at,
                 }),
@@ -303,8 +303,8 @@ mod tests {
         SessionId::from_bytes(bytes)
     }
 
-    fn use_at(at: Timestamp) -> SessionUse {
-        SessionUse {
+    fn use_at(at: Timestamp) -> SessionActivity {
+        SessionActivity {
             session_id: id(1),
             at,
         }
@@ -312,44 +312,44 @@ mod tests {
 
     #[test]
     fn the_latest_use_is_due_an_interval_after_the_first() {
-        let touches = Touches::new(SECOND);
-        assert!(touches.note(id(1), START, SECOND));
+        let buffer = ActivityBuffer::new(SECOND);
+        assert!(buffer.note(id(1), START, SECOND));
         let later = START.plus(SECOND / 2);
-        assert!(touches.note(id(1), later, SECOND));
-        assert_eq!(touches.due(later, 9), []);
-        let due = touches.due(START.plus(SECOND), 9);
+        assert!(buffer.note(id(1), later, SECOND));
+        assert_eq!(buffer.due(later, 9), []);
+        let due = buffer.due(START.plus(SECOND), 9);
         assert_eq!(due, [use_at(later)]);
-        assert_eq!(touches.due(START.plus(SECOND), 9), due);
+        assert_eq!(buffer.due(START.plus(SECOND), 9), due);
     }
 
     #[test]
     fn a_use_during_the_write_of_an_earlier_one_is_due_again() {
-        let touches = Touches::new(SECOND);
-        assert!(touches.note(id(1), START, SECOND));
+        let buffer = ActivityBuffer::new(SECOND);
+        assert!(buffer.note(id(1), START, SECOND));
         let during = START.plus(SECOND);
-        assert!(touches.note(id(1), during, SECOND));
-        touches.written(use_at(START), during);
-        assert_eq!(touches.due(during, 9), []);
-        assert_eq!(touches.due(during.plus(SECOND), 9), [use_at(during)]);
+        assert!(buffer.note(id(1), during, SECOND));
+        buffer.written(use_at(START), during);
+        assert_eq!(buffer.due(during, 9), []);
+        assert_eq!(buffer.due(during.plus(SECOND), 9), [use_at(during)]);
     }
 
     #[test]
     fn a_written_use_is_forgotten_after_a_while() {
-        let touches = Touches::new(SECOND);
-        assert!(touches.note(id(1), START, SECOND));
-        touches.written(use_at(START), START);
-        assert_eq!(touches.due(START.plus(LINGER), 9), []);
-        assert!(touches.shard(id(1)).uses.is_empty());
-        assert!(touches.shard(id(1)).agenda.is_empty());
+        let buffer = ActivityBuffer::new(SECOND);
+        assert!(buffer.note(id(1), START, SECOND));
+        buffer.written(use_at(START), START);
+        assert_eq!(buffer.due(START.plus(LINGER), 9), []);
+        assert!(buffer.shard(id(1)).uses.is_empty());
+        assert!(buffer.shard(id(1)).agenda.is_empty());
     }
 
     #[test]
     fn room_is_bounded() {
-        let touches = Touches::new(SECOND);
+        let buffer = ActivityBuffer::new(SECOND);
         for number in 0..SHARD_ROOM {
-            assert!(touches.note(id(number), START, SECOND));
+            assert!(buffer.note(id(number), START, SECOND));
         }
-        assert!(!touches.note(id(SHARD_ROOM), START, SECOND));
-        assert!(touches.note(id(0), START, SECOND));
+        assert!(!buffer.note(id(SHARD_ROOM), START, SECOND));
+        assert!(buffer.note(id(0), START, SECOND));
     }
 }

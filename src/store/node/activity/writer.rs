@@ -6,7 +6,7 @@ use std::time::Duration;
 use futures_util::{StreamExt, stream};
 use tokio_util::sync::CancellationToken;
 
-use super::{SessionUse, Touches};
+use super::{ActivityBuffer, SessionActivity};
 use crate::model::Timestamp;
 use crate::store::{Partitions, StoreError};
 
@@ -25,14 +25,14 @@ pub(in crate::store) trait WriteUses: Send + Sync {
     /// How its sessions lie.
     const PARTITIONS: Partitions;
 
-    fn touches(&self) -> &Touches;
+    fn buffer(&self) -> &ActivityBuffer;
 
     fn now(&self) -> Timestamp;
 
     /// Writes uses in one partition; when that was done, by the clock of its server.
     fn write(
         &self,
-        uses: &[SessionUse],
+        uses: &[SessionActivity],
     ) -> impl Future<Output = Result<Timestamp, StoreError>> + Send;
 }
 
@@ -67,7 +67,7 @@ pub(in crate::store) async fn write_due<W: WriteUses>(
     engine: &W,
     due_by: Timestamp,
 ) -> Result<usize, StoreError> {
-    let due = engine.touches().due(due_by, BATCH);
+    let due = engine.buffer().due(due_by, BATCH);
     let count = due.len();
     let writes = together(W::PARTITIONS, due).into_iter();
     let writes = writes.map(|uses| write_together(engine, uses));
@@ -81,19 +81,22 @@ pub(in crate::store) async fn write_due<W: WriteUses>(
     outcome
 }
 
-async fn write_together<W: WriteUses>(engine: &W, uses: Vec<SessionUse>) -> Result<(), StoreError> {
+async fn write_together<W: WriteUses>(
+    engine: &W,
+    uses: Vec<SessionActivity>,
+) -> Result<(), StoreError> {
     let now = engine.write(&uses).await?;
     for used in uses {
-        engine.touches().written(used, now);
+        engine.buffer().written(used, now);
     }
     Ok(())
 }
 
 /// What one write can take.
-fn together(partitions: Partitions, mut due: Vec<SessionUse>) -> Vec<Vec<SessionUse>> {
-    let of = |used: &SessionUse| partitions.of_session(used.session_id);
+fn together(partitions: Partitions, mut due: Vec<SessionActivity>) -> Vec<Vec<SessionActivity>> {
+    let of = |used: &SessionActivity| partitions.of_session(used.session_id);
     due.sort_unstable_by_key(of);
     let alike = due.chunk_by(|one, other| of(one) == of(other));
     let writes = alike.flat_map(|uses| uses.chunks(TOGETHER));
-    writes.map(<[SessionUse]>::to_vec).collect()
+    writes.map(<[SessionActivity]>::to_vec).collect()
 }

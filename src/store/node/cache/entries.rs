@@ -8,14 +8,14 @@ use quick_cache::Weighter;
 use quick_cache::sync::Cache;
 use tokio::time::Instant;
 
-use super::asked::Asked;
 use super::generations::{Generation, Generations};
+use super::hits::HitCounter;
 use crate::model::event::{Change, Event};
 use crate::model::id::{ServiceId, SessionId};
 use crate::model::record::SessionRecord;
 use crate::model::service::ServiceRecord;
 use crate::model::token::CredentialHash;
-use crate::store::{CacheFigures, Listener, Partition, Partitions, Verified};
+use crate::store::{CacheStats, Listener, Partition, Partitions, Verified};
 
 /// What a copy takes beside its texts: the record, its names, and its place.
 const COPY_BYTES: u64 = 640;
@@ -55,8 +55,8 @@ pub(super) struct Entries {
     /// Where the tokens of callers lead; the record decides.
     holders: Cache<[u8; 32], SessionId>,
     services: Cache<ServiceId, ServiceEntry>,
-    pub(super) asked_of_sessions: Asked,
-    pub(super) asked_of_services: Asked,
+    pub(super) asked_of_sessions: HitCounter,
+    pub(super) asked_of_services: HitCounter,
     max_bytes: u64,
 }
 
@@ -95,8 +95,8 @@ impl Entries {
             sessions: Cache::with_weighter(expected, max_bytes, ByBytes),
             holders: Cache::new(HOLDERS),
             services: Cache::new(SERVICES),
-            asked_of_sessions: Asked::default(),
-            asked_of_services: Asked::default(),
+            asked_of_sessions: HitCounter::default(),
+            asked_of_services: HitCounter::default(),
             max_bytes,
         }
     }
@@ -105,10 +105,10 @@ impl Entries {
         self.generations.partitions()
     }
 
-    pub(super) fn figures(&self) -> CacheFigures {
-        CacheFigures {
-            sessions: self.asked_of_sessions.figures(self.sessions.len()),
-            services: self.asked_of_services.figures(self.services.len()),
+    pub(super) fn stats(&self) -> CacheStats {
+        CacheStats {
+            sessions: self.asked_of_sessions.stats(self.sessions.len()),
+            services: self.asked_of_services.stats(self.services.len()),
             bytes: self.sessions.weight(),
             max_bytes: self.max_bytes,
         }

@@ -17,12 +17,12 @@ use crate::model::id::{LoginId, ServiceId, SessionId};
 use crate::model::service::ServiceRecord;
 use crate::model::token::PresentedToken;
 use crate::store::{
-    CacheFigures, EventFeed, Lookup, Partition, Partitions, SessionStore, Touch, Verified,
+    CacheStats, EventFeed, Lookup, Partition, Partitions, SessionStore, Touch, Verified,
 };
 
-mod asked;
 mod entries;
 mod generations;
+mod hits;
 
 use entries::{Begun, Entries};
 use generations::Generation;
@@ -58,8 +58,8 @@ impl Cache {
     }
 
     /// How often copies had the answer, and how many there are.
-    pub(super) fn figures(&self) -> CacheFigures {
-        self.entries.figures()
+    pub(super) fn stats(&self) -> CacheStats {
+        self.entries.stats()
     }
 
     /// What a copy tells of the session behind a token, if there is a good one.

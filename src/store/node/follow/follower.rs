@@ -14,7 +14,7 @@ use super::missing::Missing;
 use super::{Followers, Handle};
 use crate::model::event::{Event, EventType};
 use crate::model::page::{Cursor, PageLimit};
-use crate::store::{EventFeed, EventPage, FeedPlace, FeedPosition, OpError, Refusal, StoreError};
+use crate::store::{EventFeed, EventPage, FeedPosition, FeedStart, OpError, Refusal, StoreError};
 
 /// Events that one read takes; they are all that a follower holds.
 const PAGE: usize = 500;
@@ -65,7 +65,7 @@ impl Follower {
     /// Listens first and reads then, so that nothing comes in between.
     pub(super) async fn begin(
         followers: &Followers,
-        from: &FeedPlace,
+        from: &FeedStart,
         types: Vec<EventType>,
         slot: OwnedSemaphorePermit,
     ) -> Result<Self, OpError> {
@@ -99,7 +99,7 @@ impl Follower {
     pub async fn next(&mut self, patience: Duration) -> Result<Vec<Placed>, OpError> {
         self.look_around();
         if self.after_page.is_none() && self.missing.is_due() {
-            let from = FeedPlace::At(self.position.cursor());
+            let from = FeedStart::At(self.position.cursor());
             match read(&self.feed, &self.reads, &from, &self.types).await {
                 Ok(page) => self.take_page(page),
                 Err(error) => {
@@ -227,7 +227,7 @@ impl Follower {
 async fn read(
     feed: &Handle<dyn EventFeed>,
     reads: &Semaphore,
-    from: &FeedPlace,
+    from: &FeedStart,
     types: &[EventType],
 ) -> Result<EventPage, OpError> {
     let turn = timeout(TURN, reads.acquire()).await;

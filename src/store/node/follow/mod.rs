@@ -12,7 +12,7 @@ use tokio::sync::Semaphore;
 
 use super::Handle;
 use crate::model::event::EventType;
-use crate::store::{EventFeed, FeedPlace, OpError};
+use crate::store::{EventFeed, FeedStart, OpError};
 
 mod follower;
 mod hub;
@@ -74,7 +74,7 @@ impl Followers {
     /// [`FollowError::Full`], or what [`EventFeed::events`] says of the place.
     pub async fn follow(
         &self,
-        from: &FeedPlace,
+        from: &FeedStart,
         types: Vec<EventType>,
     ) -> Result<Follower, FollowError> {
         let slot = Arc::clone(&self.slots).try_acquire_owned();

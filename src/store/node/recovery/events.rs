@@ -1,6 +1,6 @@
 //! What an event tells of that must not be taken back.
 
-use super::{BanState, Deed, RecoveryLog, ServiceState};
+use super::{BanState, RecoveryEntry, RecoveryLog, ServiceState};
 use crate::model::Timestamp;
 use crate::model::event::{Change, Fact, ServiceChange};
 use crate::model::id::ServiceId;
@@ -25,13 +25,13 @@ impl RecoveryLog {
                     by: by.clone(),
                     detail: detail.clone(),
                 };
-                self.keep(Deed::Ended(session_id, ended));
+                self.keep(RecoveryEntry::Ended(session_id, ended));
                 None
             }
             (Change::ServiceChanged { change, by }, _) => self.learn_of_service(fact, *change, by),
             (Change::LoginBanned { .. } | Change::LoginUnbanned { .. }, _) => {
                 if let Some(left) = BanState::of(fact) {
-                    self.keep(Deed::Ban(left));
+                    self.keep(RecoveryEntry::Ban(left));
                 }
                 None
             }
@@ -60,7 +60,7 @@ impl RecoveryLog {
                     at,
                     by,
                 };
-                self.keep(Deed::Service(service_id, left));
+                self.keep(RecoveryEntry::Service(service_id, left));
                 None
             }
             ServiceChange::Registered | ServiceChange::Updated | ServiceChange::SecretRotated => {

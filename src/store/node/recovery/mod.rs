@@ -33,7 +33,7 @@ const MOST_SERVICES: usize = 10_000;
 
 /// Something that must not be taken back.
 #[derive(Debug)]
-pub(in crate::store) enum Deed {
+pub(in crate::store) enum RecoveryEntry {
     /// A session ended.
     Ended(SessionId, Ended),
     /// A token was rotated at a moment.
@@ -103,12 +103,12 @@ impl RecoveryLog {
         }
     }
 
-    pub(in crate::store) fn keep(&self, deed: Deed) {
+    pub(in crate::store) fn keep(&self, deed: RecoveryEntry) {
         match deed {
-            Deed::Ended(session_id, ended) => self.keep_ending(session_id, ended),
-            Deed::Rotated(rotation, at) => self.rotations.keep(rotation, at),
-            Deed::Service(service_id, state) => self.keep_service(service_id, state),
-            Deed::Ban(state) => self.keep_ban(state),
+            RecoveryEntry::Ended(session_id, ended) => self.keep_ending(session_id, ended),
+            RecoveryEntry::Rotated(rotation, at) => self.rotations.keep(rotation, at),
+            RecoveryEntry::Service(service_id, state) => self.keep_service(service_id, state),
+            RecoveryEntry::Ban(state) => self.keep_ban(state),
         }
     }
 
@@ -285,7 +285,7 @@ mod tests {
 
     fn keep(log: &RecoveryLog, number: u8) {
         let (session_id, ended) = ending(number);
-        log.keep(Deed::Ended(session_id, ended));
+        log.keep(RecoveryEntry::Ended(session_id, ended));
     }
 
     #[test]
@@ -318,7 +318,7 @@ mod tests {
             at: Timestamp::from_millis(1),
             by: ServiceId::admin(),
         };
-        log.keep(Deed::Service(ServiceId::admin(), state));
+        log.keep(RecoveryEntry::Service(ServiceId::admin(), state));
         tokio::time::advance(KEPT).await;
         log.forget_old();
         assert_eq!(log.endings(partition(), 0, 10).len(), 1);
@@ -337,7 +337,7 @@ mod tests {
             by: ServiceId::admin(),
         };
         for at in [1, 3, 2] {
-            log.keep(Deed::Service(ServiceId::admin(), state(at)));
+            log.keep(RecoveryEntry::Service(ServiceId::admin(), state(at)));
         }
         assert_eq!(log.services(), [(ServiceId::admin(), state(3))]);
     }

@@ -5,7 +5,7 @@ use std::time::Duration;
 use crate::model::Timestamp;
 use crate::model::event::{Event, EventType, Fact};
 use crate::model::page::{Cursor, PageLimit};
-use crate::store::position::{Bookmark, History, Place};
+use crate::store::position::{Checkpoint, History, Place};
 use crate::store::{EventPage, FeedPosition, Partition, Partitions};
 
 /// A feed whose partitions are told the time by different servers.
@@ -136,7 +136,7 @@ fn place_of(
 ) -> Cursor {
     let marks = sources.iter().zip(histories).map(|(source, history)| {
         let place = source.place;
-        Bookmark {
+        Checkpoint {
             place,
             history: *history,
         }

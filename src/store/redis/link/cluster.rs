@@ -2,10 +2,10 @@
 
 use deadpool_redis::redis::{self, Cmd, Value};
 
-use super::routes::View;
+use super::routes::SlotMap;
 use super::url::Address;
 
-/// Asks for [`View`].
+/// Asks for [`SlotMap`].
 pub(super) fn question() -> Cmd {
     let mut command = redis::cmd("CLUSTER");
     command.arg("SLOTS");
@@ -13,11 +13,11 @@ pub(super) fn question() -> Cmd {
 }
 
 /// Reads the answer of the node at `answered_by`; a node without slots, or of no cluster, tells nothing.
-pub(super) fn view(answer: &Value, answered_by: &Address) -> Option<View> {
+pub(super) fn slot_map(answer: &Value, answered_by: &Address) -> Option<SlotMap> {
     let Value::Array(ranges) = answer else {
         return None;
     };
-    let view: Option<View> = ranges
+    let slot_map: Option<SlotMap> = ranges
         .iter()
         .map(|range| {
             let Value::Array(parts) = range else {
@@ -28,7 +28,7 @@ pub(super) fn view(answer: &Value, answered_by: &Address) -> Option<View> {
             Some((start..=end, address(parts.get(2)?, answered_by)?))
         })
         .collect();
-    view.filter(|ranges| !ranges.is_empty())
+    slot_map.filter(|ranges| !ranges.is_empty())
 }
 
 /// A node that does not know its own name sends none; it is the one that was asked.
@@ -66,9 +66,9 @@ mod tests {
               *3\r\n:100\r\n:16383\r\n*3\r\n$0\r\n\r\n:2\r\n$2\r\nid\r\n",
         )
         .unwrap();
-        let view = view(&answer, &Address::new("asked", 9)).unwrap();
+        let slot_map = slot_map(&answer, &Address::new("asked", 9)).unwrap();
         assert_eq!(
-            view,
+            slot_map,
             [
                 (0..=99, Address::new("a", 1)),
                 (100..=16_383, Address::new("asked", 2))
@@ -79,6 +79,6 @@ mod tests {
     #[test]
     fn a_node_that_serves_nothing_tells_nothing() {
         let empty = Value::Array(Vec::new());
-        assert_eq!(view(&empty, &Address::new("a", 1)), None);
+        assert_eq!(slot_map(&empty, &Address::new("a", 1)), None);
     }
 }

@@ -20,7 +20,7 @@ use super::url::{Address, Credentials, RedisUrl, Transport};
 use crate::certificates::read_ca_file;
 
 /// Connections that a master is held by: few, as many requests share each.
-pub(super) const LANES: usize = 2;
+pub(super) const SHARED_CONNECTIONS: usize = 2;
 
 /// Connections for what must be alone.
 const ALONE: usize = 8;
@@ -106,7 +106,7 @@ impl Dialer {
     pub(super) fn pool(&self, address: &Address) -> Result<Pool, RedisError> {
         let manager = Manager::new_with_config(self.info(address)?, self.config())?;
         let builder = Pool::builder(manager)
-            .max_size(LANES + ALONE)
+            .max_size(SHARED_CONNECTIONS + ALONE)
             .wait_timeout(Some(self.deadlines.wait))
             .create_timeout(Some(self.deadlines.connect))
             .recycle_timeout(Some(self.deadlines.command))

@@ -38,7 +38,7 @@ pub(super) enum Failure {
     Down {
         address: Address,
         #[source]
-        trouble: Arc<Trouble>,
+        error: Arc<ConnectError>,
     },
     #[error("the master {0} is at its limit of requests under way")]
     Overloaded(Address),
@@ -68,7 +68,7 @@ pub(super) enum Failure {
 
 /// Why a master cannot be used.
 #[derive(Debug, Error)]
-pub(super) enum Trouble {
+pub(super) enum ConnectError {
     #[error("the connection is being made")]
     Connecting,
     #[error("no connection can be made")]
@@ -85,7 +85,7 @@ pub(super) enum Trouble {
 
 /// What to do about an error that Redis answered.
 #[derive(Debug, PartialEq, Eq)]
-pub(super) enum Reaction {
+pub(super) enum RetryDecision {
     Follow { address: Address, asking: bool },
     SendSource,
     Pause,
@@ -93,7 +93,7 @@ pub(super) enum Reaction {
     GiveUp,
 }
 
-impl Reaction {
+impl RetryDecision {
     /// The first column of the module's table.
     pub(super) fn to(error: &RedisError, answered_by: &Address) -> Self {
         match error.code().unwrap_or_default() {
@@ -112,22 +112,22 @@ fn names_a_moving_slot(error: &RedisError) -> bool {
     error.detail().is_some_and(|text| text.contains(MOVING))
 }
 
-fn redirect(error: &RedisError, answered_by: &Address, asking: bool) -> Reaction {
+fn redirect(error: &RedisError, answered_by: &Address, asking: bool) -> RetryDecision {
     let Some((to, _)) = error.redirect_node() else {
-        return Reaction::GiveUp;
+        return RetryDecision::GiveUp;
     };
     let Some((host, port)) = to.rsplit_once(':') else {
-        return Reaction::GiveUp;
+        return RetryDecision::GiveUp;
     };
     let Ok(port) = port.parse() else {
-        return Reaction::GiveUp;
+        return RetryDecision::GiveUp;
     };
     let host = if host.is_empty() {
         &answered_by.host
     } else {
         host
     };
-    Reaction::Follow {
+    RetryDecision::Follow {
         address: Address::new(host, port),
         asking,
     }
@@ -179,7 +179,7 @@ impl From<Failure> for StoreError {
     }
 }
 
-impl Trouble {
+impl ConnectError {
     /// Whether waiting does not help: the configuration is wrong, here or there.
     pub(super) fn lasts(&self) -> bool {
         match self {
@@ -190,7 +190,7 @@ impl Trouble {
     }
 }
 
-impl From<PoolError> for Trouble {
+impl From<PoolError> for ConnectError {
     fn from(error: PoolError) -> Self {
         match error {
             PoolError::Backend(cause) | PoolError::PostCreateHook(HookError::Backend(cause)) => {
@@ -213,45 +213,45 @@ fn denied(error: &RedisError) -> bool {
 mod tests {
     use super::*;
 
-    fn reaction(line: &str) -> Reaction {
+    fn retry_decision(line: &str) -> RetryDecision {
         let error = redis::parse_redis_value(format!("-{line}\r\n").as_bytes())
             .unwrap()
             .extract_error()
             .unwrap_err();
-        Reaction::to(&error, &Address::new("here", 1))
+        RetryDecision::to(&error, &Address::new("here", 1))
     }
 
     #[test]
     fn redirections_are_followed_also_to_another_port_of_the_same_host() {
         assert_eq!(
-            reaction("MOVED 7 there:6380"),
-            Reaction::Follow {
+            retry_decision("MOVED 7 there:6380"),
+            RetryDecision::Follow {
                 address: Address::new("there", 6380),
                 asking: false
             }
         );
         assert_eq!(
-            reaction("ASK 7 :6381"),
-            Reaction::Follow {
+            retry_decision("ASK 7 :6381"),
+            RetryDecision::Follow {
                 address: Address::new("here", 6381),
                 asking: true
             }
         );
-        assert_eq!(reaction("MOVED 7 nonsense"), Reaction::GiveUp);
+        assert_eq!(retry_decision("MOVED 7 nonsense"), RetryDecision::GiveUp);
     }
 
     #[test]
     fn only_what_certainly_did_nothing_and_passes_is_repeated() {
         assert_eq!(
-            reaction("NOSCRIPT No matching script."),
-            Reaction::SendSource
+            retry_decision("NOSCRIPT No matching script."),
+            RetryDecision::SendSource
         );
         for line in [
             "TRYAGAIN Multiple keys",
             "CLUSTERDOWN Hash slot not served",
             "ERR Script attempted to access a non local key in a cluster node script: ab, on @user_script:9.",
         ] {
-            assert_eq!(reaction(line), Reaction::Pause, "{line}");
+            assert_eq!(retry_decision(line), RetryDecision::Pause, "{line}");
         }
         for line in [
             "READONLY no",
@@ -259,7 +259,7 @@ mod tests {
             "MASTERDOWN gone",
             "NOAUTH who",
         ] {
-            assert_eq!(reaction(line), Reaction::Reconnect, "{line}");
+            assert_eq!(retry_decision(line), RetryDecision::Reconnect, "{line}");
         }
         for line in [
             "OOM",
@@ -269,7 +269,7 @@ mod tests {
             "NOPERM x",
             "ERR x",
         ] {
-            assert_eq!(reaction(line), Reaction::GiveUp, "{line}");
+            assert_eq!(retry_decision(line), RetryDecision::GiveUp, "{line}");
         }
     }
 }

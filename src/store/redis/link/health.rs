@@ -1,9 +1,9 @@
 //! How Redis is, for readiness and for the log.
 
 use super::checks::Warning;
-use super::lane::State;
 use super::routes::Routes;
-use crate::store::{Breaker, MasterFigures};
+use super::shared_connection::State;
+use crate::store::{Breaker, MasterStats};
 use crate::telemetry::log::with_causes;
 
 /// How Redis is.
@@ -19,21 +19,21 @@ pub(in crate::store::redis) struct MasterHealth {
     /// Host and port.
     pub(in crate::store::redis) address: String,
     /// Why it cannot be used, if it cannot.
-    pub(in crate::store::redis) trouble: Option<String>,
+    pub(in crate::store::redis) error: Option<String>,
     /// What an operator should know.
     pub(in crate::store::redis) warnings: Vec<Warning>,
 }
 
 /// What this node sees of each master.
-pub(super) fn figures(routes: &Routes) -> Vec<MasterFigures> {
+pub(super) fn stats(routes: &Routes) -> Vec<MasterStats> {
     let masters = routes.masters();
     let masters = masters.iter().map(|node| {
         let (breaker, connections) = match node.state() {
-            State::Up(lanes) => (Breaker::Closed, lanes.len()),
+            State::Up(shared_connections) => (Breaker::Closed, shared_connections.len()),
             State::Connecting { .. } => (Breaker::Connecting, 0),
             State::Down(_) => (Breaker::Open, 0),
         };
-        MasterFigures {
+        MasterStats {
             address: node.address.to_string(),
             breaker,
             connections: connections as u64,
@@ -48,12 +48,12 @@ impl Health {
         let masters = routes.masters();
         let masters = masters.iter().map(|node| MasterHealth {
             address: node.address.to_string(),
-            trouble: match node.state() {
+            error: match node.state() {
                 State::Up(_) => None,
                 State::Connecting { .. } => Some("it is being connected to".to_owned()),
-                State::Down(trouble) => Some(with_causes(&*trouble)),
+                State::Down(error) => Some(with_causes(&*error)),
             },
-            warnings: node.pulse.warnings(),
+            warnings: node.probe.warnings(),
         });
         Self {
             masters: masters.collect(),
@@ -63,6 +63,6 @@ impl Health {
     /// Whether every master can be used.
     #[cfg(test)]
     pub(super) fn is_ready(&self) -> bool {
-        !self.masters.is_empty() && self.masters.iter().all(|master| master.trouble.is_none())
+        !self.masters.is_empty() && self.masters.iter().all(|master| master.error.is_none())
     }
 }

@@ -1,7 +1,7 @@
 //! The link to Redis: from a slot to the master that serves it, whatever stands, falls or moves there.
 //!
 //! Standalone, Sentinel and Cluster differ only in who tells which master serves a slot (`watcher`). A master is a
-//! node with a few connections that all requests share (`node`), kept by one task (`keeper`). Every wait
+//! node with a few connections that all requests share (`node`), kept by one task (`supervisor`). Every wait
 //! has a deadline (`deadline`), every queue a bound (`node`), and every error of Redis a documented reaction (`errors`). What may have been done is
 //! repeated only when that does no harm.
 
@@ -16,7 +16,7 @@ use tokio_util::task::AbortOnDropHandle;
 use super::RedisSettings;
 use crate::model::Timestamp;
 use crate::store::node::clock::ServerClock;
-use crate::store::{MasterFigures, StoreError};
+use crate::store::{MasterStats, StoreError};
 
 mod backoff;
 mod checks;
@@ -25,17 +25,17 @@ mod connect;
 mod deadline;
 mod errors;
 mod health;
-mod keeper;
-mod lane;
 mod node;
 mod open;
 mod operation;
-mod pulse;
+mod probe;
 mod routes;
 mod script;
 mod sentinel;
+mod shared_connection;
 mod slot;
 mod subscription;
+mod supervisor;
 #[cfg(test)]
 pub(in crate::store::redis) mod tests;
 mod topology;
@@ -162,7 +162,7 @@ impl Link {
             .clock_of(slot.number())
             .or_else(|| {
                 let others = routes.masters().into_iter();
-                let mut clocks = others.filter_map(|node| node.pulse.clock());
+                let mut clocks = others.filter_map(|node| node.probe.clock());
                 clocks.next().map(|clock| ServerClock {
                     error: Duration::MAX,
                     ..clock
@@ -195,8 +195,8 @@ impl Link {
     }
 
     /// What this node sees of each master.
-    pub(in crate::store::redis) fn figures(&self) -> Vec<MasterFigures> {
-        health::figures(&self.inner.routes)
+    pub(in crate::store::redis) fn stats(&self) -> Vec<MasterStats> {
+        health::stats(&self.inner.routes)
     }
 }
 

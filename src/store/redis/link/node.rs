@@ -1,9 +1,9 @@
 //! One master: a few long-held connections that all requests share.
 //!
 //! A request never owns an exchange: the connection's driver task sends, receives and gives each answer to whom it
-//! belongs, also when the asker has gone. A request never connects either; the node's one [`Keeper`] does. While there
-//! is no connection a request waits [`Deadlines::wait`] at most, and not at all once the keeper has failed: then the
-//! breaker is open, and the keeper's attempts are the only ones.
+//! belongs, also when the asker has gone. A request never connects either; the node's one [`Supervisor`] does. While there
+//! is no connection a request waits [`Deadlines::wait`] at most, and not at all once the supervisor has failed: then the
+//! breaker is open, and the supervisor's attempts are the only ones.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -17,10 +17,10 @@ use tokio_util::task::AbortOnDropHandle;
 
 use super::connect::Dialer;
 use super::deadline::{self, Deadlines};
-use super::errors::{Failure, Reaction, Trouble};
-use super::keeper::Keeper;
-use super::lane::{Fault, Lane, State};
-use super::pulse::Pulse;
+use super::errors::{ConnectError, Failure, RetryDecision};
+use super::probe::Probe;
+use super::shared_connection::{Fault, SharedConnection, State};
+use super::supervisor::Supervisor;
 use super::url::Address;
 
 /// Requests under way on one master: as many as it answers well within a command's deadline, as more would only be
@@ -30,14 +30,14 @@ const UNDER_WAY: usize = 256;
 /// Requests that are under way or wait; more are shed at once.
 const ADMITTED: usize = 4_096;
 
-/// Reports of broken connections that wait for the keeper; it needs one of each only.
+/// Reports of broken connections that wait for the supervisor; it needs one of each only.
 const REPORTS: usize = 64;
 
 /// One master.
 #[derive(Debug)]
 pub(super) struct Node {
     pub(super) address: Address,
-    pub(super) pulse: Arc<Pulse>,
+    pub(super) probe: Arc<Probe>,
     state: watch::Receiver<State>,
     reports: mpsc::Sender<Fault>,
     admitted: Semaphore,
@@ -65,15 +65,15 @@ impl Node {
         fails_over: bool,
     ) -> RedisResult<Arc<Self>> {
         let pool = dialer.pool(&address)?;
-        let pulse = Arc::<Pulse>::default();
+        let probe = Arc::<Probe>::default();
         let (publish, state) = watch::channel(State::Connecting {
             since: Instant::now(),
         });
         let (reports, faults) = mpsc::channel(REPORTS);
-        let keeper = Keeper::new(
+        let supervisor = Supervisor::new(
             address.clone(),
             pool.clone(),
-            Arc::clone(&pulse),
+            Arc::clone(&probe),
             publish,
             faults,
             changed,
@@ -81,7 +81,7 @@ impl Node {
         );
         Ok(Arc::new(Self {
             address,
-            pulse,
+            probe,
             state,
             reports,
             admitted: Semaphore::new(ADMITTED),
@@ -89,7 +89,7 @@ impl Node {
             deadlines: dialer.deadlines,
             turn: AtomicUsize::new(0),
             pool,
-            _keeper: AbortOnDropHandle::new(tokio::spawn(keeper.run())),
+            _keeper: AbortOnDropHandle::new(tokio::spawn(supervisor.run())),
         }))
     }
 
@@ -99,28 +99,28 @@ impl Node {
         let Ok(_admitted) = self.admitted.try_acquire() else {
             return Err(overloaded());
         };
-        if let State::Down(trouble) = &*self.state.borrow() {
-            return Err(self.down(Arc::clone(trouble)));
+        if let State::Down(error) = &*self.state.borrow() {
+            return Err(self.down(Arc::clone(error)));
         }
         let Ok(Ok(_turn)) = timeout(self.deadlines.wait, self.under_way.acquire()).await else {
             return Err(overloaded());
         };
-        let lane = self.lane().await?;
+        let shared_connection = self.shared_connection().await?;
         let sent_at = Instant::now();
-        let answer = message.exchange(lane.connection()).await;
-        self.judge(&lane, sent_at, answer)
+        let answer = message.exchange(shared_connection.connection()).await;
+        self.judge(&shared_connection, sent_at, answer)
     }
 
-    async fn lane(&self) -> Result<Lane, Failure> {
+    async fn shared_connection(&self) -> Result<SharedConnection, Failure> {
         match &*self.state.borrow() {
-            State::Up(lanes) => return self.pick(lanes),
-            State::Down(trouble) => return Err(self.down(Arc::clone(trouble))),
+            State::Up(shared_connections) => return self.pick(shared_connections),
+            State::Down(error) => return Err(self.down(Arc::clone(error))),
             State::Connecting { .. } => {}
         }
         match self.settled().await {
-            State::Up(lanes) => self.pick(&lanes),
-            State::Down(trouble) => Err(self.down(trouble)),
-            State::Connecting { .. } => Err(self.down(Arc::new(Trouble::Connecting))),
+            State::Up(shared_connections) => self.pick(&shared_connections),
+            State::Down(error) => Err(self.down(error)),
+            State::Connecting { .. } => Err(self.down(Arc::new(ConnectError::Connecting))),
         }
     }
 
@@ -138,36 +138,38 @@ impl Node {
         }
     }
 
-    fn pick(&self, lanes: &[Lane]) -> Result<Lane, Failure> {
+    fn pick(&self, shared_connections: &[SharedConnection]) -> Result<SharedConnection, Failure> {
         let turn = self.turn.fetch_add(1, Ordering::Relaxed);
-        lanes
+        shared_connections
             .iter()
             .cycle()
-            .nth(turn % lanes.len().max(1))
+            .nth(turn % shared_connections.len().max(1))
             .cloned()
-            .ok_or_else(|| self.down(Arc::new(Trouble::Connecting)))
+            .ok_or_else(|| self.down(Arc::new(ConnectError::Connecting)))
     }
 
-    fn down(&self, trouble: Arc<Trouble>) -> Failure {
+    fn down(&self, error: Arc<ConnectError>) -> Failure {
         Failure::Down {
             address: self.address.clone(),
-            trouble,
+            error,
         }
     }
 
     fn judge(
         &self,
-        lane: &Lane,
+        shared_connection: &SharedConnection,
         sent_at: Instant,
         answer: RedisResult<Value>,
     ) -> Result<Value, Failure> {
         let address = || self.address.clone();
         match answer {
             Ok(Value::ServerError(error)) => {
-                self.pulse.answered();
+                self.probe.answered();
                 let cause = RedisError::from(error);
-                if Reaction::to(&cause, &self.address) == Reaction::Reconnect {
-                    self.report(Fault::Broken { lane: lane.id });
+                if RetryDecision::to(&cause, &self.address) == RetryDecision::Reconnect {
+                    self.report(Fault::Broken {
+                        shared_connection: shared_connection.id,
+                    });
                 }
                 Err(Failure::Refused {
                     address: address(),
@@ -175,19 +177,25 @@ impl Node {
                 })
             }
             Ok(value) => {
-                self.pulse.answered();
+                self.probe.answered();
                 Ok(value)
             }
             Err(cause) if cause.is_timeout() => {
-                self.report(if self.pulse.silent_since(sent_at) {
-                    Fault::Silent { lane: lane.id }
+                self.report(if self.probe.silent_since(sent_at) {
+                    Fault::Silent {
+                        shared_connection: shared_connection.id,
+                    }
                 } else {
-                    Fault::Broken { lane: lane.id }
+                    Fault::Broken {
+                        shared_connection: shared_connection.id,
+                    }
                 });
                 Err(Failure::TimedOut(address()))
             }
             Err(cause) => {
-                self.report(Fault::Broken { lane: lane.id });
+                self.report(Fault::Broken {
+                    shared_connection: shared_connection.id,
+                });
                 Err(Failure::Lost {
                     address: address(),
                     cause,

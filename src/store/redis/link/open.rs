@@ -7,10 +7,10 @@ use thiserror::Error;
 use tokio::time::{Instant, sleep, timeout_at};
 
 use super::deadline;
-use super::errors::Trouble;
-use super::lane::State;
+use super::errors::ConnectError;
 use super::node::Node;
 use super::routes::Routes;
+use super::shared_connection::State;
 use super::watcher::Watcher;
 use crate::certificates::CaFileError;
 
@@ -89,8 +89,8 @@ async fn nobody_tells(watcher: &Watcher) -> OpenError {
 /// The error of a master that will not come, or has not come before it was too late.
 fn unusable(node: &Node, late: bool) -> Option<OpenError> {
     let cause = match node.state() {
-        State::Down(trouble) if late || trouble.lasts() => trouble,
-        State::Connecting { .. } if late => Arc::new(Trouble::Connecting),
+        State::Down(error) if late || error.lasts() => error,
+        State::Connecting { .. } if late => Arc::new(ConnectError::Connecting),
         State::Up(_) | State::Down(_) | State::Connecting { .. } => return None,
     };
     Some(OpenError::Unusable {

@@ -6,9 +6,9 @@ use std::sync::Arc;
 use deadpool_redis::redis::{Arg, Cmd, RedisError, Value};
 use tokio::time::{Instant, sleep};
 
-use super::connect::LANES;
+use super::connect::SHARED_CONNECTIONS;
 use super::deadline;
-use super::errors::{Failure, Reaction};
+use super::errors::{Failure, RetryDecision};
 use super::node::{Message, Node};
 use super::routes::Routes;
 use super::script::Script;
@@ -172,7 +172,9 @@ impl<'a> Attempt<'a> {
             }
             Failure::Lost { .. } => {
                 self.losses += 1;
-                effect == Effect::Repeatable && self.losses <= LANES && pause(routes).await
+                effect == Effect::Repeatable
+                    && self.losses <= SHARED_CONNECTIONS
+                    && pause(routes).await
             }
             Failure::NoMaster(_) => pause(routes).await,
             Failure::Down { .. }
@@ -190,23 +192,23 @@ impl<'a> Attempt<'a> {
         error: &RedisError,
         routes: &Routes,
     ) -> bool {
-        match Reaction::to(error, answered_by) {
-            Reaction::Follow { asking: true, .. } if !operation.is_on_one_key() => {
+        match RetryDecision::to(error, answered_by) {
+            RetryDecision::Follow { asking: true, .. } if !operation.is_on_one_key() => {
                 pause(routes).await
             }
-            Reaction::Follow { address, asking } => {
+            RetryDecision::Follow { address, asking } => {
                 if !asking {
                     routes.changed.notify_one();
                 }
                 self.redirected = Some((address, asking));
                 true
             }
-            Reaction::SendSource => {
+            RetryDecision::SendSource => {
                 self.command = operation.with_source();
                 true
             }
-            Reaction::Pause | Reaction::Reconnect => pause(routes).await,
-            Reaction::GiveUp => false,
+            RetryDecision::Pause | RetryDecision::Reconnect => pause(routes).await,
+            RetryDecision::GiveUp => false,
         }
     }
 }
@@ -235,7 +237,7 @@ pub(super) async fn run_at(
     let answer = node.send(Message::Plain(&script.by_hash(keys, args))).await;
     match answer {
         Err(Failure::Refused { cause, .. })
-            if Reaction::to(&cause, master) == Reaction::SendSource =>
+            if RetryDecision::to(&cause, master) == RetryDecision::SendSource =>
         {
             node.send(Message::Plain(&script.by_source(keys, args)))
                 .await
@@ -252,12 +254,12 @@ pub(super) async fn wait_for_replicas(
     node: &Arc<Node>,
     wanted: usize,
 ) -> Result<(), Failure> {
-    let history = node.pulse.replication_id();
+    let history = node.probe.replication_id();
     node.wait_for_replicas(wanted).await?;
     let serves = routes
         .of(slot.number())
         .is_ok_and(|now| Arc::ptr_eq(&now, node));
-    if serves && node.pulse.replication_id() == history {
+    if serves && node.probe.replication_id() == history {
         Ok(())
     } else {
         Err(Failure::Replaced(node.address.clone()))

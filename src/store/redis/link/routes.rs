@@ -22,7 +22,7 @@ use crate::store::node::clock::ServerClock;
 const VISIT: Duration = Duration::from_secs(60);
 
 /// Who serves which slots, as somebody told.
-pub(super) type View = Vec<(RangeInclusive<u16>, Address)>;
+pub(super) type SlotMap = Vec<(RangeInclusive<u16>, Address)>;
 
 /// All masters, and their slots.
 #[derive(Debug)]
@@ -74,7 +74,7 @@ impl Routes {
 
     /// The clock of the master of a slot.
     pub(super) fn clock_of(&self, slot: u16) -> Option<ServerClock> {
-        self.table.load().of(slot)?.pulse.clock()
+        self.table.load().of(slot)?.probe.clock()
     }
 
     /// Every master that serves slots, once.
@@ -117,8 +117,8 @@ impl Routes {
     }
 
     /// Follows a view. Masters that are connected to already keep their connections.
-    pub(super) fn follow(&self, mut view: View) -> RedisResult<()> {
-        view.sort_by_key(|(range, _)| *range.start());
+    pub(super) fn follow(&self, mut slot_map: SlotMap) -> RedisResult<()> {
+        slot_map.sort_by_key(|(range, _)| *range.start());
         let visited = self
             .visited()
             .values()
@@ -129,8 +129,8 @@ impl Routes {
             .into_iter()
             .map(|node| (node.address.clone(), node))
             .collect();
-        let mut ranges = Vec::with_capacity(view.len());
-        for (range, address) in view {
+        let mut ranges = Vec::with_capacity(slot_map.len());
+        for (range, address) in slot_map {
             let node = match known.get(&address) {
                 Some(node) => Arc::clone(node),
                 None => self.start(address.clone())?,
@@ -156,7 +156,7 @@ impl Routes {
         };
         let masters = self.masters().into_iter().map(|node| Master {
             address: node.address.clone(),
-            replication_id: node.pulse.replication_id(),
+            replication_id: node.probe.replication_id(),
             slots: slots_of(&node),
         });
         Topology {

@@ -14,11 +14,11 @@ use super::url::Address;
 pub(super) struct Sentinels {
     dialer: Dialer,
     master: String,
-    seats: Vec<Seat>,
+    seats: Vec<SentinelConnection>,
 }
 
 #[derive(Debug, Clone)]
-struct Seat {
+struct SentinelConnection {
     address: Address,
     connection: Option<MultiplexedConnection>,
 }
@@ -32,7 +32,7 @@ struct Named {
 
 impl Sentinels {
     pub(super) fn new(dialer: Dialer, addresses: &[Address], master: String) -> Self {
-        let seats = addresses.iter().map(|address| Seat {
+        let seats = addresses.iter().map(|address| SentinelConnection {
             address: address.clone(),
             connection: None,
         });
@@ -45,20 +45,22 @@ impl Sentinels {
 
     /// Where they are, and the way there.
     pub(super) fn seats(&self) -> (&Dialer, Vec<&Address>) {
-        let addresses = self.seats.iter().map(|seat| &seat.address);
+        let addresses = self.seats.iter().map(|connection| &connection.address);
         (&self.dialer, addresses.collect())
     }
 
     /// The master that the Sentinel with the latest configuration names; others may not have heard of a failover yet.
     pub(super) async fn master(&mut self) -> Option<Address> {
         let mut asked = JoinSet::new();
-        for seat in self.seats.drain(..) {
-            asked.spawn(seat.ask(self.dialer.clone(), self.master.clone()));
+        for connection in self.seats.drain(..) {
+            asked.spawn(connection.ask(self.dialer.clone(), self.master.clone()));
         }
         let mut latest: Option<Named> = None;
         while let Some(answer) = asked.join_next().await {
-            let Ok((seat, named)) = answer else { continue };
-            self.seats.push(seat);
+            let Ok((connection, named)) = answer else {
+                continue;
+            };
+            self.seats.push(connection);
             if named.as_ref().map(|it| it.epoch) > latest.as_ref().map(|it| it.epoch) {
                 latest = named;
             }
@@ -67,7 +69,7 @@ impl Sentinels {
     }
 }
 
-impl Seat {
+impl SentinelConnection {
     /// A connection that gave no answer is not used again.
     async fn ask(mut self, dialer: Dialer, master: String) -> (Self, Option<Named>) {
         let connection = match self.connection.take() {

@@ -39,24 +39,24 @@ pub(super) fn start(
     channel: &str,
 ) -> mpsc::Receiver<Signal> {
     let (signals, heard) = mpsc::channel(UNHEARD);
-    let ear = Ear {
+    let subscriber = Subscriber {
         dialer,
         channel: channel.into(),
         signals,
     };
-    tokio::spawn(listen(ear, topology));
+    tokio::spawn(listen(subscriber, topology));
     heard
 }
 
 /// What it takes to listen to one master.
 #[derive(Debug, Clone)]
-struct Ear {
+struct Subscriber {
     dialer: Dialer,
     channel: Arc<str>,
     signals: mpsc::Sender<Signal>,
 }
 
-async fn listen(ear: Ear, mut topology: watch::Receiver<Topology>) {
+async fn listen(subscriber: Subscriber, mut topology: watch::Receiver<Topology>) {
     let mut listeners: HashMap<Address, AbortOnDropHandle<()>> = HashMap::new();
     loop {
         let masters: Vec<_> = {
@@ -71,15 +71,15 @@ async fn listen(ear: Ear, mut topology: watch::Receiver<Topology>) {
             .map(|(address, _)| address)
             .collect();
         for master in gone {
-            ear.tell(Signal::Lost { master }).await;
+            subscriber.tell(Signal::Lost { master }).await;
         }
         for master in masters {
             listeners.entry(master.clone()).or_insert_with(|| {
-                AbortOnDropHandle::new(tokio::spawn(ear.clone().listen_to(master)))
+                AbortOnDropHandle::new(tokio::spawn(subscriber.clone().listen_to(master)))
             });
         }
         tokio::select! {
-            () = ear.signals.closed() => return,
+            () = subscriber.signals.closed() => return,
             changed = topology.changed() => if changed.is_err() {
                 return;
             },
@@ -87,7 +87,7 @@ async fn listen(ear: Ear, mut topology: watch::Receiver<Topology>) {
     }
 }
 
-impl Ear {
+impl Subscriber {
     async fn listen_to(self, master: Address) {
         let mut backoff = Backoff::default();
         loop {

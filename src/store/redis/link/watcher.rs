@@ -8,7 +8,7 @@ use tokio::time::{sleep, timeout};
 
 use super::connect::Dialer;
 use super::node::{Message, Node};
-use super::routes::{Routes, View};
+use super::routes::{Routes, SlotMap};
 use super::sentinel::Sentinels;
 use super::slot::SLOTS;
 use super::topology::Topology;
@@ -18,14 +18,14 @@ use super::{cluster, deadline};
 /// The task that keeps [`Routes`] true.
 #[derive(Debug)]
 pub(super) struct Watcher {
-    guide: Guide,
+    discovery: Discovery,
     routes: Arc<Routes>,
     topology: watch::Sender<Topology>,
 }
 
 /// Who can tell.
 #[derive(Debug)]
-enum Guide {
+enum Discovery {
     Nobody(Address),
     Sentinels(Sentinels),
     Cluster {
@@ -42,24 +42,24 @@ impl Watcher {
         routes: Arc<Routes>,
         topology: watch::Sender<Topology>,
     ) -> Self {
-        let guide = match place {
-            Place::Standalone(address) => Guide::Nobody(address),
+        let discovery = match place {
+            Place::Standalone(address) => Discovery::Nobody(address),
             Place::Sentinel {
                 sentinels,
                 master,
                 login,
             } => {
                 let dialer = dialer.for_sentinels(&login);
-                Guide::Sentinels(Sentinels::new(dialer, &sentinels, master))
+                Discovery::Sentinels(Sentinels::new(dialer, &sentinels, master))
             }
-            Place::Cluster(seeds) => Guide::Cluster {
+            Place::Cluster(seeds) => Discovery::Cluster {
                 dialer: dialer.clone(),
                 seeds,
                 turn: 0,
             },
         };
         Self {
-            guide,
+            discovery,
             routes,
             topology,
         }
@@ -84,10 +84,10 @@ impl Watcher {
 
     /// Why somebody who could tell cannot be asked.
     pub(super) async fn obstacle(&self) -> Option<(Address, RedisError)> {
-        let (dialer, addresses) = match &self.guide {
-            Guide::Nobody(_) => return None,
-            Guide::Sentinels(sentinels) => sentinels.seats(),
-            Guide::Cluster { dialer, seeds, .. } => (dialer, seeds.iter().collect()),
+        let (dialer, addresses) = match &self.discovery {
+            Discovery::Nobody(_) => return None,
+            Discovery::Sentinels(sentinels) => sentinels.seats(),
+            Discovery::Cluster { dialer, seeds, .. } => (dialer, seeds.iter().collect()),
         };
         for address in addresses {
             if let Err(cause) = dialer.ping(address).await {
@@ -99,8 +99,8 @@ impl Watcher {
 
     /// Looks once.
     pub(super) async fn look(&mut self) -> RedisResult<()> {
-        if let Some(view) = self.guide.view(&self.routes).await {
-            self.routes.follow(view)?;
+        if let Some(slot_map) = self.discovery.slot_map(&self.routes).await {
+            self.routes.follow(slot_map)?;
         }
         let now = self.routes.topology();
         self.topology.send_if_modified(|before| {
@@ -112,9 +112,9 @@ impl Watcher {
     }
 }
 
-impl Guide {
+impl Discovery {
     /// What is told now; nothing if nobody answers, and then what was told before goes on.
-    async fn view(&mut self, routes: &Routes) -> Option<View> {
+    async fn slot_map(&mut self, routes: &Routes) -> Option<SlotMap> {
         match self {
             Self::Nobody(address) => Some(whole(address.clone())),
             Self::Sentinels(sentinels) => sentinels.master().await.map(whole),
@@ -125,7 +125,7 @@ impl Guide {
             } => {
                 *turn = turn.wrapping_add(1);
                 match ask_masters(&routes.masters(), *turn).await {
-                    Some(view) => Some(view),
+                    Some(slot_map) => Some(slot_map),
                     None => ask_seeds(dialer, seeds).await,
                 }
             }
@@ -133,31 +133,31 @@ impl Guide {
     }
 }
 
-fn whole(address: Address) -> View {
+fn whole(address: Address) -> SlotMap {
     vec![(0..=SLOTS - 1, address)]
 }
 
 /// Asks the masters in turn, lest one with an old view is asked for ever.
-async fn ask_masters(masters: &[Arc<Node>], turn: usize) -> Option<View> {
+async fn ask_masters(masters: &[Arc<Node>], turn: usize) -> Option<SlotMap> {
     let up: Vec<_> = masters.iter().filter(|node| node.is_up()).collect();
     for step in 0..up.len() {
         let node = up.get((turn + step) % up.len())?;
         let answer = node.send(Message::Plain(&cluster::question())).await;
-        if let Ok(view) = answer.map(|answer| cluster::view(&answer, &node.address)) {
-            return view;
+        if let Ok(slot_map) = answer.map(|answer| cluster::slot_map(&answer, &node.address)) {
+            return slot_map;
         }
     }
     None
 }
 
-async fn ask_seeds(dialer: &Dialer, seeds: &[Address]) -> Option<View> {
+async fn ask_seeds(dialer: &Dialer, seeds: &[Address]) -> Option<SlotMap> {
     for seed in seeds {
         let Ok(mut connection) = dialer.connect(seed).await else {
             continue;
         };
         let answer = connection.send_packed_command(&cluster::question()).await;
-        if let Ok(Some(view)) = answer.map(|answer| cluster::view(&answer, seed)) {
-            return Some(view);
+        if let Ok(Some(slot_map)) = answer.map(|answer| cluster::slot_map(&answer, seed)) {
+            return Some(slot_map);
         }
     }
     None

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use tokio::time::Instant;
 
 use super::super::link::Address;
-use super::message::Beat;
+use super::message::Heartbeat;
 use crate::store::Partition;
 
 /// Heartbeats of one master that may still be heard.
@@ -17,7 +17,7 @@ const UNHEARD: usize = 64;
 #[derive(Debug, Default)]
 pub(super) struct Channels {
     masters: HashMap<Address, Channel>,
-    beats: u64,
+    heartbeats: u64,
 }
 
 #[derive(Debug, Default)]
@@ -61,20 +61,20 @@ impl Channels {
     }
 
     /// Begins a heartbeat and gives it a number.
-    pub(super) fn beat(&mut self, master: &Address, streams: Arc<[Partition]>) -> u64 {
-        self.beats += 1;
+    pub(super) fn heartbeat(&mut self, master: &Address, streams: Arc<[Partition]>) -> u64 {
+        self.heartbeats += 1;
         if let Some(channel) = self.masters.get_mut(master) {
             channel.beating = true;
             if channel.sent.len() == UNHEARD {
                 channel.sent.pop_front();
             }
             channel.sent.push_back(Sent {
-                number: self.beats,
+                number: self.heartbeats,
                 at: Instant::now(),
                 streams,
             });
         }
-        self.beats
+        self.heartbeats
     }
 
     /// The master has answered a heartbeat, or not.
@@ -85,9 +85,11 @@ impl Channels {
     }
 
     /// The heartbeat that was heard, if it was sent to the master on whose channel it came.
-    pub(super) fn heard(&mut self, master: &Address, beat: &Beat) -> Option<Sent> {
+    pub(super) fn heard(&mut self, master: &Address, heartbeat: &Heartbeat) -> Option<Sent> {
         let sent = &mut self.masters.get_mut(master)?.sent;
-        let at = sent.iter().position(|sent| sent.number == beat.number)?;
+        let at = sent
+            .iter()
+            .position(|sent| sent.number == heartbeat.number)?;
         sent.drain(..at);
         sent.pop_front()
     }

@@ -26,12 +26,12 @@ pub(super) enum Message {
     },
     /// A token was rotated at a moment.
     Turn(TokenRotation, Timestamp),
-    Beat(Beat),
+    Heartbeat(Heartbeat),
 }
 
 /// A heartbeat as a master has taken it.
 #[derive(Debug, PartialEq, Eq)]
-pub(super) struct Beat {
+pub(super) struct Heartbeat {
     pub(super) sender: NodeId,
     pub(super) number: u64,
     /// Whether the master serves each key it was asked for.
@@ -76,7 +76,7 @@ pub(super) fn decode(message: &[u8]) -> Option<Message> {
             let at = Timestamp::from_millis(text(at)?.parse().ok()?);
             Some(Message::Turn(rotation, at))
         }
-        (b"beat", [sender, number, served]) => Some(Message::Beat(Beat {
+        (b"beat", [sender, number, served]) => Some(Message::Heartbeat(Heartbeat {
             sender: text(sender)?.parse().ok()?,
             number: text(number)?.parse().ok()?,
             served: served.iter().map(|served| *served == b'1').collect(),
@@ -140,12 +140,12 @@ mod tests {
     #[test]
     fn a_beat_tells_what_is_served() {
         let bytes = message(&[b"beat", b"18", b"7", b"101"]);
-        let beat = Beat {
+        let heartbeat = Heartbeat {
             sender: 18,
             number: 7,
             served: vec![true, false, true],
         };
-        assert_eq!(decode(&bytes), Some(Message::Beat(beat)));
+        assert_eq!(decode(&bytes), Some(Message::Heartbeat(heartbeat)));
     }
 
     #[test]

@@ -20,17 +20,17 @@ use super::link::{Address, Signal, Topology};
 use super::places::{self, PARTITIONS, STREAMS};
 use super::services::Services;
 use crate::model::Timestamp;
-use crate::store::node::recovery::{Deed, RecoveryLog, WrittenService};
+use crate::store::node::recovery::{RecoveryEntry, RecoveryLog, WrittenService};
 use crate::store::node::tail::{Entry, Tail};
 use crate::store::{Partition, TokenRotation};
 
 mod channels;
-mod chores;
 mod message;
+mod tasks;
 
 use channels::Channels;
-use chores::Chore;
-use message::{Beat, Message, NodeId};
+use message::{Heartbeat, Message, NodeId};
+use tasks::Task;
 
 /// Between two heartbeats.
 const BEAT: Duration = Duration::from_millis(250);
@@ -59,7 +59,7 @@ struct Follower {
     channels: Channels,
     streams: Vec<Served>,
     reading: usize,
-    chores: FuturesUnordered<BoxFuture<'static, Chore>>,
+    tasks: FuturesUnordered<BoxFuture<'static, Task>>,
 }
 
 /// Follows the feed until the store is closed.
@@ -68,8 +68,8 @@ pub(super) async fn follow_until(live: Live, node: NodeId, closed: CancellationT
     let mut topology = live.client.link.topology();
     let mut follower = Follower::new(live, node);
     topology.mark_changed();
-    let mut beats = interval(BEAT);
-    beats.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    let mut heartbeats = interval(BEAT);
+    heartbeats.set_missed_tick_behavior(MissedTickBehavior::Delay);
     loop {
         tokio::select! {
             () = closed.cancelled() => return,
@@ -78,8 +78,8 @@ pub(super) async fn follow_until(live: Live, node: NodeId, closed: CancellationT
                 let masters = topology.borrow_and_update().clone();
                 follower.look_at(&masters);
             }
-            _ = beats.tick() => follower.beat(),
-            Some(chore) = follower.chores.next() => follower.done(chore),
+            _ = heartbeats.tick() => follower.heartbeat(),
+            Some(task) = follower.tasks.next() => follower.done(task),
         }
         follower.read_on();
     }
@@ -93,7 +93,7 @@ impl Follower {
             channels: Channels::default(),
             streams: vec![Served::default(); STREAMS],
             reading: 0,
-            chores: FuturesUnordered::new(),
+            tasks: FuturesUnordered::new(),
         }
     }
 
@@ -114,7 +114,7 @@ impl Follower {
             Signal::Message { master, payload } => match message::decode(&payload) {
                 Some(Message::Event { stream, entry }) => self.take(&master, stream, entry),
                 Some(Message::Turn(rotation, at)) => self.keep(&master, rotation, at),
-                Some(Message::Beat(beat)) => self.prove(&master, &beat),
+                Some(Message::Heartbeat(heartbeat)) => self.prove(&master, &heartbeat),
                 None => {}
             },
         }
@@ -141,20 +141,20 @@ impl Follower {
     /// What a node rotates, all can make again.
     fn keep(&self, master: &Address, rotation: TokenRotation, at: Timestamp) {
         if self.is_served_by(PARTITIONS.of_session(rotation.session_id), master) {
-            self.live.log.keep(Deed::Rotated(rotation, at));
+            self.live.log.keep(RecoveryEntry::Rotated(rotation, at));
         }
     }
 
-    fn prove(&mut self, master: &Address, beat: &Beat) {
-        if beat.sender != self.node {
+    fn prove(&mut self, master: &Address, heartbeat: &Heartbeat) {
+        if heartbeat.sender != self.node {
             return;
         }
-        let Some(sent) = self.channels.heard(master, beat) else {
+        let Some(sent) = self.channels.heard(master, heartbeat) else {
             return;
         };
         for (at, stream) in sent.streams.iter().enumerate() {
             // A master that was asked for nothing serves all.
-            let served = beat.served.get(at).is_none_or(|served| *served);
+            let served = heartbeat.served.get(at).is_none_or(|served| *served);
             if served && self.is_served_by(*stream, master) {
                 self.live.tail.prove(*stream, sent.at);
             }

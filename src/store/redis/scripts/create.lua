@@ -2,7 +2,7 @@
 local r, used = session, {}
 for _, known in ipairs(uses) do used[known.id] = known.used end
 
-local again = repeated(mark, nil, used[r.id])
+local again = repeated(operation_id, nil, used[r.id])
 if again then return again end
 local login = tag .. 'l:' .. r.k
 local before = load_or_expire(r.id, used[r.id])
@@ -62,5 +62,5 @@ redis.call('ZADD', expiries, ends, r.id)
 for _, index in ipairs({login, ids, expiries}) do keep(index, max_age + grace) end
 acts[#acts + 1] = {'opened'}
 emit('c', now, r, 'd', device)
-remember(mark, 'd', r.id, 'e', table.concat(out))
+remember(operation_id, 'd', r.id, 'e', table.concat(out))
 return {'done', now, table.concat(out)}

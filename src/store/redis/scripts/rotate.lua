@@ -2,7 +2,7 @@
 local r = load_or_expire(session.id, session.used)
 if r.kind == 'newer' then return {'newer', r.f} end
 if r.kind ~= 'live' and r.kind ~= 'ended' or scope and r.o ~= scope then return {'unknown'} end
-local what = standing(r, presented)
+local what = token_status(r, presented)
 if what == 'never' then return {'unknown'} end
 if r.kind == 'ended' then return refusal(r, scope) end
 if r.t == hash and r.h == presented then return {'done', now, whole(r)} end

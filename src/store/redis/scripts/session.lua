@@ -47,7 +47,7 @@ end
 
 -- What a token's hash is to a session, as `model::rotation` has it. A former token has 8 bytes of its hash in F and
 -- as many of the moment in G when its grace is over.
-local function standing(r, hash)
+local function token_status(r, hash)
   if r.t == hash then return 'present' end
   local marks, ends = r.F or '', r.G or ''
   for at = #marks - 7, 1, -8 do
@@ -60,7 +60,7 @@ local function standing(r, hash)
 end
 
 local function good(r, hash)
-  local what = standing(r, hash)
+  local what = token_status(r, hash)
   return what == 'present' or what == 'previous'
 end
 
@@ -108,18 +108,18 @@ local function refusal(r, scope)
   if r.kind ~= 'live' or not seen then return {'unknown'} end
 end
 
-local function remember(mark, ...)
-  if not mark then return end
-  local key = tag .. 'k:' .. mark
+local function remember(operation_id, ...)
+  if not operation_id then return end
+  local key = tag .. 'k:' .. operation_id
   redis.call('DEL', key)
   redis.call('HSET', key, 'q', now + MARK_KEPT, ...)
   redis.call('PEXPIRE', key, MARK_KEPT)
 end
 
--- What the first operation with this mark did.
-local function repeated(mark, scope, used)
-  if not mark then return end
-  local kept = redis.call('HMGET', tag .. 'k:' .. mark, 'q', 'd', 'i', 'n', 'w', 'e')
+-- What the first operation with this operation id did.
+local function repeated(operation_id, scope, used)
+  if not operation_id then return end
+  local kept = redis.call('HMGET', tag .. 'k:' .. operation_id, 'q', 'd', 'i', 'n', 'w', 'e')
   if not kept[1] or now >= tonumber(kept[1]) then return end
   local r = load_or_expire(kept[2], used)
   return refusal(r, scope) or {'again', now, whole(r), kept[3] or '0', kept[4] or '', kept[5] or '', kept[6] or ''}

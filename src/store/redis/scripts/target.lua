@@ -1,6 +1,6 @@
 -- The session a write is for, or the answer that stands against the write.
 local function reach(target)
-  local again = repeated(target.mark, target.scope, target.used)
+  local again = repeated(target.operation_id, target.scope, target.used)
   if again then return nil, again end
   local r = load_or_expire(target.id, target.used)
   local against = refusal(r, target.scope)
@@ -11,7 +11,7 @@ local function reach(target)
 end
 
 local function done(target, r, inserted, name, value)
-  remember(target.mark, 'd', r.id, 'i', inserted, 'n', name or '', 'w', value or '')
+  remember(target.operation_id, 'd', r.id, 'i', inserted, 'n', name or '', 'w', value or '')
   return {'done', now, whole(r), inserted, name or '', value or ''}
 end
 

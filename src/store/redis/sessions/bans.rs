@@ -9,7 +9,7 @@ use crate::model::Timestamp;
 use crate::model::id::{LoginId, ServiceId};
 use crate::model::login::Ban;
 use crate::model::session::EndDetail;
-use crate::store::node::recovery::{BanState, Deed};
+use crate::store::node::recovery::{BanState, RecoveryEntry};
 use crate::store::{Access, EndAll, NewBan, OpError, Refusal, StoreError};
 
 /// What error messages call a ban.
@@ -82,7 +82,7 @@ impl Sessions {
             at,
             by: by.clone(),
         };
-        self.log.keep(Deed::Ban(BanState::banned(&ban)));
+        self.log.keep(RecoveryEntry::Ban(BanState::banned(&ban)));
         Ok(ban)
     }
 
@@ -102,7 +102,7 @@ impl Sessions {
         };
         let lifted = self.client.call(slot_of_login(login), &lift).await?;
         let at = lifted.ok_or(Refusal::BanUnknown)?;
-        self.log.keep(Deed::Ban(BanState {
+        self.log.keep(RecoveryEntry::Ban(BanState {
             login_id: login.clone(),
             ban: None,
             at,

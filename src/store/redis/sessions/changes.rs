@@ -18,7 +18,9 @@ use crate::model::id::{ServiceId, SessionId};
 use crate::model::permission::Scope;
 use crate::model::record::{SessionChange, SessionRecord, Unchangeable};
 use crate::model::session::ConnectionStats;
-use crate::store::{Changed, Lookup, Mark, OpError, Precondition, Refusal, StoreError, Target};
+use crate::store::{
+    Changed, Lookup, OpError, OperationId, Precondition, Refusal, StoreError, Target,
+};
 
 /// How often a merge is computed again because somebody else changed the attribute.
 const ATTEMPTS: usize = 1_000;
@@ -30,7 +32,7 @@ table! {
         used: Option<Timestamp>,
         scope: Option<&'a ServiceId>,
         versions: Option<String>,
-        mark: Option<Mark>,
+        operation_id: Option<OperationId>,
         by: &'a ServiceId,
     }
 }
@@ -88,7 +90,7 @@ struct Written {
 
 impl WriteTarget<'_> {
     fn effect(&self) -> Effect {
-        match self.mark {
+        match self.operation_id {
             Some(_) => Effect::Repeatable,
             None => Effect::Once,
         }
@@ -109,7 +111,7 @@ impl Sessions {
                 Precondition::None => None,
                 Precondition::Versions(versions) => Some(list(versions)),
             },
-            mark: target.mark,
+            operation_id: target.operation_id,
             by: &target.access.service_id,
         }
     }
@@ -177,7 +179,7 @@ impl Sessions {
 
     fn changed(&self, written: Written) -> Changed {
         let mut record = written.record;
-        self.activity.touches.overlay(&mut record);
+        self.activity.buffer.overlay(&mut record);
         let mut session = self.shown(record, written.now);
         if let Some((name, value)) = written.made {
             session.attributes.set(name, value);

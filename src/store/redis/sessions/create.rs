@@ -20,7 +20,7 @@ use crate::model::record::SessionRecord;
 use crate::model::session::{Device, EndReason, Ended};
 use crate::model::session_token::TokenOrigin;
 use crate::model::token::CredentialHash;
-use crate::store::{Created, Mark, NewSession, OpError, Refusal, StoreError};
+use crate::store::{Created, NewSession, OpError, OperationId, Refusal, StoreError};
 
 table! {
     /// The fields of a record that the script itself looks at, by their letters.
@@ -37,7 +37,7 @@ table! {
 call! {
     struct Create<'a>: "create.lua", "", [SHARD, SESSION, BANS] {
         session: NewRecord<'a>,
-        mark: Option<Mark>,
+        operation_id: Option<OperationId>,
         grace: Duration,
         idle_timeout: Duration,
         max_age: Duration,
@@ -48,9 +48,9 @@ call! {
         fields: List<Vec<u8>>,
         uses: List<Noted>,
     }
-    SESSION, replicated: true, effect: match self.mark {
+    SESSION, replicated: true, effect: match self.operation_id {
         Some(_) => Effect::Repeatable,
-        // Without a mark a repetition could not tell who had to make room.
+        // Without an operation id a repetition could not tell who had to make room.
         None => Effect::Once,
     };
     (self, reply) -> Result<Opened, Refusal> {
@@ -114,7 +114,7 @@ impl Sessions {
             evicted,
         } = opened;
         let record = if let Some(mut record) = there {
-            self.activity.touches.overlay(&mut record);
+            self.activity.buffer.overlay(&mut record);
             record
         } else {
             let by = new.service_id.clone();
@@ -156,7 +156,7 @@ impl Sessions {
                 k: login_key(&new.login_id),
                 o: &new.service_id,
             },
-            mark: new.mark,
+            operation_id: new.operation_id,
             grace: self.settings.sweep_grace,
             idle_timeout: new.idle_timeout,
             max_age: new.max_age,

@@ -13,7 +13,7 @@ use crate::model::id::{LoginId, ServiceId, SessionId};
 use crate::model::record::SessionRecord;
 use crate::model::session::{Device, EndDetail, EndReason, Ended, Session, SessionState};
 use crate::model::token::CredentialHash;
-use crate::store::node::recovery::Deed;
+use crate::store::node::recovery::RecoveryEntry;
 use crate::store::{Access, EndAll, EndOutcome, OpError, Refusal, StoreError, Target};
 
 /// Sessions that one step looks at.
@@ -72,9 +72,9 @@ impl Sessions {
     ) -> Result<EndOutcome, OpError> {
         let session_id = target.session_id;
         let end = End {
-            // An end takes no mark: ending again is no harm.
+            // An end takes no operation id: ending again is no harm.
             target: WriteTarget {
-                mark: None,
+                operation_id: None,
                 ..self.target(target)
             },
             reason,
@@ -92,7 +92,7 @@ impl Sessions {
     }
 
     fn closed(&self, mut record: SessionRecord) -> Box<Session> {
-        self.activity.touches.overlay(&mut record);
+        self.activity.buffer.overlay(&mut record);
         Box::new(Session {
             state: SessionState::Closed,
             version: record.session.version + 1,
@@ -103,7 +103,8 @@ impl Sessions {
     /// Endings that are acknowledged must not be taken back, whether this node ever hears of them or not.
     pub(super) fn remember_ends(&self, ids: &[SessionId], ended: &Ended) {
         for session_id in ids {
-            self.log.keep(Deed::Ended(*session_id, ended.clone()));
+            self.log
+                .keep(RecoveryEntry::Ended(*session_id, ended.clone()));
         }
     }
 

@@ -16,9 +16,9 @@ mod changes;
 mod contract;
 mod create;
 mod ends;
-mod figures;
 mod lists;
 mod rotation;
+mod stats;
 mod steps;
 mod sweep;
 #[cfg(test)]

@@ -15,7 +15,7 @@ use crate::model::id::ServiceId;
 use crate::model::record::SessionRecord;
 use crate::model::session::{EndReason, Ended, Session, Tombstone};
 use crate::model::token::CredentialHash;
-use crate::store::node::recovery::Deed;
+use crate::store::node::recovery::RecoveryEntry;
 use crate::store::{OpError, Refusal, Rotated, TokenRotation};
 
 call! {
@@ -63,7 +63,7 @@ impl Sessions {
         match self.client.call(slot_of(session_id), &rotate).await? {
             Outcome::Done((now, record)) => {
                 if let Some(last) = &record.rotation {
-                    self.log.keep(Deed::Rotated(asked, last.at));
+                    self.log.keep(RecoveryEntry::Rotated(asked, last.at));
                 }
                 Ok(Rotated::Now(self.used_and_shown(record, now)))
             }
@@ -86,7 +86,7 @@ impl Sessions {
     }
 
     fn used_and_shown(&self, mut record: SessionRecord, now: Timestamp) -> Box<Session> {
-        self.activity.touches.overlay(&mut record);
+        self.activity.buffer.overlay(&mut record);
         Box::new(self.shown(record, now))
     }
 }

@@ -19,7 +19,7 @@ use crate::model::permission::Scope;
 use crate::model::record::SessionRecord;
 use crate::model::session::Life;
 use crate::model::session::{Ended, Session, Tombstone};
-use crate::model::session_token::Standing;
+use crate::model::session_token::TokenStatus;
 use crate::model::token::{CredentialHash, PresentedToken};
 use crate::store::node::clock::ServerClock;
 use crate::store::{Lookup, StoreError, Touch, Verified};
@@ -55,7 +55,7 @@ impl Sessions {
     fn seen(&self, record: SessionRecord, now: Timestamp) -> Seen {
         let stored_until = record.session.expires_at;
         let mut record = record;
-        self.activity.touches.overlay(&mut record);
+        self.activity.buffer.overlay(&mut record);
         Seen {
             record,
             stored_until,
@@ -113,13 +113,13 @@ impl Sessions {
                 Touch::Yes => self.touched(*seen).await,
             },
             Lookup::Live(seen)
-                if seen.record.standing(&token.hash, seen.now) != Standing::Never =>
+                if seen.record.token_status(&token.hash, seen.now) != TokenStatus::Never =>
             {
                 self.judged(session_id, token.hash, touch).await
             }
             Lookup::Ended(tombstone) => {
                 let now = self.client.clock(slot_of(session_id)).now;
-                let good = tombstone.standing(&token.hash, now).is_good();
+                let good = tombstone.token_status(&token.hash, now).is_good();
                 Ok(good
                     .then_some(tombstone)
                     .map_or(Lookup::Unknown, Lookup::Ended))
@@ -132,7 +132,7 @@ impl Sessions {
         let clock = self.client.clock(slot_of(found.record.session.session_id));
         let now = clock.now;
         let lives = |life: Life| now < life.expires_at && !clock.is_near(life.expires_at);
-        let (life, stored_until) = self.activity.touches.again(found, touch, now, lives)?;
+        let (life, stored_until) = self.activity.buffer.again(found, touch, now, lives)?;
         Some(self.verified_in(Arc::clone(&found.record), life, stored_until, now))
     }
 
@@ -144,7 +144,7 @@ impl Sessions {
         } = seen;
         let counted = self
             .activity
-            .touches
+            .buffer
             .count(&record, record.life(), stored_until, now);
         if let Some(life) = counted {
             let found = self.verified_in(Arc::new(record), life, stored_until, now);

@@ -307,7 +307,7 @@ impl Pair {
             assert!(verified.stored_until > now);
         }
         let known = self.reference.by_token(new).unwrap();
-        let good = known.standing(token.hash, now).is_good();
+        let good = known.token_status(token.hash, now).is_good();
         if good && touch && matches!(known.view(now), View::Live { .. }) {
             known.touch(now);
         }
@@ -330,7 +330,7 @@ impl Pair {
     async fn revoke(&mut self, new: &NewSession, ago: usize, now: Timestamp) {
         let known = self.reference.by_token(new).unwrap();
         let (session_id, token) = (known.new.session_id, known.token(ago));
-        let good = known.standing(token.hash, now).is_good();
+        let good = known.token_status(token.hash, now).is_good();
         let sessions = &self.backend().stores.sessions;
         sessions.revoke(&token, &access()).await.unwrap();
         if good {

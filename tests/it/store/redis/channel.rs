@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use session_gateway::model::event::{Event, EventType};
 use session_gateway::model::session::EndReason;
-use session_gateway::store::{FeedPlace, Partitions};
+use session_gateway::store::{FeedStart, Partitions};
 use tokio::time::Instant;
 
 use super::super::backend::{draft, login_id, target};
@@ -77,7 +77,7 @@ async fn a_channel_that_is_closed_again_and_again_loses_nothing() {
         }
     }
     heard_now(&listening, part).await;
-    let (feed, _) = feed(&writing, FeedPlace::Start).await;
+    let (feed, _) = feed(&writing, FeedStart::Start).await;
     assert_eq!(feed.len(), 400);
     let mut known = BTreeSet::new();
     let mut told = notebook.told(part);

@@ -8,14 +8,15 @@ use session_gateway::clock::Clock;
 use session_gateway::model::Timestamp;
 use session_gateway::model::profile::UserDetails;
 use session_gateway::store::{
-    Claim, ClaimKey, LoadCause, LoadClaim, LoadEnd, LoadTicket, Loaded, NewProfile, StoreError,
+    Claim, IdempotencyRecordKey, LoadCause, LoadClaim, LoadEnd, LoadTicket, Loaded, NewProfile,
+    StoreError,
 };
 use tokio::task::JoinSet;
 
 use super::super::backend::{Backend, HOUR, MILLISECOND, MINUTE, SECOND, START, login_id};
 use super::Keyspace;
 
-const KEY: ClaimKey = ClaimKey([7; 32]);
+const KEY: IdempotencyRecordKey = IdempotencyRecordKey([7; 32]);
 const REQUEST: [u8; 32] = [1; 32];
 const TICKET: LoadTicket = LoadTicket([1; 16]);
 
@@ -72,7 +73,7 @@ async fn of_many_who_find_a_lease_over_one_goes_on() {
         }
         let claims = claims.join_all().await;
         let first = Claim::Granted {
-            sealed_draw: vec![0],
+            sealed_entropy: vec![0],
         };
         let count = |wanted: &Claim| claims.iter().filter(|claim| *claim == wanted).count();
         assert_eq!((count(&first), count(&Claim::Busy)), (1, 49), "{round}");

@@ -9,7 +9,7 @@ use session_gateway::model::id::SessionId;
 use session_gateway::model::permission::Scope;
 use session_gateway::model::session::Ended;
 use session_gateway::store::redis::{Deadlines, RedisSettings, RedisStore, RedisUrl};
-use session_gateway::store::{FeedPlace, Lookup, Stores};
+use session_gateway::store::{FeedStart, Lookup, Stores};
 
 use super::super::backend::{Backend, HOUR, SETTINGS, START, limit};
 use super::super::listeners::all_heard_now;
@@ -78,14 +78,14 @@ pub(super) async fn is_live(stores: &Stores, session_id: SessionId) -> bool {
     matches!(seen(stores, session_id).await, Some(Lookup::Live(_)))
 }
 
-pub(super) async fn feed(stores: &Stores, from: FeedPlace) -> (Vec<Event>, FeedPlace) {
+pub(super) async fn feed(stores: &Stores, from: FeedStart) -> (Vec<Event>, FeedStart) {
     let mut events = Vec::new();
     let mut place = from;
     loop {
         let page = stores.events.events(&place, &[], limit(1_000)).await;
         let page = page.unwrap();
         events.extend(page.events);
-        place = FeedPlace::At(page.next);
+        place = FeedStart::At(page.next);
         if page.caught_up {
             return (events, place);
         }

@@ -7,13 +7,13 @@ use session_gateway::model::limit::{LimitPer, Overflow, SessionLimit};
 use session_gateway::model::service::ServiceUpdate;
 use session_gateway::model::session::{EndDetail, EndReason, Ended};
 use session_gateway::store::{
-    EndAll, FeedPlace, Lookup, NewBan, NewSession, Partitions, Stores, Touch,
+    EndAll, FeedStart, Lookup, NewBan, NewSession, Partitions, Stores, Touch,
 };
 
 use super::super::backend::{Backend, MINUTE, access, draft, login_id, presented, service};
-use super::super::figures::Diary;
 use super::super::listeners::{all_heard_now, heard_now, register};
 use super::super::rotation;
+use super::super::stats::Diary;
 use super::node::{DEADLINE, clock, ended, feed, is_live, node, settled};
 use crate::support::redis::{RedisServer, ServerOptions, eventually};
 use crate::support::{Launch, open};
@@ -144,7 +144,7 @@ async fn an_old_snapshot_revives_no_session() {
         let refused = node.sessions.find_by_token(&token, Touch::Yes).await;
         assert!(matches!(refused, Ok(Lookup::Ended(_))));
     }
-    let (events, _) = feed(&two.stores, FeedPlace::Start).await;
+    let (events, _) = feed(&two.stores, FeedStart::Start).await;
     for (session_id, before) in endings {
         let told = events.iter().filter(|event| {
             event.fact.session_id == Some(session_id) && event.fact.at == before.at
@@ -242,7 +242,7 @@ async fn a_place_from_before_a_failover_misses_nothing_after_it() {
     server.ask::<()>("SAVE").await;
     one.advance(10 * MINUTE);
     one.put(early, "lost", "1").await;
-    let (events, place) = feed(&one.stores, FeedPlace::Start).await;
+    let (events, place) = feed(&one.stores, FeedStart::Start).await;
     assert_eq!(events.len(), 2);
     restart_from_snapshot(&mut server).await;
     // The clock of the new master is behind.
@@ -250,7 +250,7 @@ async fn a_place_from_before_a_failover_misses_nothing_after_it() {
     let two = node(&server.url(), &behind).await;
     two.advance(5 * MINUTE);
     two.put(early, "kept", "1").await;
-    let (all, _) = feed(&two.stores, FeedPlace::Start).await;
+    let (all, _) = feed(&two.stores, FeedStart::Start).await;
     eventually(DEADLINE, || async {
         one.stores.sessions.check().await.is_ok()
     })

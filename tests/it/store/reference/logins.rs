@@ -3,7 +3,7 @@
 use session_gateway::model::Timestamp;
 use session_gateway::model::id::SessionId;
 use session_gateway::model::session::EndReason;
-use session_gateway::model::session_token::Standing;
+use session_gateway::model::session_token::TokenStatus;
 use session_gateway::model::token::{CredentialHash, PresentedToken};
 use session_gateway::store::{EndAll, NewBan};
 
@@ -38,16 +38,16 @@ impl Known {
         }
     }
 
-    pub(crate) fn standing(&self, hash: CredentialHash, now: Timestamp) -> Standing {
+    pub(crate) fn token_status(&self, hash: CredentialHash, now: Timestamp) -> TokenStatus {
         let tokens = self.turned.len();
         let ago = (0..=tokens).find(|ago| self.token(*ago).hash == hash);
         match ago {
-            None => Standing::Never,
-            Some(0) => Standing::Present,
-            Some(ago) if ago > KNOWN => Standing::Never,
-            Some(ago) if now >= self.turned[tokens - ago].1 => Standing::Reused,
-            Some(1) => Standing::Previous,
-            Some(_) => Standing::Late,
+            None => TokenStatus::Never,
+            Some(0) => TokenStatus::Present,
+            Some(ago) if ago > KNOWN => TokenStatus::Never,
+            Some(ago) if now >= self.turned[tokens - ago].1 => TokenStatus::Reused,
+            Some(1) => TokenStatus::Previous,
+            Some(_) => TokenStatus::Late,
         }
     }
 }
@@ -64,18 +64,18 @@ impl Reference {
         let known = self.sessions.iter_mut().find(same);
         let known = known.filter(|known| known.told(now));
         let known = known.ok_or(No::TokenUnknown)?;
-        match known.standing(shown, now) {
-            Standing::Never => Err(No::TokenUnknown),
+        match known.token_status(shown, now) {
+            TokenStatus::Never => Err(No::TokenUnknown),
             _ if !known.live() => Err(No::Ended),
-            Standing::Present => {
+            TokenStatus::Present => {
                 known.turned.push((successor, now.plus(GRACE)));
                 known.touch(now);
                 known.story.push(Told::Rotated);
                 Ok(Turn::Now)
             }
-            Standing::Previous => Ok(Turn::Before),
-            Standing::Late => Err(No::TokenUnknown),
-            Standing::Reused => {
+            TokenStatus::Previous => Ok(Turn::Before),
+            TokenStatus::Late => Err(No::TokenUnknown),
+            TokenStatus::Reused => {
                 known.end(EndReason::TokenReuse, now);
                 Err(No::Ended)
             }

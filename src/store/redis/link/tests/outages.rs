@@ -87,7 +87,7 @@ async fn a_password_that_is_changed_later_fails_requests_until_it_is_back() {
     server.ask::<i64>("CLIENT KILL USER gate").await;
     eventually(RECOVERY, || async { !link.health().is_ready() }).await;
     assert!(get(&link, SHARD, "any").await.is_err());
-    assert!(link.health().masters[0].trouble.is_some());
+    assert!(link.health().masters[0].error.is_some());
     server.ask::<()>("ACL SETUSER gate >first").await;
     assert!(recovery(&link, SHARD).await <= RECOVERY);
     assert!(link.health().is_ready());

@@ -109,7 +109,7 @@ impl World {
         CredentialHash::of(&self.random.u64(..).to_be_bytes())
     }
 
-    fn target(&mut self, facts: &Facts, mark: bool) -> (Target, TargetFacts) {
+    fn target(&mut self, facts: &Facts, operation_id: bool) -> (Target, TargetFacts) {
         let session_id = self.id();
         let precondition = match self.random.u8(0..4) {
             0 => Precondition::Versions(vec![self.random.u64(1..4), 2]),
@@ -119,14 +119,14 @@ impl World {
             session_id,
             access: self.access(),
             precondition,
-            mark: if mark {
+            operation_id: if operation_id {
                 self.maybe_marked(WRITE, session_id)
             } else {
                 None
             },
         };
         let found = TargetFacts {
-            first_run: facts.first_run(target.mark),
+            first_run: facts.first_run(target.operation_id),
             session: facts.entry(session_id),
         };
         (target, found)
@@ -176,14 +176,14 @@ impl World {
             client_port: Some(7),
             user_agent: None,
             server_addr: None,
-            mark: self.maybe_marked(CREATE, session_id),
+            operation_id: self.maybe_marked(CREATE, session_id),
         }
     }
 
     async fn create(&mut self, facts: Facts) {
         let new = self.new_session();
         let found = CreateFacts {
-            first_run: facts.first_run(new.mark),
+            first_run: facts.first_run(new.operation_id),
             same_id: facts.entry(new.session_id),
             // A token leads to no other session here: where it does, that is judged before the script.
             token_holder: SessionEntry::Missing,

@@ -25,7 +25,7 @@ use crate::model::attribute::{AttributeName, AttributeValue};
 use crate::model::event::Fact;
 use crate::model::id::{LoginId, SessionId};
 use crate::model::login::Ban;
-use crate::model::request::Mark;
+use crate::model::request::OperationId;
 use crate::model::token::CredentialHash;
 use crate::rules::Kept;
 use crate::rules::entry::SessionEntry;
@@ -40,15 +40,15 @@ use crate::store::position::Place;
 
 const START: Timestamp = Timestamp::from_millis(1_800_000_000_000);
 
-/// The kinds of marks.
+/// The kinds of operation ids.
 pub(super) const CREATE: u8 = b'c';
 pub(super) const WRITE: u8 = b'w';
 
-/// A mark is about one session: whoever repeats an operation draws the same id again.
-fn mark(kind: u8, id: SessionId) -> Mark {
-    let mut mark = [kind; 32];
-    mark[..16].copy_from_slice(id.as_bytes());
-    Mark(mark)
+/// An operation id is about one session: whoever repeats an operation draws the same id again.
+fn operation_id(kind: u8, id: SessionId) -> OperationId {
+    let mut operation_id = [kind; 32];
+    operation_id[..16].copy_from_slice(id.as_bytes());
+    OperationId(operation_id)
 }
 
 /// All that is known of a login.
@@ -170,8 +170,8 @@ impl World {
         fields(self.client.command(self.slot(), &read).await.unwrap()).unwrap()
     }
 
-    pub(super) fn maybe_marked(&mut self, kind: u8, id: SessionId) -> Option<Mark> {
-        self.random.bool().then_some(mark(kind, id))
+    pub(super) fn maybe_marked(&mut self, kind: u8, id: SessionId) -> Option<OperationId> {
+        self.random.bool().then_some(operation_id(kind, id))
     }
 
     async fn entry(&self, id: SessionId) -> SessionEntry {
@@ -198,20 +198,20 @@ impl World {
         }
         for id in &self.ids {
             for kind in [CREATE, WRITE] {
-                let Mark(mark) = mark(kind, *id);
-                if let Some(kept) = self.operation(&mark).await {
-                    facts.operations.insert(mark, kept);
+                let OperationId(operation_id) = operation_id(kind, *id);
+                if let Some(kept) = self.operation(&operation_id).await {
+                    facts.operations.insert(operation_id, kept);
                 }
             }
         }
         facts.without_what_is_over(self.now())
     }
 
-    async fn operation(&self, mark: &[u8; 32]) -> Option<Kept<OperationRecord>> {
+    async fn operation(&self, operation_id: &[u8; 32]) -> Option<Kept<OperationRecord>> {
         let [ids, ..] = &self.client.keys.indexes(self.slot())[..] else {
             unreachable!("a slot has indexes");
         };
-        let key = [&ids[..ids.len() - 1], b"k:", mark].concat();
+        let key = [&ids[..ids.len() - 1], b"k:", operation_id].concat();
         let fields: BTreeMap<_, _> = self.hash(key).await.into_iter().collect();
         let bytes = |name: &str| fields.get(name.as_bytes());
         let text = |name: &str| std::str::from_utf8(bytes(name)?).ok();
@@ -305,8 +305,8 @@ impl Facts {
             .unwrap_or(SessionEntry::Missing)
     }
 
-    pub(super) fn first_run(&self, mark: Option<Mark>) -> Option<FirstRun> {
-        let operation = self.operations.get(&mark?.0)?.clone();
+    pub(super) fn first_run(&self, operation_id: Option<OperationId>) -> Option<FirstRun> {
+        let operation = self.operations.get(&operation_id?.0)?.clone();
         let session = self.entry(operation.value.session_id());
         Some(FirstRun { operation, session })
     }
@@ -328,8 +328,8 @@ impl Facts {
                     let id = kept.value.session_id;
                     self.sessions.insert(id, SessionEntry::Missing);
                 }
-                Write::KeepOperation(mark, kept) => {
-                    self.operations.insert(mark.0, kept.clone());
+                Write::KeepOperation(operation_id, kept) => {
+                    self.operations.insert(operation_id.0, kept.clone());
                 }
                 Write::PutBan(ban) => self.ban = Some(ban.clone()),
                 Write::DropBan(_) => self.ban = None,

@@ -1,4 +1,4 @@
-//! Keeps the connections of one master: makes them, feels its pulse, closes what broke.
+//! Keeps the connections of one master: makes them, feels its probe, closes what broke.
 //!
 //! One attempt to connect is under way at a time, with a jittered pause before the next, so that a Redis that comes
 //! back meets one probe of each gateway and then a handful of connections.
@@ -16,19 +16,19 @@ use tokio::time::{Instant, Interval, MissedTickBehavior, interval_at, sleep};
 
 use super::backoff::{Backoff, jitter};
 use super::checks::Role;
-use super::connect::LANES;
+use super::connect::SHARED_CONNECTIONS;
 use super::deadline;
-use super::errors::Trouble;
-use super::lane::{Fault, Lane, State};
-use super::pulse::{Beat, Pulse, ask};
+use super::errors::ConnectError;
+use super::probe::{Probe, ProbeReply, ask};
+use super::shared_connection::{Fault, SharedConnection, State};
 use super::url::Address;
 
 /// The task behind a node.
 #[derive(Debug)]
-pub(super) struct Keeper {
+pub(super) struct Supervisor {
     address: Address,
     pool: Pool,
-    pulse: Arc<Pulse>,
+    probe: Arc<Probe>,
     state: watch::Sender<State>,
     faults: mpsc::Receiver<Fault>,
     changed: Arc<Notify>,
@@ -42,31 +42,31 @@ struct Held {
     connection: Connection,
 }
 
-/// What a task beside the keeper found out.
-enum Chore {
+/// What a task beside the supervisor found out.
+enum Task {
     Felt {
-        lane: u64,
+        shared_connection: u64,
         asked_at: Instant,
-        beat: Result<Beat, RedisError>,
+        reply: Result<ProbeReply, RedisError>,
     },
-    Connected(Result<(Connection, Beat), Trouble>),
+    Connected(Result<(Connection, ProbeReply), ConnectError>),
 }
 
 /// What is held, and what is going on about it.
 struct Service {
     held: Vec<Held>,
-    chores: JoinSet<Chore>,
+    tasks: JoinSet<Task>,
     feeling: HashSet<u64>,
     connecting: bool,
     not_before: Instant,
     turn: usize,
 }
 
-impl Keeper {
+impl Supervisor {
     pub(super) fn new(
         address: Address,
         pool: Pool,
-        pulse: Arc<Pulse>,
+        probe: Arc<Probe>,
         state: watch::Sender<State>,
         faults: mpsc::Receiver<Fault>,
         changed: Arc<Notify>,
@@ -75,7 +75,7 @@ impl Keeper {
         Self {
             address,
             pool,
-            pulse,
+            probe,
             state,
             faults,
             changed,
@@ -89,16 +89,16 @@ impl Keeper {
         let mut backoff = Backoff::default();
         loop {
             match connect(self.pool.clone()).await {
-                Ok((connection, beat)) => {
+                Ok((connection, reply)) => {
                     backoff.reset();
-                    self.serve(connection, beat).await;
+                    self.serve(connection, reply).await;
                     self.state.send_replace(State::Connecting {
                         since: Instant::now(),
                     });
                     self.changed.notify_one();
                 }
-                Err(trouble) => {
-                    self.go_down(trouble);
+                Err(error) => {
+                    self.go_down(error);
                     self.changed.notify_one();
                     sleep(backoff.next(jitter())).await;
                 }
@@ -107,30 +107,30 @@ impl Keeper {
     }
 
     /// Returns when no connection is left.
-    async fn serve(&mut self, connection: Connection, beat: Beat) {
+    async fn serve(&mut self, connection: Connection, reply: ProbeReply) {
         let mut service = Service::new();
         tracing::info!(redis.address = %self.address, "redis.up");
-        self.feel(beat);
+        self.feel(reply);
         self.hold(&mut service, connection);
         self.changed.notify_one();
-        let mut pulse = heartbeat();
+        let mut probe = heartbeat();
         while !service.held.is_empty() {
             service.grow(&self.pool);
             tokio::select! {
                 Some(fault) = self.faults.recv() => self.close(&mut service, fault),
-                Some(Ok(chore)) = service.chores.join_next() => self.done(&mut service, chore),
-                _ = pulse.tick() => service.feel_next(),
+                Some(Ok(task)) = service.tasks.join_next() => self.done(&mut service, task),
+                _ = probe.tick() => service.feel_next(),
             }
         }
     }
 
     /// The log tells once of each time.
-    fn go_down(&self, trouble: Trouble) {
-        let before = self.state.send_replace(State::Down(Arc::new(trouble)));
-        if let (false, State::Down(trouble)) =
+    fn go_down(&self, error: ConnectError) {
+        let before = self.state.send_replace(State::Down(Arc::new(error)));
+        if let (false, State::Down(error)) =
             (matches!(before, State::Down(_)), &*self.state.borrow())
         {
-            let error: &(dyn std::error::Error + 'static) = &**trouble;
+            let error: &(dyn std::error::Error + 'static) = &**error;
             tracing::warn!(redis.address = %self.address, error, "redis.down");
         }
     }
@@ -145,14 +145,16 @@ impl Keeper {
     }
 
     fn close(&self, service: &mut Service, fault: Fault) {
-        let (lane, all) = match fault {
-            Fault::Broken { lane } => (lane, false),
-            Fault::Silent { lane } => (lane, true),
+        let (shared_connection, all) = match fault {
+            Fault::Broken { shared_connection } => (shared_connection, false),
+            Fault::Silent { shared_connection } => (shared_connection, true),
         };
-        if !service.held.iter().any(|held| held.id == lane) {
+        if !service.held.iter().any(|held| held.id == shared_connection) {
             return;
         }
-        let gone = service.held.extract_if(.., |held| all || held.id == lane);
+        let gone = service
+            .held
+            .extract_if(.., |held| all || held.id == shared_connection);
         gone.for_each(|held| drop(Connection::take(held.connection)));
         self.publish(service);
         // What broke one connection may have broken all.
@@ -161,53 +163,55 @@ impl Keeper {
 
     fn publish(&self, service: &Service) {
         if !service.held.is_empty() {
-            let lanes = service.held.iter().map(Held::lane).collect();
-            self.state.send_replace(State::Up(lanes));
+            let shared_connections = service.held.iter().map(Held::shared_connection).collect();
+            self.state.send_replace(State::Up(shared_connections));
         }
     }
 
-    fn done(&mut self, service: &mut Service, chore: Chore) {
-        match chore {
-            Chore::Felt {
-                lane,
+    fn done(&mut self, service: &mut Service, task: Task) {
+        match task {
+            Task::Felt {
+                shared_connection,
                 asked_at,
-                beat,
+                reply,
             } => {
-                service.feeling.remove(&lane);
-                match beat {
-                    Ok(beat) if beat.report.role == Role::Master => self.feel(beat),
-                    Ok(_) => self.close(service, Fault::Silent { lane }),
-                    Err(error) => self.close(service, self.fault(lane, asked_at, &error)),
+                service.feeling.remove(&shared_connection);
+                match reply {
+                    Ok(reply) if reply.report.role == Role::Master => self.feel(reply),
+                    Ok(_) => self.close(service, Fault::Silent { shared_connection }),
+                    Err(error) => {
+                        self.close(service, self.fault(shared_connection, asked_at, &error));
+                    }
                 }
             }
-            Chore::Connected(Ok((connection, beat))) => {
+            Task::Connected(Ok((connection, reply))) => {
                 service.connecting = false;
-                self.feel(beat);
+                self.feel(reply);
                 self.hold(service, connection);
             }
-            Chore::Connected(Err(_)) => {
+            Task::Connected(Err(_)) => {
                 service.connecting = false;
                 service.not_before = Instant::now() + deadline::HEARTBEAT;
             }
         }
     }
 
-    fn fault(&self, lane: u64, asked_at: Instant, error: &RedisError) -> Fault {
-        if error.is_timeout() && self.pulse.silent_since(asked_at) {
-            Fault::Silent { lane }
+    fn fault(&self, shared_connection: u64, asked_at: Instant, error: &RedisError) -> Fault {
+        if error.is_timeout() && self.probe.silent_since(asked_at) {
+            Fault::Silent { shared_connection }
         } else {
-            Fault::Broken { lane }
+            Fault::Broken { shared_connection }
         }
     }
 
-    fn feel(&self, beat: Beat) {
-        let warnings = beat.report.warnings(self.fails_over);
-        if self.pulse.warn(&warnings) {
+    fn feel(&self, reply: ProbeReply) {
+        let warnings = reply.report.warnings(self.fails_over);
+        if self.probe.warn(&warnings) {
             for warning in &warnings {
                 tracing::warn!(redis.address = %self.address, %warning, "redis.configuration");
             }
         }
-        if self.pulse.beat(beat.sample, beat.report.replication_id) {
+        if self.probe.reply(reply.sample, reply.report.replication_id) {
             self.changed.notify_one();
         }
     }
@@ -216,8 +220,8 @@ impl Keeper {
 impl Service {
     fn new() -> Self {
         Self {
-            held: Vec::with_capacity(LANES),
-            chores: JoinSet::new(),
+            held: Vec::with_capacity(SHARED_CONNECTIONS),
+            tasks: JoinSet::new(),
             feeling: HashSet::new(),
             connecting: false,
             not_before: Instant::now(),
@@ -227,11 +231,14 @@ impl Service {
 
     /// Starts the next connection, if one is missing.
     fn grow(&mut self, pool: &Pool) {
-        if self.held.len() < LANES && !self.connecting && self.not_before <= Instant::now() {
+        if self.held.len() < SHARED_CONNECTIONS
+            && !self.connecting
+            && self.not_before <= Instant::now()
+        {
             self.connecting = true;
             let pool = pool.clone();
-            self.chores
-                .spawn(async move { Chore::Connected(connect(pool).await) });
+            self.tasks
+                .spawn(async move { Task::Connected(connect(pool).await) });
         }
     }
 
@@ -245,14 +252,14 @@ impl Service {
     fn feel(&mut self, which: impl SliceIndex<[Held], Output = [Held]>) {
         for held in self.held.get(which).unwrap_or_default() {
             if self.feeling.insert(held.id) {
-                let lane = held.lane();
-                self.chores.spawn(async move {
+                let shared_connection = held.shared_connection();
+                self.tasks.spawn(async move {
                     let asked_at = Instant::now();
-                    let beat = ask(lane.connection()).await;
-                    Chore::Felt {
-                        lane: lane.id,
+                    let reply = ask(shared_connection.connection()).await;
+                    Task::Felt {
+                        shared_connection: shared_connection.id,
                         asked_at,
-                        beat,
+                        reply,
                     }
                 });
             }
@@ -261,27 +268,27 @@ impl Service {
 }
 
 impl Held {
-    fn lane(&self) -> Lane {
-        Lane::new(self.id, MultiplexedConnection::clone(&self.connection))
+    fn shared_connection(&self) -> SharedConnection {
+        SharedConnection::new(self.id, MultiplexedConnection::clone(&self.connection))
     }
 }
 
 fn heartbeat() -> Interval {
-    let mut pulse = interval_at(Instant::now() + deadline::HEARTBEAT, deadline::HEARTBEAT);
-    pulse.set_missed_tick_behavior(MissedTickBehavior::Delay);
-    pulse
+    let mut probe = interval_at(Instant::now() + deadline::HEARTBEAT, deadline::HEARTBEAT);
+    probe.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    probe
 }
 
 /// A connection to a master of a version that will do.
-async fn connect(pool: Pool) -> Result<(Connection, Beat), Trouble> {
+async fn connect(pool: Pool) -> Result<(Connection, ProbeReply), ConnectError> {
     let connection = pool.get().await?;
     let checked = ask(MultiplexedConnection::clone(&connection)).await;
-    let trouble = match checked {
-        Ok(beat) if beat.report.role != Role::Master => Trouble::NotMaster,
-        Ok(beat) if beat.report.is_too_old() => Trouble::TooOld(beat.report.version),
-        Ok(beat) => return Ok((connection, beat)),
-        Err(cause) => Trouble::Report(cause),
+    let error = match checked {
+        Ok(reply) if reply.report.role != Role::Master => ConnectError::NotMaster,
+        Ok(reply) if reply.report.is_too_old() => ConnectError::TooOld(reply.report.version),
+        Ok(reply) => return Ok((connection, reply)),
+        Err(cause) => ConnectError::Report(cause),
     };
     drop(Connection::take(connection));
-    Err(trouble)
+    Err(error)
 }

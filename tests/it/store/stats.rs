@@ -9,8 +9,8 @@ use session_gateway::model::permission::Scope;
 use session_gateway::model::session::{EndDetail, EndReason, SessionState};
 use session_gateway::store::node::cache::CacheSettings;
 use session_gateway::store::{
-    Act, Census, EndAll, Freshness, Listener, Lookup, NewBan, NewSession, Partition, SessionFilter,
-    Stores, Touch,
+    Act, Consistency, EndAll, Listener, Lookup, NewBan, NewSession, Partition, SessionCounts,
+    SessionFilter, Stores, Touch,
 };
 use session_gateway::telemetry::traces::Traces;
 
@@ -27,12 +27,12 @@ contract! {
     uses_wait_until_they_are_written,
 }
 
-async fn census(b: &Backend) -> Census {
-    b.stores.figures.census().await.unwrap()
+async fn session_counts(b: &Backend) -> SessionCounts {
+    b.stores.stats.session_counts().await.unwrap()
 }
 
 async fn the_census_tells_what_lives_and_what_it_shows(b: &Backend) {
-    assert_eq!(census(b).await, Census::default());
+    assert_eq!(session_counts(b).await, SessionCounts::default());
     let connecting = NewSession {
         state: SessionState::Connecting,
         ..draft("dora")
@@ -44,28 +44,32 @@ async fn the_census_tells_what_lives_and_what_it_shows(b: &Backend) {
         ..draft("bob")
     };
     b.create(short).await;
-    let fresh = Census {
+    let fresh = SessionCounts {
         live: 4,
         active: 3,
         idle: 0,
     };
-    assert_eq!(census(b).await, fresh);
+    assert_eq!(session_counts(b).await, fresh);
     b.advance(SETTINGS.idle_after);
     b.put(first.session_id, "seen", "true").await;
-    let later = Census {
+    let later = SessionCounts {
         live: 3,
         active: 1,
         idle: 1,
     };
-    assert_eq!(census(b).await, later, "expired sessions are not swept yet");
+    assert_eq!(
+        session_counts(b).await,
+        later,
+        "expired sessions are not swept yet"
+    );
     b.end(second.session_id).await;
     b.sweep().await;
-    let last = Census {
+    let last = SessionCounts {
         live: 2,
         active: 1,
         idle: 0,
     };
-    assert_eq!(census(b).await, last);
+    assert_eq!(session_counts(b).await, last);
     assert_eq!(b.count().await, last.live);
 }
 
@@ -74,12 +78,12 @@ async fn the_census_goes_through_many_sessions(b: &Backend) {
     b.create_all((0..450).map(|_| draft("ana"))).await;
     b.create_all((0..50).map(|number| draft(&format!("login {number}"))))
         .await;
-    let all = Census {
+    let all = SessionCounts {
         live: 500,
         active: 500,
         idle: 0,
     };
-    assert_eq!(census(b).await, all);
+    assert_eq!(session_counts(b).await, all);
 }
 
 /// Keeps what was done.
@@ -192,7 +196,7 @@ async fn uses_wait_until_they_are_written(b: &Backend) {
     let new = draft("ana");
     b.create(new.clone()).await;
     b.advance(MINUTE);
-    let waiting = || b.stores.figures.figures().uses_waiting;
+    let waiting = || b.stores.stats.stats().uses_waiting;
     assert_eq!(waiting(), 0);
     b.verified(&presented(&new)).await;
     b.verified(&presented(&new)).await;
@@ -222,15 +226,15 @@ async fn what_copies_answer_is_told_and_is_no_operation() {
     stores.sessions.create(new.clone()).await.unwrap();
     for _ in 0..5 {
         let token = presented(&new);
-        let found = stores.find_by_token(&token, Touch::No, Freshness::Bounded);
+        let found = stores.find_by_token(&token, Touch::No, Consistency::Bounded);
         assert!(matches!(found.await.unwrap(), Lookup::Live(_)));
     }
-    let figures = stores.figures.figures();
-    let cache = figures.cache.unwrap();
+    let stats = stores.stats.stats();
+    let cache = stats.cache.unwrap();
     assert_eq!((cache.sessions.hits, cache.sessions.misses), (4, 1));
     assert_eq!(cache.sessions.entries, 1);
     assert!(cache.bytes > 0 && cache.bytes < cache.max_bytes);
-    let operations = figures.operations.iter();
+    let operations = stats.operations.iter();
     let counts: Vec<_> = operations
         .map(|timed| {
             let count: u64 = timed.durations.ranges.iter().sum();

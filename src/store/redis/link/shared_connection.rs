@@ -1,11 +1,11 @@
-//! What a node and its keeper tell each other: the connections there are, and what is found wrong with them.
+//! What a node and its supervisor tell each other: the connections there are, and what is found wrong with them.
 
 use std::sync::Arc;
 
 use deadpool_redis::redis::aio::MultiplexedConnection;
 use tokio::time::Instant;
 
-use super::errors::Trouble;
+use super::errors::ConnectError;
 
 /// Whether requests can be sent: the breaker.
 #[derive(Debug, Clone)]
@@ -13,14 +13,14 @@ pub(super) enum State {
     /// There is no connection just now.
     Connecting { since: Instant },
     /// There are connections, at least one.
-    Up(Arc<[Lane]>),
+    Up(Arc<[SharedConnection]>),
     /// There is none to be had.
-    Down(Arc<Trouble>),
+    Down(Arc<ConnectError>),
 }
 
 /// One shared connection.
 #[derive(Debug, Clone)]
-pub(super) struct Lane {
+pub(super) struct SharedConnection {
     pub(super) id: u64,
     connection: MultiplexedConnection,
 }
@@ -29,12 +29,12 @@ pub(super) struct Lane {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Fault {
     /// It is of no use any more.
-    Broken { lane: u64 },
+    Broken { shared_connection: u64 },
     /// It was silent for a whole deadline, and so were all others to this master.
-    Silent { lane: u64 },
+    Silent { shared_connection: u64 },
 }
 
-impl Lane {
+impl SharedConnection {
     pub(super) fn new(id: u64, connection: MultiplexedConnection) -> Self {
         Self { id, connection }
     }

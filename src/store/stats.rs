@@ -9,7 +9,7 @@ use crate::telemetry::counters::Seen;
 
 /// How many sessions live at a moment.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub struct Census {
+pub struct SessionCounts {
     /// All that live, in whatever state.
     pub live: u64,
     /// Those that show as active.
@@ -18,7 +18,7 @@ pub struct Census {
     pub idle: u64,
 }
 
-impl Census {
+impl SessionCounts {
     /// Both together.
     #[must_use]
     pub fn and(self, other: Self) -> Self {
@@ -32,20 +32,20 @@ impl Census {
 
 /// What this node sees of its store.
 #[derive(Debug, Clone, Default)]
-pub struct Figures {
+pub struct Stats {
     /// Uses of sessions that are noted here and still to be written.
     pub uses_waiting: u64,
     /// How it stands with each server behind the store; none where the store is in this process.
-    pub masters: Vec<MasterFigures>,
+    pub masters: Vec<MasterStats>,
     /// Copies that this node keeps; none without a [`cache`](super::node::cache).
-    pub cache: Option<CacheFigures>,
+    pub cache: Option<CacheStats>,
     /// How long operations took, as far as they are [observed](super::Stores::observed).
-    pub operations: Vec<OperationFigures>,
+    pub operations: Vec<OperationStats>,
 }
 
 /// One server behind the store, as this node sees it.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct MasterFigures {
+pub struct MasterStats {
     /// Host and port.
     pub address: String,
     /// Whether requests are sent to it.
@@ -84,11 +84,11 @@ impl Breaker {
 
 /// Copies that a node keeps.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct CacheFigures {
+pub struct CacheStats {
     /// Of sessions.
-    pub sessions: CopiesFigures,
+    pub sessions: EntryStats,
     /// Of services.
-    pub services: CopiesFigures,
+    pub services: EntryStats,
     /// What copies of sessions take, as it is reckoned.
     pub bytes: u64,
     /// What they may take.
@@ -97,7 +97,7 @@ pub struct CacheFigures {
 
 /// Copies of one kind.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct CopiesFigures {
+pub struct EntryStats {
     /// Questions that a copy answered.
     pub hits: u64,
     /// Questions that went to the store.
@@ -108,7 +108,7 @@ pub struct CopiesFigures {
 
 /// How long one operation took that ended one way.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct OperationFigures {
+pub struct OperationStats {
     /// Which operation.
     pub operation: &'static str,
     /// How it ended.
@@ -119,11 +119,11 @@ pub struct OperationFigures {
 
 /// What a store tells of itself.
 #[async_trait]
-pub trait StoreFigures: Debug + Send + Sync {
+pub trait StoreStats: Debug + Send + Sync {
     /// Counts the sessions that live now, by the store's clock, whatever node they were opened on. Looks at every record,
     /// in steps that hold up nobody. A use that is still to be written may be missing.
-    async fn census(&self) -> Result<Census, StoreError>;
+    async fn session_counts(&self) -> Result<SessionCounts, StoreError>;
 
     /// What this node sees, from memory.
-    fn figures(&self) -> Figures;
+    fn stats(&self) -> Stats;
 }

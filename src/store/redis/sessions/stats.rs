@@ -10,7 +10,7 @@ use super::super::call::call;
 use super::super::link::{Effect, Slot};
 use super::super::record::SESSION;
 use super::Sessions;
-use crate::store::{Census, Figures, StoreError, StoreFigures};
+use crate::store::{SessionCounts, Stats, StoreError, StoreStats};
 
 /// Records that one script counts, so that it holds nobody up.
 const STEP: usize = 200;
@@ -19,15 +19,15 @@ const STEP: usize = 200;
 const SHARDS: usize = 2;
 
 call! {
-    struct CountSessions: "census.lua", "no-writes", [SHARD] {
+    struct CountSessions: "session_counts.lua", "no-writes", [SHARD] {
         after: Option<Vec<u8>>,
         most: usize,
         idle_after: Duration,
     }
     SESSION, replicated: false, effect: Effect::Repeatable;
-    (self, reply) -> (Census, Vec<u8>) {
+    (self, reply) -> (SessionCounts, Vec<u8>) {
         "done" => (
-            Census {
+            SessionCounts {
                 live: reply.number()?.unsigned_abs(),
                 active: reply.number()?.unsigned_abs(),
                 idle: reply.number()?.unsigned_abs(),
@@ -38,34 +38,34 @@ call! {
 }
 
 #[async_trait]
-impl StoreFigures for RedisStore {
-    async fn census(&self) -> Result<Census, StoreError> {
-        self.sessions.census().await
+impl StoreStats for RedisStore {
+    async fn session_counts(&self) -> Result<SessionCounts, StoreError> {
+        self.sessions.session_counts().await
     }
 
-    fn figures(&self) -> Figures {
-        Figures {
-            uses_waiting: self.sessions.activity.touches.waiting(),
-            masters: self.client.link.figures(),
-            ..Figures::default()
+    fn stats(&self) -> Stats {
+        Stats {
+            uses_waiting: self.sessions.activity.buffer.waiting(),
+            masters: self.client.link.stats(),
+            ..Stats::default()
         }
     }
 }
 
 impl Sessions {
-    async fn census(&self) -> Result<Census, StoreError> {
+    async fn session_counts(&self) -> Result<SessionCounts, StoreError> {
         let shards = stream::iter((0..=u8::MAX).map(|shard| self.census_of(shard)));
         let mut counts = shards.buffer_unordered(SHARDS);
-        let mut sum = Census::default();
+        let mut sum = SessionCounts::default();
         while let Some(count) = counts.next().await {
             sum = sum.and(count?);
         }
         Ok(sum)
     }
 
-    async fn census_of(&self, shard: u8) -> Result<Census, StoreError> {
+    async fn census_of(&self, shard: u8) -> Result<SessionCounts, StoreError> {
         let slot = Slot::Shard(shard);
-        let mut sum = Census::default();
+        let mut sum = SessionCounts::default();
         let mut count = CountSessions {
             after: None,
             most: STEP,

@@ -6,7 +6,7 @@ use axum::http::{HeaderMap, Method};
 use serde::Deserialize;
 use utoipa::ToSchema;
 
-use super::{Gate, condition, token};
+use super::{ProxyAuth, condition, token};
 use crate::gateway::forward_auth::{Conditions, ForwardedRequest, Identity, NotAllowed, Principal};
 use crate::http::auth::presented_pair;
 use crate::model::forward_auth::InvalidCondition;
@@ -14,7 +14,7 @@ use crate::model::request::Touch;
 
 /// What is to be decided.
 #[derive(Debug)]
-pub(super) struct Question<'a> {
+pub(super) struct ProxyRequest<'a> {
     /// How the proxy asks.
     pub(super) dialect: Dialect,
     /// The method of the question.
@@ -24,7 +24,7 @@ pub(super) struct Question<'a> {
     /// The query of the question.
     pub(super) query: &'a str,
     /// Who asks.
-    pub(super) asker: Asker,
+    pub(super) identity: ProxyIdentity,
     /// Whether a yes counts as use of the session.
     pub(super) touch: Touch,
 }
@@ -43,14 +43,14 @@ pub(crate) enum Dialect {
 
 /// Who asks for a decision.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Asker {
+pub(super) enum ProxyIdentity {
     /// Whoever is at the other end of the connection.
     Peer(Option<IpAddr>),
     /// A service that has proved itself already.
     Service,
 }
 
-impl Question<'_> {
+impl ProxyRequest<'_> {
     /// Conditions, as far as the operator wrote the query.
     fn conditions(&self) -> Result<Conditions, InvalidCondition> {
         let query = match self.dialect {
@@ -62,9 +62,9 @@ impl Question<'_> {
 
     /// `Authorization` is not looked at: it is the end user's.
     pub(super) fn principal(&self) -> Principal {
-        match self.asker {
-            Asker::Service => Principal::Service,
-            Asker::Peer(address) => Principal::Peer {
+        match self.identity {
+            ProxyIdentity::Service => Principal::Service,
+            ProxyIdentity::Peer(address) => Principal::Peer {
                 address,
                 presented: presented_pair(self.headers),
             },
@@ -72,14 +72,17 @@ impl Question<'_> {
     }
 }
 
-impl Gate {
+impl ProxyAuth {
     /// Whose request it is, if it may pass.
-    pub(super) async fn decide(&self, question: &Question<'_>) -> Result<Identity, NotAllowed> {
+    pub(super) async fn decide(
+        &self,
+        proxy_request: &ProxyRequest<'_>,
+    ) -> Result<Identity, NotAllowed> {
         let request = ForwardedRequest {
-            token: token::read(question.headers, self.settings.token_cookie.as_ref())?,
-            principal: question.principal(),
-            conditions: question.conditions(),
-            touch: question.touch,
+            token: token::read(proxy_request.headers, self.settings.token_cookie.as_ref())?,
+            principal: proxy_request.principal(),
+            conditions: proxy_request.conditions(),
+            touch: proxy_request.touch,
         };
         self.forward_auth.decide(request).await
     }

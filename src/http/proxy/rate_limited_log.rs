@@ -6,7 +6,7 @@ use std::num::NonZeroU32;
 
 use governor::{DefaultKeyedRateLimiter, Quota, RateLimiter};
 
-use super::question::{Asker, Question};
+use super::proxy_request::{ProxyIdentity, ProxyRequest};
 use crate::gateway::forward_auth::{Identity, NotAllowed};
 use crate::model::forward_auth::Refusal;
 
@@ -23,24 +23,28 @@ enum Kind {
 
 /// Writes to the log, seldom.
 #[derive(Debug)]
-pub(super) struct Complaints(DefaultKeyedRateLimiter<Kind>);
+pub(super) struct RateLimitedLog(DefaultKeyedRateLimiter<Kind>);
 
-impl Default for Complaints {
+impl Default for RateLimitedLog {
     fn default() -> Self {
         Self(RateLimiter::keyed(Quota::per_minute(LINES_PER_MINUTE)))
     }
 }
 
-impl Complaints {
+impl RateLimitedLog {
     fn may(&self, kind: Kind) -> bool {
         self.0.check_key(&kind).is_ok()
     }
 
     /// Hears of a decision. What is the client's fault is not worth a line.
-    pub(super) fn hear(&self, question: &Question<'_>, decision: &Result<Identity, NotAllowed>) {
-        let address = match question.asker {
-            Asker::Peer(address) => address.map(tracing::field::display),
-            Asker::Service => None,
+    pub(super) fn hear(
+        &self,
+        proxy_request: &ProxyRequest<'_>,
+        decision: &Result<Identity, NotAllowed>,
+    ) {
+        let address = match proxy_request.identity {
+            ProxyIdentity::Peer(address) => address.map(tracing::field::display),
+            ProxyIdentity::Service => None,
         };
         match decision {
             Err(NotAllowed::Refused(refusal @ Refusal::ProxyUnauthenticated)) => {

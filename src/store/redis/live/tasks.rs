@@ -35,7 +35,7 @@ call! {
 }
 
 /// What runs beside the listening.
-pub(super) enum Chore {
+pub(super) enum Task {
     Read {
         stream: Partition,
         read: Read,
@@ -50,11 +50,11 @@ impl Follower {
     pub(super) fn remember(&self, written: Vec<WrittenService>) {
         for written in written {
             let services = Arc::clone(&self.live.services);
-            self.chores.push(Box::pin(async move {
+            self.tasks.push(Box::pin(async move {
                 while services.remember_service(&written).await.is_err() {
                     sleep(RETRY).await;
                 }
-                Chore::Remembered
+                Task::Remembered
             }));
         }
     }
@@ -75,7 +75,7 @@ impl Follower {
             };
             let feed = Arc::clone(&self.live.feed);
             self.reading += 1;
-            self.chores.push(Box::pin(async move {
+            self.tasks.push(Box::pin(async move {
                 let most = if read.after.is_some() { READ } else { 0 };
                 let page = feed
                     .read(stream, read.after.unwrap_or_default(), most)
@@ -83,39 +83,39 @@ impl Follower {
                 if page.is_err() {
                     sleep(RETRY).await;
                 }
-                Chore::Read { stream, read, page }
+                Task::Read { stream, read, page }
             }));
         }
     }
 
-    pub(super) fn done(&mut self, chore: Chore) {
-        match chore {
-            Chore::Read { stream, read, page } => {
+    pub(super) fn done(&mut self, task: Task) {
+        match task {
+            Task::Read { stream, read, page } => {
                 self.reading -= 1;
                 let written = self.live.tail.caught_up(stream, read, page);
                 self.remember(written);
             }
-            Chore::Beaten(master) => self.channels.beaten(&master),
-            Chore::Remembered => {}
+            Task::Beaten(master) => self.channels.beaten(&master),
+            Task::Remembered => {}
         }
     }
 
     /// Sends a heartbeat to every master that is heard.
-    pub(super) fn beat(&mut self) {
+    pub(super) fn heartbeat(&mut self) {
         for master in self.channels.ready() {
             let streams: Arc<[Partition]> = self.served_by(&master).into();
             let Some(first) = streams.first() else {
                 continue;
             };
-            let key = self.live.client.keys.beat(places::slot(*first));
-            let number = self.channels.beat(&master, Arc::clone(&streams));
-            let beat = self.beat_of(number, &streams);
+            let key = self.live.client.keys.heartbeat(places::slot(*first));
+            let number = self.channels.heartbeat(&master, Arc::clone(&streams));
+            let heartbeat = self.beat_of(number, &streams);
             let client = Arc::clone(&self.live.client);
-            self.chores.push(Box::pin(async move {
-                let taken = client.call_at(&master, key, &beat);
+            self.tasks.push(Box::pin(async move {
+                let taken = client.call_at(&master, key, &heartbeat);
                 // It counts when it is heard; the answer tells nothing.
                 drop(taken.await);
-                Chore::Beaten(master)
+                Task::Beaten(master)
             }));
         }
     }

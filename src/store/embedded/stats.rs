@@ -8,43 +8,43 @@ use super::stored::StoredSession;
 use super::tables::SESSIONS;
 use super::{EmbeddedStore, Shared};
 use crate::model::session::SessionState;
-use crate::store::{Census, Figures, StoreError, StoreFigures};
+use crate::store::{SessionCounts, Stats, StoreError, StoreStats};
 
 #[async_trait]
-impl StoreFigures for EmbeddedStore {
-    async fn census(&self) -> Result<Census, StoreError> {
-        self.scan(census).await
+impl StoreStats for EmbeddedStore {
+    async fn session_counts(&self) -> Result<SessionCounts, StoreError> {
+        self.scan(session_counts).await
     }
 
-    fn figures(&self) -> Figures {
-        Figures {
-            uses_waiting: self.shared.touches.waiting(),
-            ..Figures::default()
+    fn stats(&self) -> Stats {
+        Stats {
+            uses_waiting: self.shared.activity.waiting(),
+            ..Stats::default()
         }
     }
 }
 
 /// Walks over all records of one snapshot. What cannot be read is no session that anybody is told of.
-fn census(shared: &Shared) -> Result<Census, StoreError> {
+fn session_counts(shared: &Shared) -> Result<SessionCounts, StoreError> {
     let now = shared.now();
     let sessions = shared.read()?.open_table(SESSIONS)?;
-    let mut census = Census::default();
+    let mut session_counts = SessionCounts::default();
     for row in sessions.iter()? {
         let mut stored: StoredSession = match decode(row?.1.value()) {
             Ok(stored) => stored,
             Err(StoreError::Corrupt { .. } | StoreError::NewerFormat { .. }) => continue,
             Err(error) => return Err(error),
         };
-        shared.touches.overlay(&mut stored.record);
+        shared.activity.overlay(&mut stored.record);
         if stored.record.expired(now).is_some() {
             continue;
         }
-        census.live += 1;
+        session_counts.live += 1;
         match shared.terms(now).shown(stored.record).state {
-            SessionState::Active => census.active += 1,
-            SessionState::Idle => census.idle += 1,
+            SessionState::Active => session_counts.active += 1,
+            SessionState::Idle => session_counts.idle += 1,
             SessionState::Connecting | SessionState::Disconnecting | SessionState::Closed => {}
         }
     }
-    Ok(census)
+    Ok(session_counts)
 }

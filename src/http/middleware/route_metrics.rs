@@ -11,7 +11,7 @@ use crate::telemetry::traces::{Span, Traces};
 
 /// Where requests are told.
 #[derive(Debug, Clone, Default)]
-pub struct Watcher {
+pub struct RequestWatcher {
     /// How long they took.
     pub requests: Arc<Requests>,
     /// What they did.
@@ -20,15 +20,15 @@ pub struct Watcher {
 
 /// The watcher at one route; the route is known from its first request on.
 #[derive(Debug)]
-pub(super) struct Watch {
-    watcher: Watcher,
+pub(super) struct RouteMetrics {
+    request_watcher: RequestWatcher,
     route: OnceLock<RouteRequests>,
 }
 
-impl Watch {
-    pub(super) fn new(watcher: &Watcher) -> Self {
+impl RouteMetrics {
+    pub(super) fn new(request_watcher: &RequestWatcher) -> Self {
         Self {
-            watcher: watcher.clone(),
+            request_watcher: request_watcher.clone(),
             route: OnceLock::new(),
         }
     }
@@ -38,7 +38,7 @@ impl Watch {
         let path = request.uri().path();
         let wanted = path.starts_with("/v1/") || path.starts_with("/auth/");
         let route = request.extensions().get::<MatchedPath>();
-        let traces = wanted.then_some(&self.watcher.traces)?;
+        let traces = wanted.then_some(&self.request_watcher.traces)?;
         traces.request(
             request.headers(),
             request.method(),
@@ -53,7 +53,7 @@ impl Watch {
         status: StatusCode,
         took: Duration,
     ) {
-        let all = &self.watcher.requests;
+        let all = &self.request_watcher.requests;
         let own = self
             .route
             .get_or_init(|| all.of_route(route.map(MatchedPath::as_str)));

@@ -1,4 +1,4 @@
-//! The pulse of a master: what its heartbeats and answers tell.
+//! The probe of a master: what its heartbeats and answers tell.
 
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -12,7 +12,7 @@ use crate::store::node::clock::{Sample, ServerClock};
 
 /// What is known of a master from its answers.
 #[derive(Debug, Default)]
-pub(super) struct Pulse {
+pub(super) struct Probe {
     signs: Mutex<Signs>,
     /// Read on every request.
     clock: ArcSwapOption<Sample>,
@@ -26,12 +26,12 @@ struct Signs {
 }
 
 /// An answer to `TIME` and `INFO`.
-pub(super) struct Beat {
+pub(super) struct ProbeReply {
     pub(super) sample: Sample,
     pub(super) report: Report,
 }
 
-impl Pulse {
+impl Probe {
     fn signs<T>(&self, look: impl FnOnce(&mut Signs) -> T) -> T {
         look(&mut self.signs.lock().unwrap_or_else(PoisonError::into_inner))
     }
@@ -45,7 +45,7 @@ impl Pulse {
     }
 
     /// Tells whether this is another replication history than before.
-    pub(super) fn beat(&self, sample: Sample, replication_id: Arc<str>) -> bool {
+    pub(super) fn reply(&self, sample: Sample, replication_id: Arc<str>) -> bool {
         self.signs(|signs| {
             signs.answered_at = Some(Instant::now());
             let better = self
@@ -85,7 +85,7 @@ impl Pulse {
 const SECTIONS: [&str; 4] = ["server", "memory", "persistence", "replication"];
 
 /// A heartbeat: tells the time, and what `INFO` says.
-pub(super) async fn ask(mut connection: MultiplexedConnection) -> Result<Beat, RedisError> {
+pub(super) async fn ask(mut connection: MultiplexedConnection) -> Result<ProbeReply, RedisError> {
     let mut pipeline = redis::pipe();
     pipeline.cmd("TIME").cmd("INFO").arg(&SECTIONS);
     let sent_at = Instant::now();
@@ -94,7 +94,7 @@ pub(super) async fn ask(mut connection: MultiplexedConnection) -> Result<Beat, R
     let answers = Value::Array(answers).extract_error()?;
     let ((seconds, micros), info): ((i64, i64), String) = redis::from_redis_value(answers)?;
     let micros = seconds.saturating_mul(1_000_000).saturating_add(micros);
-    Ok(Beat {
+    Ok(ProbeReply {
         sample: Sample::new(sent_at, received_at, micros),
         report: Report::read(&info),
     })

@@ -8,7 +8,7 @@ use tokio::time::{Instant, timeout};
 
 use super::page::{Family, Kind, Page};
 use crate::store::node::Handle;
-use crate::store::{Census, StoreFigures};
+use crate::store::{SessionCounts, StoreStats};
 
 /// A count serves for this long.
 const SHORTEST: Duration = Duration::from_secs(5);
@@ -43,7 +43,7 @@ const AGE: Family = Family {
 /// A count, and how fresh it is.
 #[derive(Debug, Clone, Copy)]
 struct Counted {
-    census: Census,
+    session_counts: SessionCounts,
     begun: Instant,
     took: Duration,
 }
@@ -57,13 +57,13 @@ impl Counted {
 /// The last count.
 #[derive(Debug)]
 pub(super) struct Counts {
-    store: Handle<dyn StoreFigures>,
+    store: Handle<dyn StoreStats>,
     last: Mutex<Option<Counted>>,
     turn: Turn<()>,
 }
 
 impl Counts {
-    pub(super) fn of(store: Handle<dyn StoreFigures>) -> Arc<Self> {
+    pub(super) fn of(store: Handle<dyn StoreStats>) -> Arc<Self> {
         Arc::new(Self {
             store,
             last: Mutex::default(),
@@ -78,10 +78,15 @@ impl Counts {
             // Whoever does not wait to the end gets the count before.
             drop(timeout(PATIENCE, counting).await);
         }
-        if let Some(Counted { census, begun, .. }) = self.last() {
-            page.sample(&TOTAL, &[], census.live);
-            page.sample(&ACTIVE, &[], census.active);
-            page.sample(&IDLE, &[], census.idle);
+        if let Some(Counted {
+            session_counts,
+            begun,
+            ..
+        }) = self.last()
+        {
+            page.sample(&TOTAL, &[], session_counts.live);
+            page.sample(&ACTIVE, &[], session_counts.active);
+            page.sample(&IDLE, &[], session_counts.idle);
             page.sample(&AGE, &[], begun.elapsed().as_secs_f64());
         }
     }
@@ -97,11 +102,15 @@ impl Counts {
             return;
         }
         let begun = Instant::now();
-        let counted = self.store.census().await.map(|census| Counted {
-            census,
-            begun,
-            took: begun.elapsed(),
-        });
+        let counted = self
+            .store
+            .session_counts()
+            .await
+            .map(|session_counts| Counted {
+                session_counts,
+                begun,
+                took: begun.elapsed(),
+            });
         if let Err(error) = &counted {
             tracing::debug!(%error, "sessions could not be counted");
         }

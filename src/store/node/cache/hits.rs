@@ -1,16 +1,16 @@
 //! How often copies had the answer.
 
-use crate::store::CopiesFigures;
+use crate::store::EntryStats;
 use crate::telemetry::counters::Counter;
 
 /// How often a copy was asked for.
 #[derive(Debug, Default)]
-pub(super) struct Asked {
+pub(super) struct HitCounter {
     hits: Counter,
     misses: Counter,
 }
 
-impl Asked {
+impl HitCounter {
     pub(super) fn count(&self, hit: bool) {
         if hit {
             self.hits.count();
@@ -19,8 +19,8 @@ impl Asked {
         }
     }
 
-    pub(super) fn figures(&self, entries: usize) -> CopiesFigures {
-        CopiesFigures {
+    pub(super) fn stats(&self, entries: usize) -> EntryStats {
+        EntryStats {
             hits: self.hits.total(),
             misses: self.misses.total(),
             entries: entries as u64,
