@@ -33,7 +33,6 @@ use crate::rules::operation::{FirstRun, OperationRecord};
 use crate::rules::plan::{Plan, Write};
 use crate::rules::terms::Terms;
 use crate::store::Partition;
-use crate::store::node::Listeners;
 use crate::store::node::recovery::RecoveryLog;
 use crate::store::node::tail::PartitionPage;
 use crate::store::position::Place;
@@ -101,7 +100,7 @@ impl World {
         let server = RedisServer::start().await;
         let clock = Arc::new(SettableClock::at(START));
         let settings = settings(&server.url(), &clock);
-        let client = Client::open(&settings, Arc::new(Listeners::default())).await;
+        let client = Client::open(&settings, 0).await;
         let client = Arc::new(client.unwrap());
         let activity = Activity::new(Arc::clone(&client), settings.touch_interval);
         Self {
@@ -254,7 +253,10 @@ impl World {
     pub(super) async fn events(&mut self) -> Vec<Fact> {
         let source = self.read(self.told, 1_000).await;
         self.told = source.last();
-        let facts = source.entries.into_iter().map(|(_, fact)| fact.unwrap());
+        let facts = source
+            .entries
+            .into_iter()
+            .map(|(_, told)| told.unwrap().fact);
         facts.collect()
     }
 
