@@ -56,13 +56,21 @@ pub struct Call<'a> {
     pub fingerprint: [u8; 32],
 }
 
-/// What becomes of a call with a key.
-#[derive(Debug)]
+/// What becomes of a call with a key. Its `Debug` form does not show what was kept, which may hold a credential.
 pub enum Claimed {
     /// It goes ahead, with this randomness.
     First(Box<Attempt>, Entropy),
     /// It was done, and this was kept of its answer.
     Repeated(Zeroizing<Vec<u8>>),
+}
+
+impl std::fmt::Debug for Claimed {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(match self {
+            Self::First(..) => "First(…)",
+            Self::Repeated(_) => "Repeated(…)",
+        })
+    }
 }
 
 impl Claimant {
@@ -142,5 +150,16 @@ fn log(outcome: Result<(), StoreError>) {
     if let Err(error) = outcome {
         let error: &dyn std::error::Error = &error;
         tracing::warn!(error, "an idempotency claim is left to its lease");
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_kept_answer_does_not_print() {
+        let repeated = Claimed::Repeated(Zeroizing::new(b"hush".to_vec()));
+        assert_eq!(format!("{repeated:?}"), "Repeated(…)");
     }
 }
