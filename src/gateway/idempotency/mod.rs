@@ -2,10 +2,10 @@
 //!
 //! Guarantees: of parallel calls with one key a single one runs, the others wait for its answer. If it was lost
 //! between its effect and its answer, a repetition draws the same ids and credentials from the seed of the first
-//! attempt and carries the same operation id, by which the store knows the effect. Only answers that tell of success are kept, and
-//! they and the seed are kept encrypted under a key that takes both the idempotency key and the caller's secret, neither
-//! of which is stored. After the secret was rotated they cannot be read any more: such a repetition is refused as
-//! [`GatewayError::IdempotencyKeyReused`], because to run it again could repeat its effect.
+//! attempt and carries the same operation id, by which the store knows the effect. Only answers that tell of success
+//! are kept, and they and the seed are kept encrypted under a key that takes both the idempotency key and the caller's
+//! secret, neither of which is stored. After the secret was rotated they cannot be read any more: such a repetition is
+//! refused as [`GatewayError::IdempotencyKeyReused`], because to run it again could repeat its effect.
 
 use std::time::Duration;
 
