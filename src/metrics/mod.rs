@@ -8,7 +8,7 @@ use std::sync::Arc;
 use crate::store::node::Handle;
 use crate::store::{EventFeed, StoreStats, Stores};
 
-mod acts;
+mod outcomes;
 mod page;
 mod process;
 mod requests;
@@ -17,7 +17,7 @@ mod store;
 
 pub use requests::{Requests, RouteRequests};
 
-use acts::Acts;
+use outcomes::Outcomes;
 use page::Page;
 use session_counts::Counts;
 
@@ -29,7 +29,7 @@ pub const CONTENT_TYPE: &str = "text/plain; version=0.0.4; charset=utf-8";
 pub struct Metrics {
     /// Requests, as the middleware counts them.
     pub requests: Arc<Requests>,
-    acts: Arc<Acts>,
+    outcomes: Arc<Outcomes>,
     counts: Arc<Counts>,
     feed: Handle<dyn EventFeed>,
     stats: Handle<dyn StoreStats>,
@@ -39,11 +39,11 @@ impl Metrics {
     /// Of the node that uses this store, from now on.
     #[must_use]
     pub fn of(stores: &Stores) -> Self {
-        let acts = Arc::<Acts>::default();
-        stores.events.listen(Arc::<Acts>::clone(&acts));
+        let outcomes = Arc::<Outcomes>::default();
+        stores.events.listen(Arc::<Outcomes>::clone(&outcomes));
         Self {
             requests: Arc::default(),
-            acts,
+            outcomes,
             counts: Counts::of(stores.stats.clone()),
             feed: stores.events.clone(),
             stats: stores.stats.clone(),
@@ -54,7 +54,7 @@ impl Metrics {
     pub async fn text(&self) -> String {
         let mut page = Page::default();
         self.counts.write(&mut page).await;
-        self.acts.write(&mut page);
+        self.outcomes.write(&mut page);
         self.requests.write(&mut page);
         store::write(&self.stats.stats(), &mut page);
         store::write_feed(&self.feed, &mut page);

@@ -170,7 +170,7 @@ fn open(plan: &mut Plan, new: NewSession, evicted: Vec<SessionId>, terms: &Terms
     Created { session, evicted }
 }
 
-/// What the first attempt did, if this is not it. Without a operation id, the same id with the same token tells.
+/// What the first attempt did, if this is not it. Without an operation id, the same id with the same token tells.
 fn repeated(
     plan: &mut Plan,
     first_run: Option<FirstRun>,

@@ -7,7 +7,7 @@ use super::kept::Kept;
 use crate::model::attribute::{AttributeName, AttributeValue};
 use crate::model::id::SessionId;
 
-/// What an operation with a operation id did.
+/// What an operation with an operation id did.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub enum OperationRecord {
     /// It opened a session.
@@ -38,7 +38,7 @@ impl OperationRecord {
     }
 }
 
-/// What is kept of the first operation with a operation id.
+/// What is kept of the first operation with an operation id.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct FirstRun {
     /// What it did; its time may be over.

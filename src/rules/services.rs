@@ -32,7 +32,7 @@ pub struct NewService {
 /// What is to become of the service with an id.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum ServiceRequest {
-    /// It is registered, if its id is free. One with a operation id may be a repetition: if the service there has the same
+    /// It is registered, if its id is free. One with an operation id may be a repetition: if the service there has the same
     /// secret, it is answered as it is.
     Register(NewService),
     /// It is changed.

@@ -2,26 +2,32 @@
 
 use std::fmt::Debug;
 use std::sync::Arc;
+use std::time::Duration;
 
 use async_trait::async_trait;
 use tokio::time::Instant;
 
-use super::{Act, OpError, Partition, Partitions};
+use super::{OpError, Partition, Partitions};
 use crate::model::event::{Event, EventPage, EventType, FeedStart};
 use crate::model::page::PageLimit;
+
+/// Where an event comes from, for who counts what happens.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Origin {
+    /// Whether an operation of this node did it, and it is told for the first time.
+    pub own: bool,
+    /// How long a session that ended had lived, if the event tells that.
+    pub lived: Option<Duration>,
+}
 
 /// Is told of changes soon after they happened. It must return at once and must not panic: operations wait for it.
 pub trait Listener: Debug + Send + Sync {
     /// Something happened. Told at least once, in order for each login.
-    fn event(&self, event: &Event);
+    fn event(&self, event: &Event, origin: Origin);
 
     /// Changes in this partition may go unheard from now on: copies of what lies there are worth nothing. What went unheard
     /// is told later, before [`EventFeed::heard_until`] says anything about the partition again.
     fn gap(&self, partition: Partition);
-
-    /// An operation of this node did this: told once, when its outcome is known here, and never of other nodes. What had
-    /// an unknown outcome (an answer that was lost, or that nobody waited for) is not told.
-    fn acted(&self, _act: &Act) {}
 }
 
 /// The feed: every change, at least once, in order for each login.

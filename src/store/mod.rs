@@ -10,7 +10,6 @@ pub use crate::model::filter::SessionFilter;
 pub use crate::model::health::{Risk, StoreHealth, StoreWarning};
 pub use crate::model::request::{Access, Consistency, OperationId, Precondition, Target, Touch};
 
-mod acts;
 mod claims;
 pub mod embedded;
 mod error;
@@ -36,10 +35,9 @@ pub use crate::rules::profiles::{
 pub use crate::rules::refusal::Refusal;
 pub use crate::rules::rotate::{Rotated, TokenRotation};
 pub use crate::rules::services::NewService;
-pub use acts::Act;
 pub use claims::{IdempotencyRecordKey, IdempotencyStore};
 pub use error::{Cause, OpError, StoreError};
-pub use feed::{EventFeed, Listener};
+pub use feed::{EventFeed, Listener, Origin};
 pub use position::{FeedPosition, Partition, Partitions};
 pub use profiles::{ProfileFacts, ProfileStore};
 pub use services::ServiceStore;

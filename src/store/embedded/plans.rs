@@ -1,5 +1,7 @@
 //! Plans are carried out: each write with every index that follows from it, and the events.
 
+use std::collections::HashMap;
+
 use super::record::encode;
 use super::stored::StoredSession;
 use super::tables::{kind, login_key};
@@ -11,10 +13,9 @@ use crate::model::request::OperationId;
 use crate::model::session::Tombstone;
 use crate::model::session_token::TokenOrigin;
 use crate::rules::Kept;
-use crate::rules::entry::Ending;
 use crate::rules::operation::OperationRecord;
 use crate::rules::plan::{Decision, Plan, Write};
-use crate::store::{Act, StoreError};
+use crate::store::StoreError;
 
 impl Txn<'_> {
     /// Carries out what was decided, and answers it.
@@ -24,13 +25,17 @@ impl Txn<'_> {
     }
 
     pub(super) fn carry_out(&mut self, plan: Plan) -> Result<(), StoreError> {
+        let mut lived = HashMap::new();
         for write in plan.writes {
             self.writes();
             match write {
                 Write::Open(record) => self.open_session(*record)?,
                 Write::Save(record) => self.save(*record)?,
                 Write::Reschedule(record) => self.reschedule(*record)?,
-                Write::End(ending) => self.end(&ending)?,
+                Write::End(ending) => {
+                    lived.insert(ending.tombstone.value.session_id, ending.lived);
+                    self.end(&ending.tombstone)?;
+                }
                 Write::Forget(kept) => self.forget(&kept)?,
                 Write::KeepOperation(operation_id, kept) => {
                     self.keep_operation(operation_id, &kept)?;
@@ -42,7 +47,8 @@ impl Txn<'_> {
             }
         }
         for fact in plan.events {
-            self.append(fact)?;
+            let lived = fact.session_id.and_then(|id| lived.get(&id).copied());
+            self.append(fact, lived)?;
         }
         Ok(())
     }
@@ -56,7 +62,6 @@ impl Txn<'_> {
         if record.token.origin == TokenOrigin::Caller {
             self.tokens.insert(record.token.hash.as_bytes(), &id)?;
         }
-        self.acts.push(Act::Opened);
         self.put(record, indexed_at)
     }
 
@@ -92,22 +97,17 @@ impl Txn<'_> {
         Ok(())
     }
 
-    fn end(&mut self, ending: &Ending) -> Result<(), StoreError> {
-        let Kept { until, value } = &ending.tombstone;
+    fn end(&mut self, kept: &Kept<Tombstone>) -> Result<(), StoreError> {
+        let Kept { until, value } = kept;
         let id = value.session_id.as_bytes();
         self.sessions.remove(id)?;
         self.logins.remove((&login_key(&value.login_id), id))?;
         if let Some(indexed_at) = self.indexed_at.get(&value.session_id) {
             self.expiry.remove((indexed_at.sort_key(), id))?;
         }
-        self.tombstones
-            .insert(id, encode(&ending.tombstone)?.as_slice())?;
+        self.tombstones.insert(id, encode(kept)?.as_slice())?;
         self.purge
             .insert((until.sort_key(), kind::TOMBSTONE, id.as_slice()), ())?;
-        self.acts.push(Act::Ended {
-            reason: value.ended.reason,
-            lived: ending.lived,
-        });
         Ok(())
     }
 

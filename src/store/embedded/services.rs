@@ -74,7 +74,7 @@ fn apply(
         Some(record) => drop(txn.services.insert(id, encode(record)?.as_slice())?),
         None => drop(txn.services.remove(id)?),
     }
-    txn.append(write.fact(service_id, by, txn.now))
+    txn.append(write.fact(service_id, by, txn.now), None)
 }
 
 fn services_after(

@@ -88,7 +88,7 @@ fn purge(txn: &mut Txn<'_>, room: usize, swept: &mut Swept) -> Result<usize, Sto
     Ok(entries.len())
 }
 
-/// A operation id, claim or ban may have been made anew since the entry was: then it has another entry of its own.
+/// An operation id, claim or ban may have been made anew since the entry was: then it has another entry of its own.
 fn purge_one(txn: &mut Txn<'_>, kind: u8, key: &[u8]) -> Result<(), StoreError> {
     if let (kind::TOMBSTONE, Ok(id)) = (kind, key.try_into()) {
         let entry = txn.entry(SessionId::from_bytes(id))?;

@@ -2,6 +2,7 @@
 //! these to all jobs of a group, so a job that refuses must do so before it writes.
 
 use std::collections::HashMap;
+use std::time::Duration;
 
 use redb::{ReadableTable, Table, WriteTransaction};
 
@@ -29,7 +30,7 @@ use crate::rules::entry::SessionEntry;
 use crate::rules::operation::{FirstRun, OperationRecord};
 use crate::rules::target::TargetFacts;
 use crate::rules::terms::Terms;
-use crate::store::{Act, StoreError};
+use crate::store::{Origin, StoreError};
 
 /// What a job may read and write. The fields are the tables; `plans` keeps them true to each other.
 pub(super) struct Txn<'t> {
@@ -42,11 +43,9 @@ pub(super) struct Txn<'t> {
     pub(super) group_wrote: bool,
     next_event: u64,
     /// The events of the group.
-    pub(super) told: Vec<Event>,
+    pub(super) told: Vec<(Event, Origin)>,
     /// Where the expiry index has the sessions whose records the job that runs has read.
     pub(super) indexed_at: HashMap<SessionId, Timestamp>,
-    /// What the group did to sessions.
-    pub(super) acts: Vec<Act>,
     pub(super) sessions: Table<'t, &'static Id, Bytes>,
     pub(super) tombstones: Table<'t, &'static Id, Bytes>,
     pub(super) logins: Table<'t, LoginKey, ()>,
@@ -76,7 +75,6 @@ impl<'t> Txn<'t> {
             next_event: last.max(trimmed) + 1,
             told: Vec::new(),
             indexed_at: HashMap::new(),
-            acts: Vec::new(),
             sessions: txn.open_table(SESSIONS)?,
             tombstones: txn.open_table(TOMBSTONES)?,
             logins: txn.open_table(LOGINS)?,
@@ -193,8 +191,9 @@ impl<'t> Txn<'t> {
         row(self.bans.get(&login_key(login_id))?)
     }
 
-    /// Appends an event to the feed.
-    pub(super) fn append(&mut self, fact: Fact) -> Result<(), StoreError> {
+    /// Appends an event to the feed. All that happens to a file, this node does: only those who listen need to be told
+    /// where it comes from.
+    pub(super) fn append(&mut self, fact: Fact, lived: Option<Duration>) -> Result<(), StoreError> {
         self.writes();
         let event = StoredEvent {
             appended_at: self.now,
@@ -203,10 +202,9 @@ impl<'t> Txn<'t> {
         let number = self.next_event;
         self.events.insert(number, encode(&event)?.as_slice())?;
         self.next_event += 1;
-        self.told.push(Event {
-            id: event_id(number)?,
-            fact: event.fact,
-        });
+        let (id, fact) = (event_id(number)?, event.fact);
+        let origin = Origin { own: true, lived };
+        self.told.push((Event { id, fact }, origin));
         Ok(())
     }
 }

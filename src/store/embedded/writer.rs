@@ -17,7 +17,7 @@ use super::{DEADLINE, Shared};
 use crate::model::Timestamp;
 use crate::model::event::Event;
 use crate::store::node::activity::SessionActivity;
-use crate::store::{Act, OpError, StoreError};
+use crate::store::{OpError, Origin, StoreError};
 
 /// Jobs that may wait; one more is refused.
 const QUEUE: usize = 4_096;
@@ -255,11 +255,8 @@ fn commit(
     match ran {
         Ok(Some(written)) => {
             write.commit().map_err(failed)?;
-            for event in &written.events {
-                shared.listeners.event(event);
-            }
-            for act in &written.acts {
-                shared.listeners.acted(act);
+            for (event, origin) in &written {
+                shared.listeners.event(event, *origin);
             }
             Ok(())
         }
@@ -271,19 +268,13 @@ fn commit(
     }
 }
 
-/// What listeners are told of a group.
-struct Written {
-    events: Vec<Event>,
-    acts: Vec<Act>,
-}
-
-/// What was written, if anything was.
+/// What listeners are told of a group, if anything was written.
 fn run_jobs(
     shared: &Shared,
     write: &redb::WriteTransaction,
     jobs: &mut [Box<dyn Job>],
     activity: &[SessionActivity],
-) -> Result<Option<Written>, GroupFailure> {
+) -> Result<Option<Vec<(Event, Origin)>>, GroupFailure> {
     let mut txn = Txn::open(write, shared).map_err(failed)?;
     for job in jobs {
         job.run(&mut txn).map_err(|TornJob| GroupFailure::Torn)?;
@@ -295,10 +286,7 @@ fn run_jobs(
             return Err(GroupFailure::Torn);
         }
     }
-    Ok(txn.group_wrote.then_some(Written {
-        events: txn.told,
-        acts: txn.acts,
-    }))
+    Ok(txn.group_wrote.then_some(txn.told))
 }
 
 fn failed(error: impl StdError + Send + Sync + 'static) -> GroupFailure {

@@ -3,7 +3,7 @@
 use std::sync::{Arc, PoisonError, RwLock};
 
 use crate::model::event::Event;
-use crate::store::{Act, Listener, Partition};
+use crate::store::{Listener, Origin, Partition};
 
 /// All who want to be told of changes.
 #[derive(Debug, Default)]
@@ -15,16 +15,12 @@ impl Listeners {
         all.push(listener);
     }
 
-    pub(in crate::store) fn event(&self, event: &Event) {
-        self.each(|listener| listener.event(event));
+    pub(in crate::store) fn event(&self, event: &Event, origin: Origin) {
+        self.each(|listener| listener.event(event, origin));
     }
 
     pub(in crate::store) fn gap(&self, partition: Partition) {
         self.each(|listener| listener.gap(partition));
-    }
-
-    pub(in crate::store) fn acted(&self, act: &Act) {
-        self.each(|listener| listener.acted(act));
     }
 
     fn each(&self, tell: impl Fn(&dyn Listener)) {

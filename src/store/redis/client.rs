@@ -9,15 +9,14 @@ use deadpool_redis::redis::{Cmd, Value};
 
 use super::RedisSettings;
 use super::call::{Argument, Call};
-use super::fields::reason_of;
 use super::keys::Keys;
 use super::link::{Address, Link, OpenError, Slot};
 use super::reply::Reply;
 use crate::clock::Clock;
 use crate::model::Timestamp;
-use crate::store::node::Listeners;
+use crate::store::StoreError;
 use crate::store::node::clock::ServerClock;
-use crate::store::{Act, StoreError};
+use crate::store::node::tail::NodeId;
 
 /// The connections to Redis, and what every request to it needs.
 pub(super) struct Client {
@@ -26,21 +25,18 @@ pub(super) struct Client {
     tombstone_retention: Duration,
     event_retention: Duration,
     test_clock: Option<Arc<dyn Clock>>,
-    listeners: Arc<Listeners>,
+    pub(super) node: NodeId,
 }
 
 impl Client {
-    pub(super) async fn open(
-        settings: &RedisSettings,
-        listeners: Arc<Listeners>,
-    ) -> Result<Self, OpenError> {
+    pub(super) async fn open(settings: &RedisSettings, node: NodeId) -> Result<Self, OpenError> {
         Ok(Self {
             link: Link::open(settings).await?,
             keys: Keys::new(&settings.prefix, settings.url.database()),
             tombstone_retention: settings.tombstone_retention,
             event_retention: settings.event_retention,
             test_clock: settings.test_clock.clone(),
-            listeners,
+            node,
         })
     }
 
@@ -72,6 +68,7 @@ impl Client {
         self.tombstone_retention.put(&mut args);
         self.event_retention.put(&mut args);
         self.keys.channel().put(&mut args);
+        args.push(self.node.to_be_bytes().to_vec());
         call.put(&mut args);
         let (script, effect) = (C::script(), call.effect());
         let value = if C::REPLICATED {
@@ -81,9 +78,7 @@ impl Client {
         } else {
             self.link.script(slot, script, &keys, &args, effect).await?
         };
-        let mut reply = Reply::new(value)?;
-        self.tell_acts(&mut reply)?;
-        read(call, reply)
+        read(call, Reply::new(value)?)
     }
 
     /// Runs a script on one key, of which it knows nothing more.
@@ -121,17 +116,6 @@ impl Client {
     pub(super) async fn command(&self, slot: Slot, command: &Cmd) -> Result<Value, StoreError> {
         self.link.command(slot, command).await
     }
-
-    /// Takes from an answer what the script did to sessions, and tells it.
-    fn tell_acts(&self, reply: &mut Reply) -> Result<(), StoreError> {
-        let mut acts = reply.last()?;
-        while !acts.is_empty() {
-            if let Some(act) = act(&mut acts.list()?)? {
-                self.listeners.acted(&act);
-            }
-        }
-        Ok(())
-    }
 }
 
 impl fmt::Debug for Client {
@@ -149,17 +133,4 @@ fn read<C: Call>(call: &C, mut reply: Reply) -> Result<C::Answer, StoreError> {
         Some(answer) => Ok(answer),
         None => Err(reply.unexpected(C::RECORD, &word)),
     }
-}
-
-/// `None` if this version does not know it.
-fn act(reply: &mut Reply) -> Result<Option<Act>, StoreError> {
-    Ok(match reply.text()?.as_str() {
-        "opened" => Some(Act::Opened),
-        "ended" => {
-            let reason = reason_of(&reply.text()?);
-            let lived = Duration::from_millis(u64::try_from(reply.number()?).unwrap_or(0));
-            reason.map(|reason| Act::Ended { reason, lived })
-        }
-        _ => None,
-    })
 }

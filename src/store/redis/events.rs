@@ -2,16 +2,18 @@
 //!
 //! | field | |
 //! | --- | --- |
+//! | `g` | the node whose operation did it, in 8 bytes; of an ending that is done again, nothing |
 //! | `t` `a` `o` | kind (`c` `w` `r` `e` `s` `b` `u`) · when · the service that opened the session, did something, or was changed |
 //! | `s` `l` | session id, login id |
 //! | `d` | device of a session that was opened |
 //! | `v` `n` `w` `b` | version, attribute names, field names (a line each) of a change, by whom |
 //! | `b` | who asked for a rotation |
-//! | `r` `b` `d` | reason of an ending, by whom, what was said about it |
+//! | `r` `b` `d` `m` | reason of an ending, by whom, what was said about it, after how many milliseconds of life |
 //! | `q` `d` `b` | end of a ban, why, by whom |
 //! | `k` `b` | what happened to a service, by whom |
 
 use std::collections::HashMap;
+use std::time::Duration;
 
 use super::fields::Fields;
 use super::fields::reason_of;
@@ -20,28 +22,40 @@ use crate::model::attribute::AttributeName;
 use crate::model::event::{Change, Fact, ServiceChange};
 use crate::model::id::{LoginId, ServiceId, SessionId};
 use crate::model::session::{Device, EndDetail};
+use crate::store::node::tail::{NodeId, Recorded};
 
 /// Reads an entry; `None` if it is none of ours.
-pub(super) fn decode(fields: Fields) -> Option<Fact> {
+pub(super) fn decode(fields: Fields) -> Option<Recorded> {
     let entry = Entry(fields.into_iter().collect());
-    Some(Fact {
-        at: Timestamp::from_millis(entry.text("a")?.parse().ok()?),
-        session_id: match entry.0.get(b"s".as_slice()) {
-            Some(id) => Some(SessionId::from_bytes(id.as_slice().try_into().ok()?)),
-            None => None,
-        },
-        login_id: match entry.text("l") {
-            Some(login_id) => Some(LoginId::parse(login_id).ok()?),
-            None => None,
-        },
-        service_id: ServiceId::parse(entry.text("o")?).ok()?,
-        change: entry.change()?,
+    let fact = entry.fact()?;
+    let node = entry.0.get(b"g".as_slice());
+    let lived = entry.text("m").and_then(|millis| millis.parse().ok());
+    Some(Recorded {
+        fact,
+        node: node.and_then(|node| Some(NodeId::from_be_bytes(node.as_slice().try_into().ok()?))),
+        lived: lived.map(Duration::from_millis),
     })
 }
 
 struct Entry(HashMap<Vec<u8>, Vec<u8>>);
 
 impl Entry {
+    fn fact(&self) -> Option<Fact> {
+        Some(Fact {
+            at: Timestamp::from_millis(self.text("a")?.parse().ok()?),
+            session_id: match self.0.get(b"s".as_slice()) {
+                Some(id) => Some(SessionId::from_bytes(id.as_slice().try_into().ok()?)),
+                None => None,
+            },
+            login_id: match self.text("l") {
+                Some(login_id) => Some(LoginId::parse(login_id).ok()?),
+                None => None,
+            },
+            service_id: ServiceId::parse(self.text("o")?).ok()?,
+            change: self.change()?,
+        })
+    }
+
     fn text(&self, name: &str) -> Option<&str> {
         std::str::from_utf8(self.0.get(name.as_bytes())?).ok()
     }

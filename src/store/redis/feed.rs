@@ -15,9 +15,9 @@ use super::places::{self, FEED, PARTITIONS, SKEW, STREAMS};
 use super::reply::Reply;
 use super::{ABREAST, RedisStore, events};
 use crate::model::Timestamp;
-use crate::model::event::{EventType, Fact};
+use crate::model::event::EventType;
 use crate::model::page::{PageLimit, RECORDS_PER_PAGE};
-use crate::store::node::tail::{PartitionPage, page, wanted};
+use crate::store::node::tail::{PartitionPage, Recorded, page, wanted};
 use crate::store::position::{Checkpoint, History, Place};
 use crate::store::{
     EventFeed, EventPage, FeedPosition, FeedStart, Listener, OpError, Partition, Partitions,
@@ -39,7 +39,7 @@ struct Stretch {
     now: Timestamp,
     over: Option<Place>,
     newest: Option<Place>,
-    entries: Vec<(Place, Option<Fact>)>,
+    entries: Vec<(Place, Option<Recorded>)>,
 }
 
 call! {
@@ -236,7 +236,7 @@ impl Feed {
     }
 }
 
-fn entries(mut list: Reply) -> Result<Vec<(Place, Option<Fact>)>, StoreError> {
+fn entries(mut list: Reply) -> Result<Vec<(Place, Option<Recorded>)>, StoreError> {
     let mut entries = Vec::new();
     while !list.is_empty() {
         let mut entry = list.list()?;

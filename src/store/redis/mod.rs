@@ -98,7 +98,7 @@ impl RedisStore {
         let listeners = Arc::new(Listeners::default());
         let heard = Arc::new(Watermarks::new(PARTITIONS));
         let log = Arc::new(RecoveryLog::new(PARTITIONS));
-        let client = Arc::new(Client::open(&settings, Arc::clone(&listeners)).await?);
+        let client = Arc::new(Client::open(&settings, node).await?);
         let activity = Arc::new(Activity::new(Arc::clone(&client), settings.touch_interval));
         let feed = Arc::new(Feed::new(Arc::clone(&client), settings.event_retention));
         let services = Arc::new(Services::new(Arc::clone(&client), Arc::clone(&log)));
@@ -118,6 +118,7 @@ impl RedisStore {
         });
         let tail = Tail::new(
             FEED,
+            node,
             Arc::clone(&heard),
             Arc::clone(&listeners),
             Arc::clone(&log),
@@ -134,7 +135,7 @@ impl RedisStore {
         tokio::spawn(write_until(activity, closed.clone()));
         tokio::spawn(failover::guard_until(Arc::clone(&recovery), closed.clone()));
         tokio::spawn(failover::recall_until(recovery, closed.clone()));
-        tokio::spawn(live::follow_until(live, node, closed.clone()));
+        tokio::spawn(live::follow_until(live, closed.clone()));
         let store = Arc::new(Self {
             client,
             sessions,

@@ -82,11 +82,6 @@ impl Reply {
         ids(self.0.next().ok_or_else(odd)?)
     }
 
-    /// What comes last, before anything else is read.
-    pub(super) fn last(&mut self) -> Result<Self, StoreError> {
-        Self::new(self.0.next_back().ok_or_else(odd)?)
-    }
-
     pub(super) fn is_empty(&self) -> bool {
         self.0.as_slice().is_empty()
     }

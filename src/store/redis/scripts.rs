@@ -16,8 +16,7 @@ pub(super) const SWAP_TOKEN: &str = include_str!("scripts/swap_token.lua");
 pub(super) const BANS: &str = include_str!("scripts/bans.lua");
 pub(super) const TARGET: &str = include_str!("scripts/target.lua");
 
-/// A script of these parts, with what it takes in local variables of these names. On a hash tag, the part of its own is
-/// a function, because its answer is completed.
+/// A script of these parts, with what it takes in local variables of these names.
 pub(super) fn script(flags: &str, parts: &[&str], fields: &[(&str, String)], own: &str) -> Script {
     let (names, reads): (Vec<_>, Vec<_>) = fields
         .iter()
@@ -29,15 +28,6 @@ pub(super) fn script(flags: &str, parts: &[&str], fields: &[(&str, String)], own
     };
     let mut whole = vec![ARGS];
     whole.extend(parts);
-    if parts.contains(&SHARD) {
-        whole.extend([
-            "local function operation()",
-            &takes,
-            own,
-            include_str!("scripts/operation.lua"),
-        ]);
-    } else {
-        whole.extend([takes.as_str(), own]);
-    }
+    whole.extend([takes.as_str(), own]);
     Script::new(flags, &whole)
 }

@@ -10,8 +10,8 @@ use session_gateway::model::page::PageLimit;
 use session_gateway::store::node::Handle;
 use session_gateway::store::node::follow::{FollowError, Follower, Followers, Placed};
 use session_gateway::store::{
-    EventFeed, EventPage, FeedPosition, FeedStart, Listener, OpError, Partition, Partitions,
-    Refusal,
+    EventFeed, EventPage, FeedPosition, FeedStart, Listener, OpError, Origin, Partition,
+    Partitions, Refusal,
 };
 use tokio::time::Instant;
 
@@ -217,7 +217,7 @@ async fn what_went_unheard_is_read_before_anything_after_it_is_told() {
     let feed = b.feed().await;
     for listener in silent.listeners.lock().unwrap().iter() {
         listener.gap(silent.partitions().of_session(session_id));
-        listener.event(&feed[1]);
+        listener.event(&feed[1], Origin::default());
     }
     assert_eq!(events(&take(&mut follower, 2).await), feed);
 }

@@ -9,7 +9,7 @@ use session_gateway::model::id::SessionId;
 use session_gateway::model::permission::Permissions;
 use session_gateway::model::service::ServiceName;
 use session_gateway::model::token::CredentialHash;
-use session_gateway::store::{Listener, NewService, Partition, Partitions, Stores};
+use session_gateway::store::{Listener, NewService, Origin, Partition, Partitions, Stores};
 use tokio::time::Instant;
 
 use super::backend::{Backend, HOUR, draft, login_id, service};
@@ -32,7 +32,7 @@ pub(crate) struct Notebook {
 }
 
 impl Listener for Notebook {
-    fn event(&self, event: &Event) {
+    fn event(&self, event: &Event, _origin: Origin) {
         self.events.lock().unwrap().push(event.clone());
     }
 

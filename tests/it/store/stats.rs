@@ -3,13 +3,13 @@
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use session_gateway::model::event::Event;
+use session_gateway::model::event::{Change, Event};
 use session_gateway::model::limit::{LimitPer, Overflow, SessionLimit};
 use session_gateway::model::permission::Scope;
 use session_gateway::model::session::{EndDetail, EndReason, SessionState};
 use session_gateway::store::node::cache::CacheSettings;
 use session_gateway::store::{
-    Act, Consistency, EndAll, Listener, Lookup, NewBan, NewSession, Partition, SessionCounts,
+    Consistency, EndAll, Listener, Lookup, NewBan, NewSession, Origin, Partition, SessionCounts,
     SessionFilter, Stores, Touch,
 };
 use session_gateway::telemetry::traces::Traces;
@@ -18,6 +18,7 @@ use super::backend::{
     Backend, HOUR, IDLE, MAX_AGE, MINUTE, SECOND, SETTINGS, access, draft, limit, login_id,
     presented, service, target,
 };
+use super::listeners::all_heard_now;
 
 contract! {
     the_census_tells_what_lives_and_what_it_shows,
@@ -86,30 +87,53 @@ async fn the_census_goes_through_many_sessions(b: &Backend) {
     assert_eq!(session_counts(b).await, all);
 }
 
-/// Keeps what was done.
-#[derive(Debug, Default)]
-pub(super) struct Diary(Mutex<Vec<Act>>);
+/// Something that an operation of a node did to a session.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Act {
+    Opened,
+    Ended { reason: EndReason, lived: Duration },
+}
 
-impl Listener for Diary {
-    fn event(&self, _event: &Event) {}
+/// Keeps what operations of a node did.
+#[derive(Debug)]
+pub(super) struct Diary {
+    stores: Stores,
+    acts: Arc<Acts>,
+}
+
+#[derive(Debug, Default)]
+struct Acts(Mutex<Vec<Act>>);
+
+impl Listener for Acts {
+    fn event(&self, event: &Event, origin: Origin) {
+        let act = match event.fact.change {
+            _ if !origin.own => return,
+            Change::SessionCreated { .. } => Act::Opened,
+            Change::SessionEnded { reason, .. } => ended(reason, origin.lived.unwrap()),
+            _ => return,
+        };
+        self.0.lock().unwrap().push(act);
+    }
 
     fn gap(&self, _partition: Partition) {}
-
-    fn acted(&self, act: &Act) {
-        self.0.lock().unwrap().push(*act);
-    }
 }
 
 impl Diary {
-    pub(super) fn of(stores: &Stores) -> Arc<Self> {
-        let diary = Arc::<Self>::default();
-        stores.events.listen(Arc::<Self>::clone(&diary));
-        diary
+    /// From when all that happened before is told.
+    pub(super) async fn of(stores: &Stores) -> Self {
+        all_heard_now(stores).await;
+        let acts = Arc::<Acts>::default();
+        stores.events.listen(Arc::<Acts>::clone(&acts));
+        Self {
+            stores: stores.clone(),
+            acts,
+        }
     }
 
     /// What was done since it was asked last.
-    pub(super) fn acts(&self) -> Vec<Act> {
-        std::mem::take(&mut self.0.lock().unwrap())
+    pub(super) async fn acts(&self) -> Vec<Act> {
+        all_heard_now(&self.stores).await;
+        std::mem::take(&mut self.acts.0.lock().unwrap())
     }
 }
 
@@ -118,13 +142,13 @@ fn ended(reason: EndReason, lived: Duration) -> Act {
 }
 
 async fn each_act_is_told_once_whatever_operation_it_was(b: &Backend) {
-    let diary = Diary::of(&b.stores);
+    let diary = Diary::of(&b.stores).await;
     let first = b.open("ana").await;
-    assert_eq!(diary.acts(), [Act::Opened]);
+    assert_eq!(diary.acts().await, [Act::Opened]);
     b.advance(SECOND);
     b.put(first.session_id, "color", "1").await;
     b.end(first.session_id).await;
-    assert_eq!(diary.acts(), [ended(EndReason::Logout, SECOND)]);
+    assert_eq!(diary.acts().await, [ended(EndReason::Logout, SECOND)]);
 
     let single = |login: &str| NewSession {
         limit: Some(SessionLimit {
@@ -138,7 +162,7 @@ async fn each_act_is_told_once_whatever_operation_it_was(b: &Backend) {
     b.advance(MINUTE);
     b.create(single("bob")).await;
     let evicting = [Act::Opened, ended(EndReason::Replaced, MINUTE), Act::Opened];
-    let mut acts = diary.acts();
+    let mut acts = diary.acts().await;
     acts.sort_by_key(|act| *act != Act::Opened);
     let mut wanted = evicting.to_vec();
     wanted.sort_by_key(|act| *act != Act::Opened);
@@ -150,7 +174,10 @@ async fn each_act_is_told_once_whatever_operation_it_was(b: &Backend) {
         reason: EndDetail::parse("spam").unwrap(),
     };
     b.stores.sessions.ban(ban, &service("web")).await.unwrap();
-    assert_eq!(diary.acts(), [ended(EndReason::Banned, Duration::ZERO)]);
+    assert_eq!(
+        diary.acts().await,
+        [ended(EndReason::Banned, Duration::ZERO)]
+    );
 
     b.create_all((0..3).map(|_| draft("cleo"))).await;
     let all = EndAll {
@@ -164,7 +191,7 @@ async fn each_act_is_told_once_whatever_operation_it_was(b: &Backend) {
     assert_eq!(gone.len(), 3);
     let mut wanted = vec![Act::Opened; 3];
     wanted.extend([ended(EndReason::Admin, Duration::ZERO); 3]);
-    assert_eq!(diary.acts(), wanted);
+    assert_eq!(diary.acts().await, wanted);
 
     // One is met by an operation, the other by the sweep.
     let [met, _swept] = [b.open("dora").await, b.open("eve").await];
@@ -173,13 +200,15 @@ async fn each_act_is_told_once_whatever_operation_it_was(b: &Backend) {
     assert!(refresh.await.is_err());
     b.sweep().await;
     let expired = ended(EndReason::IdleTimeout, IDLE);
-    assert_eq!(diary.acts(), [Act::Opened, Act::Opened, expired, expired]);
+    let mut acts = diary.acts().await;
+    acts.sort_by_key(|act| *act != Act::Opened);
+    assert_eq!(acts, [Act::Opened, Act::Opened, expired, expired]);
 }
 
 async fn what_was_ended_before_is_no_act(b: &Backend) {
     let session = b.open("ana").await;
     b.end(session.session_id).await;
-    let diary = Diary::of(&b.stores);
+    let diary = Diary::of(&b.stores).await;
     b.end(session.session_id).await;
     let refresh = b.stores.sessions.refresh(target(session.session_id), None);
     assert!(refresh.await.is_err());
@@ -189,7 +218,7 @@ async fn what_was_ended_before_is_no_act(b: &Backend) {
     let (all, sessions) = (SessionFilter::default(), &b.stores.sessions);
     let listed = sessions.list(&all, &Scope::All, limit(10), None);
     listed.await.unwrap();
-    assert_eq!(diary.acts(), []);
+    assert_eq!(diary.acts().await, []);
 }
 
 async fn uses_wait_until_they_are_written(b: &Backend) {

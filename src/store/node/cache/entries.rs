@@ -15,7 +15,7 @@ use crate::model::id::{ServiceId, SessionId};
 use crate::model::record::SessionRecord;
 use crate::model::service::ServiceRecord;
 use crate::model::token::CredentialHash;
-use crate::store::{CacheStats, Listener, Partition, Partitions, Verified};
+use crate::store::{CacheStats, Listener, Origin, Partition, Partitions, Verified};
 
 /// What a copy takes beside its texts: the record, its names, and its place.
 const COPY_BYTES: u64 = 640;
@@ -184,7 +184,7 @@ impl Entries {
 }
 
 impl Listener for Entries {
-    fn event(&self, event: &Event) {
+    fn event(&self, event: &Event, _origin: Origin) {
         match event.fact.change {
             // Of this there are no copies.
             Change::SessionCreated { .. }

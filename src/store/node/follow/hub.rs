@@ -6,7 +6,7 @@ use std::sync::Arc;
 use tokio::sync::broadcast::{Receiver, Sender};
 
 use crate::model::event::Event;
-use crate::store::{Listener, Partition};
+use crate::store::{Listener, Origin, Partition};
 
 /// What the ring holds: a fifth of a second of 5,000 events a second.
 const KEPT: usize = 1_024;
@@ -40,7 +40,7 @@ impl Hub {
 }
 
 impl Listener for Hub {
-    fn event(&self, event: &Event) {
+    fn event(&self, event: &Event, _origin: Origin) {
         self.tell(|| Told::Event(Arc::new(event.clone())));
     }
 

@@ -59,6 +59,8 @@ impl Missing {
         if caught_up {
             *self = Self::default();
         } else {
+            // Should the next read fail, what comes meanwhile must not move the place past what is unread.
+            self.all = true;
             self.failures = 0;
             self.due = Some(Instant::now());
         }
@@ -88,6 +90,16 @@ mod tests {
         assert!(missing.has(SERVICES) && missing.is_due());
         missing.found(true);
         assert!(missing.due().is_none() && !missing.has(SERVICES));
+    }
+
+    #[test]
+    fn a_read_that_fails_before_the_end_leaves_everything_missing() {
+        let mut missing = Missing::default();
+        missing.found(false);
+        missing.failed();
+        assert!(missing.has(Partition(0)) && missing.has(SERVICES));
+        missing.found(true);
+        assert!(!missing.has(Partition(0)));
     }
 
     #[test]

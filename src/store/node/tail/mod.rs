@@ -14,7 +14,7 @@ use super::clock::ServerClock;
 use super::recovery::{RecoveryLog, WrittenService};
 use crate::model::event::Event;
 use crate::store::position::Place;
-use crate::store::{Partition, StoreError};
+use crate::store::{Origin, Partition, StoreError};
 
 mod page;
 mod partition;
@@ -22,7 +22,7 @@ mod watermarks;
 
 pub(in crate::store) use page::{Clocked, PartitionPage, page, wanted};
 use partition::{After, PartitionTail, Told};
-pub(in crate::store) use partition::{Entry, Read};
+pub(in crate::store) use partition::{Entry, NodeId, Read, Recorded};
 pub(in crate::store) use watermarks::Watermarks;
 
 /// Where telling begins lies this much before the present, lest the clock be wrong.
@@ -31,6 +31,9 @@ const MARGIN: Duration = Duration::from_secs(1);
 #[derive(Debug, Default)]
 struct Part {
     tail: PartitionTail,
+    /// The last event of this node that was told. After a failover to a server whose clock is behind, what the node
+    /// does is not counted until that has caught up.
+    furthest: Place,
     queued: bool,
 }
 
@@ -38,6 +41,8 @@ struct Part {
 #[derive(Debug)]
 pub(in crate::store) struct Tail {
     feed: Clocked,
+    node: NodeId,
+    opened: Instant,
     parts: Vec<Part>,
     /// Partitions of which something was missed, each once.
     behind: VecDeque<Partition>,
@@ -49,12 +54,15 @@ pub(in crate::store) struct Tail {
 impl Tail {
     pub(in crate::store) fn new(
         feed: Clocked,
+        node: NodeId,
         watermarks: Arc<Watermarks>,
         listeners: Arc<Listeners>,
         log: Arc<RecoveryLog>,
     ) -> Self {
         Self {
             feed,
+            node,
+            opened: Instant::now(),
             parts: feed.partitions.all().map(|_| Part::default()).collect(),
             behind: VecDeque::new(),
             watermarks,
@@ -101,20 +109,20 @@ impl Tail {
         }
     }
 
-    /// Begins to catch up: the read that is to be made, or none where telling may begin with what comes now.
+    /// Begins to catch up: the read that is to be made. What this node did before it was heard is read, too.
     pub(in crate::store) fn begin(
         &mut self,
         partition: Partition,
         clock: ServerClock,
     ) -> Option<Read> {
         let part = self.parts.get_mut(partition.0)?;
-        if !part.tail.is_new() || clock.error >= MARGIN {
-            return Some(part.tail.read());
+        if part.tail.is_new() && clock.error < MARGIN {
+            let opened = Place::at(clock.now).rewound(self.opened.elapsed() + MARGIN);
+            part.tail.begin(opened);
+            // What happened before was never heard.
+            self.listeners.gap(partition);
         }
-        part.tail.begin(Place::at(clock.now).rewound(MARGIN));
-        // What happened before was never heard.
-        self.listeners.gap(partition);
-        None
+        Some(part.tail.read())
     }
 
     /// Takes what was read. Answers the services that were written, which are to be read.
@@ -170,14 +178,26 @@ impl Tail {
         }
     }
 
-    fn tell(&self, partition: Partition, told: Told) -> Vec<WrittenService> {
+    fn tell(&mut self, partition: Partition, told: Told) -> Vec<WrittenService> {
         let mut written = Vec::new();
-        for (place, fact) in told {
+        for (place, Recorded { fact, node, lived }) in told {
             written.extend(self.log.learn(&fact));
+            let own = node == Some(self.node) && self.is_first(partition, place);
             if let Ok(id) = self.feed.partitions.event_id(partition, place) {
-                self.listeners.event(&Event { id, fact });
+                let origin = Origin { own, lived };
+                self.listeners.event(&Event { id, fact }, origin);
             }
         }
         written
+    }
+
+    /// Whether no event of this node was told yet that stands there or later.
+    fn is_first(&mut self, partition: Partition, place: Place) -> bool {
+        let part = self.parts.get_mut(partition.0);
+        part.is_some_and(|part| {
+            let first = place > part.furthest;
+            part.furthest = part.furthest.max(place);
+            first
+        })
     }
 }

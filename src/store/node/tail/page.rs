@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use super::partition::Recorded;
 use crate::model::Timestamp;
 use crate::model::event::{Event, EventType, Fact};
 use crate::model::page::{Cursor, PageLimit};
@@ -23,7 +24,7 @@ pub(in crate::store) struct PartitionPage {
     /// Nothing at or before it is of interest.
     pub(in crate::store) place: Place,
     /// What is none of ours has a place too.
-    pub(in crate::store) entries: Vec<(Place, Option<Fact>)>,
+    pub(in crate::store) entries: Vec<(Place, Option<Recorded>)>,
     /// Whether more may follow the entries.
     pub(in crate::store) open: bool,
     pub(in crate::store) now: Timestamp,
@@ -72,11 +73,14 @@ pub(in crate::store) fn wanted(sources: &[PartitionPage], types: &[EventType]) -
         source
             .entries
             .iter()
-            .map(move |(place, fact)| ((*place, source.partition), fact))
+            .map(move |(place, told)| ((*place, source.partition), told))
     });
     entries
         .filter(|(key, _)| within(horizon, *key))
-        .filter(|(_, fact)| fact.as_ref().is_some_and(|fact| is_wanted(fact, types)))
+        .filter(|(_, told)| {
+            told.as_ref()
+                .is_some_and(|told| is_wanted(&told.fact, types))
+        })
         .count()
 }
 
@@ -94,21 +98,22 @@ pub(in crate::store) fn page(
     }
     let start = place_of(feed.partitions, &sources, histories);
     let horizon = horizon(&sources);
-    let mut waiting: Vec<((Place, Partition), Option<Fact>)> = Vec::new();
+    let mut waiting: Vec<((Place, Partition), Option<Recorded>)> = Vec::new();
     for source in &mut sources {
         let entries = std::mem::take(&mut source.entries).into_iter();
-        waiting.extend(entries.map(|(place, fact)| ((place, source.partition), fact)));
+        waiting.extend(entries.map(|(place, told)| ((place, source.partition), told)));
     }
     waiting.sort_by_key(|(key, _)| *key);
     let mut left = waiting.into_iter().peekable();
     let mut events = Vec::new();
     while events.len() < limit.get()
-        && let Some(((place, partition), fact)) = left.next_if(|(key, _)| within(horizon, *key))
+        && let Some(((place, partition), told)) = left.next_if(|(key, _)| within(horizon, *key))
     {
         if let Some(source) = sources.get_mut(partition.0) {
             source.place = place;
         }
-        if let Some(fact) = fact.filter(|fact| is_wanted(fact, types))
+        if let Some(fact) = told.map(|told| told.fact)
+            && is_wanted(&fact, types)
             && let Ok(id) = feed.partitions.event_id(partition, place)
         {
             events.push(Event { id, fact });

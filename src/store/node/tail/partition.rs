@@ -10,8 +10,20 @@ use crate::store::position::Place;
 /// Events that wait for a read; when there are more, another read follows.
 const WAITING: usize = 64;
 
+/// Names a node: a random number, another one in each store that is opened.
+pub(in crate::store) type NodeId = u64;
+
+/// An event as it was recorded.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(in crate::store) struct Recorded {
+    pub(in crate::store) fact: Fact,
+    /// Whose operation did it; nothing where a version before this field recorded it.
+    pub(in crate::store) node: Option<NodeId>,
+    pub(in crate::store) lived: Option<Duration>,
+}
+
 /// Events of a partition, ready to be told.
-pub(super) type Told = Vec<(Place, Fact)>;
+pub(super) type Told = Vec<(Place, Recorded)>;
 
 /// How far a partition was heard.
 #[derive(Debug, Default)]
@@ -41,7 +53,7 @@ pub(in crate::store) struct Entry {
     pub(in crate::store) previous: Option<Place>,
     pub(in crate::store) place: Place,
     /// Nothing if this version does not know its kind.
-    pub(in crate::store) fact: Option<Fact>,
+    pub(in crate::store) told: Option<Recorded>,
 }
 
 /// A read that is to be made.
@@ -77,10 +89,9 @@ impl PartitionTail {
         self.last.is_none()
     }
 
-    /// Begins to tell what comes after a place; the channel is being heard.
+    /// What comes after a place is to be told.
     pub(super) fn begin(&mut self, place: Place) {
         self.last = Some(place);
-        self.state = State::Live;
     }
 
     pub(super) fn disconnect(&mut self) {
@@ -138,7 +149,7 @@ impl PartitionTail {
             Some(_) | None => {}
         }
         self.last = Some(entry.place);
-        told.extend(entry.fact.map(|fact| (entry.place, fact)));
+        told.extend(entry.told.map(|recorded| (entry.place, recorded)));
         Ok(())
     }
 
@@ -163,9 +174,9 @@ impl PartitionTail {
             // The feed has lost its end here, or is gone.
             Some(_) if lost => self.last = Some(newest.rewound(rewind)),
             Some(_) => {
-                for (place, fact) in source.entries {
+                for (place, recorded) in source.entries {
                     self.last = Some(place);
-                    told.extend(fact.map(|fact| (place, fact)));
+                    told.extend(recorded.map(|recorded| (place, recorded)));
                 }
             }
         }
@@ -198,8 +209,8 @@ mod tests {
         Place { millis, number: 0 }
     }
 
-    fn fact(millis: u64) -> Fact {
-        Fact {
+    fn recorded(millis: u64) -> Recorded {
+        let fact = Fact {
             at: Timestamp::from_millis(i64::try_from(millis).unwrap()),
             session_id: None,
             login_id: None,
@@ -208,6 +219,11 @@ mod tests {
                 change: ServiceChange::Updated,
                 by: ServiceId::admin(),
             },
+        };
+        Recorded {
+            fact,
+            node: None,
+            lived: None,
         }
     }
 
@@ -215,7 +231,7 @@ mod tests {
         Entry {
             previous: (previous > 0).then_some(at(previous)),
             place: at(millis),
-            fact: Some(fact(millis)),
+            told: Some(recorded(millis)),
         }
     }
 
@@ -225,7 +241,7 @@ mod tests {
             place: Place::default(),
             entries: entries
                 .iter()
-                .map(|millis| (at(*millis), Some(fact(*millis))))
+                .map(|millis| (at(*millis), Some(recorded(*millis))))
                 .collect(),
             open,
             now: Timestamp::from_millis(0),

@@ -58,9 +58,9 @@ impl Recovery {
         };
         let source = self.feed.read(stream, place, READ).await?;
         let mut last = place;
-        for (place, fact) in source.entries {
+        for (place, told) in source.entries {
             last = place;
-            if let Some(written) = fact.and_then(|fact| self.log.learn(&fact)) {
+            if let Some(written) = told.and_then(|told| self.log.learn(&told.fact)) {
                 self.services.remember_service(&written).await?;
             }
         }

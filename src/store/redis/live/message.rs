@@ -11,11 +11,8 @@ use crate::model::id::{ServiceId, SessionId};
 use crate::model::rotation::Successor;
 use crate::model::session_token::SealedToken;
 use crate::model::token::CredentialHash;
-use crate::store::node::tail::Entry;
+use crate::store::node::tail::{Entry, NodeId};
 use crate::store::{Access, Partition, TokenRotation};
-
-/// Who sends heartbeats: a random number, another one in each store that is opened.
-pub(super) type NodeId = u64;
 
 /// A message.
 #[derive(Debug, PartialEq, Eq)]
@@ -36,6 +33,8 @@ pub(super) struct Heartbeat {
     pub(super) number: u64,
     /// Whether the master serves each key it was asked for.
     pub(super) served: Vec<bool>,
+    /// The newest format of what is stored that the sender can read.
+    pub(super) format: u64,
 }
 
 /// Reads a message; `None` if it is none of ours.
@@ -55,7 +54,7 @@ pub(super) fn decode(message: &[u8]) -> Option<Message> {
             let entry = Entry {
                 previous,
                 place: text(place)?.parse().ok()?,
-                fact: events::decode(fields.collect()),
+                told: events::decode(fields.collect()),
             };
             Some(Message::Event {
                 stream: PARTITIONS.named(text(tag)?)?,
@@ -76,10 +75,15 @@ pub(super) fn decode(message: &[u8]) -> Option<Message> {
             let at = Timestamp::from_millis(text(at)?.parse().ok()?);
             Some(Message::Turn(rotation, at))
         }
-        (b"beat", [sender, number, served]) => Some(Message::Heartbeat(Heartbeat {
+        // Versions before this one tell no format, and later ones may tell more.
+        (b"beat", [sender, number, served, rest @ ..]) => Some(Message::Heartbeat(Heartbeat {
             sender: text(sender)?.parse().ok()?,
             number: text(number)?.parse().ok()?,
             served: served.iter().map(|served| *served == b'1').collect(),
+            format: match rest.first() {
+                Some(format) => text(format)?.parse().ok()?,
+                None => 1,
+            },
         })),
         _ => None,
     }
@@ -126,7 +130,7 @@ mod tests {
                 millis: 6,
                 number: 1,
             },
-            fact: None,
+            told: None,
         };
         assert_eq!(
             decode(&bytes),
@@ -139,13 +143,17 @@ mod tests {
 
     #[test]
     fn a_beat_tells_what_is_served() {
-        let bytes = message(&[b"beat", b"18", b"7", b"101"]);
-        let heartbeat = Heartbeat {
-            sender: 18,
-            number: 7,
-            served: vec![true, false, true],
-        };
-        assert_eq!(decode(&bytes), Some(Message::Heartbeat(heartbeat)));
+        for (format, rest) in [(1, &[][..]), (1, &[&b"1"[..]]), (7, &[b"7", b"more"])] {
+            let texts: [&[u8]; 4] = [b"beat", b"18", b"7", b"101"];
+            let heartbeat = Heartbeat {
+                sender: 18,
+                number: 7,
+                served: vec![true, false, true],
+                format,
+            };
+            let bytes = message(&[&texts, rest].concat());
+            assert_eq!(decode(&bytes), Some(Message::Heartbeat(heartbeat)));
+        }
     }
 
     #[test]

@@ -29,7 +29,7 @@ mod message;
 mod tasks;
 
 use channels::Channels;
-use message::{Heartbeat, Message, NodeId};
+use message::{Heartbeat, Message};
 use tasks::Task;
 
 /// Between two heartbeats.
@@ -55,7 +55,6 @@ pub(super) struct Live {
 
 struct Follower {
     live: Live,
-    node: NodeId,
     channels: Channels,
     streams: Vec<Served>,
     reading: usize,
@@ -63,10 +62,10 @@ struct Follower {
 }
 
 /// Follows the feed until the store is closed.
-pub(super) async fn follow_until(live: Live, node: NodeId, closed: CancellationToken) {
+pub(super) async fn follow_until(live: Live, closed: CancellationToken) {
     let mut signals = live.client.link.subscribe(live.client.keys.channel());
     let mut topology = live.client.link.topology();
-    let mut follower = Follower::new(live, node);
+    let mut follower = Follower::new(live);
     topology.mark_changed();
     let mut heartbeats = interval(BEAT);
     heartbeats.set_missed_tick_behavior(MissedTickBehavior::Delay);
@@ -86,10 +85,9 @@ pub(super) async fn follow_until(live: Live, node: NodeId, closed: CancellationT
 }
 
 impl Follower {
-    fn new(live: Live, node: NodeId) -> Self {
+    fn new(live: Live) -> Self {
         Self {
             live,
-            node,
             channels: Channels::default(),
             streams: vec![Served::default(); STREAMS],
             reading: 0,
@@ -146,7 +144,7 @@ impl Follower {
     }
 
     fn prove(&mut self, master: &Address, heartbeat: &Heartbeat) {
-        if heartbeat.sender != self.node {
+        if heartbeat.sender != self.live.client.node {
             return;
         }
         let Some(sent) = self.channels.heard(master, heartbeat) else {

@@ -13,6 +13,8 @@ use super::{Follower, WrittenService};
 use crate::store::node::tail::{PartitionPage, Read};
 use crate::store::{Partition, StoreError};
 
+/// The newest format of what is stored that this version reads.
+const FORMAT: u64 = 1;
 /// How long the trace of a heartbeat stays.
 const BEAT_KEPT: Duration = Duration::from_secs(10);
 /// Entries that one read takes.
@@ -28,6 +30,7 @@ call! {
         kept: Duration,
         node: String,
         number: u64,
+        format: u64,
         asked_for: List<Vec<u8>>,
     }
     "heartbeat", replicated: false, effect: Effect::Repeatable;
@@ -126,8 +129,9 @@ impl Follower {
         TakeBeat {
             channel: keys.channel().to_owned(),
             kept: BEAT_KEPT,
-            node: self.node.to_string(),
+            node: self.live.client.node.to_string(),
             number,
+            format: FORMAT,
             asked_for: List(if self.live.is_cluster {
                 streams.iter().map(events).collect()
             } else {

@@ -60,7 +60,6 @@ redis.call('ZADD', login, 0, r.id)
 redis.call('ZADD', ids, 0, r.id)
 redis.call('ZADD', expiries, ends, r.id)
 for _, index in ipairs({login, ids, expiries}) do keep(index, max_age + grace) end
-acts[#acts + 1] = {'opened'}
 emit('c', now, r, 'd', device)
 remember(operation_id, 'd', r.id, 'e', table.concat(out))
 return {'done', now, table.concat(out)}

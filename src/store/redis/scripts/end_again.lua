@@ -1,4 +1,6 @@
 -- Ends again what a failover has brought back to life: the same reason, moment and actor. All else is left alone.
+-- They were counted when they ended first: now they are nobody's.
+node = ''
 local again = 0
 for _, left in ipairs(endings) do
   local r = load(left.id)
@@ -7,6 +9,4 @@ for _, left in ipairs(endings) do
     again = again + 1
   end
 end
--- They were counted when they ended first.
-acts = {}
 return {'done', again}

@@ -80,8 +80,7 @@ local function end_session(r, reason, at, by, detail)
       'q', r.q}, 'c', r.c, 'h', r.h, 'F', r.F, 'G', r.G, 'B', r.B, 'y', by, 'w', detail)))
     redis.call('PEXPIRE', r.key, r.q - now)
   end
-  acts[#acts + 1] = {'ended', reason, math.max(0, at - r.b)}
-  emit('e', at, r, 'r', reason, 'b', by, 'd', detail)
+  emit('e', at, r, 'r', reason, 'm', math.max(0, at - r.b), 'b', by, 'd', detail)
 end
 
 local function expire(r)

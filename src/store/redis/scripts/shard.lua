@@ -4,6 +4,8 @@ local FORMAT = '1'
 local MARK_KEPT = 24 * 60 * 60 * 1000
 local ids, expiries, events = KEYS[1], KEYS[2], KEYS[3]
 local tombstone_kept, events_kept, channel = tonumber(arg()), tonumber(arg()), arg()
+-- Whose operation this is.
+local node = arg()
 local tag = string.sub(ids, 1, -2)
 
 -- A key that is never there: while a slot is moved to another master, Redis refuses to look for what is not (any more)
@@ -36,14 +38,11 @@ local function with(fields, ...)
   return fields
 end
 
--- What this script did to sessions, for who counts it: each opened, or ended with why and after how many milliseconds.
-local acts = {}
-
 local last_event = newest and newest[1] or ''
 
 -- Listeners are told what stood before the event, so that they notice if they missed it.
 local function emit(kind, at, r, ...)
-  local fields = with(with({'t', kind, 'a', at, 'o', r.o}, 's', r.id, 'l', r.l), ...)
+  local fields = with(with({'t', kind, 'a', at, 'o', r.o, 'g', node}, 's', r.id, 'l', r.l), ...)
   local over = newest_over()
   local entry = over and {events, 'MINID', '~', over[1]} or {events}
   entry[#entry + 1] = string.format('%.0f-*', now)

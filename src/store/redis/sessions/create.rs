@@ -50,7 +50,7 @@ call! {
     }
     SESSION, replicated: true, effect: match self.operation_id {
         Some(_) => Effect::Repeatable,
-        // Without a operation id a repetition could not tell who had to make room.
+        // Without an operation id a repetition could not tell who had to make room.
         None => Effect::Once,
     };
     (self, reply) -> Result<Opened, Refusal> {

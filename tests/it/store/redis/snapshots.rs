@@ -130,7 +130,7 @@ async fn an_old_snapshot_revives_no_session() {
     server.ask::<()>("SAVE").await;
     let endings = lives.end(&one).await;
     one.advance(MINUTE);
-    let diaries = [&one.stores, &two.stores].map(Diary::of);
+    let diaries = [Diary::of(&one.stores).await, Diary::of(&two.stores).await];
     restart_from_snapshot(&mut server).await;
     for node in [&one.stores, &two.stores] {
         for (session_id, before) in &endings {
@@ -152,7 +152,9 @@ async fn an_old_snapshot_revives_no_session() {
         assert_eq!(told.count(), 1, "{session_id}");
     }
     // They were counted when they ended first.
-    assert_eq!(diaries.map(|diary| diary.acts()), [[], []]);
+    for diary in diaries {
+        assert_eq!(diary.acts().await, []);
+    }
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -33,7 +33,6 @@ use crate::rules::operation::{FirstRun, OperationRecord};
 use crate::rules::plan::{Plan, Write};
 use crate::rules::terms::Terms;
 use crate::store::Partition;
-use crate::store::node::Listeners;
 use crate::store::node::recovery::RecoveryLog;
 use crate::store::node::tail::PartitionPage;
 use crate::store::position::Place;
@@ -44,7 +43,7 @@ const START: Timestamp = Timestamp::from_millis(1_800_000_000_000);
 pub(super) const CREATE: u8 = b'c';
 pub(super) const WRITE: u8 = b'w';
 
-/// A operation id is about one session: whoever repeats an operation draws the same id again.
+/// An operation id is about one session: whoever repeats an operation draws the same id again.
 fn operation_id(kind: u8, id: SessionId) -> OperationId {
     let mut operation_id = [kind; 32];
     operation_id[..16].copy_from_slice(id.as_bytes());
@@ -101,7 +100,7 @@ impl World {
         let server = RedisServer::start().await;
         let clock = Arc::new(SettableClock::at(START));
         let settings = settings(&server.url(), &clock);
-        let client = Client::open(&settings, Arc::new(Listeners::default())).await;
+        let client = Client::open(&settings, 0).await;
         let client = Arc::new(client.unwrap());
         let activity = Activity::new(Arc::clone(&client), settings.touch_interval);
         Self {
@@ -254,7 +253,10 @@ impl World {
     pub(super) async fn events(&mut self) -> Vec<Fact> {
         let source = self.read(self.told, 1_000).await;
         self.told = source.last();
-        let facts = source.entries.into_iter().map(|(_, fact)| fact.unwrap());
+        let facts = source
+            .entries
+            .into_iter()
+            .map(|(_, told)| told.unwrap().fact);
         facts.collect()
     }
 

@@ -1,9 +1,9 @@
-//! What this node did to sessions.
+//! What operations of this node did to sessions, as the feed tells it.
 
 use super::page::{Family, Kind, Page};
-use crate::model::event::Event;
+use crate::model::event::{Change, Event};
 use crate::model::session::EndReason;
-use crate::store::{Act, Listener, Partition};
+use crate::store::{Listener, Origin, Partition};
 use crate::telemetry::counters::{Buckets, Counter, Histogram};
 
 const MINUTE: u64 = 60 * 1_000;
@@ -57,15 +57,14 @@ const LIVED: Family = Family {
     help: "How long sessions had lived when they ended, of those that this node counts as ended.",
 };
 
-/// What operations of this node did to sessions.
 #[derive(Debug)]
-pub(super) struct Acts {
+pub(super) struct Outcomes {
     opened: Counter,
     ended: [Counter; EndReason::ALL.len()],
     lived: Histogram,
 }
 
-impl Default for Acts {
+impl Default for Outcomes {
     fn default() -> Self {
         Self {
             opened: Counter::default(),
@@ -75,27 +74,35 @@ impl Default for Acts {
     }
 }
 
-impl Listener for Acts {
-    fn event(&self, _event: &Event) {}
-
-    fn gap(&self, _partition: Partition) {}
-
-    fn acted(&self, act: &Act) {
-        match act {
-            Act::Opened => self.opened.count(),
-            Act::Ended { reason, lived } => {
+impl Listener for Outcomes {
+    fn event(&self, event: &Event, origin: Origin) {
+        if !origin.own {
+            return;
+        }
+        match &event.fact.change {
+            Change::SessionCreated { .. } => self.opened.count(),
+            Change::SessionEnded { reason, .. } => {
                 let mut all = self.by_reason();
                 if let Some((_, ended)) = all.find(|(known, _)| known == reason) {
                     ended.count();
                 }
-                let lived = u64::try_from(lived.as_millis());
-                self.lived.take(lived.unwrap_or(u64::MAX));
+                if let Some(lived) = origin.lived {
+                    let lived = u64::try_from(lived.as_millis());
+                    self.lived.take(lived.unwrap_or(u64::MAX));
+                }
             }
+            Change::SessionChanged { .. }
+            | Change::SessionRotated { .. }
+            | Change::ServiceChanged { .. }
+            | Change::LoginBanned { .. }
+            | Change::LoginUnbanned { .. } => {}
         }
     }
+
+    fn gap(&self, _partition: Partition) {}
 }
 
-impl Acts {
+impl Outcomes {
     fn by_reason(&self) -> impl Iterator<Item = (EndReason, &Counter)> {
         EndReason::ALL.into_iter().zip(&self.ended)
     }
