@@ -1,7 +1,7 @@
 //! The randomness of one request.
 //!
-//! Everything random comes from the operating system's generator; a request that may
-//! be a repetition draws from the seed of its first attempt, so that it makes the same ids and credentials again.
+//! Everything random comes from the operating system's generator; a request that may be a repetition draws
+//! from the seed of its first attempt, so that it makes the same ids and credentials again.
 
 use hkdf::Hkdf;
 use sha2::Sha256;
@@ -21,7 +21,7 @@ pub enum EntropyError {
     System(#[from] getrandom::Error),
     /// More is wanted of a seed than can be made of it.
     #[error("a seed is too short")]
-    ClaimedEntropy(#[from] hkdf::InvalidLength),
+    SeedTooShort(#[from] hkdf::InvalidLength),
 }
 
 /// Random bytes from the operating system.
@@ -44,7 +44,7 @@ pub struct ClaimedEntropy {
 
 impl std::fmt::Debug for ClaimedEntropy {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Seed")
+        f.debug_struct("ClaimedEntropy")
             .field("at", &self.at)
             .finish_non_exhaustive()
     }

@@ -36,7 +36,7 @@ mapfile -t use_cases < <(find ./gateway -name '*.rs' | grep -vE '^./gateway/prof
 mapfile -t outside_config < <(everywhere_but '^./config(/|\.rs$)|/tests/')
 
 never 'model, rules and store know no web framework' '\b(axum|axum_extra|http|http_body_util|hyper|hyper_util|tower|tower_http)::' model rules store
-never 'rules do not wait, and ask nobody for the time or for chance' '\b(async|await)\b|\b(clock|draw|entropy)::|::now\(|\b(tokio|rand|redb|redis)::' rules
+never 'rules do not wait, and ask nobody for the time or for chance' '\b(async|await)\b|\b(clock|entropy)::|::now\(|\b(tokio|rand|redb|redis)::' rules
 never 'drivers stay in the store' '(^|[^:])\b(deadpool|deadpool_redis|redb|redis|sqlx)::' "${outside_store[@]}"
 never 'spans are made in telemetry::traces' '\bopentelemetry\w*::' "${outside_traces[@]}"
 never 'only outbound asks others by HTTP' '\bhyper_util::client\b|\bHttpsConnector|\bhyper::client\b' "${inside[@]}"

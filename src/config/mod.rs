@@ -269,7 +269,7 @@ fn profiles(source: &Source) -> Result<ProfileSettings, ConfigError> {
     )?;
     let ca_file = source.get(&var::PROFILE_LOADER_CA_FILE, value::optional_file)?;
     let timeout = source.get(&var::PROFILE_LOADER_TIMEOUT, value::patience)?;
-    let ttl = source.get(&var::PROFILE_TTL, value::consistency)?;
+    let ttl = source.get(&var::PROFILE_TTL, value::freshness)?;
     let stale_for = source.get(&var::PROFILE_STALE_FOR, value::duration)?;
     Ok(ProfileSettings {
         loader: url.map(|url| LoaderSettings {

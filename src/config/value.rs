@@ -83,7 +83,7 @@ pub enum InvalidValue {
     Patience,
     /// No time for a profile to be fresh.
     #[error("must be whole seconds, from 1s to 30d")]
-    Consistency,
+    Freshness,
     /// Not a number of sessions.
     #[error("must be a number from 0 to 1000")]
     Sessions,
@@ -241,13 +241,13 @@ pub(super) fn patience(text: &str) -> Result<Duration, InvalidValue> {
 }
 
 /// How long a profile is fresh; answers tell it in whole seconds.
-pub(super) fn consistency(text: &str) -> Result<Duration, InvalidValue> {
+pub(super) fn freshness(text: &str) -> Result<Duration, InvalidValue> {
     let duration = duration(text)?;
     let tellable = Duration::from_secs(1)..=MAX_PROFILE_TTL;
     if tellable.contains(&duration) && duration.subsec_nanos() == 0 {
         Ok(duration)
     } else {
-        Err(InvalidValue::Consistency)
+        Err(InvalidValue::Freshness)
     }
 }
 

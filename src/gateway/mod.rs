@@ -1,7 +1,7 @@
 //! The use cases, and who may: what can be asked of the gateway, whatever the way in.
 //!
 //! A way in finds out what is meant, asks [`Authenticator`] who calls, and calls one method of [`Gateway`]; what comes of
-//! it, or a [`GatewayError`], it tells in its own form. Nothing here knows HTTP.
+//! it, or a [`GatewayError`], it tells in its own form. Only the request to the loader of profiles knows HTTP.
 
 use std::sync::Arc;
 use std::time::Duration;

@@ -8,6 +8,7 @@ use crate::entropy::Entropy;
 use crate::model::attribute::Attributes;
 use crate::model::id::{LoginId, SessionId};
 use crate::model::limit::SessionLimit;
+use crate::model::request::OperationId;
 use crate::model::session::{
     ConnectionId, Device, DeviceId, FirstState, ServerAddr, Session, UserAgent,
 };
@@ -78,13 +79,9 @@ impl Gateway {
             hash: token.hash(),
             origin,
         };
-        let new = self.new_session(caller, session_id, stored, asked)?;
         let operation_id = entropy.operation_id();
-        let created = self.stores.sessions.create(NewSession {
-            operation_id,
-            ..new
-        });
-        let created = created.await?;
+        let new = self.new_session(caller, session_id, stored, operation_id, asked)?;
+        let created = self.stores.sessions.create(new).await?;
         Ok(Opened {
             session: created.session,
             token,
@@ -97,6 +94,7 @@ impl Gateway {
         caller: &Caller,
         session_id: SessionId,
         token: StoredToken,
+        operation_id: Option<OperationId>,
         asked: OpenSession,
     ) -> Result<NewSession, GatewayError> {
         let lifetimes = &self.lifetimes;
@@ -127,7 +125,7 @@ impl Gateway {
             client_port: asked.client_port,
             user_agent: asked.user_agent,
             server_addr: asked.server_addr,
-            operation_id: None,
+            operation_id,
         })
     }
 

@@ -76,7 +76,8 @@ impl Gateway {
         Ok(())
     }
 
-    /// Puts a successor in the place of a token. Its session ends if the token was one of its last, and not the last.
+    /// Puts a successor in the place of a token. One of the session's last tokens after its grace is
+    /// reuse, and ends the session.
     pub async fn rotate(
         &self,
         caller: &Caller,

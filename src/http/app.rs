@@ -1,7 +1,7 @@
 //! The route tree, and the layers around it.
 //!
-//! The edge stands around every route. On `/v1` the service is authenticated behind the routing, so that unknown paths
-//! are 404 for everybody.
+//! The middleware stands around every route. On `/v1` the service is authenticated behind the routing, so that unknown
+//! paths are 404 for everybody.
 
 use std::sync::Arc;
 

@@ -27,7 +27,7 @@ pub const CONTENT_TYPE: &str = "text/plain; version=0.0.4; charset=utf-8";
 /// All metrics of a node.
 #[derive(Debug)]
 pub struct Metrics {
-    /// Requests, as the edge counts them.
+    /// Requests, as the middleware counts them.
     pub requests: Arc<Requests>,
     outcomes: Arc<Outcomes>,
     counts: Arc<Counts>,

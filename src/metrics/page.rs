@@ -159,7 +159,7 @@ mod tests {
     }
 
     #[test]
-    fn ranges_of_a_distribution_add_up_and_are_told_in_seconds() {
+    fn ranges_of_a_histogram_add_up_and_are_told_in_seconds() {
         static BUCKETS: Buckets = Buckets {
             bounds: &[250, 1_500],
             per_second: 1_000,

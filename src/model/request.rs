@@ -44,8 +44,8 @@ impl Precondition {
     }
 }
 
-/// Names one effect, so that repeating the operation with the same operation id within 24 hours does nothing more and tells
-/// what the first did.
+/// Names one effect, so that repeating the operation with the same id within 24 hours does nothing more and tells what
+/// the first did.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct OperationId(pub [u8; 32]);
 

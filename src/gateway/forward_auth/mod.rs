@@ -52,11 +52,11 @@ pub enum Principal {
 
 /// A request that a proxy asks about.
 #[derive(Debug)]
-pub struct ForwardedRequest {
+pub struct ForwardedRequest<'a> {
     /// What its user presents.
     pub token: PresentedToken,
     /// Who asks.
-    pub principal: Principal,
+    pub principal: &'a Principal,
     /// What the proxy asks of the session.
     pub conditions: Result<Conditions, InvalidCondition>,
     /// Whether a yes counts as use of the session.
@@ -115,15 +115,15 @@ impl ForwardAuth {
     }
 
     /// Whose request it is, if it may pass.
-    pub async fn decide(&self, request: ForwardedRequest) -> Result<Identity, NotAllowed> {
+    pub async fn decide(&self, request: ForwardedRequest<'_>) -> Result<Identity, NotAllowed> {
         match timeout(STORE_DEADLINE, self.ask_store(request)).await {
             Ok(answer) => answer,
             Err(_elapsed) => Err(StoreError::TimedOut.into()),
         }
     }
 
-    async fn ask_store(&self, request: ForwardedRequest) -> Result<Identity, NotAllowed> {
-        if !self.is_proxy(&request.principal).await? {
+    async fn ask_store(&self, request: ForwardedRequest<'_>) -> Result<Identity, NotAllowed> {
+        if !self.is_proxy(request.principal).await? {
             return Err(Refusal::ProxyUnauthenticated.into());
         }
         let conditions = request.conditions?;

@@ -2,10 +2,10 @@
 //!
 //! Guarantees: of parallel calls with one key a single one runs, the others wait for its answer. If it was lost
 //! between its effect and its answer, a repetition draws the same ids and credentials from the seed of the first
-//! attempt and carries the same operation id, by which the store knows the effect. Only answers that tell of success are kept, and
-//! they and the seed are kept encrypted under a key that takes both the idempotency key and the caller's secret, neither
-//! of which is stored. After the secret was rotated they cannot be read any more: such a repetition is refused as
-//! [`GatewayError::IdempotencyKeyReused`], because to run it again could repeat its effect.
+//! attempt and carries the same operation id, by which the store knows the effect. Only answers that tell of success
+//! are kept, and they and the seed are kept encrypted under a key that takes both the idempotency key and the caller's
+//! secret, neither of which is stored. After the secret was rotated they cannot be read any more: such a repetition is
+//! refused as [`GatewayError::IdempotencyKeyReused`], because to run it again could repeat its effect.
 
 use std::time::Duration;
 
@@ -56,13 +56,21 @@ pub struct Call<'a> {
     pub fingerprint: [u8; 32],
 }
 
-/// What becomes of a call with a key.
-#[derive(Debug)]
+/// What becomes of a call with a key. Its `Debug` form does not show what was kept, which may hold a credential.
 pub enum Claimed {
     /// It goes ahead, with this randomness.
     First(Box<Attempt>, Entropy),
     /// It was done, and this was kept of its answer.
     Repeated(Zeroizing<Vec<u8>>),
+}
+
+impl std::fmt::Debug for Claimed {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(match self {
+            Self::First(..) => "First(…)",
+            Self::Repeated(_) => "Repeated(…)",
+        })
+    }
 }
 
 impl Claimant {
@@ -142,5 +150,16 @@ fn log(outcome: Result<(), StoreError>) {
     if let Err(error) = outcome {
         let error: &dyn std::error::Error = &error;
         tracing::warn!(error, "an idempotency claim is left to its lease");
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_kept_answer_does_not_print() {
+        let repeated = Claimed::Repeated(Zeroizing::new(b"hush".to_vec()));
+        assert_eq!(format!("{repeated:?}"), "Repeated(…)");
     }
 }

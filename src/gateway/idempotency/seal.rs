@@ -128,7 +128,7 @@ mod tests {
     }
 
     #[test]
-    fn a_draw_opens_to_the_same_seed_again_and_again() {
+    fn a_sealed_seed_opens_to_the_same_one_again_and_again() {
         let sealed = seal("secret", "k", 1).fresh_seed(NOW).unwrap();
         let [first, second] = [0, 1].map(|_| seal("secret", "k", 1).open_seed(&sealed).unwrap());
         assert_eq!(
@@ -152,7 +152,7 @@ mod tests {
     }
 
     #[test]
-    fn a_draw_cannot_stand_for_an_answer() {
+    fn a_seed_cannot_stand_for_an_answer() {
         let sealed = seal("secret", "k", 1).fresh_seed(NOW).unwrap();
         assert!(seal("secret", "k", 1).open_answer(&sealed).is_err());
     }

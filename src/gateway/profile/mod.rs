@@ -1,8 +1,8 @@
 //! Profiles: what is known of users, kept in the store and loaded from the service that knows it when it is not there.
 //!
 //! A profile that is missed is asked for once, however many callers and nodes want it: in a node they wait for one
-//! flight (`flight`), and of the nodes the store lets one load at a time (`load`). A loader that fails is no answer
-//! about the user: what was kept before is served as stale, or nobody knows.
+//! flight (`store::node::flight`), and of the nodes the store lets one load at a time (`load`). A loader that fails is
+//! no answer about the user: what was kept before is served as stale, or nobody knows.
 
 use std::collections::HashSet;
 use std::sync::Arc;

@@ -11,7 +11,7 @@ use axum::response::Response;
 use super::credentials::presented;
 use crate::gateway::auth::Authenticator;
 use crate::http::error::ApiError;
-use crate::http::extract::freshness_of;
+use crate::http::extract::consistency_of;
 
 /// Answers who calls, or 401.
 pub async fn authenticate(
@@ -22,7 +22,7 @@ pub async fn authenticate(
     let address = peer(request.extensions());
     let headers = request.headers();
     let authenticated =
-        authenticator.authenticate(presented(headers), address, freshness_of(headers));
+        authenticator.authenticate(presented(headers), address, consistency_of(headers));
     let authenticated = authenticated.await?;
     request.extensions_mut().insert(authenticated);
     Ok(next.run(request).await)

@@ -10,7 +10,7 @@ use crate::model::request::Consistency;
 
 /// Reads `no-cache` (RFC 9111, section 5.2.1.4). Other directives ask for nothing that the gateway could do.
 #[must_use]
-pub fn freshness_of(headers: &HeaderMap) -> Consistency {
+pub fn consistency_of(headers: &HeaderMap) -> Consistency {
     let values = headers.get_all(header::CACHE_CONTROL).iter();
     let mut directives = values.flat_map(|value| value.as_bytes().split(|byte| *byte == b','));
     if directives.any(|directive| directive.trim_ascii().eq_ignore_ascii_case(b"no-cache")) {
@@ -24,7 +24,7 @@ impl<S: Send + Sync> FromRequestParts<S> for Consistency {
     type Rejection = Infallible;
 
     async fn from_request_parts(parts: &mut Parts, _state: &S) -> Result<Self, Self::Rejection> {
-        Ok(freshness_of(&parts.headers))
+        Ok(consistency_of(&parts.headers))
     }
 }
 
@@ -45,7 +45,7 @@ mod tests {
             for value in values {
                 headers.append(header::CACHE_CONTROL, value.parse().unwrap());
             }
-            assert_eq!(freshness_of(&headers), wanted, "{values:?}");
+            assert_eq!(consistency_of(&headers), wanted, "{values:?}");
         }
     }
 }

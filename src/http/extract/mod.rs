@@ -15,7 +15,7 @@ mod path;
 mod version;
 
 pub use body::{Form, Json, JsonValue, MAX_BODY_BYTES, OptionalJson, Patch, read_body};
-pub use consistency::freshness_of;
+pub use consistency::consistency_of;
 pub use json::{optional_object, word};
 pub use path::{Path, PathParam};
 pub use version::{IfMatch, etag};

@@ -39,7 +39,7 @@ struct MemoryIdempotencyStore {
 
 impl std::fmt::Debug for MemoryIdempotencyStore {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str("MemoryClaims")
+        f.write_str("MemoryIdempotencyStore")
     }
 }
 

@@ -66,8 +66,8 @@ impl ProxyAuth {
             self.rate_limited_log.login_page_not_allowed();
             return None;
         };
-        let principal = proxy_request.principal();
-        let is_proxy = self.forward_auth.is_proxy_in_time(&principal).await;
+        let asked = self.forward_auth.is_proxy_in_time(&proxy_request.principal);
+        let is_proxy = asked.await;
         let original = is_proxy.then(|| Original::forwarded(proxy_request.headers));
         let original = original.unwrap_or_default();
         let method = original.method.as_ref().unwrap_or(proxy_request.method);

@@ -16,9 +16,9 @@ use zeroize::Zeroizing;
 
 use super::ProxyAuth;
 use super::login::{FORWARDED_HOST, FORWARDED_METHOD, FORWARDED_PROTO, FORWARDED_URI};
-use super::proxy_request::{Dialect, ProxyIdentity, ProxyRequest};
+use super::proxy_request::{Dialect, ProxyRequest};
 use crate::gateway::auth::Caller;
-use crate::gateway::forward_auth::{Identity, NotAllowed};
+use crate::gateway::forward_auth::{Identity, NotAllowed, Principal};
 use crate::http::auth::guarded;
 use crate::http::error::ApiError;
 use crate::http::extract::Json;
@@ -123,7 +123,7 @@ async fn explain_decision(
         method: &Method::GET,
         headers: &headers,
         query: request.query.as_deref().unwrap_or_default(),
-        identity: ProxyIdentity::Service,
+        principal: Principal::Service,
         touch: Touch::No,
     };
     let decision = proxy_auth.decide(&proxy_request).await;

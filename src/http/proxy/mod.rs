@@ -16,8 +16,8 @@ use http_body_util::BodyExt;
 use utoipa_axum::router::OpenApiRouter;
 
 use crate::gateway::auth::Authenticator;
-use crate::gateway::forward_auth::ForwardAuth;
-use crate::http::auth::peer;
+use crate::gateway::forward_auth::{ForwardAuth, Principal};
+use crate::http::auth::{peer, presented_pair};
 use crate::model::request::Touch;
 
 mod answer;
@@ -38,7 +38,7 @@ pub use setting_text::InvalidProxySetting;
 pub use settings::{LoginOrigins, ProxySettings, TokenCookie};
 
 use document::{Answers, Conditions, HeaderConditions, LoginPage};
-use proxy_request::{Dialect, ProxyIdentity, ProxyRequest};
+use proxy_request::{Dialect, ProxyRequest};
 use rate_limited_log::RateLimitedLog;
 
 /// The most of a body that is read past for the sake of the connection, and the most time for it.
@@ -127,7 +127,11 @@ impl ProxyAuth {
             method: &head.method,
             headers: &head.headers,
             query: head.uri.query().unwrap_or_default(),
-            identity: ProxyIdentity::Peer(peer(&head.extensions)),
+            principal: Principal::Peer {
+                address: peer(&head.extensions),
+                // `Authorization` is not looked at: it is the end user's.
+                presented: presented_pair(&head.headers),
+            },
             touch: Touch::Yes,
         };
         let decision = self.decide(&proxy_request).await;

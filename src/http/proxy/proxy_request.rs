@@ -1,14 +1,11 @@
 //! What a proxy asks, in its own dialect.
 
-use std::net::IpAddr;
-
 use axum::http::{HeaderMap, Method};
 use serde::Deserialize;
 use utoipa::ToSchema;
 
 use super::{ProxyAuth, condition, token};
 use crate::gateway::forward_auth::{Conditions, ForwardedRequest, Identity, NotAllowed, Principal};
-use crate::http::auth::presented_pair;
 use crate::model::forward_auth::InvalidCondition;
 use crate::model::request::Touch;
 
@@ -17,14 +14,14 @@ use crate::model::request::Touch;
 pub(super) struct ProxyRequest<'a> {
     /// How the proxy asks.
     pub(super) dialect: Dialect,
-    /// The method of the question.
+    /// Its method; that of the client is in a header, if the proxy tells it.
     pub(super) method: &'a Method,
     /// All headers, those of the proxy and those of its client.
     pub(super) headers: &'a HeaderMap,
-    /// The query of the question.
+    /// Its query.
     pub(super) query: &'a str,
     /// Who asks.
-    pub(super) identity: ProxyIdentity,
+    pub(super) principal: Principal,
     /// Whether a yes counts as use of the session.
     pub(super) touch: Touch,
 }
@@ -41,15 +38,6 @@ pub(crate) enum Dialect {
     Envoy,
 }
 
-/// Who asks for a decision.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum ProxyIdentity {
-    /// Whoever is at the other end of the connection.
-    Peer(Option<IpAddr>),
-    /// A service that has proved itself already.
-    Service,
-}
-
 impl ProxyRequest<'_> {
     /// Conditions, as far as the operator wrote the query.
     fn conditions(&self) -> Result<Conditions, InvalidCondition> {
@@ -58,17 +46,6 @@ impl ProxyRequest<'_> {
             Dialect::Envoy => "",
         };
         condition::read(self.headers, query)
-    }
-
-    /// `Authorization` is not looked at: it is the end user's.
-    pub(super) fn principal(&self) -> Principal {
-        match self.identity {
-            ProxyIdentity::Service => Principal::Service,
-            ProxyIdentity::Peer(address) => Principal::Peer {
-                address,
-                presented: presented_pair(self.headers),
-            },
-        }
     }
 }
 
@@ -80,7 +57,7 @@ impl ProxyAuth {
     ) -> Result<Identity, NotAllowed> {
         let request = ForwardedRequest {
             token: token::read(proxy_request.headers, self.settings.token_cookie.as_ref())?,
-            principal: proxy_request.principal(),
+            principal: &proxy_request.principal,
             conditions: proxy_request.conditions(),
             touch: proxy_request.touch,
         };

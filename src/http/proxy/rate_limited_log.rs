@@ -6,8 +6,8 @@ use std::num::NonZeroU32;
 
 use governor::{DefaultKeyedRateLimiter, Quota, RateLimiter};
 
-use super::proxy_request::{ProxyIdentity, ProxyRequest};
-use crate::gateway::forward_auth::{Identity, NotAllowed};
+use super::proxy_request::ProxyRequest;
+use crate::gateway::forward_auth::{Identity, NotAllowed, Principal};
 use crate::model::forward_auth::Refusal;
 
 /// Lines of a kind a minute, and at once.
@@ -42,9 +42,9 @@ impl RateLimitedLog {
         proxy_request: &ProxyRequest<'_>,
         decision: &Result<Identity, NotAllowed>,
     ) {
-        let address = match proxy_request.identity {
-            ProxyIdentity::Peer(address) => address.map(tracing::field::display),
-            ProxyIdentity::Service => None,
+        let address = match &proxy_request.principal {
+            Principal::Peer { address, .. } => address.map(tracing::field::display),
+            Principal::Service => None,
         };
         match decision {
             Err(NotAllowed::Refused(refusal @ Refusal::ProxyUnauthenticated)) => {

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use super::Places;
 
-/// The most bounds of a buckets.
+/// The most bounds that buckets have.
 pub const MOST_BOUNDS: usize = 14;
 
 /// What values are sorted by.
@@ -86,7 +86,7 @@ impl Histogram {
         cells.sum.fetch_add(value, Ordering::Relaxed);
     }
 
-    /// Takes a time on a buckets of nanoseconds.
+    /// Takes a time, into buckets of nanoseconds.
     pub fn take_time(&self, time: Duration) {
         self.take(u64::try_from(time.as_nanos()).unwrap_or(u64::MAX));
     }

@@ -4,7 +4,7 @@ use std::time::{Duration, Instant};
 
 use mio::{Events, Poll};
 
-use super::requests::Entropy;
+use super::requests::Draw;
 use super::{CONNECTIONS, Connection, Outcome, PATIENCE, Site};
 
 /// Sends random requests from this many threads until the span is over.
@@ -27,11 +27,11 @@ fn one_thread(site: Site<'_>, connections: usize, seed: usize, span: Duration) -
     let mut poll = Poll::new().unwrap();
     let mut connections = Connection::open(site.address, connections, &poll);
     let mut events = Events::with_capacity(connections.len());
-    let mut entropy = Entropy::new(seed);
+    let mut draw = Draw::new(seed);
     let mut outcome = Outcome::new();
     let started = Instant::now();
     for connection in &mut connections {
-        let request = entropy.below(site.requests.len());
+        let request = draw.below(site.requests.len());
         connection.send(request, site.requests.get(request), Instant::now());
     }
     let mut under_way = connections.len();
@@ -47,7 +47,7 @@ fn one_thread(site: Site<'_>, connections: usize, seed: usize, span: Duration) -
             let now = Instant::now();
             outcome.note(&response, site.good, now - since);
             if now < started + span {
-                let request = entropy.below(site.requests.len());
+                let request = draw.below(site.requests.len());
                 connection.send(request, site.requests.get(request), now);
             } else {
                 under_way -= 1;

@@ -9,7 +9,7 @@ use mio::{Events, Interest, Poll, Token};
 use nix::sys::time::TimeSpec;
 use nix::sys::timerfd::{ClockId, Expiration, TimerFd, TimerFlags, TimerSetTimeFlags};
 
-use super::requests::Entropy;
+use super::requests::Draw;
 use super::{CONNECTIONS, Connection, Outcome, PATIENCE, Site};
 
 const TIMER: Token = Token(CONNECTIONS);
@@ -23,7 +23,7 @@ pub(crate) fn at_rate(site: Site<'_>, per_second: u32, span: Duration) -> Outcom
     let timer = ticking(period, &poll);
     let mut events = Events::with_capacity(CONNECTIONS + 1);
     let mut free: VecDeque<usize> = (0..CONNECTIONS).collect();
-    let mut entropy = Entropy::new(0);
+    let mut draw = Draw::new(0);
     let mut outcome = Outcome::new();
     let started = Instant::now();
     let mut next = started;
@@ -47,7 +47,7 @@ pub(crate) fn at_rate(site: Site<'_>, per_second: u32, span: Duration) -> Outcom
             let Some(index) = free.pop_front() else {
                 break;
             };
-            let request = entropy.below(site.requests.len());
+            let request = draw.below(site.requests.len());
             connections[index].send(request, site.requests.get(request), next);
             next += period;
         }

@@ -31,9 +31,9 @@ impl<T: AsRef<[u8]>> FromIterator<T> for Requests {
 
 /// Draws requests at random (xorshift), cheaply and the same in every run.
 #[derive(Debug)]
-pub(crate) struct Entropy(u64);
+pub(crate) struct Draw(u64);
 
-impl Entropy {
+impl Draw {
     pub(crate) fn new(seed: usize) -> Self {
         Self(0x9E37_79B9_7F4A_7C15 ^ (seed as u64 + 1))
     }
