@@ -8,7 +8,8 @@ run:
 test:
 	tests/setup.sh test
 	tests/upgrade/build.sh
-	cargo test --locked
+	cargo test --locked -- --skip endurance::upgrade
+	SGW_TEST_UPGRADE_SECONDS=30 cargo test --locked --test it -- --test-threads=1 endurance::upgrade
 	$(CARGO_TARGET_DIR)/sdk/venv/bin/python -B tests/sdk/run.py $(CARGO_TARGET_DIR)/debug/session-gateway
 
 # A rolling upgrade under load, for ten minutes on each topology.
