@@ -278,7 +278,10 @@ fn put_marks(bytes: &mut Vec<u8>, marks: &[Checkpoint]) {
     put(bytes, u64::try_from(histories.len()).unwrap_or(0));
     bytes.extend(histories.iter().flat_map(|history| history.0));
     for mark in marks {
-        put(bytes, (mark.place.millis + 1).saturating_sub(earliest));
+        put(
+            bytes,
+            mark.place.millis.saturating_add(1).saturating_sub(earliest),
+        );
         put(bytes, mark.place.number);
         let which = histories
             .iter()

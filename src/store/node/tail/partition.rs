@@ -30,6 +30,8 @@ pub(super) type Told = Vec<(Place, Recorded)>;
 pub(super) struct PartitionTail {
     /// The last event that was told, or where telling began. Nothing before the first read.
     last: Option<Place>,
+    /// Whether that is where telling began, and no event that is known to have been there.
+    begun: bool,
     state: State,
     /// Counts the reads that were begun.
     reads: u64,
@@ -62,6 +64,8 @@ pub(in crate::store) struct Read {
     number: u64,
     /// Nothing: only where the partition ends is of interest.
     pub(in crate::store) after: Option<Place>,
+    /// Whether nothing need stand at that place.
+    begun: bool,
 }
 
 /// Events before one that was heard were not.
@@ -92,6 +96,7 @@ impl PartitionTail {
     /// What comes after a place is to be told.
     pub(super) fn begin(&mut self, place: Place) {
         self.last = Some(place);
+        self.begun = true;
     }
 
     pub(super) fn disconnect(&mut self) {
@@ -113,6 +118,7 @@ impl PartitionTail {
         Read {
             number: self.reads,
             after: self.last,
+            begun: self.begun,
         }
     }
 
@@ -168,9 +174,13 @@ impl PartitionTail {
             return (told, After::Nothing);
         };
         let newest = source.newest.unwrap_or_default();
-        let lost = read.after.is_some_and(|after| newest < after);
+        let ends_before = read.after.is_some_and(|after| newest < after);
+        let lost = ends_before && !read.begun;
+        self.begun = false;
         match read.after {
             None => self.last = Some(newest),
+            // Nothing happened since telling began.
+            Some(_) if ends_before && read.begun => self.last = Some(newest),
             // The feed has lost its end here, or is gone.
             Some(_) if lost => self.last = Some(newest.rewound(rewind)),
             Some(_) => {
@@ -346,6 +356,16 @@ mod tests {
         let (told, after) = followed.catch_up(read, source(&[], 40, false), REWIND);
         assert_eq!((told, after), (Told::new(), After::ReadOn));
         assert_eq!(followed.read().after, Some(at(30)));
+    }
+
+    #[test]
+    fn a_quiet_stream_has_lost_nothing_when_telling_begins_after_its_end() {
+        let mut followed = PartitionTail::default();
+        followed.begin(at(50));
+        let read = followed.read();
+        let caught_up = followed.catch_up(read, source(&[], 40, false), REWIND);
+        assert_eq!(caught_up, (Told::new(), After::Live));
+        assert_eq!(places(&followed.hear(entry(40, 60)).unwrap()), [60]);
     }
 
     #[test]
