@@ -5,8 +5,9 @@ use std::ops::Deref;
 use std::sync::Arc;
 
 use super::cache::Cache;
-use super::observer::{HasOutcome, Observer};
+use super::observer::Observer;
 use super::operations::Operation;
+use super::outcome::HasOutcome;
 
 /// One contract of an engine, as a node uses it. What a handle says nothing of, the engine answers.
 pub struct Handle<S: ?Sized> {

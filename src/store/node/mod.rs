@@ -15,6 +15,7 @@ mod listeners;
 mod observer;
 mod operations;
 mod others;
+mod outcome;
 mod profiles;
 pub(in crate::store) mod recovery;
 mod services;

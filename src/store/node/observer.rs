@@ -3,7 +3,8 @@
 use std::sync::Arc;
 
 use super::operations::{Operation, Operations};
-use crate::store::{OpError, OperationStats, StoreError};
+use super::outcome::{HasOutcome, Outcome};
+use crate::store::OperationStats;
 use crate::telemetry::traces::{Traces, within};
 
 /// What all handles of a node share.
@@ -43,51 +44,5 @@ impl Observer {
             span.end(outcome == Outcome::Failed);
         }
         result
-    }
-}
-
-/// How an operation ended.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Outcome {
-    /// It was done.
-    Done,
-    /// A fact stood against it.
-    Refused,
-    /// Nobody knows.
-    Failed,
-    /// Nobody waited for its end.
-    Abandoned,
-}
-
-impl Outcome {
-    pub(super) const ALL: [Self; 4] = [Self::Done, Self::Refused, Self::Failed, Self::Abandoned];
-
-    pub(super) const fn as_str(self) -> &'static str {
-        match self {
-            Self::Done => "done",
-            Self::Refused => "refused",
-            Self::Failed => "failed",
-            Self::Abandoned => "abandoned",
-        }
-    }
-}
-
-/// How an operation ends with this error.
-pub(super) trait HasOutcome {
-    fn outcome(&self) -> Outcome;
-}
-
-impl HasOutcome for StoreError {
-    fn outcome(&self) -> Outcome {
-        Outcome::Failed
-    }
-}
-
-impl HasOutcome for OpError {
-    fn outcome(&self) -> Outcome {
-        match self {
-            Self::Refused(_) => Outcome::Refused,
-            Self::Store(_) => Outcome::Failed,
-        }
     }
 }

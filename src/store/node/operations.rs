@@ -4,7 +4,7 @@ use std::sync::OnceLock;
 
 use tokio::time::Instant;
 
-use super::observer::Outcome;
+use super::outcome::Outcome;
 use crate::store::OperationStats;
 use crate::telemetry::counters::{Histogram, LATENCIES};
 

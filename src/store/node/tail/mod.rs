@@ -18,11 +18,13 @@ use crate::store::{Origin, Partition, StoreError};
 
 mod page;
 mod partition;
+mod recorded;
 mod watermarks;
 
 pub(in crate::store) use page::{Clocked, PartitionPage, page, wanted};
 use partition::{After, PartitionTail, Told};
-pub(in crate::store) use partition::{Entry, NodeId, Read, Recorded};
+pub(in crate::store) use partition::{Entry, Read};
+pub(in crate::store) use recorded::{NodeId, Recorded};
 pub(in crate::store) use watermarks::Watermarks;
 
 /// Where telling begins lies this much before the present, lest the clock be wrong.

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::partition::Recorded;
+use super::recorded::Recorded;
 use crate::model::Timestamp;
 use crate::model::event::{Event, EventType, Fact};
 use crate::model::page::{Cursor, PageLimit};

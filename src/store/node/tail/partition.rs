@@ -4,23 +4,11 @@
 use std::time::Duration;
 
 use super::page::PartitionPage;
-use crate::model::event::Fact;
+use super::recorded::Recorded;
 use crate::store::position::Place;
 
 /// Events that wait for a read; when there are more, another read follows.
 const WAITING: usize = 64;
-
-/// Names a node: a random number, another one in each store that is opened.
-pub(in crate::store) type NodeId = u64;
-
-/// An event as it was recorded.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(in crate::store) struct Recorded {
-    pub(in crate::store) fact: Fact,
-    /// Whose operation did it; nothing where a version before this field recorded it.
-    pub(in crate::store) node: Option<NodeId>,
-    pub(in crate::store) lived: Option<Duration>,
-}
 
 /// Events of a partition, ready to be told.
 pub(super) type Told = Vec<(Place, Recorded)>;
@@ -209,7 +197,7 @@ impl PartitionTail {
 mod tests {
     use super::*;
     use crate::model::Timestamp;
-    use crate::model::event::{Change, ServiceChange};
+    use crate::model::event::{Change, Fact, ServiceChange};
     use crate::model::id::ServiceId;
     use crate::store::Partition;
 
