@@ -97,7 +97,7 @@ impl Listing {
         Ok(live
             .filter(|stored| self.scope.covers(&stored.record.session.service_id))
             .map(|stored| shared.terms(now).shown(stored.record))
-            .filter(|session| self.filter.matches(session)))
+            .filter(|session| self.filter.matches(session, session.state)))
     }
 }
 

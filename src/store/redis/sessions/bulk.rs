@@ -128,8 +128,9 @@ impl Sessions {
     }
 
     fn matches(&self, seen: &Seen, filter: &SessionFilter, access: &Access) -> bool {
-        let session = self.shown(seen.record.clone(), seen.now);
-        access.scope.covers(&session.service_id) && filter.matches(&session)
+        let Seen { record, now } = seen;
+        let state = record.shown_state(record.life(), *now, self.settings.idle_after);
+        access.scope.covers(&record.session.service_id) && filter.matches(&record.session, state)
     }
 
     async fn end_seen(
