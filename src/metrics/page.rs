@@ -7,16 +7,13 @@ use std::fmt::{self, Display, Write};
 
 use crate::telemetry::counters::Seen;
 
-/// What a number does.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Kind {
     /// It only grows, from zero at the start of the process.
     Counter,
-    /// It goes up and down.
     Gauge,
     /// The same, with a name that promises something else.
     Untyped,
-    /// It tells how values are spread.
     Histogram,
 }
 
@@ -31,7 +28,6 @@ impl Kind {
     }
 }
 
-/// A metric, by its name.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Family {
     pub(super) name: &'static str,
@@ -43,7 +39,6 @@ pub(super) struct Family {
 /// Names with values, which tell one sample from another.
 pub(super) type Labels<'a> = &'a [(&'a str, &'a str)];
 
-/// The text as it grows.
 #[derive(Debug, Default)]
 pub(super) struct Page {
     text: String,
@@ -61,7 +56,6 @@ impl Page {
         self.line(family.name, "", labels, None, value);
     }
 
-    /// A whole histogram.
     pub(super) fn histogram(&mut self, family: &Family, labels: Labels<'_>, seen: &Seen) {
         self.head(family);
         let per_second = f64::from(seen.buckets.per_second);

@@ -54,7 +54,6 @@ impl Counted {
     }
 }
 
-/// The last count.
 #[derive(Debug)]
 pub(super) struct Counts {
     store: Handle<dyn StoreStats>,

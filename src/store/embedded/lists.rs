@@ -15,7 +15,6 @@ use crate::model::session::Session;
 use crate::rules::lists;
 use crate::store::{OpError, SessionFilter, StoreError};
 
-/// A page that somebody asks for.
 pub(super) struct Listing {
     filter: SessionFilter,
     scope: Scope,

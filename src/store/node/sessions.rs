@@ -244,7 +244,6 @@ impl Handle<dyn SessionStore> {
         self.timed(Operation::Sweep, self.engine().sweep()).await
     }
 
-    /// Runs a write to one session.
     async fn written<T>(
         &self,
         session_id: SessionId,

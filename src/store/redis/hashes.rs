@@ -20,7 +20,6 @@ use crate::store::StoreError;
 /// The format of these records, which stands in the field `f`.
 pub(super) const FORMAT: &str = "1";
 
-/// Where a record is.
 #[derive(Debug)]
 pub(super) struct Hash {
     pub(super) slot: Slot,
@@ -36,7 +35,6 @@ pub(super) struct Seen {
     pub(super) now: Timestamp,
 }
 
-/// The value of a field.
 #[derive(Debug)]
 pub(super) enum Value {
     Bytes(Vec<u8>),
@@ -63,7 +61,6 @@ pub(super) struct HashWrite {
     pub(super) ttl: Option<Duration>,
 }
 
-/// What becomes of a field.
 #[derive(Debug)]
 pub(super) enum Change {
     Put(Vec<u8>),
@@ -207,7 +204,6 @@ impl HashWrite {
 }
 
 impl Client {
-    /// What stands in a hash.
     pub(super) async fn see(&self, hash: &Hash) -> Result<Seen, StoreError> {
         self.call_on(hash.slot, hash.key.clone(), &ReadHash {})
             .await

@@ -34,7 +34,6 @@ use crate::store::StoreError;
 use super::fields::{ATTRIBUTE, Fields, PIECES, piece_name, reason_of, state_of, stats_of};
 use super::reply::newer;
 
-/// The format of records.
 const FORMAT: &str = "1";
 /// What error messages call a record.
 pub(super) const SESSION: &str = "session";

@@ -30,7 +30,6 @@ const WITH_LIMIT: u8 = 2;
 /// What error messages call a record.
 const SERVICE: &str = "service";
 
-/// What became of a guarded write.
 #[derive(Debug)]
 pub(super) enum Put {
     Done,
@@ -54,7 +53,6 @@ call! {
     }
 }
 
-/// The operations on services.
 #[derive(Debug)]
 pub(super) struct Services {
     client: Arc<Client>,

@@ -34,17 +34,14 @@ const MOST_SERVICES: usize = 10_000;
 /// Something that must not be taken back.
 #[derive(Debug)]
 pub(in crate::store) enum RecoveryEntry {
-    /// A session ended.
     Ended(SessionId, Ended),
     /// A token was rotated at a moment.
     Rotated(TokenRotation, Timestamp),
-    /// A service was written or removed.
     Service(ServiceId, ServiceState),
     /// A login was banned, or its ban was lifted.
     Ban(BanState),
 }
 
-/// A service as it was left.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(in crate::store) struct ServiceState {
     /// Its record; nothing if it was removed.
@@ -53,7 +50,6 @@ pub(in crate::store) struct ServiceState {
     pub(in crate::store) by: ServiceId,
 }
 
-/// All that is kept.
 #[derive(Debug)]
 pub(in crate::store) struct RecoveryLog {
     start: Instant,
@@ -206,7 +202,6 @@ impl RecoveryLog {
             .collect()
     }
 
-    /// Drops what was kept long enough.
     pub(in crate::store) fn forget_old(&self) {
         for endings in &self.endings {
             self.forget_old_in(&mut lock(endings));

@@ -13,7 +13,6 @@ const WAITING: usize = 64;
 /// Events of a partition, ready to be told.
 pub(super) type Told = Vec<(Place, Recorded)>;
 
-/// How far a partition was heard.
 #[derive(Debug, Default)]
 pub(super) struct PartitionTail {
     /// The last event that was told, or where telling began. Nothing before the first read.
@@ -30,8 +29,10 @@ enum State {
     /// Nobody listens.
     #[default]
     Disconnected,
-    /// What was missed is being read.
-    CatchingUp { waiting: Vec<Entry>, missed: bool },
+    CatchingUp {
+        waiting: Vec<Entry>,
+        missed: bool,
+    },
     /// All is told that was heard.
     Live,
 }
@@ -60,12 +61,10 @@ pub(in crate::store) struct Read {
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct Missed;
 
-/// What comes after a read.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum After {
     /// It was given up meanwhile.
     Nothing,
-    /// There is more.
     ReadOn,
     /// All is told.
     Live,
@@ -115,7 +114,6 @@ impl PartitionTail {
         matches!(self.state, State::CatchingUp { .. }) && self.reads == read.number
     }
 
-    /// Takes an event from the channel.
     pub(super) fn hear(&mut self, entry: Entry) -> Result<Told, Missed> {
         match &mut self.state {
             State::Disconnected => Ok(Told::new()),
@@ -147,7 +145,6 @@ impl PartitionTail {
         Ok(())
     }
 
-    /// Takes what was read.
     pub(super) fn catch_up(
         &mut self,
         read: Read,

@@ -75,7 +75,6 @@ struct Inner {
 }
 
 impl Link {
-    /// Connects to every master.
     pub(in crate::store::redis) async fn open(settings: &RedisSettings) -> Result<Self, OpenError> {
         let dialer = Dialer::new(
             &settings.url,

@@ -79,7 +79,6 @@ call! {
     }
 }
 
-/// A session after a write.
 struct Written {
     now: Timestamp,
     record: SessionRecord,

@@ -67,7 +67,6 @@ call! {
     }
 }
 
-/// A session is open.
 struct Opened {
     now: Timestamp,
     /// Its record, if it was opened before.

@@ -94,14 +94,10 @@ impl World {
         let settings = settings(&server.url(), &clock);
         let client = Client::open(&settings, 0).await;
         let client = Arc::new(client.unwrap());
-        let activity = Activity::new(Arc::clone(&client), settings.touch_interval);
+        let activity = Arc::new(Activity::new(Arc::clone(&client), settings.touch_interval));
+        let log = Arc::new(RecoveryLog::new(PARTITIONS));
         Self {
-            sessions: Sessions::new(
-                Arc::clone(&client),
-                Arc::new(activity),
-                Arc::new(RecoveryLog::new(PARTITIONS)),
-                &settings,
-            ),
+            sessions: Sessions::new(&client, &activity, &log, &settings),
             random: fastrand::Rng::with_seed(seed),
             login_id: login(0),
             ids: Vec::new(),
