@@ -128,6 +128,7 @@ impl RecoveryLog {
         self.forget_old_in(&mut endings);
         if self.count.load(Ordering::Relaxed) >= self.most {
             self.warn();
+            // The oldest of this partition, not of all: that one could be found only under the locks of all.
             self.forget_first(&mut endings);
         }
         endings.push_back(ending);

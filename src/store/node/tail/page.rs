@@ -51,6 +51,9 @@ fn is_wanted(fact: &Fact, types: &[EventType]) -> bool {
 }
 
 /// Up to where all partitions are read: what comes later waits for the next page.
+///
+/// Behind the last entry of a partition that has more, the next may be older than what was read of others: beyond the
+/// earliest such end nobody knows the order.
 fn horizon(sources: &[PartitionPage]) -> Option<(Place, Partition)> {
     let open = sources.iter().filter(|source| source.open);
     open.map(|source| (source.last(), source.partition)).min()

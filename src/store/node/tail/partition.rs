@@ -98,6 +98,8 @@ impl PartitionTail {
     /// From now on what is missing is read.
     pub(super) fn read(&mut self) -> Read {
         self.reads += 1;
+        // Events are kept from before the read is sent, so none falls between the two; those that the read has as well
+        // are left out when they are appended.
         self.state = State::CatchingUp {
             waiting: Vec::new(),
             missed: false,
@@ -175,6 +177,8 @@ impl PartitionTail {
                 }
             }
         }
+        // A first read asks only where the partition ends, so what is open there is of no interest. Of one that lost its
+        // end, what it has had instead since is still to be read; of one that is gone there is nothing.
         let more = read.after.is_some() && source.open || lost && newest != Place::default();
         if more || missed || !self.append_all(waiting, &mut told) {
             return (told, After::ReadOn);
