@@ -39,7 +39,7 @@ pub struct EndAll {
     pub detail: Option<EndDetail>,
 }
 
-/// Sessions that end together.
+/// Sessions that end together, of one login or of all.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct EndBatch {
     /// Those that match.
@@ -60,9 +60,8 @@ impl EndAll {
     pub fn batch(self, access: Access) -> EndBatch {
         EndBatch {
             filter: SessionFilter {
-                login_id: Some(self.login_id),
                 device: self.device,
-                ..SessionFilter::default()
+                ..SessionFilter::of_login(self.login_id)
             },
             except: self.except,
             reason: self.reason,
@@ -73,7 +72,9 @@ impl EndAll {
 }
 
 impl EndBatch {
-    fn means(&self, record: &SessionRecord, terms: &Terms) -> bool {
+    /// Whether a session that lives is one of those that end.
+    #[must_use]
+    pub fn means(&self, record: &SessionRecord, terms: &Terms) -> bool {
         let state = record.shown_state(record.life(), terms.now, terms.idle_after);
         self.filter.matches(&record.session, state)
             && self.access.scope.covers(&record.session.service_id)

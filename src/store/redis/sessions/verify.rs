@@ -56,7 +56,7 @@ call! {
 }
 
 impl Sessions {
-    fn terms(&self, now: Timestamp) -> Terms {
+    pub(super) fn terms(&self, now: Timestamp) -> Terms {
         Terms {
             now,
             idle_after: self.settings.idle_after,
