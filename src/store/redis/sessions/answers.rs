@@ -6,7 +6,8 @@ use crate::model::Timestamp;
 use crate::model::id::SessionId;
 use crate::model::record::SessionRecord;
 use crate::model::session::Tombstone;
-use crate::store::{Refusal, StoreError};
+use crate::rules::refusal::Refusal;
+use crate::store::StoreError;
 
 /// The moment and the live record that follow in an answer.
 pub(super) fn live(

@@ -17,12 +17,14 @@ use crate::model::Timestamp;
 use crate::model::id::SessionId;
 use crate::model::permission::Scope;
 use crate::model::record::SessionRecord;
+use crate::model::request::Touch;
 use crate::model::session::Life;
 use crate::model::session::{Ended, Session, Tombstone};
 use crate::model::session_token::TokenStatus;
 use crate::model::token::{CredentialHash, PresentedToken};
+use crate::rules::entry::Lookup;
 use crate::store::node::clock::ServerClock;
-use crate::store::{Lookup, StoreError, Touch, Verified};
+use crate::store::{StoreError, Verified};
 
 /// A live session with every use of it counted, and when it was so.
 #[derive(Debug)]

@@ -11,7 +11,7 @@ use crate::model::id::{ServiceId, SessionId};
 use crate::model::limit::{LimitPer, Overflow, SessionLimit};
 use crate::model::permission::Scope;
 use crate::model::record::{Field, SessionChange, SessionUpdate};
-use crate::model::request::{Access, Precondition, Target};
+use crate::model::request::{Access, Precondition, Target, Touch};
 use crate::model::rotation::Successor;
 use crate::model::session::{
     ConnectionStats, Device, EndDetail, EndReason, SessionState, UserAgent,
@@ -28,7 +28,7 @@ use crate::rules::refusal::Refusal;
 use crate::rules::rotate::{self, TokenRotation};
 use crate::rules::target::TargetFacts;
 use crate::rules::{sweep, verify};
-use crate::store::{OpError, Touch};
+use crate::store::OpError;
 
 /// What came of a script is what came of the rule.
 #[track_caller]
