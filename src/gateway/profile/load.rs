@@ -10,9 +10,10 @@ use super::settings::LoaderSettings;
 use crate::certificates::TrustError;
 use crate::model::id::LoginId;
 use crate::model::profile::Profile;
-use crate::store::{
-    FoundProfile, LoadCause, LoadClaim, LoadEnd, LoadTicket, Loaded, NewProfile, StoreError, Stores,
+use crate::rules::profiles::{
+    FoundProfile, LoadCause, LoadClaim, LoadEnd, LoadTicket, Loaded, NewProfile,
 };
+use crate::store::{StoreError, Stores};
 
 /// How much longer than its request to the loader a load may take. A node that dies over one holds others up for no
 /// longer.

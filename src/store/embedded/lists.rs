@@ -7,11 +7,12 @@ use super::rows::load;
 use super::stored::StoredSession;
 use super::tables::{Bytes, EXPIRY, FIRST_ID, Id, LAST_ID, LOGINS, SESSIONS, login_key};
 use crate::model::Timestamp;
+use crate::model::filter::SessionFilter;
 use crate::model::id::SessionId;
 use crate::model::page::{PageLimit, RECORDS_PER_PAGE};
 use crate::model::permission::Scope;
 use crate::model::session::Session;
-use crate::store::{SessionFilter, StoreError};
+use crate::store::StoreError;
 
 pub(super) struct Listing {
     pub(super) filter: SessionFilter,

@@ -7,9 +7,10 @@ use super::link::{Effect, Script};
 use super::reply::Reply;
 use crate::model::Timestamp;
 use crate::model::id::{LoginId, ServiceId, SessionId};
+use crate::model::request::OperationId;
 use crate::model::session::{Device, EndDetail, EndReason};
 use crate::model::token::CredentialHash;
-use crate::store::{OperationId, StoreError};
+use crate::store::StoreError;
 
 /// What a script takes.
 pub(super) trait Argument {

@@ -12,9 +12,10 @@ use foldhash::fast::RandomState;
 use crate::model::Timestamp;
 use crate::model::id::SessionId;
 use crate::model::record::SessionRecord;
+use crate::model::request::Touch;
 use crate::model::session::Life;
 use crate::rules::activity::{self, TouchPlan, used};
-use crate::store::{Touch, Verified};
+use crate::store::Verified;
 
 mod writer;
 

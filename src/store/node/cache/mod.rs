@@ -14,11 +14,11 @@ use std::time::Duration;
 use tokio::time::Instant;
 
 use crate::model::id::{LoginId, ServiceId, SessionId};
+use crate::model::request::Touch;
 use crate::model::service::ServiceRecord;
 use crate::model::token::PresentedToken;
-use crate::store::{
-    CacheStats, EventFeed, Lookup, Partition, Partitions, SessionStore, Touch, Verified,
-};
+use crate::rules::entry::Lookup;
+use crate::store::{CacheStats, EventFeed, Partition, Partitions, SessionStore, Verified};
 
 mod entries;
 mod generations;

@@ -10,7 +10,8 @@ use tokio::time::Instant;
 use crate::model::Timestamp;
 use crate::model::id::{LoginId, ServiceId, SessionId};
 use crate::model::session::{EndDetail, EndReason, Ended};
-use crate::store::{Partition, Partitions, TokenRotation};
+use crate::rules::rotate::TokenRotation;
+use crate::store::{Partition, Partitions};
 
 mod bans;
 mod events;

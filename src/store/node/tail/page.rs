@@ -4,10 +4,10 @@ use std::time::Duration;
 
 use super::recorded::Recorded;
 use crate::model::Timestamp;
-use crate::model::event::{Event, EventType, Fact};
+use crate::model::event::{Event, EventPage, EventType, Fact};
 use crate::model::page::{Cursor, PageLimit};
 use crate::store::position::{Checkpoint, History, Place};
-use crate::store::{EventPage, FeedPosition, Partition, Partitions};
+use crate::store::{FeedPosition, Partition, Partitions};
 
 /// A feed whose partitions are told the time by different servers.
 #[derive(Debug, Clone, Copy)]

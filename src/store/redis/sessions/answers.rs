@@ -7,7 +7,8 @@ use crate::model::id::SessionId;
 use crate::model::record::SessionRecord;
 use crate::model::session::Tombstone;
 use crate::rules::entry::SessionEntry;
-use crate::store::{Refusal, StoreError};
+use crate::rules::refusal::Refusal;
+use crate::store::StoreError;
 
 /// The moment and the live record that follow in an answer.
 pub(super) fn live(

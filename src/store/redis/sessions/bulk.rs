@@ -15,10 +15,11 @@ use super::Sessions;
 use super::changes::scope;
 use super::verify::Seen;
 use crate::model::Timestamp;
+use crate::model::filter::SessionFilter;
 use crate::model::id::{LoginId, ServiceId, SessionId};
 use crate::model::session::{Device, EndDetail, EndReason, Ended};
 use crate::rules::end::EndBatch;
-use crate::store::{EndPosition, EndedBatch, SessionFilter, StoreError};
+use crate::store::{EndPosition, EndedBatch, StoreError};
 
 /// Sessions of a login that one step looks at.
 const MEMBERS: usize = 200;

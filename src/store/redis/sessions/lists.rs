@@ -12,12 +12,14 @@ use super::super::link::Slot;
 use super::super::reply::ids;
 use super::Sessions;
 use super::verify::Seen;
+use crate::model::filter::SessionFilter;
 use crate::model::id::{LoginId, SessionId};
 use crate::model::page::{Cursor, Page, PageLimit, RECORDS_PER_PAGE};
 use crate::model::permission::Scope;
 use crate::model::session::Session;
+use crate::rules::entry::Lookup;
 use crate::rules::lists;
-use crate::store::{Lookup, OpError, SessionFilter, StoreError};
+use crate::store::{OpError, StoreError};
 
 /// Records that are read at a time when a filter may pass most of them over.
 const CHUNK: usize = 500;

@@ -16,12 +16,13 @@ use crate::model::Timestamp;
 use crate::model::id::SessionId;
 use crate::model::permission::Scope;
 use crate::model::record::SessionRecord;
+use crate::model::request::Touch;
 use crate::model::session::{Life, Session};
 use crate::model::token::{CredentialHash, PresentedToken};
-use crate::rules::entry::SessionEntry;
+use crate::rules::entry::{Lookup, SessionEntry};
 use crate::rules::terms::Terms;
 use crate::rules::verify;
-use crate::store::{Lookup, StoreError, Touch, Verified};
+use crate::store::{StoreError, Verified};
 
 /// A live session with every use of it counted, and when it was so.
 #[derive(Debug)]

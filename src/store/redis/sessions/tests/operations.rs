@@ -6,7 +6,7 @@ use super::STEP;
 use super::facts::Facts;
 use super::requests::stats;
 use super::world::World;
-use crate::model::request::Access;
+use crate::model::request::{Access, Touch};
 use crate::model::rotation::Successor;
 use crate::model::session::{EndDetail, EndReason};
 use crate::model::session_token::SealedToken;
@@ -20,7 +20,7 @@ use crate::rules::plan::Plan;
 use crate::rules::refusal::Refusal;
 use crate::rules::rotate::{self, TokenRotation};
 use crate::rules::{sweep, verify};
-use crate::store::{OpError, Touch};
+use crate::store::OpError;
 
 /// What came of a script is what came of the rule.
 #[track_caller]
