@@ -43,7 +43,7 @@ impl Sessions {
         limit: PageLimit,
         cursor: Option<&Cursor>,
     ) -> Result<Page<Session>, OpError> {
-        let mut before = lists::place(cursor)?;
+        let mut before = lists::position(cursor)?;
         let chunk = if narrows(filter, scope) {
             CHUNK
         } else {
