@@ -101,7 +101,7 @@ impl From<StoreError> for NotAllowed {
 
 impl From<InvalidCondition> for NotAllowed {
     fn from(invalid: InvalidCondition) -> Self {
-        Self::Refused(invalid.into())
+        Self::Denied(invalid.into())
     }
 }
 

@@ -12,9 +12,9 @@ contract! {
     an_event_tells_what_happened_to_whom,
     pages_join_without_gap_or_repetition,
     types_narrow_the_feed,
-    an_event_is_a_place_too,
+    an_event_is_a_position_too,
     what_was_kept_long_enough_goes,
-    a_place_that_never_was_is_refused,
+    a_position_that_never_was_is_refused,
 }
 
 async fn read(b: &Backend, from: &FeedStart, items: usize) -> Result<EventPage, OpError> {

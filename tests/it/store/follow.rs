@@ -19,11 +19,11 @@ use super::backend::{Backend, SECOND, SETTINGS, draft, limit, refusal};
 
 contract! {
     a_follower_is_told_what_was_and_what_happens,
-    every_place_of_a_follower_is_exact,
-    a_place_moves_past_each_event_once,
+    every_position_of_a_follower_is_exact,
+    a_position_moves_past_each_event_once,
     a_follower_that_was_too_slow_reads_on,
-    a_follower_whose_place_is_no_longer_kept_is_told_so,
-    what_was_not_asked_for_moves_the_place_too,
+    a_follower_whose_position_is_no_longer_kept_is_told_so,
+    what_was_not_asked_for_moves_the_position_too,
     a_follower_that_leaves_makes_room_for_another,
 }
 
