@@ -15,13 +15,13 @@ mod listeners;
 mod many;
 mod observer;
 mod operations;
-mod others;
 mod outcome;
 mod profiles;
 pub(in crate::store) mod recovery;
 mod services;
 mod sessions;
 pub(in crate::store) mod tail;
+mod through;
 
 pub use handle::Handle;
 pub(in crate::store) use listeners::Listeners;
