@@ -13,7 +13,6 @@ if before.kind == 'live' and before.t == r.t and (before.c or nil) == r.c then
 end
 if before.kind ~= 'none' and before.kind ~= 'over' then return {'in_use'} end
 local size = redis.call('ZCARD', login)
-check_indexes()
 local newer, ban = find_ban(r.k, r.l)
 if newer then return newer end
 if ban then return {'banned'} end

@@ -4,7 +4,6 @@ if against then return against end
 local before = r.i
 r.u = math.max(r.u, now)
 r.i = math.min(now + (ttl or r.p), r.m)
-check_indexes()
 redis.call('HSET', r.key, 'u', r.u, 'i', r.i)
 if r.i < before then
   redis.call('ZADD', expiries, 'LT', r.i, r.id)

@@ -65,7 +65,6 @@ local function good(r, hash)
 end
 
 local function unlink(id, login_key)
-  check_indexes()
   if login_key then redis.call('ZREM', tag .. 'l:' .. login_key, id) end
   redis.call('ZREM', ids, id)
   redis.call('ZREM', expiries, id)

@@ -11,6 +11,8 @@ local tag = string.sub(ids, 1, -2)
 -- A key that is never there: while a slot is moved to another master, Redis refuses to look for what is not (any more)
 -- in it. So no script takes a session that has moved for one that is gone, or stops between two writes.
 redis.call('EXISTS', tag .. '-')
+redis.call('ZCARD', ids)
+redis.call('ZCARD', expiries)
 -- Time never goes back behind the last event, so that its successor can always be appended.
 local newest = redis.call('XREVRANGE', events, '+', '-', 'COUNT', 1)[1]
 local told = newest and tonumber(string.match(newest[1], '^%d+'))
@@ -23,15 +25,6 @@ local function newest_over()
   local oldest = redis.call('XRANGE', events, '-', '+', 'COUNT', 1)[1]
   if not oldest or tonumber(string.match(oldest[1], '^%d+')) > kept_since then return end
   return redis.call('XREVRANGE', events, kept_since, '-', 'COUNT', 1)[1]
-end
-
--- Who writes to the indexes asks first: they are of the type they should be, or this fails.
-local indexes_checked = false
-local function check_indexes()
-  if indexes_checked then return end
-  redis.call('ZCARD', ids)
-  redis.call('ZCARD', expiries)
-  indexes_checked = true
 end
 
 -- Old events go with the first of a second: one trimming finds enough, and under load there are many in a second.

@@ -1,7 +1,6 @@
 -- Ends what is expired at this moment, files what lives longer where it expires, and forgets what is not there.
 local RETRY = 60 * 1000
 local newer = 0
-check_indexes()
 for _, session in ipairs(sessions) do
   local r = load(session.id)
   if r.kind == 'newer' then
