@@ -9,8 +9,8 @@ use deadpool_redis::redis::{Cmd, Value};
 
 use super::RedisSettings;
 use super::call::{Argument, Call};
+use super::connections::{Address, Connections, OpenError, Slot};
 use super::keys::Keys;
-use super::link::{Address, Link, OpenError, Slot};
 use super::reply::Reply;
 use crate::clock::Clock;
 use crate::model::Timestamp;
@@ -20,7 +20,7 @@ use crate::store::node::tail::NodeId;
 
 /// The connections to Redis, and what every request to it needs.
 pub(super) struct Client {
-    pub(super) link: Link,
+    pub(super) connections: Connections,
     pub(super) keys: Keys,
     tombstone_retention: Duration,
     event_retention: Duration,
@@ -31,7 +31,7 @@ pub(super) struct Client {
 impl Client {
     pub(super) async fn open(settings: &RedisSettings, node: NodeId) -> Result<Self, OpenError> {
         Ok(Self {
-            link: Link::open(settings).await?,
+            connections: Connections::open(settings).await?,
             keys: Keys::new(&settings.prefix, settings.url.database()),
             tombstone_retention: settings.tombstone_retention,
             event_retention: settings.event_retention,
@@ -47,7 +47,7 @@ impl Client {
                 now: clock.now(),
                 error: Duration::ZERO,
             },
-            None => self.link.clock(slot),
+            None => self.connections.clock(slot),
         }
     }
 
@@ -72,11 +72,14 @@ impl Client {
         call.put(&mut args);
         let (script, effect) = (C::script(), call.effect());
         let value = if C::REPLICATED {
-            let link = &self.link;
-            link.replicated_script(slot, script, &keys, &args, effect)
+            let connections = &self.connections;
+            connections
+                .replicated_script(slot, script, &keys, &args, effect)
                 .await?
         } else {
-            self.link.script(slot, script, &keys, &args, effect).await?
+            self.connections
+                .script(slot, script, &keys, &args, effect)
+                .await?
         };
         read(call, Reply::new(value)?)
     }
@@ -90,7 +93,7 @@ impl Client {
     ) -> Result<C::Answer, StoreError> {
         let (keys, args) = ([key], self.args_of_one_key(call));
         let (script, effect) = (C::script(), call.effect());
-        let answer = self.link.script(slot, script, &keys, &args, effect);
+        let answer = self.connections.script(slot, script, &keys, &args, effect);
         read(call, Reply::new(answer.await?)?)
     }
 
@@ -102,7 +105,9 @@ impl Client {
         call: &C,
     ) -> Result<C::Answer, StoreError> {
         let (keys, args) = ([key], self.args_of_one_key(call));
-        let answer = self.link.script_at(master, C::script(), &keys, &args);
+        let answer = self
+            .connections
+            .script_at(master, C::script(), &keys, &args);
         read(call, Reply::new(answer.await?)?)
     }
 
@@ -114,14 +119,14 @@ impl Client {
     }
 
     pub(super) async fn command(&self, slot: Slot, command: &Cmd) -> Result<Value, StoreError> {
-        self.link.command(slot, command).await
+        self.connections.command(slot, command).await
     }
 }
 
 impl fmt::Debug for Client {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Client")
-            .field("link", &self.link)
+            .field("connections", &self.connections)
             .finish_non_exhaustive()
     }
 }

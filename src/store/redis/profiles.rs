@@ -14,9 +14,9 @@ use async_trait::async_trait;
 
 use super::RedisStore;
 use super::client::Client;
+use super::connections::Effect;
 use super::hashes::{FORMAT, Hash, Next, Seen, Value};
 use super::keys::slot_of_login;
-use super::link::Effect;
 use crate::model::Timestamp;
 use crate::model::id::LoginId;
 use crate::model::profile::{Profile, UserDetails};

@@ -1,18 +1,18 @@
-//! Claims of idempotency keys. Most keys are new, so the first write is made before anything is read.
+//! The records of idempotency keys. Most keys are new, so the first write is made before anything is read.
 
 use async_trait::async_trait;
 use deadpool_redis::redis;
 
 use super::RedisStore;
 use super::client::Client;
+use super::connections::{Effect, Slot};
 use super::fields::Fields;
 use super::hashes::{Change, FORMAT, Hash, HashWrite, Next, Seen, Value};
-use super::link::{Effect, Slot};
 use crate::rules::idempotency::{Claim, IdempotencyRecord, claim};
 use crate::store::{IdempotencyRecordKey, IdempotencyStore, StoreError};
 
-/// What error messages call a claim.
-const CLAIM: &str = "claim";
+/// What error messages call it.
+const RECORD: &str = "idempotency record";
 const FIELDS: &[&str] = &["f", "p", "d", "u", "q", "a"];
 
 #[async_trait]
@@ -30,7 +30,7 @@ impl IdempotencyStore for RedisStore {
         };
         let decide = |seen: &Seen| {
             let (claim, next) = claim(record(seen)?, fingerprint, &sealed_entropy, seen.now);
-            Ok((claim, next.map(next_claim)))
+            Ok((claim, next.map(next_record)))
         };
         let decided = self.client.decide_over(&hash, unseen, Effect::Once, decide);
         Ok(decided.await?.0)
@@ -41,7 +41,7 @@ impl IdempotencyStore for RedisStore {
         key: IdempotencyRecordKey,
         sealed_answer: Vec<u8>,
     ) -> Result<(), StoreError> {
-        // Nothing is read before: beside a claim whose time is over an answer is never looked at.
+        // Nothing is read before: in a record whose time is over an answer is never looked at.
         let write = HashWrite {
             seen: vec![("f", FORMAT.into())],
             changes: vec![("a".into(), Change::Put(sealed_answer))],
@@ -51,13 +51,13 @@ impl IdempotencyStore for RedisStore {
         let written = self.client.write_hash(&hash, &write, Effect::Repeatable);
         match written.await? {
             Ok(_now) => Ok(()),
-            Err(seen) => seen.is_there(CLAIM).map(|_| ()),
+            Err(seen) => seen.is_there(RECORD).map(|_| ()),
         }
     }
 
     async fn release(&self, key: IdempotencyRecordKey) -> Result<(), StoreError> {
         let mut delete = redis::cmd("DEL");
-        delete.arg(self.client.keys.claim(&key.0));
+        delete.arg(self.client.keys.idempotency_record(&key.0));
         self.client.command(Slot::Hash(key.0), &delete).await?;
         Ok(())
     }
@@ -66,13 +66,13 @@ impl IdempotencyStore for RedisStore {
 fn hash(client: &Client, key: &IdempotencyRecordKey) -> Hash {
     Hash {
         slot: Slot::Hash(key.0),
-        key: client.keys.claim(&key.0),
+        key: client.keys.idempotency_record(&key.0),
         fields: FIELDS,
     }
 }
 
 fn record(seen: &Seen) -> Result<Option<IdempotencyRecord>, StoreError> {
-    if !seen.is_there(CLAIM)? {
+    if !seen.is_there(RECORD)? {
         return Ok(None);
     }
     let read = || {
@@ -88,7 +88,7 @@ fn record(seen: &Seen) -> Result<Option<IdempotencyRecord>, StoreError> {
 }
 
 /// What is granted once is granted later too: only writes change that.
-fn next_claim(record: IdempotencyRecord) -> Next {
+fn next_record(record: IdempotencyRecord) -> Next {
     let mut fields = vec![
         ("f", Value::Bytes(FORMAT.into())),
         ("p", Value::Bytes(record.fingerprint.to_vec())),
