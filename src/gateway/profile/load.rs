@@ -28,7 +28,6 @@ const MISSING_FOR: Duration = Duration::from_secs(5);
 /// How long it counts that the loader failed: it is not asked more often than that for one profile.
 const FAILED_FOR: Duration = Duration::from_secs(1);
 
-/// Loads profiles into the store.
 #[derive(Debug)]
 pub(super) struct Loading {
     stores: Stores,
@@ -42,9 +41,7 @@ pub(super) struct Loading {
 /// What a load came to.
 #[derive(Debug, Clone)]
 pub(super) enum Outcome {
-    /// The profile is there.
     Loaded(Profile),
-    /// There is no such user.
     Missing,
     /// The loader did not tell; this is what was kept before.
     Failed(Option<FoundProfile>),
@@ -109,7 +106,6 @@ impl Loading {
         Ok(Outcome::Failed(profiles.find_profile(login_id).await?))
     }
 
-    /// Asks the loader.
     async fn ask(&self, login_id: &LoginId, ticket: LoadTicket, ttl: Duration) -> Loaded {
         let now = self.stores.sessions.now();
         match self.loader.load(login_id, &ticket.0, now).await {

@@ -158,7 +158,6 @@ impl Profiles {
     }
 }
 
-/// A load that has not begun.
 fn load_for(
     loading: &Arc<Loading>,
     login_id: &LoginId,

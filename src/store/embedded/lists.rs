@@ -14,7 +14,6 @@ use crate::model::permission::Scope;
 use crate::model::session::Session;
 use crate::store::StoreError;
 
-/// A page that somebody asks for.
 pub(super) struct Listing {
     pub(super) filter: SessionFilter,
     pub(super) scope: Scope,
@@ -83,7 +82,7 @@ impl Listing {
         Ok(live
             .filter(|stored| self.scope.covers(&stored.record.session.service_id))
             .map(|stored| shared.terms(now).shown(stored.record))
-            .filter(|session| self.filter.matches(session)))
+            .filter(|session| self.filter.matches(session, session.state)))
     }
 }
 

@@ -93,7 +93,6 @@ pub(super) fn file(dir: &Path) -> Result<Database, OpenError> {
     }
 }
 
-/// Opens what is in `backend`.
 pub(super) fn backend(backend: impl StorageBackend) -> Result<Database, OpenError> {
     prepared(builder().create_with_backend(backend).map_err(engine)?)
 }

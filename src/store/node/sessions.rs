@@ -139,7 +139,6 @@ impl Handle<dyn SessionStore> {
         revoked
     }
 
-    /// Runs a write to one session.
     async fn written<T>(
         &self,
         session_id: SessionId,

@@ -25,7 +25,6 @@ use crate::store::{EventFeed, FeedPosition, Listener, OpError, Partition, Partit
 /// From an event on, other streams are read from this much before it.
 const MARGIN: Duration = Duration::from_secs(10);
 
-/// Reads of the feed.
 #[derive(Debug)]
 pub(super) struct Feed {
     client: Arc<Client>,
@@ -56,7 +55,6 @@ call! {
     }
 }
 
-/// Where a page begins.
 enum Origin {
     Start,
     After(Partition, Place),

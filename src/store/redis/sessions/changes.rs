@@ -81,7 +81,6 @@ call! {
     }
 }
 
-/// A session after a write.
 struct Written {
     now: Timestamp,
     record: SessionRecord,

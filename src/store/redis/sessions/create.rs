@@ -70,7 +70,6 @@ call! {
     }
 }
 
-/// A session is open.
 struct Opened {
     now: Timestamp,
     /// Its record, if it was opened before.

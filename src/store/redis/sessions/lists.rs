@@ -80,7 +80,7 @@ impl Sessions {
     ) -> Option<Session> {
         seen.filter(|seen| scope.covers(&seen.record.session.service_id))
             .map(|seen| self.shown(seen.record, seen.now))
-            .filter(|session| filter.matches(session))
+            .filter(|session| filter.matches(session, session.state))
     }
 
     /// The newest ids before one, of a login or of all.

@@ -21,7 +21,7 @@ use crate::store::{OpError, StoreError};
 const RESERVATION: Duration = Duration::from_secs(60);
 
 call! {
-    struct SwapHolder<'a>: "swap.lua", "", [CLOCK] {
+    struct SwapHolder<'a>: "swap.lua", "", [] {
         held: &'a [u8],
         new: Option<&'a [u8]>,
         kept: Duration,
