@@ -123,7 +123,7 @@ pub trait SessionStore: Debug + Send + Sync {
 
     /// Judges a session again that was found before, by what is known here: the store's clock, and uses that are
     /// noted. With [`Touch::Yes`] this counts as use. `None`: only the store can tell.
-    fn find_again(&self, found: &Verified, touch: Touch) -> Option<Verified>;
+    fn revalidate(&self, found: &Verified, touch: Touch) -> Option<Verified>;
 
     /// Makes one write to a session, merged with all others. Its version grows by exactly 1, or not at all if the write
     /// only lengthens or shortens its life, or is refused. One that ends leaves its tombstone; that it has ended is a

@@ -67,8 +67,8 @@ impl SessionStore for EmbeddedStore {
         }
     }
 
-    fn find_again(&self, found: &Verified, touch: Touch) -> Option<Verified> {
-        verify::find_again(&self.shared, found, touch)
+    fn revalidate(&self, found: &Verified, touch: Touch) -> Option<Verified> {
+        verify::revalidate(&self.shared, found, touch)
     }
 
     async fn write(&self, target: Target, write: SessionWrite) -> Result<Changed, OpError> {
@@ -136,7 +136,7 @@ impl SessionStore for EmbeddedStore {
             filter: filter.clone(),
             scope: scope.clone(),
             limit,
-            before: rules::lists::place(cursor)?,
+            before: rules::lists::position(cursor)?,
         };
         let (items, last) = self.scan(move |shared| listing.read(shared)).await?;
         let next = last.map(rules::lists::cursor_after);

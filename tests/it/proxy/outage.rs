@@ -79,8 +79,8 @@ impl SessionStore for Losable {
         self.sessions.find_by_token(token, touch).await
     }
 
-    fn find_again(&self, found: &Verified, touch: Touch) -> Option<Verified> {
-        self.sessions.find_again(found, touch)
+    fn revalidate(&self, found: &Verified, touch: Touch) -> Option<Verified> {
+        self.sessions.revalidate(found, touch)
     }
 
     async fn write(&self, target: Target, write: SessionWrite) -> Result<Changed, OpError> {

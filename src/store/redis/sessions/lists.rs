@@ -43,7 +43,7 @@ impl Sessions {
         limit: PageLimit,
         cursor: Option<&Cursor>,
     ) -> Result<Page<Session>, OpError> {
-        let mut before = lists::place(cursor)?;
+        let mut before = lists::position(cursor)?;
         let takes_all = filter.asks_for_login_only() && *scope == Scope::All;
         let chunk = if takes_all { limit.get() } else { CHUNK };
         let mut items = Vec::new();
