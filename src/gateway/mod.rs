@@ -82,6 +82,7 @@ impl Gateway {
                 stores: stores.clone(),
                 admin,
                 throttle: Throttle::default(),
+                session_ids: Arc::default(),
             }),
             followers: Followers::new(stores.events.clone(), MAX_FOLLOWERS),
             profiles: Arc::new(Profiles::without_loader(&stores)),

@@ -68,7 +68,8 @@ impl Gateway {
         entropy: &Entropy,
         asked: OpenSession,
     ) -> Result<Opened, GatewayError> {
-        let session_id = entropy.session_id(self.stores.sessions.now(), &asked.login_id)?;
+        let ids = &self.authenticator.session_ids;
+        let session_id = entropy.session_id(ids, self.stores.sessions.now(), &asked.login_id)?;
         let (token, origin) = if let Some(own) = &asked.token {
             (own.clone(), TokenOrigin::Caller)
         } else {

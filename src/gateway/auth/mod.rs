@@ -10,6 +10,7 @@ use zeroize::Zeroizing;
 
 use super::GatewayError;
 use super::idempotency::{CallerKey, Claimant};
+use crate::entropy::SessionIds;
 use crate::model::id::ServiceId;
 use crate::model::request::Consistency;
 use crate::model::service::{Service, ServiceRecord};
@@ -40,6 +41,8 @@ pub struct Authenticator {
     pub admin: AdminCredential,
     /// Slows addresses down from which too many authentications failed.
     pub throttle: Throttle,
+    /// Where the ids of sessions come from.
+    pub session_ids: Arc<SessionIds>,
 }
 
 /// What a service presents. Its `Debug` form does not show the secret.
@@ -88,6 +91,7 @@ impl Authenticated {
             service_id: self.service.service_id.clone(),
             key: self.key.clone(),
             now: stores.sessions.now(),
+            session_ids: Arc::clone(&self.authenticator.session_ids),
             records: stores.idempotency.clone(),
         }
     }

@@ -7,12 +7,13 @@
 //! secret, neither of which is stored. After the secret was rotated they cannot be read any more: such a repetition is
 //! refused as [`GatewayError::IdempotencyKeyReused`], because to run it again could repeat its effect.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use zeroize::Zeroizing;
 
 use super::GatewayError;
-use crate::entropy::Entropy;
+use crate::entropy::{Entropy, SessionIds};
 use crate::model::Timestamp;
 use crate::model::id::ServiceId;
 use crate::rules::idempotency::Claim;
@@ -44,6 +45,8 @@ pub struct Claimant {
     pub records: Handle<dyn IdempotencyStore>,
     /// When the request came, by the store's clock.
     pub now: Timestamp,
+    /// What its randomness takes its turn among.
+    pub session_ids: Arc<SessionIds>,
 }
 
 /// What a key is used for.
@@ -87,7 +90,7 @@ impl Claimant {
             key: record_key,
             seal: Seal::new(&self.key, key, record_key)?,
         };
-        let own_seed = attempt.seal.fresh_seed(self.now)?;
+        let own_seed = attempt.seal.seed(&self.session_ids.seed(self.now)?)?;
         match attempt.claim(call.fingerprint, own_seed).await? {
             Claim::Granted { sealed_entropy } => {
                 let seed = attempt.seal.open_seed(&sealed_entropy)?;

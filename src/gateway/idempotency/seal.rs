@@ -60,11 +60,8 @@ impl Seal {
         Ok(Self { key, record })
     }
 
-    /// Draws a new seed, sealed.
-    pub(super) fn fresh_seed(&self, now: Timestamp) -> Result<Vec<u8>, GatewayError> {
-        let bytes = random_bytes::<RANDOM_BYTES>()?;
-        let operation_id = random_bytes::<32>()?;
-        let stored: StoredEntropy = (*bytes, now, *operation_id);
+    pub(super) fn seed(&self, seed: &ClaimedEntropy) -> Result<Vec<u8>, GatewayError> {
+        let stored: StoredEntropy = (*seed.bytes, seed.at, seed.operation_id.0);
         let encoded = postcard::to_stdvec(&stored).map_err(GatewayError::internal)?;
         self.seal(Purpose::ClaimedEntropy, &Zeroizing::new(encoded))
     }
@@ -117,6 +114,7 @@ type StoredEntropy = ([u8; RANDOM_BYTES], Timestamp, [u8; 32]);
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::entropy::SessionIds;
 
     const NOW: Timestamp = Timestamp::from_millis(1_769_846_400_000);
 
@@ -126,9 +124,13 @@ mod tests {
         Seal::new(&caller, &key, IdempotencyRecordKey([record; 32])).unwrap()
     }
 
+    fn seed() -> ClaimedEntropy {
+        SessionIds::default().seed(NOW).unwrap()
+    }
+
     #[test]
     fn a_sealed_seed_opens_to_the_same_one_again_and_again() {
-        let sealed = seal("secret", "k", 1).fresh_seed(NOW).unwrap();
+        let sealed = seal("secret", "k", 1).seed(&seed()).unwrap();
         let [first, second] = [0, 1].map(|_| seal("secret", "k", 1).open_seed(&sealed).unwrap());
         assert_eq!(
             (first.bytes, first.operation_id),
@@ -139,7 +141,7 @@ mod tests {
 
     #[test]
     fn only_the_same_secret_key_and_record_open_it() {
-        let sealed = seal("secret", "k", 1).fresh_seed(NOW).unwrap();
+        let sealed = seal("secret", "k", 1).seed(&seed()).unwrap();
         for other in [
             seal("other", "k", 1),
             seal("secret", "l", 1),
@@ -152,7 +154,7 @@ mod tests {
 
     #[test]
     fn a_seed_cannot_stand_for_an_answer() {
-        let sealed = seal("secret", "k", 1).fresh_seed(NOW).unwrap();
+        let sealed = seal("secret", "k", 1).seed(&seed()).unwrap();
         assert!(seal("secret", "k", 1).open_answer(&sealed).is_err());
     }
 

@@ -138,6 +138,7 @@ impl Shop {
             key: CallerKey::new(Zeroizing::new(self.secret.as_bytes().to_vec())),
             records: Handle::new(Arc::<MemoryIdempotencyStore>::clone(&self.records)),
             now: self.records.clock.now(),
+            session_ids: Arc::default(),
         }
     }
 

@@ -23,6 +23,35 @@ async fn two(app: &TestApp, client: &Client) -> [Opened; 2] {
     [first, second]
 }
 
+/// The clock stands still, so all are opened within one millisecond.
+#[tokio::test]
+async fn sessions_of_one_millisecond_list_and_give_way_in_the_order_opened() {
+    let app = TestApp::new();
+    let admin = app.admin();
+    for round in 0..150 {
+        let login = format!("u{round}");
+        let mut opened = Vec::new();
+        for turn in 0..4 {
+            let open = admin.post("/v1/sessions").json(&json!({"login_id": login}));
+            // One with a key has its id from the seed of its first attempt.
+            let created = if (round + turn) % 4 == 0 {
+                let key = format!("{round}-{turn}");
+                open.header("idempotency-key", &key).await.value(201)
+            } else {
+                open.await.value(201)
+            };
+            opened.push(created["session"]["session_id"].clone());
+        }
+        let list = admin.get(format!("/v1/logins/{login}/sessions"));
+        let list = list.await.value(200);
+        let items = list["items"].as_array().unwrap().iter().rev();
+        let listed: Vec<_> = items.map(|item| item["session_id"].clone()).collect();
+        assert_eq!(listed, opened);
+        let limited = json!({"login_id": login, "limit": {"max": 3}});
+        assert_eq!(evicted(&admin, limited).await, json!(opened[..2]));
+    }
+}
+
 #[tokio::test]
 async fn without_a_limit_there_is_none() {
     let app = TestApp::new();
