@@ -274,7 +274,11 @@ mod tests {
         let drawn = thread::scope(|scope| {
             let draw = |login_id| {
                 let ids = &ids;
-                scope.spawn(move || (0..2_000).map(|_| ids.next(NOW, login_id).unwrap()).collect())
+                scope.spawn(move || {
+                    (0..2_000)
+                        .map(|_| ids.next(NOW, login_id).unwrap())
+                        .collect()
+                })
             };
             let threads: Vec<_> = logins.iter().map(draw).collect();
             let drawn = threads.into_iter().map(|thread| thread.join().unwrap());
@@ -284,7 +288,11 @@ mod tests {
             assert!(ids.is_sorted_by(|one, next| one < next));
         }
         let turns = drawn.iter().flatten().map(|id| id.as_bytes()[..8].to_vec());
-        assert_eq!(turns.collect::<BTreeSet<_>>().len(), 8_000, "no turn is taken twice");
+        assert_eq!(
+            turns.collect::<BTreeSet<_>>().len(),
+            8_000,
+            "no turn is taken twice"
+        );
     }
 
     #[test]
@@ -294,6 +302,9 @@ mod tests {
             let entropy = Entropy::Claimed(seed.clone());
             entropy.session_id(&node, NOW.plus(Duration::from_secs(60)), &login("ana"))
         };
-        assert_eq!(at(SessionIds::default()).unwrap(), at(SessionIds::default()).unwrap());
+        assert_eq!(
+            at(SessionIds::default()).unwrap(),
+            at(SessionIds::default()).unwrap()
+        );
     }
 }

@@ -11,7 +11,7 @@ use tracing_subscriber::EnvFilter;
 use crate::gateway::forward_auth::InvalidNetwork;
 use crate::gateway::profile::InvalidLoaderUrl;
 use crate::http::proxy::InvalidProxySetting;
-use crate::model::limit::{LimitPer, Overflow};
+use crate::model::limit::{LimitPer, Overflow, SessionLimit};
 use crate::model::profile::MAX_PROFILE_TTL;
 use crate::model::token::ServiceSecret;
 use crate::store::redis::{RedisUrl, UrlError};
@@ -85,7 +85,7 @@ pub enum InvalidValue {
     #[error("must be whole seconds, from 1s to 30d")]
     Freshness,
     /// Not a number of sessions.
-    #[error("must be a number from 0 to 1000")]
+    #[error("must be a number from 0 to {}", SessionLimit::MAX)]
     Sessions,
     /// Not what a limit counts.
     #[error("must be login or device")]
@@ -145,7 +145,7 @@ pub(super) fn connections(text: &str) -> Result<usize, InvalidValue> {
 pub(super) fn sessions(text: &str) -> Result<usize, InvalidValue> {
     let number = text.parse().ok();
     number
-        .filter(|number| (0..=1_000).contains(number))
+        .filter(|number| (0..=SessionLimit::MAX).contains(number))
         .ok_or(InvalidValue::Sessions)
 }
 

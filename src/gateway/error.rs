@@ -62,6 +62,15 @@ pub enum GatewayError {
     /// The login has as many sessions as it may have.
     #[error("the login has as many sessions as the limit allows")]
     SessionLimitReached,
+    /// The login has more sessions than its limit can be judged over.
+    #[error(
+        "the login has up to {count} sessions, too many for this limit to make room; \
+         end some with DELETE /v1/logins/{{login_id}}/sessions or POST /v1/sessions/bulk-delete first"
+    )]
+    LoginTooLarge {
+        /// No more sessions than this live.
+        count: u64,
+    },
     /// No session may be opened for the login now.
     #[error("the login is banned")]
     LoginBanned,
@@ -206,7 +215,8 @@ impl From<Refusal> for GatewayError {
             Refusal::VersionConflict => Self::VersionConflict,
             Refusal::TokenInUse => Self::TokenInUse,
             Refusal::TokenUnknown => Self::TokenNotFound,
-            Refusal::LimitReached => Self::SessionLimitReached,
+            // Whoever opens sessions finds out how many there are.
+            Refusal::LimitReached | Refusal::LoginTooLarge => Self::SessionLimitReached,
             Refusal::LoginBanned => Self::LoginBanned,
             Refusal::BanUnknown => Self::BanNotFound,
             Refusal::Unchangeable(Unchangeable::AttributeMissing) => Self::AttributeNotFound,

@@ -8,6 +8,7 @@ use crate::entropy::Entropy;
 use crate::model::attribute::Attributes;
 use crate::model::id::{LoginId, SessionId};
 use crate::model::limit::SessionLimit;
+use crate::model::permission::{Permission, Scope};
 use crate::model::request::OperationId;
 use crate::model::session::{
     ConnectionId, Device, DeviceId, FirstState, ServerAddr, Session, UserAgent,
@@ -15,6 +16,8 @@ use crate::model::session::{
 use crate::model::session_token::{StoredToken, TokenOrigin};
 use crate::model::token::Token;
 use crate::rules::create::NewSession;
+use crate::rules::refusal::Refusal;
+use crate::store::OpError;
 
 /// A session to open, as a service asks for it.
 #[derive(Debug)]
@@ -82,7 +85,14 @@ impl Gateway {
         };
         let operation_id = entropy.operation_id();
         let new = self.new_session(caller, session_id, stored, operation_id, asked)?;
-        let created = self.stores.sessions.create(new).await?;
+        let login_id = new.login_id.clone();
+        let created = match self.stores.sessions.create(new).await {
+            Err(OpError::Refused(Refusal::LoginTooLarge)) => {
+                let count = self.stores.sessions.index_size(&login_id).await?;
+                return Err(GatewayError::LoginTooLarge { count });
+            }
+            created => created?,
+        };
         Ok(Opened {
             session: created.session,
             token,
@@ -99,7 +109,7 @@ impl Gateway {
         asked: OpenSession,
     ) -> Result<NewSession, GatewayError> {
         let lifetimes = &self.lifetimes;
-        let limit = self.limit_for(caller, asked.limit)?;
+        let (limit, limit_scope) = self.limit_for(caller, asked.limit)?;
         let span = |field, asked: Option<Duration>, default, most| {
             asked.map_or(Ok(default), |asked| within(most, field, asked))
         };
@@ -118,6 +128,7 @@ impl Gateway {
             idle_timeout,
             max_age,
             limit,
+            limit_scope,
             attributes: asked.attributes,
             device: asked.device,
             device_id: asked.device_id,
@@ -130,15 +141,20 @@ impl Gateway {
         })
     }
 
-    /// The limit that is asked for, or else that of the service, or else of the gateway.
+    /// The limit that is asked for, or else that of the service, or else of the gateway; and whose sessions it counts and
+    /// ends: what a service asks for reaches no further than it may end sessions.
     fn limit_for(
         &self,
         caller: &Caller,
         asked: Option<SessionLimit>,
-    ) -> Result<Option<SessionLimit>, GatewayError> {
-        let asked = asked.map(|limit| limit_within(1, "limit/max", limit));
-        let limit = asked.transpose()?.or(caller.service.session_limit);
-        let limit = limit.or(self.session_limit);
-        Ok(limit.filter(|limit| limit.max > 0))
+    ) -> Result<(Option<SessionLimit>, Scope), GatewayError> {
+        if let Some(asked) = asked {
+            let limit = limit_within(1, "limit/max", asked)?;
+            let scope = caller.service.scope(Permission::SessionDelete);
+            let own = || Scope::OpenedBy(caller.id().clone());
+            return Ok((Some(limit), scope.unwrap_or_else(own)));
+        }
+        let limit = caller.service.session_limit.or(self.session_limit);
+        Ok((limit.filter(|limit| limit.max > 0), Scope::All))
     }
 }

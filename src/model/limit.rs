@@ -15,11 +15,11 @@ pub struct SessionLimit {
 }
 
 impl SessionLimit {
-    /// One create ends at most so many others.
-    pub const MAX: usize = 1_000;
+    /// The greatest limit: one create looks at no more sessions than this.
+    pub const MAX: usize = 200;
 }
 
-/// What a limit counts: always the sessions of all services.
+/// What a limit counts.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum LimitPer {

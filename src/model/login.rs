@@ -24,6 +24,11 @@ pub struct LoginSummary {
     /// Until when no session may be opened for it: the end of the year 9999 if its ban has no end.
     #[schema(required = true)]
     pub banned_until: Option<Timestamp>,
+    /// Set where it has more than 1,000 sessions: `session_count` may count some that are over, and the rest is of the
+    /// newest 1,000.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    #[schema(required = false)]
+    pub partial: bool,
 }
 
 impl LoginSummary {
@@ -37,6 +42,7 @@ impl LoginSummary {
             last_active_at: None,
             online: false,
             banned_until: ban.map(Ban::shown_end),
+            partial: false,
         }
     }
 

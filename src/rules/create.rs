@@ -42,6 +42,8 @@ pub struct NewSession {
     pub max_age: Duration,
     /// How many sessions there may be.
     pub limit: Option<SessionLimit>,
+    /// Whose sessions the limit counts and ends.
+    pub limit_scope: Scope,
     /// What is kept in it.
     pub attributes: Attributes,
     /// The kind of device.
@@ -118,8 +120,23 @@ pub struct CreateFacts {
     pub token_holder: SessionEntry,
     /// The ban of its login, whether or not it is in force.
     pub ban: Option<Ban>,
-    /// The sessions of its login, if there is a limit to them.
-    pub of_login: Vec<SessionEntry>,
+    /// The other sessions of its login, if there is a limit to them.
+    pub of_login: LoginSessions,
+}
+
+/// The sessions that the index of a login tells of, beside those that are looked at anyway: the new one and the holder of
+/// its token.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct LoginSessions {
+    /// The first in the order of their ids, at most [`Self::JUDGED`].
+    pub oldest: Vec<SessionEntry>,
+    /// How many follow them. Of those that are over the limit by themselves it makes no difference how many they are.
+    pub more: usize,
+}
+
+impl LoginSessions {
+    /// Sessions that one create looks at, so that none takes long however many a login has.
+    pub const JUDGED: usize = 200;
 }
 
 /// Opens the session, unless it was opened before or something stands against it.
@@ -130,7 +147,6 @@ pub fn create(
     terms: &Terms,
 ) -> Decision<Result<Created, Refusal>> {
     Decision::make(|plan| {
-        let met = [Some(new.session_id), facts.token_holder.session_id()];
         if let Some(first) = repeated(plan, facts.first_run, facts.same_id, &new, terms)? {
             return Ok(first);
         }
@@ -143,10 +159,8 @@ pub fn create(
         if ban::in_force(facts.ban, &new.login_id, terms.now).is_some() {
             return Err(Refusal::LoginBanned);
         }
-        let mut others = facts.of_login;
-        others.retain(|entry| !met.contains(&entry.session_id()));
         let mut evicted = Vec::new();
-        for record in over_limit(plan, others, &new, terms)? {
+        for record in over_limit(plan, facts.of_login, &new, terms)? {
             let ended = Ended::by_service(EndReason::Replaced, terms.now, new.service_id.clone());
             plan.end(Ending::of(&record, ended, terms));
             evicted.push(record.session.session_id);
@@ -207,43 +221,57 @@ fn settle_or_forget(plan: &mut Plan, entry: SessionEntry, terms: &Terms) -> Look
 }
 
 /// The sessions that must end so that the limit holds with one more. Those that are over do not count, and end on the
-/// way; where even with them there are too few, nobody looks.
+/// way; where even with them there are too few, nobody looks. Where there are more than can be looked at, the oldest give
+/// way by their ids if the limit counts all of them; any other limit cannot be held.
 fn over_limit(
     plan: &mut Plan,
-    of_login: Vec<SessionEntry>,
+    LoginSessions { oldest, more }: LoginSessions,
     new: &NewSession,
     terms: &Terms,
 ) -> Result<Vec<SessionRecord>, Refusal> {
-    let Some(limit) = new.limit.filter(|limit| of_login.len() >= limit.max) else {
+    let reached = |limit: &SessionLimit| oldest.len() + more >= limit.max;
+    let Some(limit) = new.limit.filter(reached) else {
         return Ok(Vec::new());
     };
+    if more > 0 && !goes_by_id(&limit, new) {
+        return Err(Refusal::LoginTooLarge);
+    }
     let mut counted = Vec::new();
-    for entry in of_login {
+    for entry in oldest {
         if let Lookup::Live(record) = plan.settle(entry, terms).settled(terms.now)
             && counts(&limit, &record.session, new)
         {
             counted.push(*record);
         }
     }
-    if counted.len() < limit.max {
-        return Ok(Vec::new());
-    }
-    let age: fn(&Session) -> Timestamp = match limit.overflow {
-        Overflow::Refuse => return Err(Refusal::LimitReached),
-        Overflow::EvictOldest | Overflow::EvictLeastActive if limit.max == 0 => {
-            return Err(Refusal::LimitReached);
-        }
-        Overflow::EvictOldest => |session| session.created_at,
-        Overflow::EvictLeastActive => |session| session.last_active_at,
+    let Some(room) = limit.max.checked_sub(more + 1) else {
+        return Err(match more {
+            0 => Refusal::LimitReached,
+            1.. => Refusal::LoginTooLarge,
+        });
     };
-    counted.sort_by_key(|record| (age(&record.session), record.session.session_id));
-    counted.truncate(counted.len() + 1 - limit.max);
+    let surplus = counted.len().saturating_sub(room);
+    let age: fn(&Session) -> Timestamp = match limit.overflow {
+        Overflow::Refuse if surplus > 0 => return Err(Refusal::LimitReached),
+        Overflow::EvictLeastActive => |session| session.last_active_at,
+        Overflow::EvictOldest | Overflow::Refuse => |session| session.created_at,
+    };
+    if more == 0 {
+        counted.sort_by_key(|record| (age(&record.session), record.session.session_id));
+    }
+    counted.truncate(surplus);
     Ok(counted)
+}
+
+fn goes_by_id(limit: &SessionLimit, new: &NewSession) -> bool {
+    let kind = (limit.per, limit.overflow, &new.limit_scope);
+    kind == (LimitPer::Login, Overflow::EvictOldest, &Scope::All)
 }
 
 /// Whether a live session stands in the way of one more.
 fn counts(limit: &SessionLimit, session: &Session, new: &NewSession) -> bool {
     session.login_id == new.login_id
+        && new.limit_scope.covers(&session.service_id)
         && match limit.per {
             LimitPer::Login => true,
             LimitPer::Device => session.device == new.device,

@@ -27,6 +27,9 @@ pub enum Refusal {
     /// The login has as many sessions as it may have.
     #[error("the login has as many sessions as it may have")]
     LimitReached,
+    /// The login has more sessions than a create looks at, and only by looking at all of them could its limit be held.
+    #[error("the login has too many sessions for its limit to be held")]
+    LoginTooLarge,
     /// No session may be opened for the login now.
     #[error("the login is banned")]
     LoginBanned,

@@ -131,6 +131,7 @@ mod tests {
             idle_timeout: Duration::from_millis(100),
             max_age: Duration::from_millis(400),
             limit: None,
+            limit_scope: Scope::All,
             attributes: [].into_iter().collect(),
             device: None,
             device_id: None,

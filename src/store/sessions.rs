@@ -169,6 +169,9 @@ pub trait SessionStore: Debug + Send + Sync {
     /// The exact number of live sessions.
     async fn count(&self) -> Result<u64, StoreError>;
 
+    /// How many sessions the index of a login tells of: at least as many as live.
+    async fn index_size(&self, login_id: &LoginId) -> Result<u64, StoreError>;
+
     /// Does one bounded step of cleaning: ends what is expired at this moment, each session once on whatever node,
     /// and removes tombstones, events, operation ids and idempotency records that have been kept long enough. Tells
     /// whether more is due.

@@ -30,7 +30,8 @@ problems! {
     UnknownSession: "404" NEVER_KNOWN;
     StaleEnd: "412" "The session has another version than `If-Match` names; it lives on.";
     NotOpened: "403" "`login_banned`, or the service lacks the permission.",
-        "409" "`token_in_use` or `session_limit_reached`.";
+        "409" "`token_in_use` or `session_limit_reached`; with `count` where a login has more than 200 sessions, so that no \
+            limit but `evict_oldest` per login can make room.";
     NotANumber: "409" "It is not a 64-bit integer, or the sum would not be one.";
     NotRotated: "404" "`token_not_found`: no session has this token.",
         "410" "`session_ended`, perhaps by this very call.";

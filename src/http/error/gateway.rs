@@ -23,7 +23,9 @@ pub(super) fn kind_of(error: &GatewayError) -> (StatusCode, &'static str) {
         E::ServiceExists => (StatusCode::CONFLICT, "service_exists"),
         E::ServiceBuiltIn => (StatusCode::CONFLICT, "service_built_in"),
         E::TokenInUse => (StatusCode::CONFLICT, "token_in_use"),
-        E::SessionLimitReached => (StatusCode::CONFLICT, "session_limit_reached"),
+        E::SessionLimitReached | E::LoginTooLarge { .. } => {
+            (StatusCode::CONFLICT, "session_limit_reached")
+        }
         E::LoaderNotConfigured => (StatusCode::CONFLICT, "loader_not_configured"),
         E::AttributeNotANumber => (StatusCode::CONFLICT, "attribute_not_a_number"),
         E::SessionEnded(_) => (StatusCode::GONE, "session_ended"),

@@ -141,6 +141,11 @@ impl ApiError {
             } else {
                 None
             },
+            count: if let Self::Gateway(GatewayError::LoginTooLarge { count }) = self {
+                Some(*count)
+            } else {
+                None
+            },
         }
     }
 

@@ -8,7 +8,7 @@ use super::stored::StoredSession;
 use super::tables::{Bytes, EXPIRY, FIRST_ID, Id, LAST_ID, LOGINS, SESSIONS, login_key};
 use crate::model::Timestamp;
 use crate::model::filter::SessionFilter;
-use crate::model::id::SessionId;
+use crate::model::id::{LoginId, SessionId};
 use crate::model::page::{PageLimit, RECORDS_PER_PAGE};
 use crate::model::permission::Scope;
 use crate::model::session::Session;
@@ -101,6 +101,17 @@ pub(super) fn count(shared: &Shared) -> Result<u64, StoreError> {
         }
     }
     Ok(live_sessions)
+}
+
+pub(super) fn index_size(shared: &Shared, login_id: &LoginId) -> Result<u64, StoreError> {
+    let login = login_key(login_id);
+    let index = shared.read()?.open_table(LOGINS)?;
+    let mut size = 0;
+    for row in index.range((&login, &FIRST_ID)..=(&login, &LAST_ID))? {
+        row?;
+        size += 1;
+    }
+    Ok(size)
 }
 
 /// The session with this id, unless it is over.

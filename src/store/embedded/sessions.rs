@@ -147,6 +147,12 @@ impl SessionStore for EmbeddedStore {
         self.scan(lists::count).await
     }
 
+    async fn index_size(&self, login_id: &LoginId) -> Result<u64, StoreError> {
+        let login_id = login_id.clone();
+        self.scan(move |shared| lists::index_size(shared, &login_id))
+            .await
+    }
+
     async fn sweep(&self) -> Result<bool, StoreError> {
         let swept = self.writer.write(sweep::sweep).await?;
         match swept.unreadable {

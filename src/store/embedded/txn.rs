@@ -25,7 +25,7 @@ use crate::model::request::{OperationId, Target};
 use crate::model::session_token::TokenOrigin;
 use crate::model::token::CredentialHash;
 use crate::rules::Kept;
-use crate::rules::create::{CreateFacts, NewSession};
+use crate::rules::create::{CreateFacts, NewSession, LoginSessions};
 use crate::rules::entry::SessionEntry;
 use crate::rules::operation::{FirstRun, OperationRecord};
 use crate::rules::target::TargetFacts;
@@ -163,9 +163,9 @@ impl<'t> Txn<'t> {
             TokenOrigin::Gateway => None,
             TokenOrigin::Caller => self.holder(&new.token.hash)?,
         };
-        let ids = match new.limit {
-            Some(_) => session_ids(&self.logins, &new.login_id, None, usize::MAX)?,
-            None => Vec::new(),
+        let of_login = match new.limit {
+            Some(limit) => self.of_login(new, holder, limit.max)?,
+            None => LoginSessions::default(),
         };
         Ok(CreateFacts {
             first_run: self.first_run(new.operation_id)?,
@@ -175,7 +175,25 @@ impl<'t> Txn<'t> {
                 None => SessionEntry::Missing,
             },
             ban: self.ban(&new.login_id)?,
-            of_login: self.entries(ids)?,
+            of_login,
+        })
+    }
+
+    fn of_login(
+        &mut self,
+        new: &NewSession,
+        holder: Option<SessionId>,
+        max: usize,
+    ) -> Result<LoginSessions, StoreError> {
+        let met = [Some(new.session_id), holder];
+        // More than `max` that are not looked at are too many anyway.
+        let most = met.len() + LoginSessions::JUDGED + max;
+        let mut ids = session_ids(&self.logins, &new.login_id, None, most)?;
+        ids.retain(|id| !met.contains(&Some(*id)));
+        let oldest = ids.iter().copied().take(LoginSessions::JUDGED);
+        Ok(LoginSessions {
+            oldest: self.entries(oldest)?,
+            more: ids.len().saturating_sub(LoginSessions::JUDGED),
         })
     }
 

@@ -7,7 +7,7 @@ use super::operations::Operation;
 use crate::model::filter::SessionFilter;
 use crate::model::id::{LoginId, ServiceId, SessionId};
 use crate::model::login::LoginSummary;
-use crate::model::page::PageLimit;
+use crate::model::page::{Page, PageLimit};
 use crate::model::permission::Scope;
 use crate::model::request::Access;
 use crate::model::session::{EndReason, Session};
@@ -112,14 +112,27 @@ impl Handle<dyn SessionStore> {
         self.timed(Operation::Count, count).await
     }
 
-    /// What is known about a login.
+    /// How many sessions the index of a login tells of: [`SessionStore::index_size`].
+    pub async fn index_size(&self, login_id: &LoginId) -> Result<u64, StoreError> {
+        self.timed(Operation::Count, self.engine().index_size(login_id))
+            .await
+    }
+
+    /// What is known about a login. Of more sessions than a page takes only the newest are looked at.
     pub async fn login(&self, login_id: &LoginId) -> Result<LoginSummary, OpError> {
         let login = async {
             let banned = self.engine().find_ban(login_id).await?;
             let mut summary = LoginSummary::new(login_id.clone(), banned.as_ref());
             let filter = SessionFilter::of_login(login_id.clone());
-            let each = self.each(&filter, &Scope::All, |session| summary.add(session));
-            each.await?;
+            let newest = self
+                .engine()
+                .list(&filter, &Scope::All, PageLimit::LARGEST, None);
+            let Page { items, next } = newest.await?;
+            items.into_iter().for_each(|session| summary.add(session));
+            if next.is_some() {
+                summary.session_count = self.engine().index_size(login_id).await?;
+                summary.partial = true;
+            }
             Ok(summary)
         };
         self.timed(Operation::Login, login).await

@@ -44,14 +44,7 @@ impl Reply {
     }
 
     pub(super) fn number(&mut self) -> Result<i64, StoreError> {
-        match self.0.next() {
-            Some(Value::Int(number)) => Ok(number),
-            Some(value) => {
-                let text = String::from_utf8(bytes(value)?).map_err(|_not_text| odd())?;
-                text.parse().map_err(|_not_a_number| odd())
-            }
-            None => Err(odd()),
-        }
+        number(self.0.next().ok_or_else(odd)?)
     }
 
     pub(super) fn moment(&mut self) -> Result<Timestamp, StoreError> {
@@ -108,6 +101,14 @@ fn bytes(value: Value) -> Result<Vec<u8>, StoreError> {
     } else {
         Err(odd())
     }
+}
+
+pub(super) fn number(value: Value) -> Result<i64, StoreError> {
+    if let Value::Int(number) = value {
+        return Ok(number);
+    }
+    let text = String::from_utf8(bytes(value)?).map_err(|_not_text| odd())?;
+    text.parse().map_err(|_not_a_number| odd())
 }
 
 pub(super) fn optional_bytes(value: Value) -> Result<Option<Vec<u8>>, StoreError> {

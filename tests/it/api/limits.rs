@@ -164,7 +164,7 @@ async fn a_service_is_registered_with_a_limit_that_another_change_keeps() {
         .value(200);
     assert_eq!(renamed["session_limit"], request["session_limit"]);
     for limit in [
-        json!({"max": 1001}),
+        json!({"max": 201}),
         json!({}),
         json!({"max": 1, "per": "user"}),
     ] {
@@ -172,4 +172,93 @@ async fn a_service_is_registered_with_a_limit_that_another_change_keeps() {
         let refused = admin.patch("/v1/services/shop").json(&body).await;
         refused.problem(400, "invalid_request");
     }
+}
+
+#[tokio::test]
+async fn a_limit_is_at_most_200() {
+    let app = TestApp::new();
+    let admin = app.admin();
+    let open = |max: usize| {
+        let request = json!({"login_id": "u", "limit": {"max": max}});
+        admin.post("/v1/sessions").json(&request)
+    };
+    open(200).await.value(201);
+    let refused = open(201).await.problem(400, "invalid_request");
+    assert_eq!(refused["errors"][0]["pointer"], "/limit/max");
+    assert_eq!(refused["errors"][0]["detail"], "must be 1 to 200");
+}
+
+#[tokio::test]
+async fn what_a_service_asks_for_reaches_no_further_than_it_may_end_sessions() {
+    let app = TestApp::new();
+    let admin = app.admin();
+    let single = || json!({"login_id": "u", "limit": {"max": 1}});
+    open(&admin, json!({"login_id": "u"})).await;
+    for permissions in [
+        &["session.create"][..],
+        &["session.create", "session.delete:own"],
+    ] {
+        let name = format!("own-{}", permissions.len());
+        let service = app.service(&name, permissions).await;
+        let own = open(&service, json!({"login_id": "u"})).await;
+        assert_eq!(evicted(&service, single()).await, json!([own.id]));
+        let refuse = json!({"login_id": "u", "limit": {"max": 1, "overflow": "refuse"}});
+        let refused = service.post("/v1/sessions").json(&refuse).await;
+        refused.problem(409, "session_limit_reached");
+    }
+    let service = app
+        .service("all", &["session.create", "session.delete"])
+        .await;
+    let all = evicted(&service, single()).await;
+    assert_eq!(all.as_array().unwrap().len(), 3);
+}
+
+#[tokio::test]
+async fn the_limit_that_an_operator_sets_counts_the_sessions_of_all_services() {
+    let app = TestApp::with(&[("SGW_LOGIN_MAX_SESSIONS", "1")]);
+    let admin = app.admin();
+    let service = app.service("app", &["session.create"]).await;
+    let first = open(&admin, json!({"login_id": "u"})).await;
+    let second = service.post("/v1/sessions").json(&json!({"login_id": "u"}));
+    let second = second.await.value(201);
+    assert_eq!(second["evicted"], json!([first.id]));
+    let body = json!({"session_limit": {"max": 1}});
+    admin.patch("/v1/services/app").json(&body).await.value(200);
+    let other = open(&admin, json!({"login_id": "v"})).await;
+    let asked = json!({"login_id": "v"});
+    assert_eq!(evicted(&service, asked).await, json!([other.id]));
+}
+
+#[tokio::test]
+async fn a_login_of_more_than_200_sessions_is_told_how_many_and_how_to_end_them() {
+    let app = TestApp::new();
+    let admin = app.admin();
+    let mut ids = Vec::new();
+    for _ in 0..230 {
+        ids.push(open(&admin, json!({"login_id": "u"})).await.id);
+    }
+    for limit in [
+        json!({"max": 200, "overflow": "refuse"}),
+        json!({"max": 200, "overflow": "evict_least_active"}),
+        json!({"max": 200, "per": "device"}),
+        json!({"max": 30}),
+    ] {
+        let request = json!({"login_id": "u", "limit": limit});
+        let refused = admin.post("/v1/sessions").json(&request).await;
+        let refused = refused.problem(409, "session_limit_reached");
+        assert_eq!(refused["count"], 230);
+        let detail = refused["detail"].as_str().unwrap();
+        for way in [
+            "DELETE /v1/logins/{login_id}/sessions",
+            "POST /v1/sessions/bulk-delete",
+        ] {
+            assert!(detail.contains(way), "{detail}");
+        }
+    }
+    let request = json!({"login_id": "u", "limit": {"max": 31}});
+    assert_eq!(evicted(&admin, request).await, json!(ids[..200]));
+    let exact = json!({"login_id": "u", "limit": {"max": 5, "overflow": "refuse"}});
+    let refused = admin.post("/v1/sessions").json(&exact).await;
+    let refused = refused.problem(409, "session_limit_reached");
+    assert_eq!(refused.get("count"), None);
 }

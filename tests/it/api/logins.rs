@@ -59,6 +59,29 @@ async fn a_summary_counts_live_sessions_and_names_each_device_once() {
 }
 
 #[tokio::test]
+async fn of_more_than_1000_sessions_a_summary_looks_at_the_newest_and_says_so() {
+    let app = TestApp::new();
+    let admin = app.admin();
+    let on =
+        |device: &str| json!({"login_id": "u", "device": device, "idle_timeout_seconds": 86_400});
+    open(&admin, on("tv")).await;
+    for _ in 0..999 {
+        open(&admin, on("web")).await;
+    }
+    let whole = admin.get("/v1/logins/u").await.value(200);
+    assert_eq!(whole["devices"], json!(["tv", "web"]));
+    assert_eq!(
+        (&whole["session_count"], whole.get("partial")),
+        (&json!(1_000), None)
+    );
+    open(&admin, on("web")).await;
+    let partial = admin.get("/v1/logins/u").await.value(200);
+    assert_eq!(partial["session_count"], 1_001);
+    assert_eq!(partial["devices"], json!(["web"]));
+    assert_eq!(partial["partial"], true);
+}
+
+#[tokio::test]
 async fn log_out_everywhere_may_spare_one_session_or_keep_to_one_device() {
     let app = TestApp::new();
     let admin = app.admin();

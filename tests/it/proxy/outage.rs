@@ -129,6 +129,10 @@ impl SessionStore for Losable {
         self.sessions.count().await
     }
 
+    async fn index_size(&self, login_id: &LoginId) -> Result<u64, StoreError> {
+        self.sessions.index_size(login_id).await
+    }
+
     async fn sweep(&self) -> Result<bool, StoreError> {
         self.sessions.sweep().await
     }

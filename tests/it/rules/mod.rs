@@ -14,6 +14,7 @@ use session_gateway::rules::create::NewSession;
 
 use crate::support::size;
 
+mod crowd;
 mod ends;
 mod opening;
 mod world;

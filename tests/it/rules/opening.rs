@@ -14,7 +14,7 @@ use session_gateway::rules::refusal::Refusal;
 use super::{History, seconds};
 
 impl History<'_> {
-    fn draft(&mut self) -> NewSession {
+    pub(super) fn draft(&mut self) -> NewSession {
         let id = u128::try_from(self.asked.len()).unwrap() + 1;
         let brought = self.random.u8(0..4) == 0;
         let hash = match self.random.choice(&self.tokens) {
@@ -41,6 +41,7 @@ impl History<'_> {
             idle_timeout: seconds(self.random.choice([2, 60, 1_800]).unwrap()),
             max_age: seconds(self.random.choice([5, 600, 86_400]).unwrap()),
             limit: self.random.bool().then(|| self.limit()),
+            limit_scope: self.access().scope,
             attributes: Attributes::default(),
             device: self.random.choice(&self.words.devices).unwrap().clone(),
             device_id: None,
@@ -73,10 +74,11 @@ impl History<'_> {
     }
 
     /// The live sessions that a limit counts for a create.
-    fn counted(&self, new: &NewSession, limit: SessionLimit) -> Vec<SessionRecord> {
+    pub(super) fn counted(&self, new: &NewSession, limit: SessionLimit) -> Vec<SessionRecord> {
         let ids = self.world.of_login(&new.login_id);
         let live = ids.into_iter().filter_map(|id| self.world.live(id));
         live.filter(|record| limit.per == LimitPer::Login || record.session.device == new.device)
+            .filter(|record| new.limit_scope.covers(&record.session.service_id))
             .collect()
     }
 
@@ -117,7 +119,7 @@ impl History<'_> {
         }
     }
 
-    fn limit_is_exact(
+    pub(super) fn limit_is_exact(
         &self,
         new: &NewSession,
         limit: SessionLimit,

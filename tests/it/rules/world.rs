@@ -13,7 +13,7 @@ use session_gateway::model::session::Tombstone;
 use session_gateway::model::session_token::TokenOrigin;
 use session_gateway::rules::Kept;
 use session_gateway::rules::activity;
-use session_gateway::rules::create::{CreateFacts, NewSession};
+use session_gateway::rules::create::{CreateFacts, NewSession, LoginSessions};
 use session_gateway::rules::entry::{Ending, SessionEntry};
 use session_gateway::rules::operation::{FirstRun, OperationRecord};
 use session_gateway::rules::plan::{Decision, Plan, Write};
@@ -122,7 +122,10 @@ impl World {
     pub(crate) fn create_facts(&self, new: &NewSession) -> CreateFacts {
         let brought = new.token.origin == TokenOrigin::Caller;
         let holder = self.session_of(new.token.hash.as_bytes());
-        let of_login = self.of_login(&new.login_id);
+        let met = [Some(new.session_id), holder.filter(|_| brought)];
+        let mut of_login = self.of_login(&new.login_id);
+        of_login.retain(|id| !met.contains(&Some(*id)));
+        let oldest = of_login.iter().take(LoginSessions::JUDGED);
         CreateFacts {
             first_run: self.first_run(new.operation_id),
             same_id: self.entry(new.session_id),
@@ -131,7 +134,10 @@ impl World {
                 None => SessionEntry::Missing,
             },
             ban: self.ban(&new.login_id),
-            of_login: of_login.iter().map(|id| self.entry(*id)).collect(),
+            of_login: LoginSessions {
+                oldest: oldest.map(|id| self.entry(*id)).collect(),
+                more: of_login.len().saturating_sub(LoginSessions::JUDGED),
+            },
         }
     }
 

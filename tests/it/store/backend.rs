@@ -283,6 +283,7 @@ pub(crate) fn draft(login: &str) -> NewSession {
         idle_timeout: IDLE,
         max_age: MAX_AGE,
         limit: None,
+        limit_scope: Scope::All,
         attributes: Attributes::default(),
         device: None,
         device_id: None,

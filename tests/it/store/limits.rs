@@ -2,6 +2,7 @@
 
 use session_gateway::model::id::SessionId;
 use session_gateway::model::limit::{LimitPer, Overflow, SessionLimit};
+use session_gateway::model::permission::Scope;
 use session_gateway::model::session::EndReason;
 use session_gateway::rules::create::NewSession;
 use session_gateway::rules::refusal::Refusal;
@@ -19,6 +20,10 @@ contract! {
     the_sessions_of_all_services_count,
     a_smaller_limit_ends_as_many_as_it_takes,
     a_refused_session_leaves_its_token_free,
+    a_limit_may_count_and_end_the_sessions_of_one_service,
+    all_of_200_sessions_may_give_way,
+    of_more_sessions_the_oldest_give_way_by_their_ids,
+    what_cannot_be_held_over_more_sessions_ends_nothing,
 }
 
 fn limited(login: &str, max: usize, overflow: Overflow) -> NewSession {
@@ -143,4 +148,74 @@ async fn a_refused_session_leaves_its_token_free(b: &Backend) {
         b.verified(&presented(&other)).await.into_session().login_id,
         login_id("bob")
     );
+}
+
+async fn a_limit_may_count_and_end_the_sessions_of_one_service(b: &Backend) {
+    let [first, ..] = three(b).await;
+    let own = |max| NewSession {
+        service_id: service("mobile"),
+        limit_scope: Scope::OpenedBy(service("mobile")),
+        ..limited("alice", max, Overflow::EvictOldest)
+    };
+    let one = b.create(own(1)).await;
+    assert_eq!(one.evicted, []);
+    let two = b.create(own(1)).await;
+    assert_eq!(two.evicted, [one.session.session_id]);
+    let refused = NewSession {
+        limit: limited("alice", 1, Overflow::Refuse).limit,
+        ..own(1)
+    };
+    assert_eq!(b.refused(refused).await, Refusal::LimitReached);
+    b.live(first.session_id).await;
+    assert_eq!(b.count().await, 4);
+}
+
+/// Sessions of one login, the oldest first.
+async fn crowd(b: &Backend, count: usize) -> Vec<SessionId> {
+    let drafts: Vec<_> = (0..count).map(|_| draft("alice")).collect();
+    b.create_all(drafts.clone()).await;
+    drafts.iter().map(|new| new.session_id).collect()
+}
+
+async fn all_of_200_sessions_may_give_way(b: &Backend) {
+    let crowd = crowd(b, 200).await;
+    let created = b.create(limited("alice", 1, Overflow::EvictOldest)).await;
+    assert_eq!(created.evicted, crowd);
+    assert_eq!(b.count().await, 1);
+}
+
+async fn of_more_sessions_the_oldest_give_way_by_their_ids(b: &Backend) {
+    let mut crowd = crowd(b, 230).await;
+    b.end(crowd.remove(7)).await;
+    let created = b.create(limited("alice", 200, Overflow::EvictOldest)).await;
+    assert_eq!(created.evicted, crowd[..30]);
+    b.live(crowd[30]).await;
+    assert_eq!(b.count().await, 200);
+}
+
+async fn what_cannot_be_held_over_more_sessions_ends_nothing(b: &Backend) {
+    crowd(b, 210).await;
+    let per_device = Some(SessionLimit {
+        max: 200,
+        per: LimitPer::Device,
+        overflow: Overflow::EvictOldest,
+    });
+    for new in [
+        limited("alice", 200, Overflow::Refuse),
+        limited("alice", 200, Overflow::EvictLeastActive),
+        limited("alice", 10, Overflow::EvictOldest),
+        NewSession {
+            limit: per_device,
+            ..draft("alice")
+        },
+        NewSession {
+            limit_scope: Scope::OpenedBy(service("mobile")),
+            ..limited("alice", 200, Overflow::EvictOldest)
+        },
+    ] {
+        assert_eq!(b.refused(new).await, Refusal::LoginTooLarge);
+    }
+    assert_eq!(b.count().await, 210);
+    let size = b.stores.sessions.index_size(&login_id("alice")).await;
+    assert_eq!(size.unwrap(), 210);
 }

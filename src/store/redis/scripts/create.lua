@@ -17,12 +17,15 @@ local newer, ban = find_ban(r.k, r.l)
 if newer then return newer end
 if ban then return {'banned'} end
 
+-- Of the oldest sessions, of which no more are looked at than are judged, those that a limit counts.
 local function counted()
   local live = {}
-  for _, id in ipairs(redis.call('ZRANGE', login, 0, -1)) do
+  for _, id in ipairs(redis.call('ZRANGE', login, 0, judged - 1)) do
     local s = load_or_expire(id, used[id])
     if s.kind == 'live' then
-      if s.l == r.l and (not per_device or (s.D or nil) == device) then live[#live + 1] = s end
+      if s.l == r.l and (not scope or s.o == scope) and (not per_device or (s.D or nil) == device) then
+        live[#live + 1] = s
+      end
     elseif s.kind ~= 'newer' then
       unlink(id, r.k)
     end
@@ -32,18 +35,22 @@ end
 
 local out = {}
 if max and size >= max then
+  local more = math.max(0, size - judged)
+  if more > 0 and (scope or per_device or overflow ~= 'oldest') then return {'too_large'} end
   local live = counted()
-  if #live >= max then
-    if max == 0 or overflow == 'refuse' then return {'full'} end
-    local age = overflow == 'oldest' and 'b' or 'u'
+  local room = max - 1 - more
+  if room < 0 then return {more > 0 and 'too_large' or 'full'} end
+  if #live > room and overflow == 'refuse' then return {'full'} end
+  if more == 0 then
+    local age = overflow == 'least_active' and 'u' or 'b'
     table.sort(live, function(a, b)
       if a[age] ~= b[age] then return a[age] < b[age] end
       return a.id < b.id
     end)
-    for at = 1, #live + 1 - max do
-      end_session(live[at], 'replaced', now, r.o)
-      out[#out + 1] = live[at].id
-    end
+  end
+  for at = 1, #live - room do
+    end_session(live[at], 'replaced', now, r.o)
+    out[#out + 1] = live[at].id
   end
 end
 

@@ -108,6 +108,10 @@ impl SessionStore for RedisStore {
         self.sessions.count().await
     }
 
+    async fn index_size(&self, login_id: &LoginId) -> Result<u64, StoreError> {
+        self.sessions.index_size(login_id).await
+    }
+
     async fn sweep(&self) -> Result<bool, StoreError> {
         self.sessions.sweep().await
     }

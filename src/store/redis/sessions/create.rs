@@ -13,6 +13,7 @@ use super::super::record::SESSION;
 use super::super::reply::{Reply, ids};
 use super::Sessions;
 use super::answers::{live, refusal};
+use super::changes::scope;
 use crate::model::Timestamp;
 use crate::model::id::{LoginId, ServiceId, SessionId};
 use crate::model::limit::{LimitPer, Overflow};
@@ -21,7 +22,7 @@ use crate::model::request::OperationId;
 use crate::model::session::{Device, EndReason, Ended};
 use crate::model::session_token::TokenOrigin;
 use crate::model::token::CredentialHash;
-use crate::rules::create::{Created, NewSession};
+use crate::rules::create::{Created, NewSession, LoginSessions};
 use crate::rules::refusal::Refusal;
 use crate::store::{OpError, StoreError};
 
@@ -46,6 +47,8 @@ call! {
         max_age: Duration,
         device: Option<&'a Device>,
         max: Option<usize>,
+        judged: usize,
+        scope: Option<&'a ServiceId>,
         per_device: bool,
         overflow: Option<&'static str>,
         fields: List<Vec<u8>>,
@@ -66,6 +69,7 @@ call! {
         "in_use" => Err(Refusal::TokenInUse),
         "banned" => Err(Refusal::LoginBanned),
         "full" => Err(Refusal::LimitReached),
+        "too_large" => Err(Refusal::LoginTooLarge),
         word @ ("unknown" | "ended") => Err(refusal(self.session.id, word, reply)?),
     }
 }
@@ -128,14 +132,14 @@ impl Sessions {
         Ok(Created { session, evicted })
     }
 
-    /// The sessions whose uses matter to a limit.
+    /// The sessions that a limit looks at, with uses that are still to be written.
     async fn counted_sessions(&self, new: &NewSession) -> Result<Vec<SessionId>, StoreError> {
         let mut found = vec![new.session_id];
         if new.limit.is_some() {
             let mut read = redis::cmd("ZRANGE");
             read.arg(self.client.keys.login(&new.login_id))
                 .arg(0)
-                .arg(-1);
+                .arg(LoginSessions::JUDGED - 1);
             found.extend(ids(self
                 .client
                 .command(slot_of(new.session_id), &read)
@@ -164,6 +168,8 @@ impl Sessions {
             max_age: new.max_age,
             device: new.device.as_ref(),
             max: new.limit.map(|limit| limit.max),
+            judged: LoginSessions::JUDGED,
+            scope: scope(&new.limit_scope),
             per_device: new.limit.is_some_and(|limit| limit.per == LimitPer::Device),
             overflow: new.limit.map(|limit| match limit.overflow {
                 Overflow::EvictOldest => "oldest",

@@ -9,7 +9,7 @@ use futures_util::{StreamExt, TryStreamExt, stream};
 use super::super::ABREAST;
 use super::super::connections::Slot;
 use super::super::keys::{login_key, slot_of, slot_of_login};
-use super::super::reply::ids;
+use super::super::reply::{ids, number};
 use super::Sessions;
 use super::verify::Seen;
 use crate::model::filter::SessionFilter;
@@ -217,6 +217,13 @@ impl Sessions {
             sum += count?;
         }
         Ok(sum)
+    }
+
+    pub(super) async fn index_size(&self, login_id: &LoginId) -> Result<u64, StoreError> {
+        let mut read = redis::cmd("ZCARD");
+        read.arg(self.client.keys.login(login_id));
+        let size = self.client.command(slot_of_login(login_id), &read).await?;
+        number(size).map(i64::unsigned_abs)
     }
 
     /// All that are stored, without those that are over and not yet swept.

@@ -2,6 +2,7 @@
 
 mod audit;
 mod channel;
+mod crowd;
 mod feed;
 mod guards;
 mod keyspace;

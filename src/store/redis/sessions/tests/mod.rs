@@ -42,6 +42,24 @@ async fn every_script_comes_to_what_its_rule_decides() {
     println!("{:?}", world.counts());
 }
 
+/// Sessions of a login: about as many as a limit looks at, and about as many as it can make room among.
+const CROWDS: [u16; 5] = [190, 200, 215, 398, 402];
+
+#[tokio::test]
+#[expect(clippy::print_stdout, reason = "what it takes to make a failure again")]
+async fn a_limit_of_a_crowded_login_comes_to_what_its_rule_decides() {
+    let seed = number("SGW_TEST_SEED").unwrap_or_else(|| fastrand::u64(..));
+    println!("SGW_TEST_SEED={seed}");
+    let mut world = World::open(seed).await;
+    for (login, crowd) in CROWDS.into_iter().enumerate() {
+        world.begin(login).await;
+        world.open_many(crowd).await;
+        for next in 0..5 {
+            world.create_in_a_crowd(crowd + next).await;
+        }
+    }
+}
+
 #[expect(
     clippy::disallowed_methods,
     reason = "how much is tested is no setting of the gateway"

@@ -13,7 +13,7 @@ use crate::model::session_token::SealedToken;
 use crate::model::token::PresentedToken;
 use crate::rules::ban::{self, NewBan};
 use crate::rules::change;
-use crate::rules::create::{self, CreateFacts};
+use crate::rules::create::{self, CreateFacts, NewSession, LoginSessions};
 use crate::rules::end::{self, EndAll};
 use crate::rules::entry::SessionEntry;
 use crate::rules::plan::Plan;
@@ -62,6 +62,31 @@ impl World {
 
     async fn create(&mut self, facts: Facts) {
         let new = self.new_session();
+        self.create_this(facts, new).await;
+    }
+
+    /// Sessions of which some are over when the last is open.
+    pub(super) async fn open_many(&mut self, count: u16) {
+        for number in 0..count {
+            if number % 50 == 0 {
+                self.pass(STEP);
+            }
+            let new = self.one_more(number);
+            self.sessions.create(new).await.unwrap();
+        }
+        self.events().await;
+    }
+
+    pub(super) async fn create_in_a_crowd(&mut self, number: u16) {
+        let new = NewSession {
+            limit: Some(self.crowded_limit()),
+            ..self.one_more(number)
+        };
+        let before = self.facts().await;
+        self.create_this(before, new).await;
+    }
+
+    async fn create_this(&mut self, facts: Facts, new: NewSession) {
         let found = CreateFacts {
             first_run: facts.first_run(new.operation_id),
             same_id: facts.entry(new.session_id),
@@ -69,8 +94,8 @@ impl World {
             token_holder: SessionEntry::Missing,
             ban: facts.ban.clone(),
             of_login: match new.limit {
-                Some(_) => self.of_login(&facts).await,
-                None => Vec::new(),
+                Some(_) => self.others_of_login(&facts, new.session_id).await,
+                None => LoginSessions::default(),
             },
         };
         let decision = create::create(found, new.clone(), &self.terms());

@@ -119,6 +119,7 @@ impl World {
             idle_timeout: self.time(12),
             max_age: self.time(40),
             limit: self.limit(),
+            limit_scope: self.access().scope,
             attributes: [self.attribute()].into_iter().collect(),
             device: self.device(),
             device_id: None,
@@ -128,6 +129,38 @@ impl World {
             user_agent: None,
             server_addr: None,
             operation_id: self.maybe_marked(CREATE, session_id),
+        }
+    }
+
+    /// One more session, with a token that no other has; the greater the number, the newer.
+    pub(super) fn one_more(&mut self, number: u16) -> NewSession {
+        let [high, low] = number.to_be_bytes();
+        let random = [high, low, 0, 0, 0, 0, 0, 0, 0, 0];
+        let session_id = SessionId::new(self.now(), &self.login_id, random);
+        self.ids.push(session_id);
+        NewSession {
+            session_id,
+            token: StoredToken {
+                hash: self.new_hash(),
+                origin: TokenOrigin::Gateway,
+            },
+            limit: None,
+            operation_id: None,
+            ..self.new_session()
+        }
+    }
+
+    /// A limit that may or may not hold over some hundred sessions.
+    pub(super) fn crowded_limit(&mut self) -> SessionLimit {
+        let usual = self.random.u8(0..3) > 0;
+        let limit = self.limit().filter(|_| !usual);
+        SessionLimit {
+            max: *self.random.choice(&[1, 180, 195, 200]).unwrap(),
+            ..limit.unwrap_or(SessionLimit {
+                max: 1,
+                per: LimitPer::Login,
+                overflow: Overflow::EvictOldest,
+            })
         }
     }
 

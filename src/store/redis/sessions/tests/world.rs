@@ -28,6 +28,7 @@ use crate::model::id::{LoginId, SessionId};
 use crate::model::request::OperationId;
 use crate::model::token::CredentialHash;
 use crate::rules::Kept;
+use crate::rules::create::LoginSessions;
 use crate::rules::entry::SessionEntry;
 use crate::rules::operation::OperationRecord;
 use crate::rules::plan::Plan;
@@ -227,6 +228,16 @@ impl World {
             .arg(-1);
         let ids = ids(self.client.command(self.slot(), &read).await.unwrap()).unwrap();
         ids.into_iter().map(|id| facts.entry(id)).collect()
+    }
+
+    /// The same as a create sees them: no more than a limit looks at, without the session that it opens.
+    pub(super) async fn others_of_login(&self, facts: &Facts, new: SessionId) -> LoginSessions {
+        let mut others = self.of_login(facts).await;
+        others.retain(|entry| entry.session_id() != Some(new));
+        let more = others.len().saturating_sub(LoginSessions::JUDGED);
+        others.truncate(LoginSessions::JUDGED);
+        let oldest = others;
+        LoginSessions { oldest, more }
     }
 
     /// What was told since this was asked last.

@@ -1,0 +1,189 @@
+//! A login of many sessions: what is asked of it looks at no more than 200 records in one step, and does not keep Redis
+//! from others.
+
+use deadpool_redis::redis::{Connection, cmd};
+use session_gateway::model::id::SessionId;
+use session_gateway::model::limit::{LimitPer, Overflow, SessionLimit};
+use session_gateway::rules::create::NewSession;
+use session_gateway::rules::refusal::Refusal;
+use sha2::{Digest, Sha256};
+
+use super::super::backend::{Backend, draft, login_id};
+use super::node::settled;
+
+/// The most microseconds that one step may take.
+const BOUND: u64 = 5_000;
+/// Each is measured so often, and the quickest counts: the machine may have been busy.
+const TRIES: usize = 5;
+
+/// Makes copies of a session, with its indexes. Their ids follow its own.
+const COPY: &str = r"
+local tag, login, id, count = ARGV[1], ARGV[2], ARGV[3], tonumber(ARGV[4])
+local fields = redis.call('HGETALL', tag .. 's:' .. id)
+local own
+for at = 1, #fields, 2 do
+  if fields[at] == 'd' then own = at + 1 end
+end
+local ends = redis.call('ZSCORE', tag .. 'x', id)
+for number = 1, count do
+  local copy = string.sub(id, 1, 10) .. struct.pack('>I4', 1000000 + number) .. string.sub(id, 15)
+  fields[own] = copy
+  redis.call('HSET', tag .. 's:' .. copy, unpack(fields))
+  redis.call('ZADD', login, 0, copy)
+  redis.call('ZADD', tag .. 'i', 0, copy)
+  redis.call('ZADD', tag .. 'x', ends, copy)
+end";
+
+struct Crowd {
+    b: Backend,
+    redis: Connection,
+    oldest: SessionId,
+}
+
+/// What one call costs Redis.
+#[derive(Debug, Clone, Copy)]
+struct Cost {
+    /// The longest script, in microseconds.
+    longest: u64,
+    /// Records that scripts looked at.
+    loaded: u64,
+    /// Records that were read by themselves.
+    read: u64,
+    /// Reads of a part of an index.
+    ranges: u64,
+}
+
+impl Crowd {
+    async fn of(sessions: usize) -> Self {
+        let b = Backend::redis().await;
+        let mut redis = b.redis_connection();
+        let oldest = b.open("alice").await.session_id;
+        let digest = Sha256::digest("alice");
+        let tag = format!("sgw:{{{:02x}}}:", digest[0]);
+        cmd("EVAL")
+            .arg(COPY)
+            .arg(0)
+            .arg(&tag)
+            .arg([tag.as_bytes(), b"l:", &digest[..16]].concat())
+            .arg(oldest.as_bytes().as_slice())
+            .arg(sessions - 1)
+            .exec(&mut redis)
+            .unwrap();
+        let size = b.stores.sessions.index_size(&login_id("alice")).await;
+        assert_eq!(size.unwrap(), sessions as u64);
+        settled(&b.stores, b.keyspace().server()).await;
+        Self { b, redis, oldest }
+    }
+
+    fn calls(&mut self, commands: &[&str]) -> u64 {
+        let stats: String = cmd("INFO")
+            .arg("commandstats")
+            .query(&mut self.redis)
+            .unwrap();
+        let calls = stats
+            .lines()
+            .filter_map(|line| line.strip_prefix("cmdstat_")?.split_once(":calls="))
+            .filter(|(name, _)| commands.contains(name))
+            .map(|(_, rest)| rest.split(',').next().unwrap().parse::<u64>().unwrap());
+        calls.sum()
+    }
+
+    fn watch(&mut self) {
+        cmd("CONFIG")
+            .arg("RESETSTAT")
+            .exec(&mut self.redis)
+            .unwrap();
+        let mut all = cmd("CONFIG");
+        all.arg("SET").arg("slowlog-log-slower-than").arg(0);
+        all.exec(&mut self.redis).unwrap();
+        cmd("SLOWLOG").arg("RESET").exec(&mut self.redis).unwrap();
+    }
+
+    fn cost(&mut self) -> Cost {
+        type Entry = (u64, u64, u64, Vec<Vec<u8>>, String, String);
+        let entries: Vec<Entry> = cmd("SLOWLOG")
+            .arg("GET")
+            .arg(-1)
+            .query(&mut self.redis)
+            .unwrap();
+        let scripts = entries.iter().filter(|(_, _, _, command, ..)| {
+            command
+                .first()
+                .is_some_and(|word| word.to_ascii_lowercase().starts_with(b"eval"))
+        });
+        Cost {
+            longest: scripts.map(|(_, _, micros, ..)| *micros).max().unwrap_or(0),
+            loaded: self.calls(&["hmget"]),
+            read: self.calls(&["hgetall"]),
+            ranges: self.calls(&["zrange", "zrangebylex", "zrevrangebylex"]),
+        }
+    }
+}
+
+fn limited(max: usize, per: LimitPer, overflow: Overflow) -> NewSession {
+    NewSession {
+        limit: Some(SessionLimit { max, per, overflow }),
+        ..draft("alice")
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_limit_over_25_000_sessions_looks_at_no_more_than_200() {
+    let mut crowd = Crowd::of(25_000).await;
+    for (per, overflow) in [
+        (LimitPer::Login, Overflow::EvictOldest),
+        (LimitPer::Login, Overflow::EvictLeastActive),
+        (LimitPer::Login, Overflow::Refuse),
+        (LimitPer::Device, Overflow::EvictOldest),
+    ] {
+        let mut quickest = u64::MAX;
+        for _ in 0..TRIES {
+            crowd.watch();
+            let refused = crowd.b.refused(limited(200, per, overflow)).await;
+            assert_eq!(refused, Refusal::LoginTooLarge);
+            let cost = crowd.cost();
+            // One more is the ban of the login.
+            assert!(
+                cost.loaded <= 201 && cost.read <= 1 && cost.ranges <= 2,
+                "{cost:?}"
+            );
+            quickest = quickest.min(cost.longest);
+        }
+        assert!(quickest <= BOUND, "{per:?} {overflow:?} took {quickest} µs");
+    }
+    crowd.b.live(crowd.oldest).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn as_many_as_may_give_way_do_so_in_one_short_step() {
+    let mut quickest = u64::MAX;
+    for _ in 0..TRIES {
+        let mut crowd = Crowd::of(399).await;
+        crowd.watch();
+        let new = limited(200, LimitPer::Login, Overflow::EvictOldest);
+        assert_eq!(crowd.b.create(new).await.evicted.len(), 200);
+        let cost = crowd.cost();
+        assert!(cost.loaded <= 201, "{cost:?}");
+        quickest = quickest.min(cost.longest);
+    }
+    assert!(quickest <= BOUND, "it took {quickest} µs");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_summary_of_25_000_sessions_reads_the_newest_1000() {
+    let mut crowd = Crowd::of(25_000).await;
+    crowd.watch();
+    let summary = crowd
+        .b
+        .stores
+        .sessions
+        .login(&login_id("alice"))
+        .await
+        .unwrap();
+    let cost = crowd.cost();
+    assert_eq!((summary.session_count, summary.partial), (25_000, true));
+    assert!(
+        cost.read <= 1_001 && cost.loaded <= 1 && cost.ranges == 1,
+        "{cost:?}"
+    );
+}
