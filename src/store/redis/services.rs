@@ -1,5 +1,6 @@
 //! Registered services: all in one hash. A write is decided from the record it read and made if that still stands.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use async_trait::async_trait;
@@ -27,6 +28,10 @@ use super::events::service_change_text;
 const FORMAT: u8 = 1;
 /// The format of those that a limit follows.
 const WITH_LIMIT: u8 = 2;
+/// Services that Redis looks at in one step of a walk.
+const STEP: usize = 200;
+/// Where a walk starts, and where it is over.
+const START: &[u8] = b"0";
 /// What error messages call a record.
 const SERVICE: &str = "service";
 
@@ -186,41 +191,37 @@ impl Services {
         Ok(left.filter(|left| left.at >= written.at))
     }
 
+    /// Redis keeps services in no order, so all are walked, in steps that hold up nobody.
     async fn services_after(
         &self,
         after: &str,
         most: usize,
     ) -> Result<(Vec<Service>, Option<String>), StoreError> {
-        let mut names = redis::cmd("HKEYS");
-        names.arg(self.client.keys.services());
-        let mut names = Reply::new(self.client.command(SERVICES, &names).await?)?;
-        let mut ids = Vec::new();
-        while !names.is_empty() {
-            ids.push(names.text()?);
-        }
-        ids.retain(|id| id.as_str() > after);
-        ids.sort_unstable();
-        let more = ids.len() > most;
-        ids.truncate(most);
-        let items = self.services_named(&ids).await?;
-        Ok((items, ids.pop().filter(|_| more)))
-    }
-
-    async fn services_named(&self, ids: &[String]) -> Result<Vec<Service>, StoreError> {
-        if ids.is_empty() {
-            return Ok(Vec::new());
-        }
-        let mut read = redis::cmd("HMGET");
-        read.arg(self.client.keys.services()).arg(ids);
-        let mut held = Reply::new(self.client.command(SERVICES, &read).await?)?;
-        let mut services = Vec::new();
-        while !held.is_empty() {
-            // One that was removed meanwhile is left out.
-            if let Some(bytes) = held.optional_bytes()? {
-                services.push(decode(&bytes)?.service);
+        let mut found = BTreeMap::new();
+        let mut cursor = START.to_vec();
+        loop {
+            let mut step = redis::cmd("HSCAN");
+            step.arg(self.client.keys.services())
+                .arg(&cursor)
+                .arg("COUNT")
+                .arg(STEP);
+            let mut step = Reply::new(self.client.command(SERVICES, &step).await?)?;
+            cursor = step.bytes()?;
+            let fields = step.fields()?.into_iter();
+            found.extend(fields.filter(|(id, _)| id.as_slice() > after.as_bytes()));
+            while found.len() > most + 1 {
+                found.pop_last();
+            }
+            if cursor == START {
+                break;
             }
         }
-        Ok(services)
+        let more = found.len() > most && found.pop_last().is_some();
+        let records = found.values().map(|bytes| Ok(decode(bytes)?.service));
+        let items: Vec<Service> = records.collect::<Result<_, StoreError>>()?;
+        let last = items.last().filter(|_| more);
+        let last = last.map(|service| service.service_id.to_string());
+        Ok((items, last))
     }
 }
 

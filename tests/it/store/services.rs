@@ -37,7 +37,7 @@ fn hash(secret: &str) -> CredentialHash {
     CredentialHash::of(secret.as_bytes())
 }
 
-async fn register(b: &Backend, id: &str) -> Service {
+pub(super) async fn register(b: &Backend, id: &str) -> Service {
     let registered = b
         .stores
         .services

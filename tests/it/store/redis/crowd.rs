@@ -8,7 +8,8 @@ use session_gateway::rules::create::NewSession;
 use session_gateway::rules::refusal::Refusal;
 use sha2::{Digest, Sha256};
 
-use super::super::backend::{Backend, draft, login_id};
+use super::super::backend::{Backend, draft, limit, login_id};
+use super::super::services::register;
 use super::node::settled;
 
 /// The most microseconds that one step may take.
@@ -186,4 +187,38 @@ async fn a_summary_of_25_000_sessions_reads_the_newest_1000() {
         cost.read <= 1_001 && cost.loaded <= 1 && cost.ranges == 1,
         "{cost:?}"
     );
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn pages_of_600_services_are_read_in_steps() {
+    let mut crowd = Crowd::of(1).await;
+    let ids: Vec<_> = (0..600)
+        .map(|number| format!("service-{number:03}"))
+        .collect();
+    for id in &ids {
+        register(&crowd.b, id).await;
+    }
+    crowd.watch();
+    let (mut listed, mut cursor) = (Vec::new(), None);
+    loop {
+        let page = crowd
+            .b
+            .stores
+            .services
+            .list_services(limit(400), cursor.as_ref());
+        let page = page.await.unwrap();
+        listed.extend(
+            page.items
+                .iter()
+                .map(|service| service.service_id.to_string()),
+        );
+        cursor = page.next;
+        if cursor.is_none() {
+            break;
+        }
+    }
+    assert_eq!(listed, ids);
+    assert_eq!(crowd.calls(&["hkeys", "hgetall", "hvals"]), 0);
+    // Two pages, each in three steps and perhaps some more.
+    assert!((6..=20).contains(&crowd.calls(&["hscan"])));
 }
