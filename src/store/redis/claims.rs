@@ -6,7 +6,8 @@ use deadpool_redis::redis;
 use super::RedisStore;
 use super::client::Client;
 use super::fields::Fields;
-use super::hashes::{Change, FORMAT, Hash, HashWrite, Next, Seen, Value};
+use super::formats::Formats;
+use super::hashes::{Change, Hash, HashWrite, Next, Seen, Value};
 use super::link::{Effect, Slot};
 use crate::rules::idempotency::{Claim, IdempotencyRecord, claim};
 use crate::store::{IdempotencyRecordKey, IdempotencyStore, StoreError};
@@ -29,9 +30,11 @@ impl IdempotencyStore for RedisStore {
             fields: Fields::new(),
             now: self.client.clock(hash.slot).now,
         };
+        let formats = &self.client.formats;
         let decide = |seen: &Seen| {
-            let (claim, next) = claim(record(seen)?, fingerprint, &sealed_entropy, seen.now);
-            Ok((claim, next.map(next_claim)))
+            let held = record(seen, formats)?;
+            let (claim, next) = claim(held, fingerprint, &sealed_entropy, seen.now);
+            Ok((claim, next.map(|next| next_claim(next, formats.written()))))
         };
         let decided = self.client.decide_over(&hash, unseen, Effect::Once, decide);
         Ok(decided.await?.0)
@@ -43,16 +46,23 @@ impl IdempotencyStore for RedisStore {
         sealed_answer: Vec<u8>,
     ) -> Result<(), StoreError> {
         // Nothing is read before: beside a claim whose time is over an answer is never looked at.
-        let write = HashWrite {
-            seen: vec![("f", FORMAT.into())],
+        let formats = &self.client.formats;
+        let mut write = HashWrite {
+            seen: vec![("f", formats.written().to_string().into())],
             changes: vec![("a".into(), Change::Put(sealed_answer))],
             ..HashWrite::default()
         };
         let hash = hash(&self.client, &key);
-        let written = self.client.write_hash(&hash, &write, Effect::Repeatable);
-        match written.await? {
-            Ok(_now) => Ok(()),
-            Err(seen) => seen.is_there(CLAIM).map(|_| ()),
+        loop {
+            let written = self.client.write_hash(&hash, &write, Effect::Repeatable);
+            let Err(seen) = written.await? else {
+                return Ok(());
+            };
+            // The claim may be of another format than is written by now.
+            match seen.format(CLAIM, formats)? {
+                Some(format) => write.seen = vec![("f", format.to_vec())],
+                None => return Ok(()),
+            }
         }
     }
 
@@ -72,8 +82,8 @@ fn hash(client: &Client, key: &IdempotencyRecordKey) -> Hash {
     }
 }
 
-fn record(seen: &Seen) -> Result<Option<IdempotencyRecord>, StoreError> {
-    if !seen.is_there(CLAIM)? {
+fn record(seen: &Seen, formats: &Formats) -> Result<Option<IdempotencyRecord>, StoreError> {
+    if seen.format(CLAIM, formats)?.is_none() {
         return Ok(None);
     }
     let read = || {
@@ -89,9 +99,9 @@ fn record(seen: &Seen) -> Result<Option<IdempotencyRecord>, StoreError> {
 }
 
 /// What is granted once is granted later too: only writes change that.
-fn next_claim(record: IdempotencyRecord) -> Next {
+fn next_claim(record: IdempotencyRecord, format: u64) -> Next {
     let mut fields = vec![
-        ("f", Value::Bytes(FORMAT.into())),
+        ("f", Value::Bytes(format.to_string().into())),
         ("p", Value::Bytes(record.fingerprint.to_vec())),
         ("d", Value::Bytes(record.sealed_entropy)),
         ("u", Value::Moment(record.lease_until)),

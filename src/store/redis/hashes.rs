@@ -6,13 +6,12 @@ use std::time::Duration;
 use super::call::{List, call, table};
 use super::client::Client;
 use super::fields::Fields;
+use super::formats::Formats;
 use super::link::{Effect, Slot};
 use super::reply::{Reply, newer};
 use crate::model::Timestamp;
 use crate::store::StoreError;
 
-/// The format of these records, which stands in the field `f`.
-pub(super) const FORMAT: &str = "1";
 /// How often a write is decided again because somebody else wrote.
 const ATTEMPTS: usize = 100;
 
@@ -83,12 +82,15 @@ impl Seen {
         self.number(name).map(Timestamp::from_millis)
     }
 
-    /// Whether there is a record; an error if it is of a newer format.
-    pub(super) fn is_there(&self, record: &'static str) -> Result<bool, StoreError> {
+    /// The format of the record, if there is one; an error if it is a newer one.
+    pub(super) fn format(
+        &self,
+        record: &'static str,
+        formats: &Formats,
+    ) -> Result<Option<&[u8]>, StoreError> {
         match self.bytes("f") {
-            None => Ok(false),
-            Some(format) if format == FORMAT.as_bytes() => Ok(true),
-            Some(format) => Err(newer(record, &String::from_utf8_lossy(format))),
+            Some(format) if formats.reads(format) != Some(true) => Err(newer(record, format)),
+            format => Ok(format),
         }
     }
 

@@ -26,6 +26,7 @@ mod events;
 mod failover;
 mod feed;
 mod fields;
+mod formats;
 mod hashes;
 mod health;
 mod keys;
@@ -43,6 +44,8 @@ use activity::Activity;
 use client::Client;
 use failover::Recovery;
 use feed::Feed;
+use formats::Agreement;
+pub use formats::{FormatSettings, NEWEST_FORMAT};
 pub use link::{Deadlines, OpenError, RedisUrl, UrlError};
 use live::Live;
 use places::{FEED, PARTITIONS};
@@ -75,6 +78,8 @@ pub struct RedisSettings {
     pub touch_interval: Duration,
     /// How long records outlive their expiry, so that their end can be told of after all nodes were down.
     pub sweep_grace: Duration,
+    /// In which format is written what gateways share.
+    pub formats: FormatSettings,
     /// A clock in place of the server's, for tests; `None` everywhere else.
     pub test_clock: Option<Arc<dyn Clock>>,
 }
@@ -98,6 +103,7 @@ impl RedisStore {
         let heard = Arc::new(Watermarks::new(PARTITIONS));
         let log = Arc::new(RecoveryLog::new(PARTITIONS));
         let client = Arc::new(Client::open(&settings, node).await?);
+        let noted = client.join().await?;
         let activity = Arc::new(Activity::new(Arc::clone(&client), settings.touch_interval));
         let feed = Arc::new(Feed::new(Arc::clone(&client), settings.event_retention));
         let services = Arc::new(Services::new(Arc::clone(&client), Arc::clone(&log)));
@@ -128,6 +134,7 @@ impl RedisStore {
             tail,
             log,
             services: Arc::clone(&services),
+            agreement: Agreement::new(settings.formats, noted),
             is_cluster: settings.url.is_cluster(),
         };
         let closed = CancellationToken::new();

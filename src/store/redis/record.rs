@@ -27,13 +27,9 @@ use crate::model::session::{
 use crate::model::session_token::{FormerToken, FormerTokens, Rotation, SealedToken};
 use crate::model::session_token::{StoredToken, TokenOrigin};
 use crate::model::token::CredentialHash;
-use crate::store::StoreError;
 
 use super::fields::{ATTRIBUTE, Fields, PIECES, piece_name, reason_of, state_of, stats_of};
-use super::reply::newer;
 
-/// The format of records.
-const FORMAT: &str = "1";
 /// What error messages call a record.
 pub(super) const SESSION: &str = "session";
 
@@ -48,23 +44,19 @@ pub(super) enum Stored {
     Nothing,
 }
 
-/// Reads what stands under the key of a session. What cannot be one is nothing, with a warning.
-pub(super) fn decode(session_id: SessionId, fields: Fields) -> Result<Stored, StoreError> {
+/// Reads what stands under the key of a session, in a format that this version reads. What cannot be one is nothing,
+/// with a warning.
+pub(super) fn decode(session_id: SessionId, fields: Fields) -> Stored {
     if fields.is_empty() {
-        return Ok(Stored::Nothing);
+        return Stored::Nothing;
     }
     let record = Record::new(fields);
-    if let Some(format) = record.text("f").filter(|format| *format != FORMAT)
-        && format.parse::<u64>().is_ok()
-    {
-        return Err(newer(SESSION, format));
-    }
     let stored = if record.text("r").is_some() {
         record.tombstone(session_id)
     } else {
         record.live(session_id)
     };
-    Ok(stored.unwrap_or_else(|| foreign(session_id)))
+    stored.unwrap_or_else(|| foreign(session_id))
 }
 
 /// What stands there is not ours.
@@ -132,7 +124,7 @@ impl Record {
     }
 
     fn is_of(&self, session_id: SessionId) -> bool {
-        self.text("f") == Some(FORMAT) && self.bytes("d") == Some(session_id.as_bytes())
+        self.number::<u64>("f").is_some() && self.bytes("d") == Some(session_id.as_bytes())
     }
 
     fn token(&self) -> Option<StoredToken> {

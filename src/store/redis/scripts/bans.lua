@@ -6,7 +6,7 @@ end
 -- The format of what is held, if this version does not know it.
 local function newer_ban(login_key)
   local format = redis.call('HGET', ban_key(login_key), 'f')
-  if format and format ~= FORMAT then return {'newer', format} end
+  if format and not reads(format) then return {'newer', format} end
 end
 
 -- The ban of a login that is in force: until when, why, since when, by whom.

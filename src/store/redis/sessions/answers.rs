@@ -14,7 +14,7 @@ pub(super) fn live(
     reply: &mut Reply,
 ) -> Result<(Timestamp, SessionRecord), StoreError> {
     let now = reply.moment()?;
-    match record::decode(session_id, reply.fields()?)? {
+    match record::decode(session_id, reply.fields()?) {
         Stored::Live(record) => Ok((now, *record)),
         Stored::Ended(..) | Stored::Nothing => Err(unreadable()),
     }
@@ -26,7 +26,7 @@ pub(super) fn tombstone(
     reply: &mut Reply,
 ) -> Result<Box<Tombstone>, StoreError> {
     reply.moment()?;
-    match record::decode(session_id, reply.fields()?)? {
+    match record::decode(session_id, reply.fields()?) {
         Stored::Ended(tombstone, _) => Ok(tombstone),
         Stored::Live(_) | Stored::Nothing => Err(unreadable()),
     }

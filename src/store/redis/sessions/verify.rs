@@ -179,7 +179,10 @@ impl Sessions {
         let stored = match self.client.command(slot, &read).await {
             // A key of another type.
             Err(StoreError::Corrupt { .. }) => record::foreign(session_id),
-            read => record::decode(session_id, fields(read?)?)?,
+            read => {
+                let known = self.client.formats.known(SESSION, fields(read?)?)?;
+                record::decode(session_id, known)
+            }
         };
         match self.judge(stored, self.client.clock(slot)) {
             Some(answer) => Ok(answer),

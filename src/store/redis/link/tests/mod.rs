@@ -5,6 +5,7 @@ use std::time::{Duration, Instant};
 
 use deadpool_redis::redis::{self, Value};
 
+use super::super::FormatSettings;
 use super::{Deadlines, Effect, Link, OpenError, RedisSettings, RedisUrl, Script, Slot, deadline};
 use crate::store::StoreError;
 
@@ -56,6 +57,7 @@ fn settings(url: &str) -> RedisSettings {
         sweep_grace: Duration::from_secs(60),
         deadlines: Deadlines::default(),
         wait_replicas: 0,
+        formats: FormatSettings::default(),
         test_clock: None,
     }
 }

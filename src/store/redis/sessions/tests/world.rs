@@ -6,7 +6,6 @@ use std::time::Duration;
 
 use deadpool_redis::redis;
 
-use super::super::super::RedisSettings;
 use super::super::super::activity::Activity;
 use super::super::super::client::Client;
 use super::super::super::feed::Feed;
@@ -17,6 +16,7 @@ use super::super::super::link::{Deadlines, RedisUrl, Slot};
 use super::super::super::places::PARTITIONS;
 use super::super::super::record::{self, Stored};
 use super::super::super::reply::{fields, ids};
+use super::super::super::{FormatSettings, RedisSettings};
 use super::super::Sessions;
 use super::{login, session};
 use crate::clock::{Clock, SettableClock};
@@ -91,6 +91,7 @@ fn settings(url: &str, clock: &Arc<SettableClock>) -> RedisSettings {
         event_retention: Duration::from_secs(3_600),
         touch_interval: Duration::from_secs(10),
         sweep_grace: Duration::from_secs(60),
+        formats: FormatSettings::default(),
         test_clock: Some(Arc::<SettableClock>::clone(clock)),
     }
 }
@@ -175,7 +176,7 @@ impl World {
 
     async fn entry(&self, id: SessionId) -> SessionEntry {
         let stored = record::decode(id, self.hash(self.client.keys.record(id)).await);
-        match stored.unwrap() {
+        match stored {
             Stored::Live(record) => SessionEntry::Record(record),
             Stored::Ended(value, until) => SessionEntry::Tombstone(Box::new(Kept {
                 until,
