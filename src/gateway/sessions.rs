@@ -11,7 +11,7 @@ use crate::model::permission::Scope;
 use crate::model::record::SessionChange;
 use crate::model::request::Target;
 use crate::model::session::{ConnectionStats, EndReason, Session, SessionState};
-use crate::store::{BulkEffect, EndOutcome, EndWhere, Refusal};
+use crate::store::{EndOutcome, Refusal};
 
 /// What a heartbeat learns.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -123,8 +123,9 @@ impl Gateway {
         filter: SessionFilter,
         reason: EndReason,
     ) -> Result<u64, GatewayError> {
-        self.each_matching(caller, filter, reason, BulkEffect::End)
-            .await
+        let filter = narrowed(filter)?;
+        let sessions = &self.stores.sessions;
+        Ok(sessions.end_where(filter, reason, &caller.access()).await?)
     }
 
     /// How many sessions [`Self::end_matching`] would end.
@@ -132,28 +133,17 @@ impl Gateway {
         &self,
         caller: &Caller,
         filter: SessionFilter,
-        reason: EndReason,
     ) -> Result<u64, GatewayError> {
-        self.each_matching(caller, filter, reason, BulkEffect::Count)
-            .await
-    }
-
-    async fn each_matching(
-        &self,
-        caller: &Caller,
-        filter: SessionFilter,
-        reason: EndReason,
-        effect: BulkEffect,
-    ) -> Result<u64, GatewayError> {
-        if filter == SessionFilter::default() {
-            return Err(GatewayError::invalid("filter", FieldRule::Condition));
-        }
-        let which = EndWhere {
-            filter,
-            reason,
-            effect,
-        };
+        let filter = narrowed(filter)?;
         let sessions = &self.stores.sessions;
-        Ok(sessions.end_where(which, &caller.access()).await?)
+        Ok(sessions.count_where(&filter, &caller.access()).await?)
     }
+}
+
+/// Refuses a filter that all sessions pass.
+fn narrowed(filter: SessionFilter) -> Result<SessionFilter, GatewayError> {
+    if filter == SessionFilter::default() {
+        return Err(GatewayError::invalid("filter", FieldRule::Condition));
+    }
+    Ok(filter)
 }

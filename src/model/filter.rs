@@ -33,6 +33,15 @@ pub struct SessionFilter {
 }
 
 impl SessionFilter {
+    /// All sessions of a login.
+    #[must_use]
+    pub fn of_login(login_id: LoginId) -> Self {
+        Self {
+            login_id: Some(login_id),
+            ..Self::default()
+        }
+    }
+
     /// The same without what is opened after `moment`.
     #[must_use]
     pub fn opened_until(&self, moment: Timestamp) -> Self {

@@ -19,6 +19,9 @@ impl PageLimit {
     /// Of work that goes page by page and must not hold up others.
     pub const STEP: Self = Self(200);
 
+    /// The largest page.
+    pub const LARGEST: Self = Self(Self::MAX);
+
     /// Takes 1 to [`PageLimit::MAX`].
     #[must_use]
     pub fn new(limit: usize) -> Option<Self> {

@@ -37,7 +37,7 @@ pub struct EndAll {
     pub detail: Option<EndDetail>,
 }
 
-/// Sessions that end together.
+/// Sessions that end together, of one login or of all.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct EndBatch {
     /// Those that match.
@@ -58,9 +58,8 @@ impl EndAll {
     pub fn batch(self, access: Access) -> EndBatch {
         EndBatch {
             filter: SessionFilter {
-                login_id: Some(self.login_id),
                 device: self.device,
-                ..SessionFilter::default()
+                ..SessionFilter::of_login(self.login_id)
             },
             except: self.except,
             reason: self.reason,

@@ -41,7 +41,7 @@ pub use feed::{EventFeed, Listener, Origin};
 pub use position::{FeedPosition, Partition, Partitions};
 pub use profiles::{ProfileFacts, ProfileStore};
 pub use services::ServiceStore;
-pub use sessions::{Banned, BulkEffect, EndWhere, SessionStore, Verified};
+pub use sessions::{Banned, EndPosition, EndedBatch, SessionStore, Verified};
 pub use stats::{
     Breaker, CacheStats, EntryStats, MasterStats, OperationStats, SessionCounts, Stats, StoreStats,
 };

@@ -6,19 +6,20 @@ use std::sync::Arc;
 use async_trait::async_trait;
 
 use super::{
-    Access, Changed, Created, EndAll, EndOutcome, Lookup, NewBan, NewSession, OpError, Rotated,
-    SessionWrite, StoreError, StoreHealth, TokenRotation,
+    Changed, Created, EndOutcome, Lookup, NewBan, NewSession, OpError, Rotated, SessionWrite,
+    StoreError, StoreHealth, TokenRotation,
 };
 use crate::model::Timestamp;
 use crate::model::filter::SessionFilter;
 use crate::model::id::{LoginId, ServiceId, SessionId};
-use crate::model::login::{Ban, LoginSummary};
+use crate::model::login::Ban;
 use crate::model::page::{Cursor, Page, PageLimit};
 use crate::model::permission::Scope;
 use crate::model::record::SessionRecord;
 use crate::model::request::{Target, Touch};
 use crate::model::session::{EndReason, Life, Session, SessionState};
 use crate::model::token::{CredentialHash, PresentedToken};
+use crate::rules::end::EndBatch;
 
 /// A live session behind a token.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -53,24 +54,26 @@ pub struct Banned {
     pub ended: Vec<SessionId>,
 }
 
-/// Which sessions to end, of whatever login.
+/// Where an ending of many goes on.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct EndWhere {
-    /// Those that match.
-    pub filter: SessionFilter,
-    /// Why they end.
-    pub reason: EndReason,
-    /// Whether they end at all.
-    pub effect: BulkEffect,
+pub struct EndPosition {
+    /// What was opened after this moment lives on.
+    pub moment: Timestamp,
+    /// The session that was looked at last.
+    pub last: Option<SessionId>,
+    /// The shard that is walked, if each is walked by itself.
+    pub shard: u8,
+    /// Those that follow, the next one last, each with its moment.
+    pub shards: Vec<(u8, Timestamp)>,
 }
 
-/// What comes of a match.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum BulkEffect {
-    /// The session ends.
-    End,
-    /// It is only counted.
-    Count,
+/// One step of an ending of many.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct EndedBatch {
+    /// The sessions that it ended.
+    pub ended: Vec<SessionId>,
+    /// Where the next step begins; none after the last.
+    pub next: Option<EndPosition>,
 }
 
 /// Sessions, together with their attributes and the index of their login: what must change together.
@@ -127,14 +130,14 @@ pub trait SessionStore: Debug + Send + Sync {
     /// `token_reuse`, and the refusal tells so. The same successor for the same token is the same call.
     async fn rotate(&self, rotation: TokenRotation) -> Result<Rotated, OpError>;
 
-    /// Fixes a moment and ends what was created before it, in steps of at most 200, until none is left. Answers the
-    /// sessions that this call ended.
-    async fn end_all(&self, which: EndAll, access: &Access) -> Result<Vec<SessionId>, StoreError>;
-
-    /// Fixes a moment and ends what was created before it and matches, or counts it; answers how many. Goes in steps that
-    /// end at most 200 sessions and look at a bounded number of records, so it holds up nobody, and may be repeated when
-    /// it was broken off. A session is judged in the step that ends it.
-    async fn end_where(&self, which: EndWhere, access: &Access) -> Result<u64, OpError>;
+    /// Does one step of an ending of many: of those that match, it ends the next in order, at most 200, and looks at a
+    /// bounded number of records, so it holds up nobody. The first step, which begins nowhere, fixes the moment: what was
+    /// opened later lives on. A session is judged in the step that ends it.
+    async fn end_batch(
+        &self,
+        batch: &EndBatch,
+        from: Option<EndPosition>,
+    ) -> Result<EndedBatch, StoreError>;
 
     /// Writes the ban of a login in place of any it has. From this moment on creates are refused; its sessions live on.
     async fn put_ban(&self, new: NewBan, by: &ServiceId) -> Result<Ban, StoreError>;
@@ -155,11 +158,8 @@ pub trait SessionStore: Debug + Send + Sync {
         cursor: Option<&Cursor>,
     ) -> Result<Page<Session>, OpError>;
 
-    /// The exact number of live sessions, of one login or of all.
-    async fn count(&self, login_id: Option<&LoginId>) -> Result<u64, StoreError>;
-
-    /// What is known about a login.
-    async fn login(&self, login_id: &LoginId) -> Result<LoginSummary, StoreError>;
+    /// The exact number of live sessions.
+    async fn count(&self) -> Result<u64, StoreError>;
 
     /// Does one bounded step of cleaning: ends what is expired at this moment, each session once on whatever node,
     /// and removes tombstones, events, operation ids and claims that have been kept long enough. Tells whether more is due.

@@ -87,10 +87,7 @@ async fn list_login_sessions(
     Path(login_id): Path<LoginId>,
     Query(query): Query<PageQuery>,
 ) -> Result<Json<SessionPage>, ApiError> {
-    let filter = SessionFilter {
-        login_id: Some(login_id),
-        ..SessionFilter::default()
-    };
+    let filter = SessionFilter::of_login(login_id);
     let page = state
         .gateway
         .list(&caller, &filter, query.limit, query.cursor.as_ref());

@@ -1,46 +1,34 @@
-//! Reads of many sessions: pages, counts, the summary of a login. Each is made of one snapshot.
+//! Reads of many sessions: pages, counts. Each is made of one snapshot.
 
 use redb::{ReadOnlyTable, ReadTransaction, ReadableTableMetadata};
 
+use super::Shared;
 use super::rows::load;
 use super::stored::StoredSession;
-use super::tables::{BANS, Bytes, EXPIRY, FIRST_ID, Id, LAST_ID, LOGINS, SESSIONS, login_key};
-use super::{Shared, bans};
+use super::tables::{Bytes, EXPIRY, FIRST_ID, Id, LAST_ID, LOGINS, SESSIONS, login_key};
 use crate::model::Timestamp;
-use crate::model::id::{LoginId, SessionId};
-use crate::model::login::LoginSummary;
-use crate::model::page::{Cursor, Page, PageLimit, RECORDS_PER_PAGE};
+use crate::model::id::SessionId;
+use crate::model::page::{PageLimit, RECORDS_PER_PAGE};
 use crate::model::permission::Scope;
 use crate::model::session::Session;
-use crate::rules::lists;
-use crate::store::{OpError, SessionFilter, StoreError};
+use crate::store::{SessionFilter, StoreError};
 
 /// A page that somebody asks for.
 pub(super) struct Listing {
-    filter: SessionFilter,
-    scope: Scope,
-    limit: PageLimit,
-    before: Option<Id>,
+    pub(super) filter: SessionFilter,
+    pub(super) scope: Scope,
+    pub(super) limit: PageLimit,
+    pub(super) before: Option<SessionId>,
 }
 
 type IdResult = Result<Id, StoreError>;
 
 impl Listing {
-    pub(super) fn new(
-        filter: &SessionFilter,
-        scope: &Scope,
-        limit: PageLimit,
-        cursor: Option<&Cursor>,
-    ) -> Result<Self, OpError> {
-        Ok(Self {
-            filter: filter.clone(),
-            scope: scope.clone(),
-            limit,
-            before: lists::place(cursor)?.map(|id| *id.as_bytes()),
-        })
-    }
-
-    pub(super) fn read(&self, shared: &Shared) -> Result<Page<Session>, StoreError> {
+    /// What of a page is wanted, and the session that was looked at last if more follow.
+    pub(super) fn read(
+        &self,
+        shared: &Shared,
+    ) -> Result<(Vec<Session>, Option<SessionId>), StoreError> {
         let now = shared.now();
         let read = shared.read()?;
         let sessions = read.open_table(SESSIONS)?;
@@ -58,9 +46,7 @@ impl Listing {
             }
         }
         let more = ids.next().transpose()?.is_some();
-        let last = last.filter(|_| more).map(SessionId::from_bytes);
-        let next = last.map(lists::cursor_after);
-        Ok(Page { items, next })
+        Ok((items, last.filter(|_| more).map(SessionId::from_bytes)))
     }
 
     /// The ids to look at, newest first.
@@ -69,8 +55,7 @@ impl Listing {
         read: &ReadTransaction,
         sessions: &'a ReadOnlyTable<&'static Id, Bytes>,
     ) -> Result<Box<dyn Iterator<Item = IdResult> + 'a>, StoreError> {
-        let before = self.before.unwrap_or(LAST_ID);
-        let before = &before;
+        let before = self.before.as_ref().map_or(&LAST_ID, SessionId::as_bytes);
         Ok(match &self.filter.login_id {
             None => {
                 let range = sessions.range::<&Id>(..before)?;
@@ -116,24 +101,6 @@ pub(super) fn count(shared: &Shared) -> Result<u64, StoreError> {
         }
     }
     Ok(live_sessions)
-}
-
-pub(super) fn login(shared: &Shared, login_id: LoginId) -> Result<LoginSummary, StoreError> {
-    let now = shared.now();
-    let read = shared.read()?;
-    let sessions = read.open_table(SESSIONS)?;
-    let login = login_key(&login_id);
-    let banned = bans::in_force(&read.open_table(BANS)?, &login_id, now)?;
-    let mut summary = LoginSummary::new(login_id, banned.as_ref());
-    let index = read.open_table(LOGINS)?;
-    for entry in index.range((&login, &FIRST_ID)..=(&login, &LAST_ID))? {
-        let key = entry?.0;
-        let (_, id) = key.value();
-        if let Some(stored) = live(shared, &sessions, *id, now)? {
-            summary.add(stored.record.session);
-        }
-    }
-    Ok(summary)
 }
 
 /// The session with this id, unless it is over.

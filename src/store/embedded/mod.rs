@@ -21,6 +21,7 @@ use crate::store::node::activity::ActivityBuffer;
 use crate::store::{StoreError, Stores};
 
 mod bans;
+mod bulk;
 mod claims;
 mod feed;
 mod format1;

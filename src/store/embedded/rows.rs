@@ -1,5 +1,7 @@
 //! Rows as they are stored, for reads and for the writer alike.
 
+use std::ops::Bound::{Excluded, Included};
+
 use redb::{AccessGuard, ReadableTable};
 
 use super::record::{Damage, Stored, corrupt, decode};
@@ -40,14 +42,21 @@ pub(super) fn tombstone(
     }
 }
 
-/// The stored sessions under a login's key, in the order of their ids.
+/// The stored sessions under a login's key after one, at most so many, in the order of their ids.
 pub(super) fn session_ids(
     logins: &impl ReadableTable<LoginKey, ()>,
     login_id: &LoginId,
+    after: Option<SessionId>,
+    most: usize,
 ) -> Result<Vec<SessionId>, StoreError> {
     let login = login_key(login_id);
+    let from = match &after {
+        Some(after) => Excluded((&login, after.as_bytes())),
+        None => Included((&login, &FIRST_ID)),
+    };
+    let range = logins.range::<(&Id, &Id)>((from, Included((&login, &LAST_ID))))?;
     let mut ids = Vec::new();
-    for entry in logins.range((&login, &FIRST_ID)..=(&login, &LAST_ID))? {
+    for entry in range.take(most) {
         let key = entry?.0;
         let (_, id) = key.value();
         ids.push(SessionId::from_bytes(*id));

@@ -1,15 +1,12 @@
 //! The session contract, operation by operation; what each does stands in the module of its topic.
 
-use std::sync::Arc;
-
 use async_trait::async_trait;
 
-use super::rows::session_ids;
 use super::txn::Txn;
-use super::{EmbeddedStore, bans, lists, sweep, verify};
+use super::{EmbeddedStore, bans, bulk, lists, sweep, verify};
 use crate::model::Timestamp;
 use crate::model::id::{LoginId, ServiceId, SessionId};
-use crate::model::login::{Ban, LoginSummary};
+use crate::model::login::Ban;
 use crate::model::page::{Cursor, Page, PageLimit};
 use crate::model::permission::Scope;
 use crate::model::session::{EndReason, Session};
@@ -18,15 +15,12 @@ use crate::rules::end::EndBatch;
 use crate::rules::plan::Decision;
 use crate::rules::target::TargetFacts;
 use crate::rules::terms::Terms;
-use crate::rules::{ban, create, end, rotate};
+use crate::rules::{self, ban, create, end, rotate};
 use crate::store::{
-    Access, BulkEffect, Changed, Created, EndAll, EndOutcome, EndWhere, Lookup, NewBan, NewSession,
-    OpError, Refusal, Rotated, SessionFilter, SessionStore, SessionWrite, StoreError, StoreHealth,
-    Target, TokenRotation, Touch, Verified,
+    Changed, Created, EndOutcome, EndPosition, EndedBatch, Lookup, NewBan, NewSession, OpError,
+    Refusal, Rotated, SessionFilter, SessionStore, SessionWrite, StoreError, StoreHealth, Target,
+    TokenRotation, Touch, Verified,
 };
-
-/// Sessions that one step of an ending of many looks at.
-const STEP: usize = 200;
 
 impl EmbeddedStore {
     /// A write to one session, as a rule decides it.
@@ -40,20 +34,6 @@ impl EmbeddedStore {
             txn.decide(rule(facts, &target, &txn.terms()))
         };
         Ok(self.writer.write(write).await??)
-    }
-
-    /// One step of an ending of many.
-    async fn end_batch(
-        &self,
-        ids: Vec<SessionId>,
-        batch: &Arc<EndBatch>,
-    ) -> Result<Vec<SessionId>, StoreError> {
-        let batch = Arc::clone(batch);
-        let end = move |txn: &mut Txn<'_>| {
-            let entries = txn.entries(ids)?;
-            txn.decide(end::end_batch(entries, &batch, &txn.terms()))
-        };
-        self.writer.write(end).await
     }
 }
 
@@ -135,47 +115,18 @@ impl SessionStore for EmbeddedStore {
         Ok(self.writer.write(rotate).await??)
     }
 
-    async fn end_all(&self, which: EndAll, access: &Access) -> Result<Vec<SessionId>, StoreError> {
-        // This fixes the moment: whatever was there then ends, and nothing that is opened afterwards. Among the writes, so
-        // that it waits for no long read, and is not answered where nothing can end.
-        let login_id = which.login_id.clone();
-        let ids = self
-            .writer
-            .write(move |txn| session_ids(&txn.logins, &login_id))
-            .await?;
-        let batch = Arc::new(which.batch(access.clone()));
-        let mut ended = Vec::new();
-        for step in ids.chunks(STEP) {
-            ended.extend(self.end_batch(step.to_vec(), &batch).await?);
-        }
-        Ok(ended)
-    }
-
-    async fn end_where(&self, which: EndWhere, access: &Access) -> Result<u64, OpError> {
-        let batch = Arc::new(EndBatch {
-            filter: which.filter.opened_until(self.shared.now()),
-            except: None,
-            reason: which.reason,
-            detail: None,
-            access: access.clone(),
-        });
-        let (mut count, mut cursor) = (0, None);
-        loop {
-            let (filter, scope) = (&batch.filter, &access.scope);
-            let listing = lists::Listing::new(filter, scope, PageLimit::STEP, cursor.as_ref())?;
-            let page = self.scan(move |shared| listing.read(shared)).await?;
-            count += match which.effect {
-                BulkEffect::Count => page.items.len(),
-                BulkEffect::End => {
-                    let found = page.items.iter().map(|session| session.session_id);
-                    self.end_batch(found.collect(), &batch).await?.len()
-                }
-            };
-            cursor = page.next;
-            if cursor.is_none() {
-                return Ok(count as u64);
-            }
-        }
+    async fn end_batch(
+        &self,
+        batch: &EndBatch,
+        from: Option<EndPosition>,
+    ) -> Result<EndedBatch, StoreError> {
+        let Some(login_id) = batch.filter.login_id.clone() else {
+            return self.end_listed(batch, from).await;
+        };
+        let batch = batch.clone();
+        self.writer
+            .write(move |txn| bulk::end_of_login(txn, &login_id, &batch, from.as_ref()))
+            .await
     }
 
     async fn put_ban(&self, new: NewBan, by: &ServiceId) -> Result<Ban, StoreError> {
@@ -205,23 +156,19 @@ impl SessionStore for EmbeddedStore {
         limit: PageLimit,
         cursor: Option<&Cursor>,
     ) -> Result<Page<Session>, OpError> {
-        let listing = lists::Listing::new(filter, scope, limit, cursor)?;
-        Ok(self.scan(move |shared| listing.read(shared)).await?)
+        let listing = lists::Listing {
+            filter: filter.clone(),
+            scope: scope.clone(),
+            limit,
+            before: rules::lists::place(cursor)?,
+        };
+        let (items, last) = self.scan(move |shared| listing.read(shared)).await?;
+        let next = last.map(rules::lists::cursor_after);
+        Ok(Page { items, next })
     }
 
-    async fn count(&self, login_id: Option<&LoginId>) -> Result<u64, StoreError> {
-        let login_id = login_id.cloned();
-        self.scan(move |shared| match login_id {
-            None => lists::count(shared),
-            Some(login_id) => lists::login(shared, login_id).map(|login| login.session_count),
-        })
-        .await
-    }
-
-    async fn login(&self, login_id: &LoginId) -> Result<LoginSummary, StoreError> {
-        let login_id = login_id.clone();
-        self.scan(move |shared| lists::login(shared, login_id))
-            .await
+    async fn count(&self) -> Result<u64, StoreError> {
+        self.scan(lists::count).await
     }
 
     async fn sweep(&self) -> Result<bool, StoreError> {

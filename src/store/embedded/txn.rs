@@ -165,7 +165,7 @@ impl<'t> Txn<'t> {
             TokenOrigin::Caller => self.holder(&new.token.hash)?,
         };
         let ids = match new.limit {
-            Some(_) => session_ids(&self.logins, &new.login_id)?,
+            Some(_) => session_ids(&self.logins, &new.login_id, None, usize::MAX)?,
             None => Vec::new(),
         };
         Ok(CreateFacts {

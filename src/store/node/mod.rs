@@ -13,6 +13,7 @@ pub mod flight;
 pub mod follow;
 mod handle;
 mod listeners;
+mod many;
 mod observer;
 mod operations;
 mod others;

@@ -6,16 +6,16 @@ use std::time::Duration;
 use super::Handle;
 use super::operations::Operation;
 use crate::model::id::{LoginId, ServiceId, SessionId};
-use crate::model::login::{Ban, LoginSummary};
+use crate::model::login::Ban;
 use crate::model::page::{Cursor, Page, PageLimit};
 use crate::model::permission::Scope;
 use crate::model::record::SessionChange;
 use crate::model::session::{ConnectionStats, EndReason, Session};
 use crate::model::token::PresentedToken;
 use crate::store::{
-    Access, Banned, BulkEffect, Changed, Created, EndAll, EndOutcome, EndWhere, Lookup, NewBan,
-    NewSession, OpError, Precondition, Rotated, SessionFilter, SessionStore, SessionWrite,
-    StoreError, StoreHealth, Target, TokenRotation, Touch, Verified,
+    Access, Changed, Created, EndOutcome, Lookup, NewSession, OpError, Precondition, Rotated,
+    SessionFilter, SessionStore, SessionWrite, StoreError, StoreHealth, Target, TokenRotation,
+    Touch, Verified,
 };
 
 impl Handle<dyn SessionStore> {
@@ -155,54 +155,6 @@ impl Handle<dyn SessionStore> {
         revoked
     }
 
-    /// Fixes a moment and ends what was created before it, in steps of at most 200, until none is left. Answers the
-    /// sessions that this call ended.
-    pub async fn end_all(
-        &self,
-        which: EndAll,
-        access: &Access,
-    ) -> Result<Vec<SessionId>, StoreError> {
-        let login_id = which.login_id.clone();
-        let end = self.engine().end_all(which, access);
-        let ended = self.timed(Operation::EndAll, end).await;
-        self.invalidate(|cache| match &ended {
-            Ok(ended) => cache.invalidate_sessions(ended),
-            Err(_) => cache.invalidate_login(&login_id),
-        });
-        ended
-    }
-
-    /// Fixes a moment and ends what was created before it and matches, or counts it; answers how many. Goes in steps that
-    /// end at most 200 sessions and look at a bounded number of records, so it holds up nobody, and may be repeated when
-    /// it was broken off. A session is judged in the step that ends it.
-    pub async fn end_where(&self, which: EndWhere, access: &Access) -> Result<u64, OpError> {
-        let effect = which.effect;
-        let end = self.engine().end_where(which, access);
-        let ended = self.timed(Operation::EndWhere, end).await;
-        match effect {
-            BulkEffect::Count => {}
-            BulkEffect::End => self.invalidate(super::cache::Cache::invalidate_all),
-        }
-        ended
-    }
-
-    /// Bans a login in place of any ban it has, then ends its sessions as `banned`. From the first moment on creates are
-    /// refused, so no session that was opened before the answer lives after it.
-    pub async fn ban(&self, new: NewBan, by: &ServiceId) -> Result<Banned, StoreError> {
-        let (login_id, which) = (new.login_id.clone(), EndAll::banned(&new));
-        let ban = async {
-            let ban = self.engine().put_ban(new, by).await?;
-            let ended = self.engine().end_all(which, &Access::to_all(by)).await?;
-            Ok(Banned { ban, ended })
-        };
-        let banned = self.timed(Operation::Ban, ban).await;
-        self.invalidate(|cache| match &banned {
-            Ok(banned) => cache.invalidate_sessions(&banned.ended),
-            Err(_) => cache.invalidate_login(&login_id),
-        });
-        banned
-    }
-
     /// The ban of a login that is in force.
     pub async fn find_ban(&self, login_id: &LoginId) -> Result<Option<Ban>, StoreError> {
         let find = self.engine().find_ban(login_id);
@@ -225,18 +177,6 @@ impl Handle<dyn SessionStore> {
     ) -> Result<Page<Session>, OpError> {
         let list = self.engine().list(filter, scope, limit, cursor);
         self.timed(Operation::List, list).await
-    }
-
-    /// The exact number of live sessions, of one login or of all.
-    pub async fn count(&self, login_id: Option<&LoginId>) -> Result<u64, StoreError> {
-        self.timed(Operation::Count, self.engine().count(login_id))
-            .await
-    }
-
-    /// What is known about a login.
-    pub async fn login(&self, login_id: &LoginId) -> Result<LoginSummary, StoreError> {
-        self.timed(Operation::Login, self.engine().login(login_id))
-            .await
     }
 
     /// One bounded step of cleaning: [`SessionStore::sweep`].

@@ -7,13 +7,14 @@ use std::time::Duration;
 use async_trait::async_trait;
 use session_gateway::model::Timestamp;
 use session_gateway::model::id::{LoginId, ServiceId, SessionId};
-use session_gateway::model::login::{Ban, LoginSummary};
+use session_gateway::model::login::Ban;
 use session_gateway::model::page::{Cursor, Page, PageLimit};
 use session_gateway::model::permission::Scope;
 use session_gateway::model::session::{EndReason, Session};
 use session_gateway::model::token::{CredentialHash, PresentedToken};
+use session_gateway::rules::end::EndBatch;
 use session_gateway::store::{
-    Access, Changed, Created, EndAll, EndOutcome, EndWhere, Lookup, NewBan, NewSession, OpError,
+    Changed, Created, EndOutcome, EndPosition, EndedBatch, Lookup, NewBan, NewSession, OpError,
     Rotated, SessionFilter, SessionStore, SessionWrite, StoreError, StoreHealth, Stores, Target,
     TokenRotation, Touch, Verified,
 };
@@ -96,12 +97,12 @@ impl SessionStore for Losable {
         self.sessions.rotate(rotation).await
     }
 
-    async fn end_all(&self, which: EndAll, access: &Access) -> Result<Vec<SessionId>, StoreError> {
-        self.sessions.end_all(which, access).await
-    }
-
-    async fn end_where(&self, which: EndWhere, access: &Access) -> Result<u64, OpError> {
-        self.sessions.end_where(which, access).await
+    async fn end_batch(
+        &self,
+        batch: &EndBatch,
+        from: Option<EndPosition>,
+    ) -> Result<EndedBatch, StoreError> {
+        self.sessions.end_batch(batch, from).await
     }
 
     async fn put_ban(&self, new: NewBan, by: &ServiceId) -> Result<Ban, StoreError> {
@@ -126,12 +127,8 @@ impl SessionStore for Losable {
         self.sessions.list(filter, scope, limit, cursor).await
     }
 
-    async fn count(&self, login_id: Option<&LoginId>) -> Result<u64, StoreError> {
-        self.sessions.count(login_id).await
-    }
-
-    async fn login(&self, login_id: &LoginId) -> Result<LoginSummary, StoreError> {
-        self.sessions.login(login_id).await
+    async fn count(&self) -> Result<u64, StoreError> {
+        self.sessions.count().await
     }
 
     async fn sweep(&self) -> Result<bool, StoreError> {

@@ -7,7 +7,7 @@ use std::time::Duration;
 use session_gateway::model::event::EventType;
 use session_gateway::model::permission::Scope;
 use session_gateway::model::session::{EndReason, SessionState};
-use session_gateway::store::{Access, BulkEffect, EndWhere, NewSession, SessionFilter};
+use session_gateway::store::{Access, NewSession, SessionFilter};
 use tokio::task::JoinSet;
 
 use super::backend::{
@@ -28,14 +28,6 @@ contract! {
     what_was_opened_before_ends_and_what_is_opened_after_lives,
 }
 
-fn matching(filter: SessionFilter) -> EndWhere {
-    EndWhere {
-        filter,
-        reason: EndReason::Admin,
-        effect: BulkEffect::End,
-    }
-}
-
 fn of_service(id: &str) -> SessionFilter {
     SessionFilter {
         service_id: Some(service(id)),
@@ -45,8 +37,9 @@ fn of_service(id: &str) -> SessionFilter {
 
 async fn end(b: &Backend, filter: SessionFilter) -> u64 {
     let sessions = &b.stores.sessions;
-    let ended = sessions.end_where(matching(filter), &access()).await;
-    ended.unwrap()
+    let access = access();
+    let ended = sessions.end_where(filter, EndReason::Admin, &access);
+    ended.await.unwrap()
 }
 
 /// How many endings the feed tells of.
@@ -104,12 +97,9 @@ async fn all_conditions_must_hold(b: &Backend) {
 async fn a_count_ends_nothing(b: &Backend) {
     b.create_all((0..5).map(|number| draft(&format!("login {number}"))))
         .await;
-    let which = EndWhere {
-        effect: BulkEffect::Count,
-        ..matching(of_service("api"))
-    };
     let sessions = &b.stores.sessions;
-    assert_eq!(sessions.end_where(which, &access()).await.unwrap(), 5);
+    let counted = sessions.count_where(&of_service("api"), &access()).await;
+    assert_eq!(counted.unwrap(), 5);
     assert_eq!(b.count().await, 5);
     assert_eq!(endings(b).await, 0);
 }
@@ -130,7 +120,7 @@ async fn only_sessions_in_sight_are_ended(b: &Backend) {
         ..SessionFilter::default()
     };
     let sessions = &b.stores.sessions;
-    let ended = sessions.end_where(matching(all), &narrow).await;
+    let ended = sessions.end_where(all, EndReason::Admin, &narrow).await;
     assert_eq!(ended.unwrap(), 1);
     b.ended(own.session_id).await;
     b.live(other.session_id).await;
@@ -205,7 +195,7 @@ async fn what_is_broken_off_is_finished_by_the_next_call(b: &Backend) {
     let store = b.stores.sessions.clone();
     let call = tokio::spawn(async move {
         store
-            .end_where(matching(of_service("api")), &access())
+            .end_where(of_service("api"), EndReason::Admin, &access())
             .await
     });
     // It is broken off as soon as it has ended something, or is done.

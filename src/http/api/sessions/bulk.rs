@@ -81,11 +81,13 @@ pub(super) async fn bulk_delete_sessions(
     Json(request): Json<BulkDeleteRequest>,
 ) -> Result<Json<BulkDeleted>, ApiError> {
     let filter = request.filter.map(FilterRequest::parse).unwrap_or_default();
-    let (gateway, reason) = (&state.gateway, request.reason);
+    let gateway = &state.gateway;
     let count = if request.dry_run {
-        gateway.count_matching(&caller, filter, reason).await?
+        gateway.count_matching(&caller, filter).await?
     } else {
-        gateway.end_matching(&caller, filter, reason).await?
+        gateway
+            .end_matching(&caller, filter, request.reason)
+            .await?
     };
     Ok(Json(BulkDeleted { count }))
 }

@@ -133,7 +133,11 @@ impl Sessions {
                 until: ban.until,
                 reason: ban.reason.clone(),
             });
-            self.end_all(&which, &Access::to_all(&ban.by)).await?;
+            let batch = which.batch(Access::to_all(&ban.by));
+            let mut position = None;
+            while let Some(next) = self.end_batch(&batch, position).await?.next {
+                position = Some(next);
+            }
         }
         Ok(again)
     }

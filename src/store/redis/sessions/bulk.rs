@@ -1,23 +1,29 @@
-//! Ending all sessions that match: shard by shard, in steps of one slot. After each step the server is left to others for
-//! as long as the step took.
+//! Endings of many, in steps of one slot: where a script can judge by itself what is meant, at once, and else what was
+//! looked at before, if it has not changed since.
 
-use std::collections::HashSet;
-
-use futures_util::{StreamExt, TryStreamExt, stream};
 use tokio::time::{Instant, sleep};
 
+use futures_util::{StreamExt, TryStreamExt, stream};
+
 use super::super::ABREAST;
+use super::super::activity::Noted;
 use super::super::call::{List, call, table};
+use super::super::keys::{login_key, slot_of_login};
 use super::super::link::{Effect, Slot};
 use super::super::record::SESSION;
 use super::Sessions;
+use super::changes::scope;
 use super::verify::Seen;
 use crate::model::Timestamp;
-use crate::model::id::{ServiceId, SessionId};
-use crate::model::session::{EndReason, Ended};
-use crate::store::{Access, BulkEffect, EndWhere, SessionFilter, StoreError};
+use crate::model::id::{LoginId, ServiceId, SessionId};
+use crate::model::session::{Device, EndDetail, EndReason, Ended};
+use crate::rules::end::EndBatch;
+use crate::store::{EndPosition, EndedBatch, SessionFilter, StoreError};
 
-/// Sessions that one step looks at: a server does nothing else while it ends them, some 100 µs each.
+/// Sessions of a login that one step looks at.
+const MEMBERS: usize = 200;
+/// Sessions that one step looks at of those of all logins: a server does nothing else while it ends them, some 100 µs
+/// each.
 const STEP: usize = 5;
 /// How often a session is looked at that changes between the look and the end.
 const LOOKS: usize = 5;
@@ -36,6 +42,7 @@ call! {
     struct EndSeen<'a>: "end_seen.lua", "allow-oom", [SHARD, SESSION] {
         by: &'a ServiceId,
         reason: EndReason,
+        detail: Option<&'a EndDetail>,
         sessions: List<SeenSession>,
     }
     SESSION, replicated: true, effect: Effect::Repeatable;
@@ -44,102 +51,180 @@ call! {
     }
 }
 
+call! {
+    struct FindMembers: "members.lua", "no-writes", [SHARD] {
+        login_key: Vec<u8>,
+        after: Option<SessionId>,
+        most: usize,
+    }
+    SESSION, replicated: false, effect: Effect::Repeatable;
+    (self, reply) -> (Timestamp, Vec<SessionId>) {
+        "done" => (reply.moment()?, reply.ids()?),
+    }
+}
+
+call! {
+    struct EndMany<'a>: "end_many.lua", "allow-oom", [SHARD, SESSION] {
+        login_key: Vec<u8>,
+        login: &'a LoginId,
+        scope: Option<&'a ServiceId>,
+        by: &'a ServiceId,
+        reason: EndReason,
+        detail: Option<&'a EndDetail>,
+        except: Option<SessionId>,
+        device: Option<&'a Device>,
+        moment: Timestamp,
+        sessions: List<Noted>,
+    }
+    SESSION, replicated: true, effect: Effect::Repeatable;
+    (self, reply) -> (Timestamp, Vec<SessionId>) {
+        "done" => (reply.moment()?, reply.packed_ids()?),
+    }
+}
+
 impl Sessions {
-    pub(super) async fn end_where(
+    pub(super) async fn end_batch(
         &self,
-        which: &EndWhere,
-        access: &Access,
-    ) -> Result<u64, StoreError> {
-        let shards = match &which.filter.login_id {
+        batch: &EndBatch,
+        from: Option<EndPosition>,
+    ) -> Result<EndedBatch, StoreError> {
+        if let Some(login_id) = judged_by_script(&batch.filter) {
+            return self.end_members(login_id, batch, from.as_ref()).await;
+        }
+        let position = match from {
+            Some(position) => Some(position),
+            None => self.begin(&batch.filter).await?,
+        };
+        match position {
+            Some(position) => self.end_matching(batch, position).await,
+            None => Ok(EndedBatch {
+                ended: Vec::new(),
+                next: None,
+            }),
+        }
+    }
+
+    /// A step over the sessions of one login.
+    async fn end_members(
+        &self,
+        login_id: &LoginId,
+        batch: &EndBatch,
+        from: Option<&EndPosition>,
+    ) -> Result<EndedBatch, StoreError> {
+        let slot = slot_of_login(login_id);
+        let find = FindMembers {
+            login_key: login_key(login_id),
+            after: from.and_then(|from| from.last),
+            most: MEMBERS,
+        };
+        let (now, ids) = self.client.call(slot, &find).await?;
+        let moment = from.map_or(now, |from| from.moment);
+        let end = EndMany {
+            login_key: find.login_key,
+            login: login_id,
+            scope: scope(&batch.access.scope),
+            by: &batch.access.service_id,
+            reason: batch.reason,
+            detail: batch.detail.as_ref(),
+            except: batch.except,
+            device: batch.filter.device.as_ref(),
+            moment,
+            sessions: self.activity.noted(&ids),
+        };
+        let ended = self.client.call(slot, &end).await?;
+        // Whatever follows a step that is not full was opened after that moment.
+        let last = ids.get(MEMBERS - 1).copied();
+        Ok(EndedBatch {
+            ended: self.remember_batch(batch, ended),
+            next: last.map(|last| EndPosition {
+                moment,
+                last: Some(last),
+                shard: login_id.shard(),
+                shards: Vec::new(),
+            }),
+        })
+    }
+
+    /// Fixes the moment for all shards before the first session ends.
+    async fn begin(&self, filter: &SessionFilter) -> Result<Option<EndPosition>, StoreError> {
+        let shards = match &filter.login_id {
             Some(login_id) => login_id.shard()..=login_id.shard(),
             None => 0..=u8::MAX,
         };
-        // The moment is fixed for all shards before the first session ends.
-        let starts = stream::iter(shards.map(|shard| self.due(shard, 0))).buffered(ABREAST);
-        let starts: Vec<_> = starts.try_collect().await?;
-        let mut count = 0;
-        for start in starts.iter().filter(|start| start.stored > 0) {
-            let which = EndWhere {
-                filter: which.filter.opened_until(start.at),
-                ..which.clone()
-            };
-            count += self.end_where_in(start.slot, &which, access).await?;
-        }
-        Ok(count)
+        let dues = shards.rev().map(|shard| async move {
+            let due = self.due(shard, 0).await?;
+            Ok::<_, StoreError>((due.stored > 0).then_some((shard, due.at)))
+        });
+        let dues: Vec<_> = stream::iter(dues).buffered(ABREAST).try_collect().await?;
+        Ok(next_shard(dues.into_iter().flatten().collect()))
     }
 
-    async fn end_where_in(
+    /// A step over a shard. After it the server is left to others for as long as it took.
+    async fn end_matching(
         &self,
-        slot: Slot,
-        which: &EndWhere,
-        access: &Access,
-    ) -> Result<u64, StoreError> {
-        let login_id = which.filter.login_id.as_ref();
-        let (mut count, mut before) = (0, None);
-        loop {
-            let begun = Instant::now();
-            let key = login_id.map_or_else(
-                || self.client.keys.ids(slot),
-                |id| self.client.keys.login(id),
-            );
-            let ids = self.ids_before(slot, key, before, STEP).await?;
-            let matched = self.end_these(slot, which, access, &ids).await?;
-            count += matched as u64;
-            before = ids.last().copied();
-            if matched > 0 {
-                sleep(begun.elapsed()).await;
-            }
-            if ids.len() < STEP {
-                return Ok(count);
-            }
+        batch: &EndBatch,
+        position: EndPosition,
+    ) -> Result<EndedBatch, StoreError> {
+        let begun = Instant::now();
+        let slot = Slot::Shard(position.shard);
+        let key = match &batch.filter.login_id {
+            Some(login_id) => self.client.keys.login(login_id),
+            None => self.client.keys.ids(slot),
+        };
+        let ids = self.ids_before(slot, key, position.last, STEP).await?;
+        let filter = batch.filter.opened_until(position.moment);
+        let ended = self.end_these(slot, batch, &filter, &ids).await?;
+        if !ended.is_empty() {
+            sleep(begun.elapsed()).await;
         }
+        let next = match ids.get(STEP - 1) {
+            Some(last) => Some(EndPosition {
+                last: Some(*last),
+                ..position
+            }),
+            None => next_shard(position.shards),
+        };
+        Ok(EndedBatch { ended, next })
     }
 
-    /// How many of these sessions matched.
+    /// Which of these sessions matched, and ended.
     async fn end_these(
         &self,
         slot: Slot,
-        which: &EndWhere,
-        access: &Access,
+        batch: &EndBatch,
+        filter: &SessionFilter,
         ids: &[SessionId],
-    ) -> Result<usize, StoreError> {
+    ) -> Result<Vec<SessionId>, StoreError> {
         let mut left = ids.to_vec();
-        let mut count = 0;
+        left.retain(|id| batch.except != Some(*id));
+        let mut all = Vec::new();
         for _look in 0..LOOKS {
-            let seen = self.look_up_all(which.filter.login_id.as_ref(), &left);
-            let mut matching = seen.await?;
-            matching.retain(|seen| {
-                let seen = seen.as_deref();
-                seen.is_some_and(|seen| self.matches(seen, &which.filter, access))
-            });
-            let matching: Vec<_> = matching.into_iter().flatten().collect();
+            let seen = self.look_up_all(filter.login_id.as_ref(), &left).await?;
+            let mut matching: Vec<_> = seen.into_iter().flatten().collect();
+            matching.retain(|seen| self.matches(seen, filter, batch));
             if matching.is_empty() {
                 break;
             }
-            let ended: HashSet<_> = match which.effect {
-                BulkEffect::Count => return Ok(matching.len()),
-                BulkEffect::End => self.end_seen(slot, which, access, &matching).await?,
-            };
-            count += ended.len();
+            let ended = self.end_seen(slot, batch, &matching).await?;
             let matching = matching.iter().map(|seen| seen.record.session.session_id);
             left = matching.filter(|id| !ended.contains(id)).collect();
+            all.extend(ended);
         }
-        Ok(count)
+        Ok(all)
     }
 
-    fn matches(&self, seen: &Seen, filter: &SessionFilter, access: &Access) -> bool {
+    fn matches(&self, seen: &Seen, filter: &SessionFilter, batch: &EndBatch) -> bool {
         let session = self.shown(seen.record.clone(), seen.now);
-        access.scope.covers(&session.service_id) && filter.matches(&session)
+        batch.access.scope.covers(&session.service_id) && filter.matches(&session)
     }
 
     async fn end_seen(
         &self,
         slot: Slot,
-        which: &EndWhere,
-        access: &Access,
+        batch: &EndBatch,
         seen: &[Box<Seen>],
-    ) -> Result<HashSet<SessionId>, StoreError> {
-        let changing = which.filter.asks_for_what_changes();
+    ) -> Result<Vec<SessionId>, StoreError> {
+        let changing = batch.filter.asks_for_what_changes();
         let sessions = seen.iter().map(|seen| {
             let session = &seen.record.session;
             SeenSession {
@@ -150,13 +235,45 @@ impl Sessions {
             }
         });
         let end = EndSeen {
-            by: &access.service_id,
-            reason: which.reason,
+            by: &batch.access.service_id,
+            reason: batch.reason,
+            detail: batch.detail.as_ref(),
             sessions: List(sessions.collect()),
         };
-        let (now, ended) = self.client.call(slot, &end).await?;
-        let how = Ended::by_service(which.reason, now, access.service_id.clone());
-        self.remember_ends(&ended, &how);
-        Ok(ended.into_iter().collect())
+        let ended = self.client.call(slot, &end).await?;
+        Ok(self.remember_batch(batch, ended))
     }
+
+    fn remember_batch(
+        &self,
+        batch: &EndBatch,
+        (now, ended): (Timestamp, Vec<SessionId>),
+    ) -> Vec<SessionId> {
+        let how = Ended {
+            detail: batch.detail.clone(),
+            ..Ended::by_service(batch.reason, now, batch.access.service_id.clone())
+        };
+        self.remember_ends(&ended, &how);
+        ended
+    }
+}
+
+/// The login of which all sessions are meant, or those on one kind of device: no more does a script judge by itself.
+fn judged_by_script(filter: &SessionFilter) -> Option<&LoginId> {
+    let login_id = filter.login_id.as_ref()?;
+    let judged = SessionFilter {
+        device: filter.device.clone(),
+        ..SessionFilter::of_login(login_id.clone())
+    };
+    (*filter == judged).then_some(login_id)
+}
+
+fn next_shard(mut shards: Vec<(u8, Timestamp)>) -> Option<EndPosition> {
+    let (shard, moment) = shards.pop()?;
+    Some(EndPosition {
+        moment,
+        last: None,
+        shard,
+        shards,
+    })
 }

@@ -6,13 +6,14 @@ use super::super::link::Slot;
 use super::super::{RedisStore, health};
 use crate::model::Timestamp;
 use crate::model::id::{LoginId, ServiceId, SessionId};
-use crate::model::login::{Ban, LoginSummary};
+use crate::model::login::Ban;
 use crate::model::page::{Cursor, Page, PageLimit};
 use crate::model::permission::Scope;
 use crate::model::session::{EndReason, Session};
 use crate::model::token::{CredentialHash, PresentedToken};
+use crate::rules::end::EndBatch;
 use crate::store::{
-    Access, Changed, Created, EndAll, EndOutcome, EndWhere, Lookup, NewBan, NewSession, OpError,
+    Changed, Created, EndOutcome, EndPosition, EndedBatch, Lookup, NewBan, NewSession, OpError,
     Rotated, SessionFilter, SessionStore, SessionWrite, StoreError, StoreHealth, Target,
     TokenRotation, Touch, Verified,
 };
@@ -76,12 +77,12 @@ impl SessionStore for RedisStore {
         self.sessions.rotate(asked).await
     }
 
-    async fn end_all(&self, which: EndAll, access: &Access) -> Result<Vec<SessionId>, StoreError> {
-        self.sessions.end_all(&which, access).await
-    }
-
-    async fn end_where(&self, which: EndWhere, access: &Access) -> Result<u64, OpError> {
-        Ok(self.sessions.end_where(&which, access).await?)
+    async fn end_batch(
+        &self,
+        batch: &EndBatch,
+        from: Option<EndPosition>,
+    ) -> Result<EndedBatch, StoreError> {
+        self.sessions.end_batch(batch, from).await
     }
 
     async fn put_ban(&self, new: NewBan, by: &ServiceId) -> Result<Ban, StoreError> {
@@ -106,15 +107,8 @@ impl SessionStore for RedisStore {
         self.sessions.list(filter, scope, limit, cursor).await
     }
 
-    async fn count(&self, login_id: Option<&LoginId>) -> Result<u64, StoreError> {
-        match login_id {
-            None => self.sessions.count().await,
-            Some(login_id) => Ok(self.sessions.login(login_id).await?.session_count),
-        }
-    }
-
-    async fn login(&self, login_id: &LoginId) -> Result<LoginSummary, StoreError> {
-        self.sessions.login(login_id).await
+    async fn count(&self) -> Result<u64, StoreError> {
+        self.sessions.count().await
     }
 
     async fn sweep(&self) -> Result<bool, StoreError> {

@@ -1,23 +1,19 @@
-//! Endings that somebody asks for: of one session, of all of a login.
+//! Endings of one session that somebody asks for.
 
-use super::super::activity::Noted;
-use super::super::call::{List, call};
-use super::super::keys::{login_key, slot_of, slot_of_login};
+use super::super::call::call;
+use super::super::keys::slot_of;
 use super::super::link::Effect;
 use super::super::record::SESSION;
 use super::Sessions;
 use super::answers::{live, refusal};
-use super::changes::{WriteTarget, scope};
+use super::changes::WriteTarget;
 use crate::model::Timestamp;
-use crate::model::id::{LoginId, ServiceId, SessionId};
+use crate::model::id::SessionId;
 use crate::model::record::SessionRecord;
-use crate::model::session::{Device, EndDetail, EndReason, Ended, Session, SessionState};
+use crate::model::session::{EndReason, Ended, Session, SessionState};
 use crate::model::token::CredentialHash;
 use crate::store::node::recovery::RecoveryEntry;
-use crate::store::{Access, EndAll, EndOutcome, OpError, Refusal, StoreError, Target};
-
-/// Sessions that one step looks at.
-const STEP: usize = 200;
+use crate::store::{EndOutcome, OpError, Refusal, Target};
 
 call! {
     struct End<'a>: "end.lua", "allow-oom", [SHARD, SESSION, TARGET] {
@@ -29,37 +25,6 @@ call! {
     (self, reply) -> Result<(Timestamp, SessionRecord), Refusal> {
         "done" => Ok(live(self.target.id, reply)?),
         word @ ("unknown" | "version" | "ended") => Err(refusal(self.target.id, word, reply)?),
-    }
-}
-
-call! {
-    struct FindMembers: "members.lua", "no-writes", [SHARD] {
-        login_key: Vec<u8>,
-        after: Option<SessionId>,
-        most: usize,
-    }
-    SESSION, replicated: false, effect: Effect::Repeatable;
-    (self, reply) -> (Timestamp, Vec<SessionId>) {
-        "done" => (reply.moment()?, reply.ids()?),
-    }
-}
-
-call! {
-    struct EndMany<'a>: "end_many.lua", "allow-oom", [SHARD, SESSION] {
-        login_key: Vec<u8>,
-        login: &'a LoginId,
-        scope: Option<&'a ServiceId>,
-        by: &'a ServiceId,
-        reason: EndReason,
-        detail: Option<&'a EndDetail>,
-        except: Option<SessionId>,
-        device: Option<&'a Device>,
-        moment: Timestamp,
-        sessions: List<Noted>,
-    }
-    SESSION, replicated: true, effect: Effect::Repeatable;
-    (self, reply) -> (Timestamp, Vec<SessionId>) {
-        "done" => (reply.moment()?, reply.packed_ids()?),
     }
 }
 
@@ -106,61 +71,5 @@ impl Sessions {
             self.log
                 .keep(RecoveryEntry::Ended(*session_id, ended.clone()));
         }
-    }
-
-    pub(super) async fn end_all(
-        &self,
-        which: &EndAll,
-        access: &Access,
-    ) -> Result<Vec<SessionId>, StoreError> {
-        let slot = slot_of_login(&which.login_id);
-        let mut ended = Vec::new();
-        let mut next = FindMembers {
-            login_key: login_key(&which.login_id),
-            after: None,
-            most: STEP,
-        };
-        let mut moment = None;
-        loop {
-            let (now, ids) = self.client.call(slot, &next).await?;
-            let moment = *moment.get_or_insert(now);
-            ended.extend(self.end_some(which, access, moment, &ids).await?);
-            next.after = ids.last().copied();
-            // Whatever follows now was created after that moment.
-            if ids.len() < STEP {
-                return Ok(ended);
-            }
-        }
-    }
-
-    async fn end_some(
-        &self,
-        which: &EndAll,
-        access: &Access,
-        moment: Timestamp,
-        ids: &[SessionId],
-    ) -> Result<Vec<SessionId>, StoreError> {
-        let end = EndMany {
-            login_key: login_key(&which.login_id),
-            login: &which.login_id,
-            scope: scope(&access.scope),
-            by: &access.service_id,
-            reason: which.reason,
-            detail: which.detail.as_ref(),
-            except: which.except,
-            device: which.device.as_ref(),
-            moment,
-            sessions: self.activity.noted(ids),
-        };
-        let (now, ended) = self
-            .client
-            .call(slot_of_login(&which.login_id), &end)
-            .await?;
-        let how = Ended {
-            detail: which.detail.clone(),
-            ..Ended::by_service(which.reason, now, access.service_id.clone())
-        };
-        self.remember_ends(&ended, &how);
-        Ok(ended)
     }
 }

@@ -1,4 +1,4 @@
-//! Reads of many sessions: pages, counts, the summary of a login. Ids come from the indexes in their order, and each
+//! Reads of many sessions: pages, counts. Ids come from the indexes in their order, and each
 //! record is judged by itself; what an index tells of and is not there is repaired.
 
 use std::collections::BinaryHeap;
@@ -13,7 +13,6 @@ use super::super::reply::ids;
 use super::Sessions;
 use super::verify::Seen;
 use crate::model::id::{LoginId, SessionId};
-use crate::model::login::LoginSummary;
 use crate::model::page::{Cursor, Page, PageLimit, RECORDS_PER_PAGE};
 use crate::model::permission::Scope;
 use crate::model::session::Session;
@@ -232,23 +231,6 @@ impl Sessions {
             let seen = self.look_up_all(None, &due.ids).await?;
             let over = seen.iter().filter(|seen| seen.is_none()).count();
             return Ok(due.stored.saturating_sub(over as u64));
-        }
-    }
-
-    pub(super) async fn login(&self, login_id: &LoginId) -> Result<LoginSummary, StoreError> {
-        let banned = self.find_ban(login_id).await?;
-        let mut summary = LoginSummary::new(login_id.clone(), banned.as_ref());
-        let mut before = None;
-        loop {
-            let ids = self.newest(Some(login_id), before, CHUNK).await?;
-            let seen = self.look_up_all(Some(login_id), &ids).await?;
-            for seen in seen.into_iter().flatten() {
-                summary.add(seen.record.session);
-            }
-            before = ids.last().copied();
-            if ids.len() < CHUNK {
-                return Ok(summary);
-            }
         }
     }
 }

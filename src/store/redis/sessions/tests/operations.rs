@@ -340,11 +340,11 @@ impl World {
                 .filter(|_| self.random.bool()),
         };
         let access = self.access();
-        let batch = which.clone().batch(access.clone());
+        let batch = which.batch(access);
         let entries = self.of_login(&facts).await;
         let decision = end::end_batch(entries, &batch, &self.terms());
-        let made = self.sessions.end_all(&which, &access).await;
-        assert_eq!(made.unwrap(), decision.outcome);
+        let made = self.sessions.end_batch(&batch, None).await.unwrap();
+        assert_eq!((made.ended, made.next), (decision.outcome, None));
         self.compare("end_all", facts, decision.plan).await;
     }
 
@@ -360,11 +360,10 @@ impl World {
         let batch = EndAll::banned(&new).batch(Access::to_all(&by));
         let entries = self.of_login(&facts).await;
         let ends = end::end_batch(entries, &batch, &self.terms());
-        let which = EndAll::banned(&new);
         let made = self.sessions.put_ban(new, &by).await.unwrap();
         assert_eq!(made, decision.outcome);
-        let ended = self.sessions.end_all(&which, &Access::to_all(&by)).await;
-        assert_eq!(ended.unwrap(), ends.outcome);
+        let ended = self.sessions.end_batch(&batch, None).await.unwrap();
+        assert_eq!((ended.ended, ended.next), (ends.outcome, None));
         let plan = [decision.plan, ends.plan]
             .into_iter()
             .fold(Plan::default(), and);
