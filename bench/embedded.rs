@@ -27,8 +27,9 @@ use session_gateway::model::id::{LoginId, ServiceId};
 use session_gateway::model::session::SessionState;
 use session_gateway::model::session_token::{StoredToken, TokenOrigin};
 use session_gateway::model::token::Token;
+use session_gateway::rules::create::NewSession;
+use session_gateway::store::Stores;
 use session_gateway::store::embedded::{EmbeddedSettings, EmbeddedStore};
-use session_gateway::store::{NewSession, Stores};
 
 mod gateway;
 mod http;

@@ -7,7 +7,6 @@ pub mod config;
 pub mod entropy;
 pub mod gateway;
 pub mod http;
-pub mod metrics;
 pub mod model;
 pub mod outbound;
 pub mod rules;

@@ -12,7 +12,6 @@ use crate::model::id::SessionId;
 use crate::model::session_token::SealedToken;
 use crate::model::token::RANDOM_BYTES;
 
-/// Bytes of a nonce.
 pub(crate) const NONCE_BYTES: usize = 12;
 
 /// Why something is not sealed, or stays so.

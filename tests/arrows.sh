@@ -51,11 +51,10 @@ only outbound 'certificates'
 only telemetry 'model'
 only rules 'model'
 only store 'model|rules|clock|certificates|telemetry'
-only metrics 'telemetry|store|model'
 only entropy 'model'
 only seal 'model'
 only gateway 'model|rules|seal|entropy|store|certificates|outbound|telemetry'
-only http 'gateway|model|entropy|metrics|telemetry'
+only http 'gateway|model|entropy|telemetry'
 only server 'store|telemetry'
 never 'the contract of the store and what a node needs know no engine' '\bstore::(embedded|redis)\b' store/*.rs store/node
 for engine in embedded redis; do

@@ -189,14 +189,7 @@ impl Config {
             },
             admin_secret: source.secret(&var::ADMIN_SECRET, &var::ADMIN_SECRET_FILE)?,
             session_limit: session_limit(source)?,
-            lifetimes: Lifetimes {
-                idle_timeout: source.get(&var::IDLE_TIMEOUT, value::lifetime)?,
-                max_age: source.get(&var::MAX_AGE, value::lifetime)?,
-                idle_timeout_limit: source.get(&var::IDLE_TIMEOUT_LIMIT, value::lifetime)?,
-                max_age_limit: source.get(&var::MAX_AGE_LIMIT, value::lifetime)?,
-                rotate_grace: source.get(&var::ROTATE_GRACE, value::duration)?,
-                rotate_after: source.get(&var::ROTATE_AFTER, value::optional_duration)?,
-            },
+            lifetimes: lifetimes(source)?,
             event_followers: source.get(&var::EVENT_FOLLOWERS, value::connections)?,
             proxies: proxies(source)?,
             profiles: profiles(source)?,
@@ -238,6 +231,17 @@ impl Config {
         }
         Ok(())
     }
+}
+
+fn lifetimes(source: &Source) -> Result<Lifetimes, ConfigError> {
+    Ok(Lifetimes {
+        idle_timeout: source.get(&var::IDLE_TIMEOUT, value::lifetime)?,
+        max_age: source.get(&var::MAX_AGE, value::lifetime)?,
+        idle_timeout_limit: source.get(&var::IDLE_TIMEOUT_LIMIT, value::lifetime)?,
+        max_age_limit: source.get(&var::MAX_AGE_LIMIT, value::lifetime)?,
+        rotate_grace: source.get(&var::ROTATE_GRACE, value::duration)?,
+        rotate_after: source.get(&var::ROTATE_AFTER, value::optional_duration)?,
+    })
 }
 
 fn session_limit(source: &Source) -> Result<Option<SessionLimit>, ConfigError> {

@@ -10,9 +10,10 @@ use crate::model::attribute::AttributeLimit;
 use crate::model::permission::Permission;
 use crate::model::record::Unchangeable;
 use crate::model::session::Ended;
+use crate::rules::refusal::Refusal;
 use crate::seal::SealError;
 use crate::store::node::follow::FollowError;
-use crate::store::{OpError, Refusal, StoreError};
+use crate::store::{OpError, StoreError};
 
 /// Everything a use case can answer instead of what was asked.
 #[derive(Debug, Error)]

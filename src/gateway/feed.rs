@@ -6,10 +6,10 @@ use tokio::time::{Instant, sleep};
 
 use super::auth::Reauthorization;
 use super::{Caller, Gateway, GatewayError};
-use crate::model::event::{Event, EventType, FeedStart};
+use crate::model::event::{Event, EventPage, EventType, FeedStart};
 use crate::model::page::{Cursor, PageLimit};
+use crate::store::OpError;
 use crate::store::node::follow::{Follower, Placed};
-use crate::store::{EventPage, OpError};
 use crate::telemetry::log::with_causes;
 
 /// Who follows the feed is told its place at least this often, as long as that moves.

@@ -5,7 +5,8 @@ use crate::model::Timestamp;
 use crate::model::id::{LoginId, SessionId};
 use crate::model::login::{Ban, LoginSummary};
 use crate::model::session::{Device, EndDetail, EndReason};
-use crate::store::{EndAll, NewBan};
+use crate::rules::ban::NewBan;
+use crate::rules::end::EndAll;
 
 impl Gateway {
     /// What is known about a login.

@@ -18,6 +18,7 @@ pub mod forward_auth;
 mod health;
 pub mod idempotency;
 mod logins;
+pub(crate) mod metrics;
 mod open;
 pub mod profile;
 mod services;

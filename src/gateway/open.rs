@@ -14,7 +14,7 @@ use crate::model::session::{
 };
 use crate::model::session_token::{StoredToken, TokenOrigin};
 use crate::model::token::Token;
-use crate::store::NewSession;
+use crate::rules::create::NewSession;
 
 /// A session to open, as a service asks for it.
 #[derive(Debug)]

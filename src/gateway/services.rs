@@ -11,7 +11,7 @@ use crate::model::permission::Permissions;
 use crate::model::record::Field;
 use crate::model::service::{Service, ServiceName, ServiceUpdate};
 use crate::model::token::ServiceSecret;
-use crate::store::NewService;
+use crate::rules::services::NewService;
 
 /// The longest grace of a rotated secret: time enough for any rollout, and an end to a leaked secret.
 const MAX_GRACE: Duration = Duration::from_secs(30 * 24 * 60 * 60);

@@ -11,7 +11,8 @@ use crate::model::permission::Scope;
 use crate::model::record::SessionChange;
 use crate::model::request::Target;
 use crate::model::session::{ConnectionStats, EndReason, Session, SessionState};
-use crate::store::{EndOutcome, Refusal};
+use crate::rules::end::EndOutcome;
+use crate::rules::refusal::Refusal;
 
 /// What a heartbeat learns.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

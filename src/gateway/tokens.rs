@@ -9,8 +9,10 @@ use crate::model::request::{Consistency, Touch};
 use crate::model::rotation::Successor;
 use crate::model::session::{Ended, Session};
 use crate::model::token::{CredentialHash, PresentedToken, Token};
+use crate::rules::entry::Lookup;
+use crate::rules::rotate::{Rotated, TokenRotation};
 use crate::seal::TokenKey;
-use crate::store::{Lookup, Rotated, TokenRotation, Verified};
+use crate::store::Verified;
 
 /// Whether a token is good.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -48,7 +48,6 @@ pub fn openapi_document() -> OpenApi {
     documented(services_api()).into_openapi()
 }
 
-/// All of `/v1`.
 fn services_api() -> OpenApiRouter<AppState> {
     api::routes().merge(proxy::explain_routes())
 }

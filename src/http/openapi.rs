@@ -71,7 +71,6 @@ impl Modify for Credentials {
     }
 }
 
-/// The document without operations.
 pub(crate) fn description() -> OpenApi {
     Description::openapi()
 }

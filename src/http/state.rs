@@ -8,8 +8,8 @@ use tokio_util::sync::CancellationToken;
 
 use super::middleware::RequestWatcher;
 use super::proxy::{ProxyAuth, ProxySettings};
-use crate::gateway::Gateway;
-use crate::metrics::Metrics;
+use crate::gateway::{self, Gateway};
+use crate::telemetry::metrics::Metrics;
 use crate::telemetry::traces::Traces;
 
 /// Shared by all requests.
@@ -37,7 +37,7 @@ impl AppState {
     pub fn new(gateway: Gateway) -> Self {
         let authenticator = Arc::clone(&gateway.authenticator);
         Self(Arc::new(Shared {
-            metrics: Arc::new(Metrics::of(&gateway.stores)),
+            metrics: Arc::new(gateway::metrics::of(&gateway.stores)),
             proxy_auth: Arc::new(ProxyAuth::new(authenticator, ProxySettings::default())),
             draining: Draining::default(),
             traces: Traces::default(),

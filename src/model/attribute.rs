@@ -128,6 +128,8 @@ fn merge<'a>(target: &'a str, patch: &'a str) -> Cow<'a, str> {
         .then(|| json::members(target).ok())
         .flatten()
         .unwrap_or_default();
+    // Members are put together as the texts they are: read as numbers, 2^53 + 1 and its like would lose digits. In order
+    // of names, so that the same merge made twice gives the same bytes: a compare of bytes guards them in Redis.
     let mut merged: BTreeMap<Cow<'_, str>, Cow<'_, str>> = target_members
         .into_iter()
         .map(|(name, value)| (name, Cow::Borrowed(value.get())))

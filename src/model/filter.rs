@@ -65,16 +65,16 @@ impl SessionFilter {
         *self != lasting
     }
 
-    /// Whether a session, as shown, is one of those asked for.
+    /// Whether a session that is shown in this state is one of those asked for.
     #[must_use]
-    pub fn matches(&self, session: &Session) -> bool {
+    pub fn matches(&self, session: &Session, state: SessionState) -> bool {
         fn is<T: PartialEq>(wanted: Option<&T>, value: Option<&T>) -> bool {
             wanted.is_none() || wanted == value
         }
         is(self.login_id.as_ref(), Some(&session.login_id))
             && is(self.service_id.as_ref(), Some(&session.service_id))
             && is(self.device.as_ref(), session.device.as_ref())
-            && is(self.state.as_ref(), Some(&session.state))
+            && is(self.state.as_ref(), Some(&state))
             && is(self.connection_id.as_ref(), session.connection_id.as_ref())
             && is(self.client_ip.as_ref(), session.client_ip.as_ref())
             && self

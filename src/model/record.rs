@@ -95,7 +95,7 @@ pub enum SessionChange {
 }
 
 /// What a change did beyond its values.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Applied {
     /// Whether it added an attribute that was not there.
     pub inserted: bool,
@@ -194,11 +194,7 @@ impl SessionRecord {
         change: SessionChange,
         now: Timestamp,
     ) -> Result<Applied, Unchangeable> {
-        let mut applied = Applied {
-            inserted: false,
-            attributes: Vec::new(),
-            fields: Vec::new(),
-        };
+        let mut applied = Applied::default();
         let mut attributes = self.session.attributes.clone();
         match change {
             SessionChange::MergeAttributes(patch) => {
@@ -216,12 +212,7 @@ impl SessionRecord {
                 applied.attributes.push(name);
             }
             SessionChange::IncrementAttribute(name, by) => {
-                let old = attributes
-                    .get(&name)
-                    .map_or(Some(0), AttributeValue::as_i64);
-                let sum = old
-                    .and_then(|old| old.checked_add(by))
-                    .ok_or(Unchangeable::NotANumber)?;
+                let sum = sum(attributes.get(&name), by).ok_or(Unchangeable::NotANumber)?;
                 applied.attributes.push(name.clone());
                 applied.inserted = !attributes.set(name, AttributeValue::from(sum));
             }
@@ -303,4 +294,10 @@ impl SessionRecord {
             former: self.rotation.as_ref().map(|last| last.former.clone()),
         }
     }
+}
+
+/// What an attribute is when this is added to it; none where that is no 64-bit integer.
+fn sum(held: Option<&AttributeValue>, by: i64) -> Option<i64> {
+    let held = held.map_or(Some(0), AttributeValue::as_i64);
+    held?.checked_add(by)
 }

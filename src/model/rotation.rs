@@ -52,12 +52,28 @@ fn token_status(
     })
 }
 
+fn token_status_until(
+    present: StoredToken,
+    former: Option<&FormerTokens>,
+    presented: &CredentialHash,
+) -> Option<Timestamp> {
+    let former = former.filter(|_| present.hash != *presented)?;
+    former.grace_ends(presented)
+}
+
 impl SessionRecord {
     /// What this token is to the session.
     #[must_use]
     pub fn token_status(&self, presented: &CredentialHash, now: Timestamp) -> TokenStatus {
         let former = self.rotation.as_ref().map(|rotation| &rotation.former);
         token_status(self.token, former, presented, now)
+    }
+
+    /// When time alone changes that.
+    #[must_use]
+    pub fn token_status_until(&self, presented: &CredentialHash) -> Option<Timestamp> {
+        let former = self.rotation.as_ref().map(|rotation| &rotation.former);
+        token_status_until(self.token, former, presented)
     }
 
     /// Puts the successor in the place of the token that is presented, if it is the present one; that counts as use.
@@ -114,5 +130,11 @@ impl Tombstone {
     #[must_use]
     pub fn token_status(&self, presented: &CredentialHash, now: Timestamp) -> TokenStatus {
         token_status(self.token, self.former.as_ref(), presented, now)
+    }
+
+    /// When time alone changes that.
+    #[must_use]
+    pub fn token_status_until(&self, presented: &CredentialHash) -> Option<Timestamp> {
+        token_status_until(self.token, self.former.as_ref(), presented)
     }
 }

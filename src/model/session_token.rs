@@ -106,6 +106,12 @@ impl FormerTokens {
         }
     }
 
+    /// When the grace of a former token is over.
+    pub(super) fn grace_ends(&self, presented: &CredentialHash) -> Option<Timestamp> {
+        let former = self.last.iter().rev().find(|former| former.is(presented))?;
+        Some(former.until)
+    }
+
     /// These and one more.
     pub(super) fn followed_by(before: Option<Self>, token: StoredToken, until: Timestamp) -> Self {
         let (external, mut last) =

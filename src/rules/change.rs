@@ -110,12 +110,10 @@ pub fn heartbeat(
     })
 }
 
-/// What was done to a record.
 struct Done {
     inserted: bool,
     /// None if nobody needs to know.
     told: Option<Applied>,
-    /// The value that an increment made.
     made: Option<(AttributeName, AttributeValue)>,
 }
 

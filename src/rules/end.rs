@@ -5,8 +5,10 @@ use super::plan::Decision;
 use super::refusal::Refusal;
 use super::target::TargetFacts;
 use super::terms::Terms;
+use crate::model::Timestamp;
 use crate::model::filter::SessionFilter;
 use crate::model::id::{LoginId, SessionId};
+use crate::model::record::SessionRecord;
 use crate::model::request::{Access, Target};
 use crate::model::session::{
     Device, EndDetail, EndReason, Ended, Session, SessionState, Tombstone,
@@ -69,6 +71,25 @@ impl EndAll {
     }
 }
 
+impl EndBatch {
+    /// Whether a session that lives is one of those that end.
+    #[must_use]
+    pub fn means(&self, record: &SessionRecord, terms: &Terms) -> bool {
+        let state = record.shown_state(record.life(), terms.now, terms.idle_after);
+        self.filter.matches(&record.session, state)
+            && self.access.scope.covers(&record.session.service_id)
+            && self.except != Some(record.session.session_id)
+    }
+
+    fn ended(&self, now: Timestamp) -> Ended {
+        let by = self.access.service_id.clone();
+        Ended {
+            detail: self.detail.clone(),
+            ..Ended::by_service(self.reason, now, by)
+        }
+    }
+}
+
 /// Ends one session; with a token only if that is a good one of it. One that has ended already is no refusal, whatever
 /// version was expected.
 #[must_use]
@@ -108,22 +129,11 @@ pub fn end_batch(
     Decision::make(|plan| {
         let mut ids = Vec::new();
         for entry in sessions {
-            let Lookup::Live(record) = plan.settle(entry, terms).settled(terms.now) else {
-                continue;
-            };
-            let by = batch.access.service_id.clone();
-            let ended = Ended {
-                detail: batch.detail.clone(),
-                ..Ended::by_service(batch.reason, terms.now, by)
-            };
-            let ending = Ending::of(&record, ended, terms);
-            let shown = terms.shown(*record);
-            if batch.filter.matches(&shown)
-                && batch.access.scope.covers(&shown.service_id)
-                && batch.except != Some(shown.session_id)
+            if let Lookup::Live(record) = plan.settle(entry, terms).settled(terms.now)
+                && batch.means(&record, terms)
             {
-                plan.end(ending);
-                ids.push(shown.session_id);
+                plan.end(Ending::of(&record, batch.ended(terms.now), terms));
+                ids.push(record.session.session_id);
             }
         }
         ids

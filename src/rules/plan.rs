@@ -61,7 +61,6 @@ impl<T> Decision<T> {
 }
 
 impl Plan {
-    /// Tells of a session.
     pub(super) fn tell(&mut self, session: &Session, at: Timestamp, change: Change) {
         self.events.push(Fact {
             at,

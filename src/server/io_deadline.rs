@@ -16,14 +16,15 @@ use tokio_util::sync::WaitForCancellationFutureOwned;
 
 use super::{Deadlines, Open};
 
-/// What a connection is doing.
 #[derive(Debug, Clone, Copy)]
 enum Phase {
     /// Waiting for the next request.
-    Idle { since: Instant },
-    /// Reading a header.
-    Header { since: Instant },
-    /// Answering.
+    Idle {
+        since: Instant,
+    },
+    Header {
+        since: Instant,
+    },
     Busy,
     /// Speaking something else than HTTP, which has deadlines of its own for silence.
     Upgraded,
@@ -113,7 +114,6 @@ impl Exchange {
     }
 }
 
-/// The stream of one connection.
 #[derive(Debug)]
 pub(super) struct DeadlineStream<S> {
     stream: S,

@@ -59,7 +59,6 @@ impl Listener {
     }
 }
 
-/// A connection that was accepted.
 pub(super) struct Accepted {
     pub(super) stream: Stream,
     pub(super) peer: SocketAddr,

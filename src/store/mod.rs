@@ -5,11 +5,6 @@
 //! it with the reason and moment of its expiry. Nothing brings an ended session back. Errors are the third answer:
 //! after one, the caller knows nothing.
 
-pub use crate::model::event::{EventPage, FeedStart};
-pub use crate::model::filter::SessionFilter;
-pub use crate::model::health::{Risk, StoreHealth, StoreWarning};
-pub use crate::model::request::{Access, Consistency, OperationId, Precondition, Target, Touch};
-
 mod claims;
 pub mod embedded;
 mod error;
@@ -23,18 +18,6 @@ mod sessions;
 mod stats;
 mod stores;
 
-pub use crate::rules::ban::NewBan;
-pub use crate::rules::change::{Changed, SessionWrite};
-pub use crate::rules::create::{Created, NewSession};
-pub use crate::rules::end::{EndAll, EndOutcome};
-pub use crate::rules::entry::Lookup;
-pub use crate::rules::idempotency::Claim;
-pub use crate::rules::profiles::{
-    FoundProfile, LoadCause, LoadClaim, LoadEnd, LoadTicket, Loaded, NewProfile,
-};
-pub use crate::rules::refusal::Refusal;
-pub use crate::rules::rotate::{Rotated, TokenRotation};
-pub use crate::rules::services::NewService;
 pub use claims::{IdempotencyRecordKey, IdempotencyStore};
 pub use error::{Cause, OpError, StoreError};
 pub use feed::{EventFeed, Listener, Origin};

@@ -5,12 +5,10 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 
-use super::{
-    Changed, Created, EndOutcome, Lookup, NewBan, NewSession, OpError, Rotated, SessionWrite,
-    StoreError, StoreHealth, TokenRotation,
-};
+use super::{OpError, StoreError};
 use crate::model::Timestamp;
 use crate::model::filter::SessionFilter;
+use crate::model::health::StoreHealth;
 use crate::model::id::{LoginId, ServiceId, SessionId};
 use crate::model::login::Ban;
 use crate::model::page::{Cursor, Page, PageLimit};
@@ -19,7 +17,12 @@ use crate::model::record::SessionRecord;
 use crate::model::request::{Target, Touch};
 use crate::model::session::{EndReason, Life, Session, SessionState};
 use crate::model::token::{CredentialHash, PresentedToken};
-use crate::rules::end::EndBatch;
+use crate::rules::ban::NewBan;
+use crate::rules::change::{Changed, SessionWrite};
+use crate::rules::create::{Created, NewSession};
+use crate::rules::end::{EndBatch, EndOutcome};
+use crate::rules::entry::Lookup;
+use crate::rules::rotate::{Rotated, TokenRotation};
 
 /// A live session behind a token.
 #[derive(Debug, Clone, PartialEq, Eq)]

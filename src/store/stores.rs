@@ -5,10 +5,12 @@ use std::sync::Arc;
 use super::node::cache::{Cache, CacheSettings};
 use super::node::{Handle, Observer};
 use super::{
-    Consistency, EventFeed, IdempotencyStore, Lookup, ProfileStore, ServiceStore, SessionStore,
-    StoreError, StoreStats, Touch, Verified,
+    EventFeed, IdempotencyStore, ProfileStore, ServiceStore, SessionStore, StoreError, StoreStats,
+    Verified,
 };
+use crate::model::request::{Consistency, Touch};
 use crate::model::token::PresentedToken;
+use crate::rules::entry::Lookup;
 use crate::telemetry::traces::Traces;
 
 /// One engine, seen through its contracts.

@@ -8,8 +8,9 @@ use serde_json::{Value, json};
 use session_gateway::gateway::Gateway;
 use session_gateway::http::app::app as gateway;
 use session_gateway::http::state::AppState;
+use session_gateway::rules::idempotency::Claim;
 use session_gateway::store::node::Handle;
-use session_gateway::store::{Claim, IdempotencyRecordKey, IdempotencyStore, StoreError};
+use session_gateway::store::{IdempotencyRecordKey, IdempotencyStore, StoreError};
 
 use crate::support::{ADMIN_SECRET, Answer, Client, TestApp};
 

@@ -11,7 +11,9 @@ use crate::model::id::ServiceId;
 use crate::model::permission::Permissions;
 use crate::model::service::ServiceName;
 use crate::model::token::{CredentialHash, ServiceSecret};
-use crate::store::{NewService, OpError, Refusal, Stores};
+use crate::rules::refusal::Refusal;
+use crate::rules::services::NewService;
+use crate::store::{OpError, Stores};
 
 /// For how long a store that opened and does not answer is asked again before the start is given up.
 const PATIENCE: Duration = Duration::from_secs(10);

@@ -27,7 +27,6 @@ impl Conditions {
         Ok(())
     }
 
-    /// Whether all of them hold.
     pub(super) fn check(&self, session: &Session) -> Result<(), Refusal> {
         let holds = |(name, wanted): &(AttributeName, Box<str>)| {
             let value = session.attributes.get(name);

@@ -18,7 +18,8 @@ use crate::model::permission::Permission;
 use crate::model::request::{Consistency, Touch};
 use crate::model::session::Session;
 use crate::model::token::PresentedToken;
-use crate::store::{Lookup, StoreError, Verified};
+use crate::rules::entry::Lookup;
+use crate::store::{StoreError, Verified};
 
 mod conditions;
 mod trusted;

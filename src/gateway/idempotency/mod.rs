@@ -15,8 +15,9 @@ use super::GatewayError;
 use crate::entropy::Entropy;
 use crate::model::Timestamp;
 use crate::model::id::ServiceId;
+use crate::rules::idempotency::Claim;
 use crate::store::node::Handle;
-use crate::store::{Claim, IdempotencyRecordKey, IdempotencyStore, StoreError};
+use crate::store::{IdempotencyRecordKey, IdempotencyStore, StoreError};
 
 mod key;
 mod seal;

@@ -69,7 +69,6 @@ impl Seal {
         self.seal(Purpose::ClaimedEntropy, &Zeroizing::new(encoded))
     }
 
-    /// The seed of the first attempt.
     pub(super) fn open_seed(&self, sealed: &[u8]) -> Result<ClaimedEntropy, GatewayError> {
         let plain = self.open(Purpose::ClaimedEntropy, sealed)?;
         let (bytes, at, operation_id): StoredEntropy =

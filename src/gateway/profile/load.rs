@@ -10,9 +10,10 @@ use super::settings::LoaderSettings;
 use crate::certificates::TrustError;
 use crate::model::id::LoginId;
 use crate::model::profile::Profile;
-use crate::store::{
-    FoundProfile, LoadCause, LoadClaim, LoadEnd, LoadTicket, Loaded, NewProfile, StoreError, Stores,
+use crate::rules::profiles::{
+    FoundProfile, LoadCause, LoadClaim, LoadEnd, LoadTicket, Loaded, NewProfile,
 };
+use crate::store::{StoreError, Stores};
 
 /// How much longer than its request to the loader a load may take. A node that dies over one holds others up for no
 /// longer.
@@ -27,7 +28,6 @@ const MISSING_FOR: Duration = Duration::from_secs(5);
 /// How long it counts that the loader failed: it is not asked more often than that for one profile.
 const FAILED_FOR: Duration = Duration::from_secs(1);
 
-/// Loads profiles into the store.
 #[derive(Debug)]
 pub(super) struct Loading {
     stores: Stores,
@@ -41,9 +41,7 @@ pub(super) struct Loading {
 /// What a load came to.
 #[derive(Debug, Clone)]
 pub(super) enum Outcome {
-    /// The profile is there.
     Loaded(Profile),
-    /// There is no such user.
     Missing,
     /// The loader did not tell; this is what was kept before.
     Failed(Option<FoundProfile>),
@@ -108,7 +106,6 @@ impl Loading {
         Ok(Outcome::Failed(profiles.find_profile(login_id).await?))
     }
 
-    /// Asks the loader.
     async fn ask(&self, login_id: &LoginId, ticket: LoadTicket, ttl: Duration) -> Loaded {
         let now = self.stores.sessions.now();
         match self.loader.load(login_id, &ticket.0, now).await {

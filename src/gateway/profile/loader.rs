@@ -36,7 +36,6 @@ pub(super) enum LoadFailure {
     NotAProfile(#[from] InvalidDetails),
 }
 
-/// Asks for profiles.
 #[derive(Debug)]
 pub(super) struct Loader {
     url: LoaderUrl,
@@ -69,7 +68,6 @@ impl Loader {
         })
     }
 
-    /// How long a request may take.
     pub(super) fn timeout(&self) -> Duration {
         self.client.deadline()
     }

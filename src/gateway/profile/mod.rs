@@ -17,9 +17,10 @@ use crate::certificates::TrustError;
 use crate::entropy::random_bytes;
 use crate::model::id::LoginId;
 use crate::model::profile::{MAX_PROFILE_TTL, Profile, UserDetails};
+use crate::rules::profiles::{FoundProfile, LoadCause, LoadTicket, NewProfile};
 use crate::store::node::Handle;
 use crate::store::node::flight::Flights;
-use crate::store::{FoundProfile, LoadCause, LoadTicket, NewProfile, ProfileStore, Stores};
+use crate::store::{ProfileStore, Stores};
 
 mod load;
 mod loader;
@@ -157,7 +158,6 @@ impl Profiles {
     }
 }
 
-/// A load that has not begun.
 fn load_for(
     loading: &Arc<Loading>,
     login_id: &LoginId,

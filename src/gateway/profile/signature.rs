@@ -35,7 +35,6 @@ impl SigningKey {
         Self(Zeroizing::new(secret.expose().as_bytes().to_vec()))
     }
 
-    /// Signs a GET request.
     pub(super) fn sign(
         &self,
         random: &[u8; 16],

@@ -21,7 +21,6 @@ use crate::model::permission::Permission;
 use crate::model::record::SessionChange;
 use crate::model::session::Session;
 
-/// The routes of attributes.
 pub(super) fn routes() -> OpenApiRouter<AppState> {
     OpenApiRouter::new()
         .merge(guarded(Permission::AttributeRead, routes!(list_attributes)))

@@ -94,7 +94,6 @@ async fn get_readiness(State(state): State<AppState>) -> (StatusCode, Json<Healt
     }
 }
 
-/// Why requests would fail.
 #[derive(Debug, Error)]
 enum Obstacle {
     #[error("draining")]

@@ -19,7 +19,6 @@ use crate::model::login::LoginSummary;
 use crate::model::permission::Permission;
 use crate::model::session::{Device, EndReason};
 
-/// The routes of login ids.
 pub(super) fn routes() -> OpenApiRouter<AppState> {
     OpenApiRouter::new()
         .merge(guarded(Permission::LoginRead, routes!(find_login)))

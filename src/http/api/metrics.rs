@@ -6,7 +6,7 @@ use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
 use crate::http::state::AppState;
-use crate::metrics::CONTENT_TYPE;
+use crate::telemetry::metrics::CONTENT_TYPE;
 
 pub(crate) fn routes() -> OpenApiRouter<AppState> {
     OpenApiRouter::default().routes(routes!(get_metrics))

@@ -21,7 +21,6 @@ use crate::model::id::LoginId;
 use crate::model::permission::Permission;
 use crate::model::profile::{Profile, UserDetails};
 
-/// The routes of profiles.
 pub(super) fn routes() -> OpenApiRouter<AppState> {
     OpenApiRouter::new()
         .merge(guarded(Permission::LoginManage, routes!(put_profile)))

@@ -16,7 +16,6 @@ use crate::model::permission::Permission;
 /// The schemes by which services authenticate know no scopes; permissions are ours.
 const NO_SCOPES: [&str; 0] = [];
 
-/// Every operation, with its method.
 pub(super) fn operations(paths: &mut Paths) -> impl Iterator<Item = (Method, &mut Operation)> {
     paths.paths.values_mut().flat_map(|item| {
         [
@@ -31,7 +30,6 @@ pub(super) fn operations(paths: &mut Paths) -> impl Iterator<Item = (Method, &mu
     })
 }
 
-/// The schemas that [`describe`] refers to.
 pub(super) fn add_schemas(schemas: &mut Vec<(String, RefOr<Schema>)>) {
     schemas.push((Problem::name().into_owned(), Problem::schema()));
     Problem::schemas(schemas);
@@ -75,7 +73,6 @@ pub(super) fn takes_idempotency_key(method: &Method, permission: Option<Permissi
     *method == Method::POST && permission != Some(Permission::TokenVerify)
 }
 
-/// What every operation can answer.
 const ERRORS: [(&str, &str); 7] = [
     ("400", "The request is malformed or out of range."),
     ("401", "Service credentials are missing or wrong."),

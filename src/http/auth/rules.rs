@@ -10,7 +10,6 @@ use utoipa::openapi::{RefOr, Schema};
 
 use crate::http::error::ApiError;
 
-/// What one operation takes.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct RequestRules {
     query: Vec<QueryParameter>,

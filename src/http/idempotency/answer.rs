@@ -48,7 +48,6 @@ impl KeptAnswer {
         postcard::from_bytes(bytes).map_err(ApiError::internal)
     }
 
-    /// The answer, once more.
     pub(super) fn replay(&self) -> Result<Response, ApiError> {
         let mut response = Response::new(Body::from(self.body.clone()));
         *response.status_mut() = StatusCode::from_u16(self.status).map_err(ApiError::internal)?;

@@ -21,9 +21,9 @@ use crate::gateway::GatewayError;
 use crate::gateway::idempotency::CallerKey;
 use crate::model::Timestamp;
 use crate::model::id::ServiceId;
-use crate::rules::idempotency::{self, IdempotencyRecord, LEASE};
+use crate::rules::idempotency::{self, Claim, IdempotencyRecord, LEASE};
 use crate::store::node::Handle;
-use crate::store::{Claim, IdempotencyRecordKey, IdempotencyStore, StoreError};
+use crate::store::{IdempotencyRecordKey, IdempotencyStore, StoreError};
 
 #[derive(Debug, Default, Clone, PartialEq, Eq)]
 struct Fault {

@@ -81,7 +81,6 @@ impl RequestContext {
         }
     }
 
-    /// The answer as it leaves.
     pub(super) fn finish(&self, response: Response) -> Response {
         let mut response = with_failure(response);
         let failure = response.extensions_mut().remove::<Failure>();

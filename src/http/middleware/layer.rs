@@ -21,7 +21,6 @@ use super::panic::answer_panic;
 use super::route_metrics::{RequestWatcher, RouteMetrics};
 use crate::telemetry::traces::{Span, within};
 
-/// A route inside it.
 #[derive(Debug, Clone)]
 pub(crate) struct Middleware {
     route: Route,

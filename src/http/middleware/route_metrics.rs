@@ -6,7 +6,7 @@ use std::time::Duration;
 use axum::extract::{MatchedPath, Request};
 use axum::http::StatusCode;
 
-use crate::metrics::{Requests, RouteRequests};
+use crate::telemetry::metrics::{Requests, RouteRequests};
 use crate::telemetry::traces::{Span, Traces};
 
 /// Where requests are told.

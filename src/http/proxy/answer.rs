@@ -22,7 +22,6 @@ const CHALLENGE_INVALID: HeaderValue =
     HeaderValue::from_static("Bearer realm=\"session-gateway\", error=\"invalid_token\"");
 
 impl ProxyAuth {
-    /// The whole answer to a decision.
     pub(super) async fn answer(
         &self,
         proxy_request: &ProxyRequest<'_>,

@@ -12,7 +12,6 @@ use utoipa::{IntoParams, IntoResponses, OpenApi as _};
 #[openapi(paths(super::ask_by_nginx, super::ask_by_forward, super::ask_by_envoy))]
 struct Description;
 
-/// The operations of `/auth/*`.
 pub(super) fn description() -> OpenApi {
     Description::openapi()
 }

@@ -26,7 +26,6 @@ use crate::model::forward_auth::Check;
 use crate::model::permission::Permission;
 use crate::model::request::Touch;
 
-/// `/v1/auth/explain`.
 pub(crate) fn routes<S>() -> OpenApiRouter<S>
 where
     S: Clone + Send + Sync + 'static,

@@ -122,7 +122,6 @@ fn names_bytes(attributes: &[(AttributeName, HeaderName)]) -> usize {
     attributes.iter().map(bytes).sum()
 }
 
-/// Headers in the making.
 struct Lines {
     headers: HeaderMap,
     room: usize,

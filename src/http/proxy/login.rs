@@ -18,9 +18,7 @@ const RETURN_TO: &str = "return_to";
 /// The client's request, as far as the proxy tells of it.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub(super) struct Original {
-    /// Its method.
     pub(super) method: Option<Method>,
-    /// Its whole URL.
     pub(super) url: Option<Url>,
 }
 

@@ -9,18 +9,14 @@ use crate::gateway::forward_auth::{Conditions, ForwardedRequest, Identity, NotAl
 use crate::model::forward_auth::InvalidCondition;
 use crate::model::request::Touch;
 
-/// What is to be decided.
 #[derive(Debug)]
 pub(super) struct ProxyRequest<'a> {
-    /// How the proxy asks.
     pub(super) dialect: Dialect,
     /// Its method; that of the client is in a header, if the proxy tells it.
     pub(super) method: &'a Method,
     /// All headers, those of the proxy and those of its client.
     pub(super) headers: &'a HeaderMap,
-    /// Its query.
     pub(super) query: &'a str,
-    /// Who asks.
     pub(super) principal: Principal,
     /// Whether a yes counts as use of the session.
     pub(super) touch: Touch,

@@ -11,13 +11,11 @@ use super::record::{corrupt, decode};
 use super::stored::StoredEvent;
 use super::tables::{EVENTS, META, meta};
 use super::{EmbeddedStore, Shared};
-use crate::model::event::{Event, EventId, EventType};
+use crate::model::event::{Event, EventId, EventPage, EventType, FeedStart};
 use crate::model::page::{PageLimit, RECORDS_PER_PAGE};
+use crate::rules::refusal::Refusal;
 use crate::store::position::Place;
-use crate::store::{
-    EventFeed, EventPage, FeedPosition, FeedStart, Listener, OpError, Partition, Partitions,
-    Refusal, StoreError,
-};
+use crate::store::{EventFeed, FeedPosition, Listener, OpError, Partition, Partitions, StoreError};
 
 #[async_trait]
 impl EventFeed for EmbeddedStore {

@@ -12,7 +12,6 @@ use crate::model::session::{EndReason, Ended, Session, Tombstone};
 use crate::model::session_token::StoredToken;
 use crate::rules::Kept;
 
-/// A live session.
 #[derive(Deserialize)]
 pub(super) struct Session1 {
     session: Session,
@@ -32,7 +31,6 @@ pub(super) struct Tombstone1 {
     token: StoredToken,
 }
 
-/// How it ended.
 #[derive(Deserialize)]
 struct Ended1 {
     reason: EndReason,

@@ -7,13 +7,13 @@ use super::rows::load;
 use super::stored::StoredSession;
 use super::tables::{Bytes, EXPIRY, FIRST_ID, Id, LAST_ID, LOGINS, SESSIONS, login_key};
 use crate::model::Timestamp;
+use crate::model::filter::SessionFilter;
 use crate::model::id::SessionId;
 use crate::model::page::{PageLimit, RECORDS_PER_PAGE};
 use crate::model::permission::Scope;
 use crate::model::session::Session;
-use crate::store::{SessionFilter, StoreError};
+use crate::store::StoreError;
 
-/// A page that somebody asks for.
 pub(super) struct Listing {
     pub(super) filter: SessionFilter,
     pub(super) scope: Scope,
@@ -82,7 +82,7 @@ impl Listing {
         Ok(live
             .filter(|stored| self.scope.covers(&stored.record.session.service_id))
             .map(|stored| shared.terms(now).shown(stored.record))
-            .filter(|session| self.filter.matches(session)))
+            .filter(|session| self.filter.matches(session, session.state)))
     }
 }
 

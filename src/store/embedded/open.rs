@@ -142,7 +142,6 @@ fn at(path: &Path) -> impl FnOnce(io::Error) -> OpenError {
     move |source| OpenError::Path { path, source }
 }
 
-/// Opens what is in `backend`.
 pub(super) fn backend(backend: impl StorageBackend, newest: u64) -> Result<Database, OpenError> {
     let db = builder().create_with_backend(backend).map_err(engine)?;
     prepared(db, newest)

@@ -5,22 +5,27 @@ use async_trait::async_trait;
 use super::txn::Txn;
 use super::{EmbeddedStore, bans, bulk, lists, sweep, verify};
 use crate::model::Timestamp;
+use crate::model::filter::SessionFilter;
+use crate::model::health::StoreHealth;
 use crate::model::id::{LoginId, ServiceId, SessionId};
 use crate::model::login::Ban;
 use crate::model::page::{Cursor, Page, PageLimit};
 use crate::model::permission::Scope;
+use crate::model::request::{Target, Touch};
 use crate::model::session::{EndReason, Session};
 use crate::model::token::{CredentialHash, PresentedToken};
-use crate::rules::end::EndBatch;
+use crate::rules::ban::NewBan;
+use crate::rules::change::{Changed, SessionWrite};
+use crate::rules::create::{Created, NewSession};
+use crate::rules::end::{EndBatch, EndOutcome};
+use crate::rules::entry::Lookup;
 use crate::rules::plan::Decision;
+use crate::rules::refusal::Refusal;
+use crate::rules::rotate::{Rotated, TokenRotation};
 use crate::rules::target::TargetFacts;
 use crate::rules::terms::Terms;
 use crate::rules::{self, ban, create, end, rotate};
-use crate::store::{
-    Changed, Created, EndOutcome, EndPosition, EndedBatch, Lookup, NewBan, NewSession, OpError,
-    Refusal, Rotated, SessionFilter, SessionStore, SessionWrite, StoreError, StoreHealth, Target,
-    TokenRotation, Touch, Verified,
-};
+use crate::store::{EndPosition, EndedBatch, OpError, SessionStore, StoreError, Verified};
 
 impl EmbeddedStore {
     /// A write to one session, as a rule decides it.

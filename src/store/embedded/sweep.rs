@@ -19,7 +19,6 @@ use crate::store::StoreError;
 /// Records that one step looks at.
 const STEP: usize = 500;
 
-/// What one step did.
 #[derive(Debug, Default)]
 pub(super) struct Swept {
     /// Whether the step had too little room.

@@ -4,7 +4,6 @@
 use crate::model::id::LoginId;
 use redb::{ReadTransaction, TableDefinition, TableError, WriteTransaction};
 
-/// The bytes of a session id.
 pub(super) type Id = [u8; 16];
 /// A SHA-256 digest.
 pub(super) type Hash = [u8; 32];
@@ -14,7 +13,6 @@ pub(super) type LoginKey = (&'static Id, &'static Id);
 pub(super) type ExpiryKey = (u64, &'static Id);
 /// Milliseconds, the kind of record (see [`kind`]) and its key.
 pub(super) type PurgeKey = (u64, u8, &'static [u8]);
-/// An encoded record.
 pub(super) type Bytes = &'static [u8];
 
 pub(super) const SESSIONS: TableDefinition<'static, &'static Id, Bytes> =
@@ -40,7 +38,6 @@ pub(super) const OPERATION_IDS: TableDefinition<'static, &'static Hash, Bytes> =
 pub(super) const PURGE: TableDefinition<'static, PurgeKey, ()> = TableDefinition::new("purge");
 pub(super) const META: TableDefinition<'static, &'static str, u64> = TableDefinition::new("meta");
 
-/// Keys of the table `meta`.
 pub(super) mod meta {
     /// The format of the tables.
     pub(in super::super) const FORMAT: &str = "format";

@@ -91,7 +91,6 @@ impl<'t> Txn<'t> {
         })
     }
 
-    /// Begins the next job.
     pub(super) fn begin_job(&mut self) {
         self.now = self.shared.now();
         self.job_wrote = false;
@@ -186,7 +185,6 @@ impl<'t> Txn<'t> {
         Ok(holder.map(|id| SessionId::from_bytes(*id.value())))
     }
 
-    /// The ban under a login's key.
     pub(super) fn ban(&self, login_id: &LoginId) -> Result<Option<Ban>, StoreError> {
         row(self.bans.get(&login_key(login_id))?)
     }

@@ -13,12 +13,13 @@ use crate::model::Timestamp;
 use crate::model::id::SessionId;
 use crate::model::permission::Scope;
 use crate::model::record::SessionRecord;
+use crate::model::request::Touch;
 use crate::model::session::{Life, Session};
 use crate::model::token::{CredentialHash, PresentedToken};
-use crate::rules::entry::SessionEntry;
+use crate::rules::entry::{Lookup, SessionEntry};
 use crate::rules::{activity, verify};
 use crate::store::node::activity::SessionActivity;
-use crate::store::{Lookup, StoreError, Touch, Verified};
+use crate::store::{StoreError, Verified};
 
 /// What a read found, and whether that is the answer already.
 pub(super) enum Found {

@@ -6,7 +6,6 @@ use tokio::time::Instant;
 
 use crate::model::Timestamp;
 
-/// The clock of a server.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(in crate::store) struct ServerClock {
     /// What it shows.
@@ -73,7 +72,6 @@ impl Sample {
         }
     }
 
-    /// The clock at `at`.
     pub(in crate::store) fn clock(&self, at: Instant) -> ServerClock {
         let (micros, error) = self.reading(at);
         ServerClock {

@@ -1,7 +1,6 @@
 //! A store as a node uses it.
 
 use std::fmt::{self, Debug};
-use std::ops::Deref;
 use std::sync::Arc;
 
 use super::cache::Cache;
@@ -9,7 +8,7 @@ use super::observer::Observer;
 use super::operations::Operation;
 use super::outcome::HasOutcome;
 
-/// One contract of an engine, as a node uses it. What a handle says nothing of, the engine answers.
+/// One contract of an engine, as a node uses it: `through` says what of the engine can be reached.
 pub struct Handle<S: ?Sized> {
     engine: Arc<S>,
     pub(super) observer: Option<Observer>,
@@ -27,9 +26,13 @@ impl<S: ?Sized> Handle<S> {
         }
     }
 
-    /// The engine itself.
+    /// The engine itself, for one that stands in front of it.
     #[must_use]
-    pub fn engine(&self) -> &Arc<S> {
+    pub fn into_engine(self) -> Arc<S> {
+        self.engine
+    }
+
+    pub(in crate::store) fn engine(&self) -> &Arc<S> {
         &self.engine
     }
 
@@ -64,14 +67,6 @@ impl<S: ?Sized> Handle<S> {
         if let Some(cache) = &self.cache {
             forget(cache);
         }
-    }
-}
-
-impl<S: ?Sized> Deref for Handle<S> {
-    type Target = S;
-
-    fn deref(&self) -> &S {
-        &self.engine
     }
 }
 

@@ -4,15 +4,16 @@ use tokio::time::{Instant, sleep};
 
 use super::Handle;
 use super::operations::Operation;
+use crate::model::filter::SessionFilter;
 use crate::model::id::{LoginId, ServiceId, SessionId};
 use crate::model::login::LoginSummary;
 use crate::model::page::PageLimit;
 use crate::model::permission::Scope;
+use crate::model::request::Access;
 use crate::model::session::{EndReason, Session};
-use crate::rules::end::EndBatch;
-use crate::store::{
-    Access, Banned, EndAll, NewBan, OpError, SessionFilter, SessionStore, StoreError,
-};
+use crate::rules::ban::NewBan;
+use crate::rules::end::{EndAll, EndBatch};
+use crate::store::{Banned, OpError, SessionStore, StoreError};
 
 impl Handle<dyn SessionStore> {
     /// Fixes a moment and ends what was opened before it, until none is left. Answers the sessions that this call ended.

@@ -16,7 +16,6 @@ mod listeners;
 mod many;
 mod observer;
 mod operations;
-mod others;
 mod outcome;
 pub(in crate::store) mod presence;
 mod profiles;
@@ -24,6 +23,7 @@ pub(in crate::store) mod recovery;
 mod services;
 mod sessions;
 pub(in crate::store) mod tail;
+mod through;
 
 pub use handle::Handle;
 pub(in crate::store) use listeners::Listeners;

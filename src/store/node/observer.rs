@@ -26,7 +26,6 @@ impl Observer {
         self.operations.stats()
     }
 
-    /// Runs an operation under its eyes.
     pub(super) async fn see<T, E: HasOutcome>(
         &self,
         operation: Operation,

@@ -18,7 +18,6 @@ macro_rules! operations {
         impl Operation {
             const ALL: &'static [Self] = &[$(Self::$variant),+];
 
-            /// Its name.
             pub(super) const fn as_str(self) -> &'static str {
                 match self { $(Self::$variant => $name),+ }
             }
@@ -77,7 +76,6 @@ impl Default for Operations {
 }
 
 impl Operations {
-    /// Takes the time from now on.
     pub(super) fn begin(&self, operation: Operation) -> Timed<'_> {
         Timed {
             operations: self,
@@ -95,7 +93,6 @@ impl Operations {
         self.0.get(operation as usize)?.get(outcome as usize)
     }
 
-    /// What was timed so far.
     pub(super) fn stats(&self) -> Vec<OperationStats> {
         let mut stats = Vec::new();
         for operation in Operation::ALL {
@@ -116,7 +113,6 @@ impl Operations {
     }
 }
 
-/// An operation that is under way.
 #[derive(Debug)]
 pub(super) struct Timed<'o> {
     operations: &'o Operations,

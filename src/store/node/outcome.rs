@@ -2,10 +2,8 @@
 
 use crate::store::{OpError, StoreError};
 
-/// How an operation ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Outcome {
-    /// It was done.
     Done,
     /// A fact stood against it.
     Refused,

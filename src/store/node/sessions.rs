@@ -5,25 +5,19 @@ use std::time::Duration;
 
 use super::Handle;
 use super::operations::Operation;
-use crate::model::id::{LoginId, ServiceId, SessionId};
-use crate::model::login::Ban;
-use crate::model::page::{Cursor, Page, PageLimit};
-use crate::model::permission::Scope;
+use crate::model::id::SessionId;
 use crate::model::record::SessionChange;
+use crate::model::request::{Access, Precondition, Target, Touch};
 use crate::model::session::{ConnectionStats, EndReason, Session};
 use crate::model::token::PresentedToken;
-use crate::store::{
-    Access, Changed, Created, EndOutcome, Lookup, NewSession, OpError, Precondition, Rotated,
-    SessionFilter, SessionStore, SessionWrite, StoreError, StoreHealth, Target, TokenRotation,
-    Touch, Verified,
-};
+use crate::rules::change::{Changed, SessionWrite};
+use crate::rules::create::{Created, NewSession};
+use crate::rules::end::EndOutcome;
+use crate::rules::entry::Lookup;
+use crate::rules::rotate::{Rotated, TokenRotation};
+use crate::store::{OpError, SessionStore, StoreError, Verified};
 
 impl Handle<dyn SessionStore> {
-    /// How the store is, if it can be read and written right now.
-    pub async fn check(&self) -> Result<StoreHealth, StoreError> {
-        self.timed(Operation::Check, self.engine().check()).await
-    }
-
     /// Opens a session: [`SessionStore::create`].
     pub async fn create(&self, new: NewSession) -> Result<Created, OpError> {
         let login_id = new.login_id.clone();
@@ -36,16 +30,6 @@ impl Handle<dyn SessionStore> {
             Err(OpError::Store(_)) => cache.invalidate_login(&login_id),
         });
         created
-    }
-
-    /// Looks for a session by its id: [`SessionStore::find`].
-    pub async fn find(
-        &self,
-        session_id: SessionId,
-        scope: &Scope,
-    ) -> Result<Lookup<Session>, StoreError> {
-        let find = self.engine().find(session_id, scope);
-        self.timed(Operation::Find, find).await
     }
 
     /// Answers from a copy that this node keeps, if it keeps one that is not older than its bound. With
@@ -70,15 +54,6 @@ impl Handle<dyn SessionStore> {
             cache.keep_session(token, begun, &found);
         }
         Ok(found)
-    }
-
-    /// Where a token leads: [`SessionStore::session_of`].
-    pub async fn session_of(
-        &self,
-        token: &PresentedToken,
-    ) -> Result<Option<SessionId>, StoreError> {
-        let session_of = self.engine().session_of(token);
-        self.timed(Operation::SessionOf, session_of).await
     }
 
     /// Makes one change, merged with all others: the session's version grows by exactly 1, or nothing happens.
@@ -155,36 +130,6 @@ impl Handle<dyn SessionStore> {
         revoked
     }
 
-    /// The ban of a login that is in force.
-    pub async fn find_ban(&self, login_id: &LoginId) -> Result<Option<Ban>, StoreError> {
-        let find = self.engine().find_ban(login_id);
-        self.timed(Operation::FindBan, find).await
-    }
-
-    /// Lifts the ban of a login that is in force.
-    pub async fn unban(&self, login_id: &LoginId, by: &ServiceId) -> Result<(), OpError> {
-        let lift = self.engine().unban(login_id, by);
-        self.timed(Operation::Unban, lift).await
-    }
-
-    /// One page of live sessions: [`SessionStore::list`].
-    pub async fn list(
-        &self,
-        filter: &SessionFilter,
-        scope: &Scope,
-        limit: PageLimit,
-        cursor: Option<&Cursor>,
-    ) -> Result<Page<Session>, OpError> {
-        let list = self.engine().list(filter, scope, limit, cursor);
-        self.timed(Operation::List, list).await
-    }
-
-    /// One bounded step of cleaning: [`SessionStore::sweep`].
-    pub async fn sweep(&self) -> Result<bool, StoreError> {
-        self.timed(Operation::Sweep, self.engine().sweep()).await
-    }
-
-    /// Runs a write to one session.
     async fn written<T>(
         &self,
         session_id: SessionId,

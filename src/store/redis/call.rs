@@ -7,9 +7,10 @@ use super::link::{Effect, Script};
 use super::reply::Reply;
 use crate::model::Timestamp;
 use crate::model::id::{LoginId, ServiceId, SessionId};
+use crate::model::request::OperationId;
 use crate::model::session::{Device, EndDetail, EndReason};
 use crate::model::token::CredentialHash;
-use crate::store::{OperationId, StoreError};
+use crate::store::StoreError;
 
 /// What a script takes.
 pub(super) trait Argument {
@@ -185,7 +186,7 @@ pub(super) trait Call: Sync {
 macro_rules! call {
     (
         $(#[$meta:meta])*
-        struct $name:ident $(<$life:lifetime>)?: $file:literal, $flags:literal, [$($part:ident),+] {
+        struct $name:ident $(<$life:lifetime>)?: $file:literal, $flags:literal, [$($part:ident),*] {
             $($field:ident: $type:ty,)*
         } $(, with { $($extra:ident: $extra_type:ty,)+ })?
         $record:expr, replicated: $replicated:literal, effect: $effect:expr;
@@ -211,8 +212,8 @@ macro_rules! call {
                     let own = include_str!(concat!(
                         env!("CARGO_MANIFEST_DIR"), "/src/store/redis/scripts/", $file
                     ));
-                    let parts = [$($crate::store::redis::scripts::$part),+];
-                    $crate::store::redis::scripts::script($flags, &parts, fields, own)
+                    let parts: &[&str] = &[$($crate::store::redis::scripts::$part),*];
+                    $crate::store::redis::scripts::script($flags, parts, fields, own)
                 })
             }
 

@@ -14,7 +14,6 @@ use crate::store::{IdempotencyRecordKey, IdempotencyStore, StoreError};
 
 /// What error messages call a claim.
 const CLAIM: &str = "claim";
-/// The fields of its hash.
 const FIELDS: &[&str] = &["f", "p", "d", "u", "q", "a"];
 
 #[async_trait]

@@ -64,6 +64,15 @@ impl Entry {
         Some(self.text(name)?.lines())
     }
 
+    /// A field that may be absent, but not wrong.
+    fn maybe<T, E>(
+        &self,
+        name: &str,
+        parse: impl Fn(&str) -> Result<T, E>,
+    ) -> Result<Option<T>, E> {
+        self.text(name).map(parse).transpose()
+    }
+
     fn by(&self) -> Option<ServiceId> {
         ServiceId::parse(self.text("b")?).ok()
     }
@@ -71,10 +80,7 @@ impl Entry {
     fn change(&self) -> Option<Change> {
         Some(match self.text("t")? {
             "c" => Change::SessionCreated {
-                device: match self.text("d") {
-                    Some(device) => Some(Device::parse(device).ok()?),
-                    None => None,
-                },
+                device: self.maybe("d", Device::parse).ok()?,
             },
             "w" => Change::SessionChanged {
                 version: self.text("v")?.parse().ok()?,
@@ -89,16 +95,13 @@ impl Entry {
             "e" => Change::SessionEnded {
                 reason: reason_of(self.text("r")?)?,
                 by: self.by(),
-                detail: match self.text("d") {
-                    Some(detail) => Some(EndDetail::parse(detail).ok()?),
-                    None => None,
-                },
+                detail: self.maybe("d", EndDetail::parse).ok()?,
             },
             "b" => Change::LoginBanned {
-                until: match self.text("q") {
-                    Some(until) => Some(Timestamp::from_millis(until.parse().ok()?)),
-                    None => None,
-                },
+                until: self
+                    .maybe("q", str::parse)
+                    .ok()?
+                    .map(Timestamp::from_millis),
                 reason: EndDetail::parse(self.text("d")?).ok()?,
                 by: self.by()?,
             },

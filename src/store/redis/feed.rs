@@ -15,19 +15,16 @@ use super::places::{self, FEED, PARTITIONS, SKEW, STREAMS};
 use super::reply::Reply;
 use super::{ABREAST, RedisStore, events};
 use crate::model::Timestamp;
-use crate::model::event::EventType;
+use crate::model::event::{EventPage, EventType, FeedStart};
 use crate::model::page::{PageLimit, RECORDS_PER_PAGE};
+use crate::rules::refusal::Refusal;
 use crate::store::node::tail::{PartitionPage, Recorded, page, wanted};
 use crate::store::position::{Checkpoint, History, Place};
-use crate::store::{
-    EventFeed, EventPage, FeedPosition, FeedStart, Listener, OpError, Partition, Partitions,
-    Refusal, StoreError,
-};
+use crate::store::{EventFeed, FeedPosition, Listener, OpError, Partition, Partitions, StoreError};
 
 /// From an event on, other streams are read from this much before it.
 const MARGIN: Duration = Duration::from_secs(10);
 
-/// Reads of the feed.
 #[derive(Debug)]
 pub(super) struct Feed {
     client: Arc<Client>,
@@ -58,7 +55,6 @@ call! {
     }
 }
 
-/// Where a page begins.
 enum Origin {
     Start,
     After(Partition, Place),

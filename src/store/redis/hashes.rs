@@ -1,7 +1,13 @@
 //! Records in hashes of their own, and guarded writes to them: what is decided from a record as it was seen is written
 //! if it still stands so.
+//!
+//! Their moments are the server's plain time, which a failover to a slower clock takes back; that of the shards never
+//! goes back behind their last event. Here it need not: none of these writes tells an event, so no order of moments is
+//! promised to anybody, and a time that counts twice only keeps a lease, an answer or a profile that much longer.
 
 use std::time::Duration;
+
+use tokio::time::Instant;
 
 use super::call::{List, call, table};
 use super::client::Client;
@@ -12,10 +18,6 @@ use super::reply::{Reply, newer};
 use crate::model::Timestamp;
 use crate::store::StoreError;
 
-/// How often a write is decided again because somebody else wrote.
-const ATTEMPTS: usize = 100;
-
-/// Where a record is.
 #[derive(Debug)]
 pub(super) struct Hash {
     pub(super) slot: Slot,
@@ -31,7 +33,6 @@ pub(super) struct Seen {
     pub(super) now: Timestamp,
 }
 
-/// The value of a field.
 #[derive(Debug)]
 pub(super) enum Value {
     Bytes(Vec<u8>),
@@ -58,7 +59,6 @@ pub(super) struct HashWrite {
     pub(super) ttl: Option<Duration>,
 }
 
-/// What becomes of a field.
 #[derive(Debug)]
 pub(super) enum Change {
     Put(Vec<u8>),
@@ -205,7 +205,6 @@ impl HashWrite {
 }
 
 impl Client {
-    /// What stands in a hash.
     pub(super) async fn see(&self, hash: &Hash) -> Result<Seen, StoreError> {
         self.call_on(hash.slot, hash.key.clone(), &ReadHash {})
             .await
@@ -228,8 +227,8 @@ impl Client {
         }
     }
 
-    /// Decides over what was seen and writes it; decides again over what stands there if it does not stand so any more.
-    /// Tells the outcome with its moment.
+    /// Decides over what was seen and writes it; decides again over what stands there if it does not stand so any more,
+    /// as long as an operation may be tried again. Tells the outcome with its moment.
     pub(super) async fn decide_over<T>(
         &self,
         hash: &Hash,
@@ -237,18 +236,19 @@ impl Client {
         effect: Effect,
         decide: impl Fn(&Seen) -> Result<(T, Option<Next>), StoreError> + Send + Sync,
     ) -> Result<(T, Timestamp), StoreError> {
-        for _attempt in 0..ATTEMPTS {
+        let deadline = self.link.operation_deadline();
+        loop {
             let (outcome, next) = decide(&seen)?;
             let Some(next) = next else {
                 return Ok((outcome, seen.now));
             };
             let write = seen.write(hash.fields, next);
-            match self.write_hash(hash, &write, effect).await? {
+            seen = match self.write_hash(hash, &write, effect).await? {
                 Ok(now) => return Ok((outcome, now)),
-                Err(present) => seen = present,
-            }
+                Err(_) if Instant::now() >= deadline => return Err(StoreError::Overloaded),
+                Err(present) => present,
+            };
         }
-        Err(StoreError::Overloaded)
     }
 }
 
@@ -256,4 +256,59 @@ fn seen(reply: &mut Reply) -> Result<Seen, StoreError> {
     let now = reply.moment()?;
     let fields = reply.fields()?;
     Ok(Seen { fields, now })
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::atomic::{AtomicUsize, Ordering};
+
+    use super::super::RedisSettings;
+    use super::super::link::Deadlines;
+    use super::super::link::tests::servers::RedisServer;
+    use super::super::link::tests::settings;
+    use super::*;
+
+    const DEADLINES: Deadlines = Deadlines {
+        wait: Duration::from_millis(100),
+        command: Duration::from_millis(400),
+        connect: Duration::from_secs(5),
+    };
+
+    #[tokio::test]
+    async fn a_write_that_somebody_always_overtakes_is_given_up_by_the_deadline_of_an_operation() {
+        let server = RedisServer::start().await;
+        let settings = RedisSettings {
+            deadlines: DEADLINES,
+            ..settings(&server.url())
+        };
+        let client = Client::open(&settings, 0).await.unwrap();
+        let hash = Hash {
+            slot: Slot::Hash([7; 32]),
+            key: b"hash".to_vec(),
+            fields: &["f"],
+        };
+        let attempts = AtomicUsize::new(0);
+        let overtaken = |_: &Seen| {
+            attempts.fetch_add(1, Ordering::Relaxed);
+            let next = Next {
+                fields: vec![("f", Value::Bytes("1".into()))],
+                holds_until: Some(Timestamp::from_millis(0)),
+                until: None,
+            };
+            Ok(((), Some(next)))
+        };
+        let seen = client.see(&hash).await.unwrap();
+        let begun = Instant::now();
+        let decided = client.decide_over(&hash, seen, Effect::Once, overtaken);
+        let given_up = decided.await;
+        assert!(
+            matches!(given_up, Err(StoreError::Overloaded)),
+            "{given_up:?}"
+        );
+        assert!(begun.elapsed() >= DEADLINES.wait + DEADLINES.command);
+        assert!(begun.elapsed() < 4 * DEADLINES.command);
+        assert!(attempts.into_inner() > 1);
+        let left = client.see(&hash).await.unwrap();
+        assert_eq!(left.format("hash", &client.formats).unwrap(), None);
+    }
 }

@@ -9,7 +9,8 @@ use super::call::call;
 use super::client::Client;
 use super::keys::SERVICES;
 use super::link::{Effect, MasterHealth, Warning};
-use crate::store::{Risk, StoreError, StoreHealth, StoreWarning};
+use crate::model::health::{Risk, StoreHealth, StoreWarning};
+use crate::store::StoreError;
 
 /// How long the trace of a check stays.
 const CHECK_KEPT: Duration = Duration::from_secs(60);

@@ -26,7 +26,6 @@ use crate::model::token::CredentialHash;
 /// The tag of all that is about services.
 pub(super) const SERVICES: Slot = Slot::Of("services");
 
-/// Makes keys that start alike.
 #[derive(Debug)]
 pub(super) struct Keys {
     prefix: String,

@@ -107,41 +107,25 @@ impl RedisStore {
         let activity = Arc::new(Activity::new(Arc::clone(&client), settings.touch_interval));
         let feed = Arc::new(Feed::new(Arc::clone(&client), settings.event_retention));
         let services = Arc::new(Services::new(Arc::clone(&client), Arc::clone(&log)));
-        let sessions = Arc::new(Sessions::new(
-            Arc::clone(&client),
-            Arc::clone(&activity),
-            Arc::clone(&log),
-            &settings,
-        ));
-        let recovery = Arc::new(Recovery {
+        let sessions = Arc::new(Sessions::new(&client, &activity, &log, &settings));
+        let recovery = Recovery {
             client: Arc::clone(&client),
             feed: Arc::clone(&feed),
             heard: Arc::clone(&heard),
             log: Arc::clone(&log),
             services: Arc::clone(&services),
             sessions: Arc::clone(&sessions),
-        });
-        let tail = Tail::new(
-            FEED,
-            node,
-            Arc::clone(&heard),
-            Arc::clone(&listeners),
-            Arc::clone(&log),
-        );
+        };
         let live = Live {
             client: Arc::clone(&client),
             feed: Arc::clone(&feed),
-            tail,
+            tail: Tail::new(FEED, node, &heard, &listeners, &log),
             log,
             services: Arc::clone(&services),
             agreement: Agreement::new(settings.formats, noted),
             is_cluster: settings.url.is_cluster(),
         };
-        let closed = CancellationToken::new();
-        tokio::spawn(write_until(activity, closed.clone()));
-        tokio::spawn(failover::guard_until(Arc::clone(&recovery), closed.clone()));
-        tokio::spawn(failover::recall_until(recovery, closed.clone()));
-        tokio::spawn(live::follow_until(live, closed.clone()));
+        let background = start(activity, recovery, live);
         let store = Arc::new(Self {
             client,
             sessions,
@@ -149,10 +133,21 @@ impl RedisStore {
             feed,
             heard,
             listeners,
-            _background: closed.drop_guard(),
+            _background: background,
         });
         Ok(Stores::of(&store))
     }
+}
+
+/// Starts what goes on for as long as the store is open.
+fn start(activity: Arc<Activity>, recovery: Recovery, live: Live) -> DropGuard {
+    let closed = CancellationToken::new();
+    let recovery = Arc::new(recovery);
+    tokio::spawn(write_until(activity, closed.clone()));
+    tokio::spawn(failover::guard_until(Arc::clone(&recovery), closed.clone()));
+    tokio::spawn(failover::recall_until(recovery, closed.clone()));
+    tokio::spawn(live::follow_until(live, closed.clone()));
+    closed.drop_guard()
 }
 
 /// Of what it keeps in memory nothing: there are hashes of secrets and tokens in it, and very much of it.

@@ -19,7 +19,6 @@ pub(super) const FEED: Clocked = Clocked {
     skew: SKEW,
 };
 
-/// The slot of a stream.
 pub(super) fn slot(stream: Partition) -> Slot {
     u8::try_from(stream.0).map_or(SERVICES, Slot::Shard)
 }

@@ -27,7 +27,6 @@ use crate::store::{ProfileFacts, ProfileStore, StoreError};
 
 /// What error messages call a profile.
 const PROFILE: &str = "profile";
-/// The fields of its hash.
 const FIELDS: &[&str] = &["f", "l", "v", "t", "e", "q", "n", "u", "m", "w"];
 
 #[async_trait]

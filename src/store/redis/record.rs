@@ -27,28 +27,19 @@ use crate::model::session::{
 use crate::model::session_token::{FormerToken, FormerTokens, Rotation, SealedToken};
 use crate::model::session_token::{StoredToken, TokenOrigin};
 use crate::model::token::CredentialHash;
+use crate::rules::Kept;
+use crate::rules::entry::SessionEntry;
 
 use super::fields::{ATTRIBUTE, Fields, PIECES, piece_name, reason_of, state_of, stats_of};
 
 /// What error messages call a record.
 pub(super) const SESSION: &str = "session";
 
-/// What stands under the key of a session.
-#[derive(Debug)]
-pub(super) enum Stored {
-    /// A session; it may be over.
-    Live(Box<SessionRecord>),
-    /// A tombstone, and until when it is told of.
-    Ended(Box<Tombstone>, Timestamp),
-    /// Nothing, or nothing that this version would have written.
-    Nothing,
-}
-
-/// Reads what stands under the key of a session, in a format that this version reads. What cannot be one is nothing,
+/// Reads what stands under the key of a session, in a format that this version reads. What cannot be one is missing,
 /// with a warning.
-pub(super) fn decode(session_id: SessionId, fields: Fields) -> Stored {
+pub(super) fn decode(session_id: SessionId, fields: Fields) -> SessionEntry {
     if fields.is_empty() {
-        return Stored::Nothing;
+        return SessionEntry::Missing;
     }
     let record = Record::new(fields);
     let stored = if record.text("r").is_some() {
@@ -60,9 +51,9 @@ pub(super) fn decode(session_id: SessionId, fields: Fields) -> Stored {
 }
 
 /// What stands there is not ours.
-pub(super) fn foreign(session_id: SessionId) -> Stored {
+pub(super) fn foreign(session_id: SessionId) -> SessionEntry {
     tracing::warn!(session.id = %session_id, "a stored session cannot be read and counts as unknown");
-    Stored::Nothing
+    SessionEntry::Missing
 }
 
 /// A field that holds what this version would not have written.
@@ -177,8 +168,8 @@ impl Record {
         }))
     }
 
-    fn tombstone(&self, session_id: SessionId) -> Option<Stored> {
-        let tombstone = Tombstone {
+    fn tombstone(&self, session_id: SessionId) -> Option<SessionEntry> {
+        let value = Tombstone {
             session_id,
             login_id: LoginId::parse(self.text("l")?).ok()?,
             service_id: ServiceId::parse(self.text("o")?).ok()?,
@@ -193,10 +184,10 @@ impl Record {
         };
         let until = self.moment("q")?;
         self.is_of(session_id)
-            .then(|| Stored::Ended(Box::new(tombstone), until))
+            .then(|| SessionEntry::Tombstone(Box::new(Kept { until, value })))
     }
 
-    fn live(&self, session_id: SessionId) -> Option<Stored> {
+    fn live(&self, session_id: SessionId) -> Option<SessionEntry> {
         let record = SessionRecord {
             session: self.session(session_id)?,
             idle_timeout: Duration::from_millis(self.number("p")?),
@@ -204,7 +195,7 @@ impl Record {
             rotation: self.rotation().ok()?,
         };
         self.is_of(session_id)
-            .then(|| Stored::Live(Box::new(record)))
+            .then(|| SessionEntry::Record(Box::new(record)))
     }
 
     fn session(&self, session_id: SessionId) -> Option<Session> {

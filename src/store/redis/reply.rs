@@ -10,7 +10,6 @@ use crate::model::Timestamp;
 use crate::model::id::SessionId;
 use crate::store::StoreError;
 
-/// What is wrong with an answer.
 #[derive(Debug, Error)]
 #[error("Redis answered something else than was asked")]
 struct OddAnswer;
@@ -114,7 +113,6 @@ fn bytes(value: Value) -> Result<Vec<u8>, StoreError> {
     }
 }
 
-/// Bytes, or none.
 pub(super) fn optional_bytes(value: Value) -> Result<Option<Vec<u8>>, StoreError> {
     if value == Value::Nil {
         Ok(None)
@@ -123,7 +121,6 @@ pub(super) fn optional_bytes(value: Value) -> Result<Option<Vec<u8>>, StoreError
     }
 }
 
-/// The fields of a hash.
 pub(super) fn fields(value: Value) -> Result<Fields, StoreError> {
     if let Value::Map(pairs) = value {
         let pairs = pairs.into_iter();

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use deadpool_redis::redis;
+use tokio::time::Instant;
 
 use super::RedisStore;
 use super::call::call;
@@ -28,10 +29,7 @@ const FORMAT: u8 = 1;
 const WITH_LIMIT: u8 = 2;
 /// What error messages call a record.
 const SERVICE: &str = "service";
-/// How often a write is decided again because somebody else wrote.
-const ATTEMPTS: usize = 100;
 
-/// What became of a guarded write.
 #[derive(Debug)]
 pub(super) enum Put {
     Done,
@@ -55,7 +53,6 @@ call! {
     }
 }
 
-/// The operations on services.
 #[derive(Debug)]
 pub(super) struct Services {
     client: Arc<Client>,
@@ -111,14 +108,10 @@ impl Services {
         request: &ServiceRequest,
         by: &ServiceId,
     ) -> Result<Service, OpError> {
-        let mut held = match request {
-            // Its id is new.
-            ServiceRequest::Register(_) => None,
-            ServiceRequest::Update(_)
-            | ServiceRequest::RotateSecret { .. }
-            | ServiceRequest::Remove => self.held_service(service_id).await?,
-        };
-        for _attempt in 0..ATTEMPTS {
+        let deadline = self.client.link.operation_deadline();
+        // Also for a registration: a full server refuses the write before it says that the id is taken.
+        let mut held = self.held_service(service_id).await?;
+        loop {
             let record = held.as_deref().map(decode).transpose()?;
             let now = self.client.clock(SERVICES).now;
             let plan = request.decide(record, now)?;
@@ -137,10 +130,12 @@ impl Services {
                         .keep(RecoveryEntry::Service(service_id.clone(), left));
                     return Ok(plan.service);
                 }
+                Put::Stale(_) if Instant::now() >= deadline => {
+                    return Err(StoreError::Overloaded.into());
+                }
                 Put::Stale(present) => held = present,
             }
         }
-        Err(StoreError::Overloaded.into())
     }
 
     /// Leaves a service like this, if it is still as it was held.

@@ -183,6 +183,21 @@ async fn when_memory_is_full_sessions_can_be_verified_and_ended_but_not_opened()
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn when_memory_is_full_a_service_id_in_use_is_told_and_a_new_one_is_unknown() {
+    let site = Site::start().await;
+    let register = |id: &str| {
+        let service = json!({"service_id": id, "service_name": "Shop", "permissions": []});
+        site.admin.post("/v1/services").json(&service)
+    };
+    register("shop").await.expect(201);
+    site.tell("CONFIG SET maxmemory 1mb").await;
+    register("shop").await.problem(409, "service_exists");
+    register("game").await.problem(503, "store_unavailable");
+    site.tell("CONFIG SET maxmemory 0").await;
+    register("game").await.expect(201);
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_busy_redis_is_unknown() {
     let site = Site::start().await;
     site.tell("CONFIG SET busy-reply-threshold 10").await;

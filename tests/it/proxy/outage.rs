@@ -6,17 +6,23 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use session_gateway::model::Timestamp;
+use session_gateway::model::filter::SessionFilter;
+use session_gateway::model::health::StoreHealth;
 use session_gateway::model::id::{LoginId, ServiceId, SessionId};
 use session_gateway::model::login::Ban;
 use session_gateway::model::page::{Cursor, Page, PageLimit};
 use session_gateway::model::permission::Scope;
+use session_gateway::model::request::{Target, Touch};
 use session_gateway::model::session::{EndReason, Session};
 use session_gateway::model::token::{CredentialHash, PresentedToken};
-use session_gateway::rules::end::EndBatch;
+use session_gateway::rules::ban::NewBan;
+use session_gateway::rules::change::{Changed, SessionWrite};
+use session_gateway::rules::create::{Created, NewSession};
+use session_gateway::rules::end::{EndBatch, EndOutcome};
+use session_gateway::rules::entry::Lookup;
+use session_gateway::rules::rotate::{Rotated, TokenRotation};
 use session_gateway::store::{
-    Changed, Created, EndOutcome, EndPosition, EndedBatch, Lookup, NewBan, NewSession, OpError,
-    Rotated, SessionFilter, SessionStore, SessionWrite, StoreError, StoreHealth, Stores, Target,
-    TokenRotation, Touch, Verified,
+    EndPosition, EndedBatch, OpError, SessionStore, StoreError, Stores, Verified,
 };
 
 /// Far longer than anybody waits.
@@ -32,7 +38,7 @@ pub(super) struct Losable {
 impl Losable {
     pub(super) fn over(stores: &Stores) -> Arc<Self> {
         Arc::new(Self {
-            sessions: Arc::clone(stores.sessions.engine()),
+            sessions: stores.sessions.clone().into_engine(),
             lost: AtomicBool::new(false),
         })
     }

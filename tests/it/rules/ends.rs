@@ -65,7 +65,7 @@ impl History<'_> {
         let wanted = |id: &SessionId| {
             let live = self.world.live(*id);
             live.is_some_and(|record| {
-                batch.filter.matches(&record.session)
+                batch.filter.matches(&record.session, record.session.state)
                     && batch.access.scope.covers(&record.session.service_id)
                     && batch.except != Some(*id)
             })

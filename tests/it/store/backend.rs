@@ -10,19 +10,21 @@ use super::redis::{Keyspace, shared};
 use session_gateway::clock::SettableClock;
 use session_gateway::model::Timestamp;
 use session_gateway::model::attribute::{AttributeName, AttributeValue, Attributes};
-use session_gateway::model::event::{Change, Event, EventType};
+use session_gateway::model::event::{Change, Event, EventType, FeedStart};
 use session_gateway::model::id::{LoginId, ServiceId, SessionId};
 use session_gateway::model::page::PageLimit;
 use session_gateway::model::permission::Scope;
 use session_gateway::model::record::SessionChange;
+use session_gateway::model::request::{Access, OperationId, Precondition, Target, Touch};
 use session_gateway::model::session::{Device, EndReason, Ended, Session, SessionState};
 use session_gateway::model::session_token::{StoredToken, TokenOrigin};
 use session_gateway::model::token::{CredentialHash, PresentedToken};
+use session_gateway::rules::create::{Created, NewSession};
+use session_gateway::rules::end::EndOutcome;
+use session_gateway::rules::entry::Lookup;
+use session_gateway::rules::refusal::Refusal;
 use session_gateway::store::embedded::{EmbeddedSettings, EmbeddedStore};
-use session_gateway::store::{
-    Access, Created, EndOutcome, FeedStart, Lookup, NewSession, OpError, OperationId, Precondition,
-    Refusal, Stores, Target, Touch, Verified,
-};
+use session_gateway::store::{OpError, Stores, Verified};
 use tempfile::TempDir;
 use tokio::task::JoinSet;
 

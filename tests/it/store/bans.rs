@@ -5,7 +5,11 @@ use session_gateway::model::event::{Change, Fact};
 use session_gateway::model::limit::{LimitPer, Overflow, SessionLimit};
 use session_gateway::model::login::Ban;
 use session_gateway::model::session::{EndDetail, EndReason};
-use session_gateway::store::{EndAll, NewBan, NewSession, OpError, Refusal};
+use session_gateway::rules::ban::NewBan;
+use session_gateway::rules::create::NewSession;
+use session_gateway::rules::end::EndAll;
+use session_gateway::rules::refusal::Refusal;
+use session_gateway::store::OpError;
 use tokio::task::JoinSet;
 
 use super::backend::{

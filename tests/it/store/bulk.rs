@@ -5,9 +5,11 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use session_gateway::model::event::EventType;
+use session_gateway::model::filter::SessionFilter;
 use session_gateway::model::permission::Scope;
+use session_gateway::model::request::Access;
 use session_gateway::model::session::{EndReason, SessionState};
-use session_gateway::store::{Access, NewSession, SessionFilter};
+use session_gateway::rules::create::NewSession;
 use tokio::task::JoinSet;
 
 use super::backend::{

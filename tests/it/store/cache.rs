@@ -5,18 +5,19 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use async_trait::async_trait;
-use session_gateway::model::event::EventType;
+use session_gateway::model::event::{EventPage, EventType, FeedStart};
 use session_gateway::model::page::PageLimit;
 use session_gateway::model::permission::Permissions;
+use session_gateway::model::request::{Consistency, Touch};
 use session_gateway::model::service::{ServiceName, ServiceUpdate};
 use session_gateway::model::session::EndReason;
 use session_gateway::model::token::{CredentialHash, PresentedToken};
+use session_gateway::rules::end::EndAll;
+use session_gateway::rules::entry::Lookup;
+use session_gateway::rules::services::NewService;
 use session_gateway::store::node::Handle;
 use session_gateway::store::node::cache::CacheSettings;
-use session_gateway::store::{
-    Consistency, EndAll, EventFeed, EventPage, FeedStart, Listener, Lookup, NewService, OpError,
-    Partition, Partitions, Stores, Touch,
-};
+use session_gateway::store::{EventFeed, Listener, OpError, Partition, Partitions, Stores};
 use tokio::time::Instant;
 
 use super::backend::{

@@ -1,6 +1,7 @@
 //! Claims of idempotency keys.
 
-use session_gateway::store::{Claim, IdempotencyRecordKey};
+use session_gateway::rules::idempotency::Claim;
+use session_gateway::store::IdempotencyRecordKey;
 
 use super::backend::{Backend, HOUR, SECOND};
 

@@ -2,8 +2,11 @@
 
 use session_gateway::model::event::{Change, EventType};
 use session_gateway::model::permission::Scope;
+use session_gateway::model::request::Access;
 use session_gateway::model::session::{EndReason, SessionState};
-use session_gateway::store::{Access, EndAll, EndOutcome, Lookup, NewSession};
+use session_gateway::rules::create::NewSession;
+use session_gateway::rules::end::{EndAll, EndOutcome};
+use session_gateway::rules::entry::Lookup;
 
 use super::backend::{
     Backend, SECOND, access, device, draft, draft_with_token, login_id, presented, service,

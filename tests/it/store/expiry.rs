@@ -1,9 +1,13 @@
 //! Expiry: exact on every path, whatever is still stored, and told of once.
 
 use session_gateway::model::event::EventType;
+use session_gateway::model::filter::SessionFilter;
 use session_gateway::model::permission::Scope;
+use session_gateway::model::request::Touch;
 use session_gateway::model::session::{EndReason, Ended};
-use session_gateway::store::{EndOutcome, Lookup, NewSession, SessionFilter, Touch};
+use session_gateway::rules::create::NewSession;
+use session_gateway::rules::end::EndOutcome;
+use session_gateway::rules::entry::Lookup;
 
 use super::backend::{
     Backend, HOUR, IDLE, MAX_AGE, MILLISECOND, MINUTE, SECOND, draft, draft_with_token,

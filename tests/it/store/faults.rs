@@ -5,8 +5,10 @@ use session_gateway::model::id::SessionId;
 use std::sync::Arc;
 
 use session_gateway::clock::SettableClock;
+use session_gateway::model::request::Touch;
+use session_gateway::rules::entry::Lookup;
 use session_gateway::store::embedded::{EmbeddedStore, OpenError};
-use session_gateway::store::{Lookup, OpError, StoreError, Touch};
+use session_gateway::store::{OpError, StoreError};
 use tempfile::TempDir;
 use tokio::task::JoinSet;
 

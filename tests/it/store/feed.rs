@@ -1,11 +1,12 @@
 //! The feed: every change, in order, with places that stay exact.
 
-use session_gateway::model::event::{Change, EventId, EventType};
+use session_gateway::model::event::{Change, EventId, EventPage, EventType, FeedStart};
 use session_gateway::model::page::Cursor;
-use session_gateway::store::{EventPage, FeedStart, OpError, Refusal};
+use session_gateway::rules::refusal::Refusal;
+use session_gateway::store::OpError;
 
 use super::backend::{Backend, SECOND, SETTINGS, device, draft, limit, login_id, refusal, service};
-use session_gateway::store::NewSession;
+use session_gateway::rules::create::NewSession;
 
 contract! {
     an_event_tells_what_happened_to_whom,

@@ -5,13 +5,13 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use async_trait::async_trait;
-use session_gateway::model::event::{Event, EventId, EventType};
+use session_gateway::model::event::{Event, EventId, EventPage, EventType, FeedStart};
 use session_gateway::model::page::PageLimit;
+use session_gateway::rules::refusal::Refusal;
 use session_gateway::store::node::Handle;
 use session_gateway::store::node::follow::{FollowError, Follower, Followers, Placed};
 use session_gateway::store::{
-    EventFeed, EventPage, FeedPosition, FeedStart, Listener, OpError, Origin, Partition,
-    Partitions, Refusal,
+    EventFeed, FeedPosition, Listener, OpError, Origin, Partition, Partitions,
 };
 use tokio::time::Instant;
 

@@ -9,8 +9,10 @@ use session_gateway::model::permission::Scope;
 use session_gateway::model::session::{DeviceId, EndDetail, EndReason, Ended, UserAgent};
 use session_gateway::model::session_token::{StoredToken, TokenOrigin};
 use session_gateway::model::token::CredentialHash;
+use session_gateway::rules::create::NewSession;
+use session_gateway::rules::end::EndAll;
 use session_gateway::store::embedded::{EmbeddedStore, OpenError};
-use session_gateway::store::{EndAll, NewSession, OpError, StoreError};
+use session_gateway::store::{OpError, StoreError};
 use tempfile::TempDir;
 
 use super::backend::{

@@ -3,7 +3,8 @@
 use session_gateway::model::id::SessionId;
 use session_gateway::model::limit::{LimitPer, Overflow, SessionLimit};
 use session_gateway::model::session::EndReason;
-use session_gateway::store::{NewSession, Refusal};
+use session_gateway::rules::create::NewSession;
+use session_gateway::rules::refusal::Refusal;
 
 use super::backend::{
     Backend, IDLE, MINUTE, SECOND, device, draft, draft_with_token, login_id, presented, service,

@@ -9,7 +9,8 @@ use session_gateway::model::id::SessionId;
 use session_gateway::model::permission::Permissions;
 use session_gateway::model::service::ServiceName;
 use session_gateway::model::token::CredentialHash;
-use session_gateway::store::{Listener, NewService, Origin, Partition, Partitions, Stores};
+use session_gateway::rules::services::NewService;
+use session_gateway::store::{Listener, Origin, Partition, Partitions, Stores};
 use tokio::time::Instant;
 
 use super::backend::{Backend, HOUR, draft, login_id, service};

@@ -1,10 +1,12 @@
 //! Pages, counts, summaries.
 
+use session_gateway::model::filter::SessionFilter;
 use session_gateway::model::id::SessionId;
 use session_gateway::model::page::{Cursor, RECORDS_PER_PAGE};
 use session_gateway::model::permission::Scope;
 use session_gateway::model::session::{ConnectionId, SessionState};
-use session_gateway::store::{NewSession, Refusal, SessionFilter};
+use session_gateway::rules::create::NewSession;
+use session_gateway::rules::refusal::Refusal;
 
 use super::backend::{
     Backend, IDLE, MINUTE, SECOND, device, draft, limit, login_id, presented, refusal, service,

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use session_gateway::model::profile::{MAX_DETAILS_BYTES, MAX_PROFILE_TTL, Profile, UserDetails};
-use session_gateway::store::{
+use session_gateway::rules::profiles::{
     FoundProfile, LoadCause, LoadClaim, LoadEnd, LoadTicket, Loaded, NewProfile,
 };
 use tokio::task::JoinSet;

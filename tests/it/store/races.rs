@@ -8,8 +8,11 @@ use session_gateway::model::event::EventType;
 use session_gateway::model::id::SessionId;
 use session_gateway::model::limit::{LimitPer, Overflow, SessionLimit};
 use session_gateway::model::session::EndReason;
+use session_gateway::rules::create::NewSession;
+use session_gateway::rules::end::EndAll;
+use session_gateway::rules::refusal::Refusal;
 use session_gateway::store::node::Handle;
-use session_gateway::store::{EndAll, NewSession, OpError, Refusal, SessionStore};
+use session_gateway::store::{OpError, SessionStore};
 use tokio::task::JoinSet;
 
 use super::backend::{
@@ -39,7 +42,7 @@ async fn two_hundred_writers_of_two_hundred_attributes_all_survive(b: &Backend) 
         writers.spawn(async move {
             let write = merge(&[(&format!("attribute {number}"), "1")]);
             store.change(target(session_id), write).await.unwrap();
-            let touch = session_gateway::store::Touch::Yes;
+            let touch = session_gateway::model::request::Touch::Yes;
             store.find_by_token(&token, touch).await.unwrap();
             store.refresh(target(session_id), None).await.unwrap();
         });
@@ -73,7 +76,7 @@ async fn compare_and_set_counts_every_increment(b: &Backend) {
 
 async fn try_to_count(store: &Handle<dyn SessionStore>, session_id: SessionId) -> bool {
     let scope = session_gateway::model::permission::Scope::All;
-    let session_gateway::store::Lookup::Live(session) =
+    let session_gateway::rules::entry::Lookup::Live(session) =
         store.find(session_id, &scope).await.unwrap()
     else {
         panic!("it is live");
@@ -212,7 +215,10 @@ async fn parallel_ends_are_told_of_once(b: &Backend) {
         let store = store(b);
         ends.spawn(async move {
             let ended = store.end(target(session_id), EndReason::Logout).await;
-            matches!(ended.unwrap(), session_gateway::store::EndOutcome::Now(_))
+            matches!(
+                ended.unwrap(),
+                session_gateway::rules::end::EndOutcome::Now(_)
+            )
         });
     }
     let first = ends.join_all().await.into_iter().filter(|now| *now);

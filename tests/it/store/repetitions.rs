@@ -2,8 +2,9 @@
 
 use session_gateway::model::limit::{LimitPer, Overflow, SessionLimit};
 use session_gateway::model::record::SessionChange;
+use session_gateway::model::request::{Precondition, Target};
 use session_gateway::model::session::SessionState;
-use session_gateway::store::{NewSession, Precondition, Target};
+use session_gateway::rules::create::NewSession;
 
 use super::backend::{
     Backend, HOUR, SECOND, attribute, draft, ended_refusal, operation_id, target, value,

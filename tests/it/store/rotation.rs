@@ -5,13 +5,16 @@ use std::time::Duration;
 use session_gateway::model::event::Change;
 use session_gateway::model::id::SessionId;
 use session_gateway::model::permission::Scope;
+use session_gateway::model::request::{Access, Touch};
 use session_gateway::model::rotation::Successor;
 use session_gateway::model::session::EndReason;
 use session_gateway::model::session_token::SealedToken;
 use session_gateway::model::token::{CredentialHash, PresentedToken};
-use session_gateway::store::{
-    Access, Lookup, NewSession, OpError, Refusal, Rotated, TokenRotation, Touch,
-};
+use session_gateway::rules::create::NewSession;
+use session_gateway::rules::entry::Lookup;
+use session_gateway::rules::refusal::Refusal;
+use session_gateway::rules::rotate::{Rotated, TokenRotation};
+use session_gateway::store::OpError;
 
 use super::backend::{
     Backend, HOUR, IDLE, MILLISECOND, SECOND, SETTINGS, access, draft, draft_with_token,

@@ -7,8 +7,11 @@ use session_gateway::model::id::SessionId;
 use session_gateway::model::session::EndReason;
 use session_gateway::model::session_token::SealedToken;
 use session_gateway::model::token::PresentedToken;
+use session_gateway::rules::end::EndAll;
+use session_gateway::rules::refusal::Refusal;
+use session_gateway::rules::rotate::{Rotated, TokenRotation};
 use session_gateway::store::node::Handle;
-use session_gateway::store::{EndAll, OpError, Refusal, Rotated, SessionStore, TokenRotation};
+use session_gateway::store::{OpError, SessionStore};
 use tokio::task::JoinSet;
 
 use super::backend::{Backend, access, attribute, login_id, merge, target};

@@ -3,9 +3,11 @@
 use session_gateway::model::event::{Change, ServiceChange};
 use session_gateway::model::page::Cursor;
 use session_gateway::model::permission::Permissions;
+use session_gateway::model::request::OperationId;
 use session_gateway::model::service::{Service, ServiceName, ServiceUpdate};
 use session_gateway::model::token::CredentialHash;
-use session_gateway::store::{NewService, OperationId, Refusal};
+use session_gateway::rules::refusal::Refusal;
+use session_gateway::rules::services::NewService;
 
 use super::backend::{Backend, MINUTE, SECOND, limit, refusal, service};
 

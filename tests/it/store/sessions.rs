@@ -3,8 +3,12 @@
 use session_gateway::model::event::Change;
 use session_gateway::model::permission::Scope;
 use session_gateway::model::record::{Field, SessionChange, SessionUpdate, Unchangeable};
+use session_gateway::model::request::{Access, Target};
 use session_gateway::model::session::{ConnectionStats, EndReason, SessionState};
-use session_gateway::store::{Access, EndOutcome, Lookup, NewSession, Refusal, Target};
+use session_gateway::rules::create::NewSession;
+use session_gateway::rules::end::EndOutcome;
+use session_gateway::rules::entry::Lookup;
+use session_gateway::rules::refusal::Refusal;
 
 use super::backend::{
     Backend, IDLE, MAX_AGE, MINUTE, at_version, attribute, draft, draft_with_token, merge,

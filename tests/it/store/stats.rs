@@ -4,15 +4,18 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use session_gateway::model::event::{Change, Event};
+use session_gateway::model::filter::SessionFilter;
 use session_gateway::model::limit::{LimitPer, Overflow, SessionLimit};
 use session_gateway::model::page::Cursor;
 use session_gateway::model::permission::Scope;
+use session_gateway::model::request::{Consistency, Touch};
 use session_gateway::model::session::{EndDetail, EndReason, SessionState};
+use session_gateway::rules::ban::NewBan;
+use session_gateway::rules::create::NewSession;
+use session_gateway::rules::end::EndAll;
+use session_gateway::rules::entry::Lookup;
 use session_gateway::store::node::cache::CacheSettings;
-use session_gateway::store::{
-    Consistency, EndAll, Listener, Lookup, NewBan, NewSession, Origin, Partition, SessionCounts,
-    SessionFilter, Stores, Touch,
-};
+use session_gateway::store::{Listener, Origin, Partition, SessionCounts, Stores};
 use session_gateway::telemetry::traces::Traces;
 
 use super::backend::{

@@ -1,8 +1,11 @@
 //! Uses: counted from the verification itself, written a little later, never a way back to life.
 
+use session_gateway::model::filter::SessionFilter;
 use session_gateway::model::permission::Scope;
+use session_gateway::model::request::Touch;
 use session_gateway::model::session::EndReason;
-use session_gateway::store::{Lookup, NewSession, SessionFilter, Touch};
+use session_gateway::rules::create::NewSession;
+use session_gateway::rules::entry::Lookup;
 
 use super::backend::{
     Backend, HOUR, IDLE, MILLISECOND, MINUTE, SECOND, draft, limit, presented, target,

@@ -3,7 +3,7 @@
 use session_gateway::model::attribute::{AttributeLimit, MAX_ATTRIBUTES, MAX_TOTAL_BYTES};
 use session_gateway::model::id::SessionId;
 use session_gateway::model::record::{SessionChange, Unchangeable};
-use session_gateway::store::Refusal;
+use session_gateway::rules::refusal::Refusal;
 use tokio::task::JoinSet;
 
 use super::backend::{Backend, attribute, merge, refusal, target, value};

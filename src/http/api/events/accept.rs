@@ -2,12 +2,9 @@
 
 use axum::http::{HeaderMap, HeaderValue, header};
 
-/// The forms of the feed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Form {
-    /// JSON.
     Page,
-    /// Server-sent events.
     Stream,
 }
 

@@ -31,7 +31,6 @@ const PLACE_PREFIX: &str = "p.";
 /// Where to go on, from either side.
 const LAST_EVENT_ID: HeaderName = HeaderName::from_static("last-event-id");
 
-/// The routes of the feed.
 pub(super) fn routes() -> OpenApiRouter<AppState> {
     OpenApiRouter::new().merge(guarded(Permission::EventRead, routes!(list_events)))
 }
@@ -115,7 +114,6 @@ async fn list_events(
     }
 }
 
-/// A place as callers know it.
 fn place_text(place: &Cursor) -> String {
     format!("{PLACE_PREFIX}{}", place.encode())
 }

@@ -20,7 +20,6 @@ const RETRY: Duration = Duration::from_secs(1);
 /// Tells nginx not to hold back what is sent.
 const ACCEL_BUFFERING: HeaderName = HeaderName::from_static("x-accel-buffering");
 
-/// Answers with all that happens.
 pub(super) fn answer(subscription: Subscription, draining: Draining) -> Result<Response, ApiError> {
     let [jitter] = *random_bytes().map_err(ApiError::internal)?;
     let retry = RETRY + 8 * Duration::from_millis(jitter.into());

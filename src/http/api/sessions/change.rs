@@ -137,9 +137,7 @@ pub(super) async fn end_session(
 
 /// What a patch of a session asks for.
 enum Update {
-    /// End it.
     Close,
-    /// Change these fields.
     Fields(SessionUpdate),
 }
 

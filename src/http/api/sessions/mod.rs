@@ -18,7 +18,6 @@ use crate::model::session::Session;
 
 pub(super) use read::SessionPage;
 
-/// The routes of sessions.
 pub(super) fn routes() -> OpenApiRouter<AppState> {
     OpenApiRouter::new()
         .merge(guarded(

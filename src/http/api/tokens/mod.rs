@@ -21,7 +21,6 @@ use crate::model::session::{EndReason, Ended, Session};
 
 mod rotate;
 
-/// The routes of tokens.
 pub(super) fn routes() -> OpenApiRouter<AppState> {
     OpenApiRouter::new()
         .merge(guarded(Permission::TokenVerify, routes!(verify_token)))

@@ -12,9 +12,10 @@ use foldhash::fast::RandomState;
 use crate::model::Timestamp;
 use crate::model::id::SessionId;
 use crate::model::record::SessionRecord;
+use crate::model::request::Touch;
 use crate::model::session::Life;
 use crate::rules::activity::{self, TouchPlan, used};
-use crate::store::{Touch, Verified};
+use crate::store::Verified;
 
 mod writer;
 
@@ -29,17 +30,14 @@ const SHARD_ROOM: usize = 16_384;
 /// How long a written use is still told: longer than any read takes, so that a read of an older state has it too.
 const LINGER: Duration = Duration::from_secs(10);
 
-/// Uses in memory, by session.
 #[derive(Debug)]
 pub(in crate::store) struct ActivityBuffer {
     longest_interval: Duration,
     shards: [Mutex<Shard>; SHARDS],
 }
 
-/// One use of a session.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(in crate::store) struct SessionActivity {
-    /// The session.
     pub(in crate::store) session_id: SessionId,
     /// When it was used last.
     pub(in crate::store) at: Timestamp,

@@ -20,7 +20,6 @@ const TOGETHER: usize = 100;
 /// Writes that are under way at a time.
 const ABREAST: usize = 64;
 
-/// An engine that writes uses.
 pub(in crate::store) trait WriteUses: Send + Sync {
     /// How its sessions lie.
     const PARTITIONS: Partitions;

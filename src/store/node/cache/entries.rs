@@ -26,7 +26,6 @@ const SMALL_COPY_BYTES: u64 = 1024;
 /// Tokens of callers whose session is known; each takes some 100 bytes.
 const HOLDERS: usize = 100_000;
 
-/// Services that are kept.
 const SERVICES: usize = 10_000;
 
 /// A copy is read anew after this time, for what no event tells: counters of a connection, uses on other nodes.
@@ -48,7 +47,6 @@ struct ServiceEntry {
     generation: Generation,
 }
 
-/// Copies of this node.
 pub(super) struct Entries {
     generations: Generations,
     sessions: Cache<SessionId, Arc<SessionEntry>, ByBytes>,
@@ -149,7 +147,6 @@ impl Entries {
             .insert(copy.found.record.session.session_id, Arc::new(copy));
     }
 
-    /// Something happened to a session.
     pub(super) fn invalidate_session(&self, session_id: SessionId) {
         self.generations.invalidate_session(session_id);
         self.sessions.remove(&session_id);
@@ -160,7 +157,6 @@ impl Entries {
         self.generations.invalidate_partition(partition);
     }
 
-    /// Something happened to a service.
     pub(super) fn invalidate_services(&self) {
         self.generations.invalidate_services();
     }

@@ -18,7 +18,6 @@ pub(in crate::store::node) struct Generation {
     partition: u64,
 }
 
-/// Counters of changes.
 #[derive(Debug)]
 pub(super) struct Generations {
     sessions: Box<[AtomicU64]>,

@@ -14,11 +14,11 @@ use std::time::Duration;
 use tokio::time::Instant;
 
 use crate::model::id::{LoginId, ServiceId, SessionId};
+use crate::model::request::Touch;
 use crate::model::service::ServiceRecord;
 use crate::model::token::PresentedToken;
-use crate::store::{
-    CacheStats, EventFeed, Lookup, Partition, Partitions, SessionStore, Touch, Verified,
-};
+use crate::rules::entry::Lookup;
+use crate::store::{CacheStats, EventFeed, Partition, Partitions, SessionStore, Verified};
 
 mod entries;
 mod generations;
@@ -81,6 +81,8 @@ impl Cache {
         touch: Touch,
     ) -> Option<Verified> {
         let session_id = self.known_session(token)?;
+        // The proof is asked for before the copy: a change that it vouches for has ended the copy by then. The other way
+        // round one could be heard, and proven, between the two.
         if !self.is_proven(self.partitions().of_session(session_id)) {
             return None;
         }
@@ -116,6 +118,8 @@ impl Cache {
         if token.session_id.is_none() {
             self.entries.note_holder(&token.hash, session_id);
         }
+        // It may have been overtaken while it was read: its generation tells when it is looked at, so nothing is asked
+        // here, where a change could still slip in between the question and the insertion.
         if let Some((_, begun)) = begun.filter(|(known, _)| *known == session_id) {
             self.entries.keep_session(Verified::clone(live), begun);
         }
@@ -176,8 +180,7 @@ impl Cache {
         self.entries.partitions()
     }
 
-    /// Whether every change in this partition that is older than the bound has been heard of. Ask before looking at a
-    /// generation: what was heard by then has ended it.
+    /// Whether every change in this partition that is older than the bound has been heard of.
     fn is_proven(&self, partition: Partition) -> bool {
         let heard = self.feed.heard_until(partition);
         heard.is_some_and(|until| self.is_recent(until))

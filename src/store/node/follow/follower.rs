@@ -12,9 +12,10 @@ use tokio::time::{Instant, timeout, timeout_at};
 use super::hub::{Hub, Told};
 use super::missing::Missing;
 use super::{Followers, Handle};
-use crate::model::event::{Event, EventType};
+use crate::model::event::{Event, EventPage, EventType, FeedStart};
 use crate::model::page::{Cursor, PageLimit};
-use crate::store::{EventFeed, EventPage, FeedPosition, FeedStart, OpError, Refusal, StoreError};
+use crate::rules::refusal::Refusal;
+use crate::store::{EventFeed, FeedPosition, OpError, StoreError};
 
 /// Events that one read takes; they are all that a follower holds.
 const PAGE: usize = 500;

@@ -11,7 +11,6 @@ use crate::store::{Listener, Origin, Partition};
 /// What the ring holds: a fifth of a second of 5,000 events a second.
 const KEPT: usize = 1_024;
 
-/// What a listener is told.
 #[derive(Debug, Clone)]
 pub(super) enum Told {
     Event(Arc<Event>),

@@ -45,7 +45,6 @@ impl Missing {
         self.all || self.partitions.contains(&partition)
     }
 
-    /// When to read.
     pub(super) fn due(&self) -> Option<Instant> {
         self.due
     }
@@ -66,7 +65,6 @@ impl Missing {
         }
     }
 
-    /// The read failed.
     pub(super) fn failed(&mut self) {
         let pause = RETRY.saturating_mul(1 << self.failures.min(5));
         self.failures = self.failures.saturating_add(1);

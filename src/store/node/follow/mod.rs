@@ -3,7 +3,7 @@
 //! A follower reads the feed up to its end, then takes what the listeners of the store are told, until it may have
 //! missed something: it was too slow, or the store told of a gap. Then it reads on from its place. So it needs no more
 //! memory than a page, whatever it misses costs nobody else anything, and nothing is left out silently: where the feed
-//! is no longer kept, following ends with [`Refusal::CursorExpired`](crate::store::Refusal::CursorExpired).
+//! is no longer kept, following ends with [`Refusal::CursorExpired`](crate::rules::refusal::Refusal::CursorExpired).
 
 use std::sync::Arc;
 
@@ -11,8 +11,8 @@ use thiserror::Error;
 use tokio::sync::Semaphore;
 
 use super::Handle;
-use crate::model::event::EventType;
-use crate::store::{EventFeed, FeedStart, OpError};
+use crate::model::event::{EventType, FeedStart};
+use crate::store::{EventFeed, OpError};
 
 mod follower;
 mod hub;

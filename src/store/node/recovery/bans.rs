@@ -5,7 +5,6 @@ use crate::model::event::{Change, Fact};
 use crate::model::id::{LoginId, ServiceId};
 use crate::model::login::Ban;
 
-/// A login as it was left.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(in crate::store) struct BanState {
     pub(in crate::store) login_id: LoginId,

@@ -10,7 +10,8 @@ use tokio::time::Instant;
 use crate::model::Timestamp;
 use crate::model::id::{LoginId, ServiceId, SessionId};
 use crate::model::session::{EndDetail, EndReason, Ended};
-use crate::store::{Partition, Partitions, TokenRotation};
+use crate::rules::rotate::TokenRotation;
+use crate::store::{Partition, Partitions};
 
 mod bans;
 mod events;
@@ -34,17 +35,14 @@ const MOST_SERVICES: usize = 10_000;
 /// Something that must not be taken back.
 #[derive(Debug)]
 pub(in crate::store) enum RecoveryEntry {
-    /// A session ended.
     Ended(SessionId, Ended),
     /// A token was rotated at a moment.
     Rotated(TokenRotation, Timestamp),
-    /// A service was written or removed.
     Service(ServiceId, ServiceState),
     /// A login was banned, or its ban was lifted.
     Ban(BanState),
 }
 
-/// A service as it was left.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(in crate::store) struct ServiceState {
     /// Its record; nothing if it was removed.
@@ -53,7 +51,6 @@ pub(in crate::store) struct ServiceState {
     pub(in crate::store) by: ServiceId,
 }
 
-/// All that is kept.
 #[derive(Debug)]
 pub(in crate::store) struct RecoveryLog {
     start: Instant,
@@ -132,6 +129,7 @@ impl RecoveryLog {
         self.forget_old_in(&mut endings);
         if self.count.load(Ordering::Relaxed) >= self.most {
             self.warn();
+            // The oldest of this partition, not of all: that one could be found only under the locks of all.
             self.forget_first(&mut endings);
         }
         endings.push_back(ending);
@@ -206,7 +204,6 @@ impl RecoveryLog {
             .collect()
     }
 
-    /// Drops what was kept long enough.
     pub(in crate::store) fn forget_old(&self) {
         for endings in &self.endings {
             self.forget_old_in(&mut lock(endings));

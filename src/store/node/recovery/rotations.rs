@@ -9,7 +9,7 @@ use tokio::time::Instant;
 use super::KEPT;
 use crate::model::Timestamp;
 use crate::model::id::SessionId;
-use crate::store::TokenRotation;
+use crate::rules::rotate::TokenRotation;
 
 /// Rotations that are kept: some 30 MB.
 const MOST: usize = 100_000;

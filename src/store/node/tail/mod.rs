@@ -57,9 +57,9 @@ impl Tail {
     pub(in crate::store) fn new(
         feed: Clocked,
         node: NodeId,
-        watermarks: Arc<Watermarks>,
-        listeners: Arc<Listeners>,
-        log: Arc<RecoveryLog>,
+        watermarks: &Arc<Watermarks>,
+        listeners: &Arc<Listeners>,
+        log: &Arc<RecoveryLog>,
     ) -> Self {
         Self {
             feed,
@@ -67,9 +67,9 @@ impl Tail {
             opened: Instant::now(),
             parts: feed.partitions.all().map(|_| Part::default()).collect(),
             behind: VecDeque::new(),
-            watermarks,
-            listeners,
-            log,
+            watermarks: Arc::clone(watermarks),
+            listeners: Arc::clone(listeners),
+            log: Arc::clone(log),
         }
     }
 

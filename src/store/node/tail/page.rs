@@ -4,10 +4,10 @@ use std::time::Duration;
 
 use super::recorded::Recorded;
 use crate::model::Timestamp;
-use crate::model::event::{Event, EventType, Fact};
+use crate::model::event::{Event, EventPage, EventType, Fact};
 use crate::model::page::{Cursor, PageLimit};
 use crate::store::position::{Checkpoint, History, Place};
-use crate::store::{EventPage, FeedPosition, Partition, Partitions};
+use crate::store::{FeedPosition, Partition, Partitions};
 
 /// A feed whose partitions are told the time by different servers.
 #[derive(Debug, Clone, Copy)]
@@ -44,12 +44,6 @@ impl PartitionPage {
             self.entries.retain(|(place, _)| *place > over);
         }
     }
-
-    /// The place after everything was read to its end: time has passed in which nothing happened.
-    fn settle(&mut self, skew: Duration) {
-        let quiet = Place::at(self.now).rewound(skew);
-        self.place = self.place.max(quiet);
-    }
 }
 
 fn is_wanted(fact: &Fact, types: &[EventType]) -> bool {
@@ -57,6 +51,9 @@ fn is_wanted(fact: &Fact, types: &[EventType]) -> bool {
 }
 
 /// Up to where all partitions are read: what comes later waits for the next page.
+///
+/// Behind the last entry of a partition that has more, the next may be older than what was read of others: beyond the
+/// earliest such end nobody knows the order.
 fn horizon(sources: &[PartitionPage]) -> Option<(Place, Partition)> {
     let open = sources.iter().filter(|source| source.open);
     open.map(|source| (source.last(), source.partition)).min()
@@ -91,20 +88,10 @@ pub(in crate::store) fn page(
     types: &[EventType],
     limit: PageLimit,
 ) -> EventPage {
-    for source in &mut sources {
-        if !source.open && source.entries.is_empty() {
-            source.settle(feed.skew);
-        }
-    }
+    settle(&mut sources, feed.skew, |source| source.entries.is_empty());
     let start = place_of(feed.partitions, &sources, histories);
     let horizon = horizon(&sources);
-    let mut waiting: Vec<((Place, Partition), Option<Recorded>)> = Vec::new();
-    for source in &mut sources {
-        let entries = std::mem::take(&mut source.entries).into_iter();
-        waiting.extend(entries.map(|(place, told)| ((place, source.partition), told)));
-    }
-    waiting.sort_by_key(|(key, _)| *key);
-    let mut left = waiting.into_iter().peekable();
+    let mut left = in_order(&mut sources).into_iter().peekable();
     let mut events = Vec::new();
     while events.len() < limit.get()
         && let Some(((place, partition), told)) = left.next_if(|(key, _)| within(horizon, *key))
@@ -121,16 +108,35 @@ pub(in crate::store) fn page(
     }
     let caught_up = left.peek().is_none() && horizon.is_none();
     let unread: Vec<Partition> = left.map(|((_, partition), _)| partition).collect();
-    for source in &mut sources {
-        if !source.open && !unread.contains(&source.partition) {
-            source.settle(feed.skew);
-        }
-    }
+    settle(&mut sources, feed.skew, |source| {
+        !unread.contains(&source.partition)
+    });
     EventPage {
         events,
         start,
         next: place_of(feed.partitions, &sources, histories),
         caught_up,
+    }
+}
+
+/// Takes the entries of all partitions out of them.
+fn in_order(sources: &mut [PartitionPage]) -> Vec<((Place, Partition), Option<Recorded>)> {
+    let mut all = Vec::new();
+    for source in sources {
+        let entries = std::mem::take(&mut source.entries).into_iter();
+        all.extend(entries.map(|(place, told)| ((place, source.partition), told)));
+    }
+    all.sort_by_key(|(key, _)| *key);
+    all
+}
+
+/// Moves on to the present in partitions that were read to their end, but for as long as another server's clock may be
+/// behind: an event that is still to come there must not lie before the position.
+fn settle(sources: &mut [PartitionPage], skew: Duration, quiet: impl Fn(&PartitionPage) -> bool) {
+    for source in sources.iter_mut().filter(|source| !source.open) {
+        if quiet(source) {
+            source.place = source.place.max(Place::at(source.now).rewound(skew));
+        }
     }
 }
 

@@ -13,7 +13,6 @@ const WAITING: usize = 64;
 /// Events of a partition, ready to be told.
 pub(super) type Told = Vec<(Place, Recorded)>;
 
-/// How far a partition was heard.
 #[derive(Debug, Default)]
 pub(super) struct PartitionTail {
     /// The last event that was told, or where telling began. Nothing before the first read.
@@ -30,8 +29,10 @@ enum State {
     /// Nobody listens.
     #[default]
     Disconnected,
-    /// What was missed is being read.
-    CatchingUp { waiting: Vec<Entry>, missed: bool },
+    CatchingUp {
+        waiting: Vec<Entry>,
+        missed: bool,
+    },
     /// All is told that was heard.
     Live,
 }
@@ -60,12 +61,10 @@ pub(in crate::store) struct Read {
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct Missed;
 
-/// What comes after a read.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum After {
     /// It was given up meanwhile.
     Nothing,
-    /// There is more.
     ReadOn,
     /// All is told.
     Live,
@@ -99,6 +98,8 @@ impl PartitionTail {
     /// From now on what is missing is read.
     pub(super) fn read(&mut self) -> Read {
         self.reads += 1;
+        // Events are kept from before the read is sent, so none falls between the two; those that the read has as well
+        // are left out when they are appended.
         self.state = State::CatchingUp {
             waiting: Vec::new(),
             missed: false,
@@ -115,7 +116,6 @@ impl PartitionTail {
         matches!(self.state, State::CatchingUp { .. }) && self.reads == read.number
     }
 
-    /// Takes an event from the channel.
     pub(super) fn hear(&mut self, entry: Entry) -> Result<Told, Missed> {
         match &mut self.state {
             State::Disconnected => Ok(Told::new()),
@@ -147,7 +147,6 @@ impl PartitionTail {
         Ok(())
     }
 
-    /// Takes what was read.
     pub(super) fn catch_up(
         &mut self,
         read: Read,
@@ -178,6 +177,8 @@ impl PartitionTail {
                 }
             }
         }
+        // A first read asks only where the partition ends, so what is open there is of no interest. Of one that lost its
+        // end, what it has had instead since is still to be read; of one that is gone there is nothing.
         let more = read.after.is_some() && source.open || lost && newest != Place::default();
         if more || missed || !self.append_all(waiting, &mut told) {
             return (told, After::ReadOn);

@@ -7,7 +7,6 @@ use crate::model::event::Fact;
 /// Names a node: a random number, another one in each store that is opened.
 pub(in crate::store) type NodeId = u64;
 
-/// An event as it was recorded.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(in crate::store) struct Recorded {
     pub(in crate::store) fact: Fact,

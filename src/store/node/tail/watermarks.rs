@@ -42,6 +42,8 @@ impl Watermarks {
 
     fn set(&self, partition: Partition, micros: u64) {
         if let Some(until) = self.until.get(partition.0) {
+            // Only the task that owns the tail writes, so no later moment is overwritten. Release: who reads this number
+            // finds copies ended by whatever was told before it was written.
             until.store(micros, Ordering::Release);
         }
     }

@@ -187,6 +187,8 @@ impl Recovery {
 
     /// How many sessions of a shard were not as they were left.
     async fn leave_logins_again(&self, shard: Partition) -> Result<u64, StoreError> {
+        // Bans first, so that nobody opens a session behind the endings; rotations last, so that none is made of a session
+        // that is to end.
         for left in self.log.bans(shard) {
             self.sessions.leave_ban_again(&left).await?;
         }

@@ -13,7 +13,6 @@ use crate::store::node::recovery::KEPT;
 use crate::store::position::Place;
 use crate::store::{Partition, StoreError};
 
-/// Events that one read takes.
 const READ: usize = 200;
 /// Streams that are read at a time.
 const READS: usize = 2;

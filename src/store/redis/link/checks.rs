@@ -20,14 +20,12 @@ pub(super) struct Report {
     replicas_needed: bool,
 }
 
-/// What a server is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Role {
     Master,
     Replica,
 }
 
-/// The version of a server.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) struct Version {
     major: u32,
@@ -41,10 +39,7 @@ pub(in crate::store::redis) enum Warning {
     #[error(
         "Redis drops keys when its memory is full (maxmemory-policy {policy}); sessions can vanish. Set noeviction"
     )]
-    Eviction {
-        /// The policy.
-        policy: String,
-    },
+    Eviction { policy: String },
     /// A restart goes back to the last snapshot.
     #[error(
         "Redis keeps no append-only file; after a crash, ended sessions can be back. Set appendonly yes"

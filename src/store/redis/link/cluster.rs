@@ -5,7 +5,6 @@ use deadpool_redis::redis::{self, Cmd, Value};
 use super::routes::SlotMap;
 use super::url::Address;
 
-/// Asks for [`SlotMap`].
 pub(super) fn question() -> Cmd {
     let mut command = redis::cmd("CLUSTER");
     command.arg("SLOTS");

@@ -25,7 +25,6 @@ pub(super) const SHARED_CONNECTIONS: usize = 2;
 /// Connections for what must be alone.
 const ALONE: usize = 8;
 
-/// Makes connections.
 #[derive(Clone)]
 pub(super) struct Dialer {
     transport: Transport,

@@ -29,7 +29,6 @@ use crate::store::StoreError;
 /// write anything.
 const MOVING: &str = "access a non local key";
 
-/// Why an attempt gave no value.
 #[derive(Debug, Error)]
 pub(super) enum Failure {
     #[error("no master is known for slot {0}")]
@@ -66,7 +65,6 @@ pub(super) enum Failure {
     Replaced(Address),
 }
 
-/// Why a master cannot be used.
 #[derive(Debug, Error)]
 pub(super) enum ConnectError {
     #[error("the connection is being made")]

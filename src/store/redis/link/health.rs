@@ -6,17 +6,14 @@ use super::shared_connection::State;
 use crate::store::{Breaker, MasterStats};
 use crate::telemetry::log::with_causes;
 
-/// How Redis is.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(in crate::store::redis) struct Health {
     /// Every master that is known.
     pub(in crate::store::redis) masters: Vec<MasterHealth>,
 }
 
-/// How one master is.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(in crate::store::redis) struct MasterHealth {
-    /// Host and port.
     pub(in crate::store::redis) address: String,
     /// Why it cannot be used, if it cannot.
     pub(in crate::store::redis) error: Option<String>,
@@ -60,7 +57,6 @@ impl Health {
         }
     }
 
-    /// Whether every master can be used.
     #[cfg(test)]
     pub(super) fn is_ready(&self) -> bool {
         !self.masters.is_empty() && self.masters.iter().all(|master| master.error.is_none())

@@ -11,6 +11,7 @@ use std::time::Duration;
 
 use deadpool_redis::redis::{Cmd, Value};
 use tokio::sync::{mpsc, watch};
+use tokio::time::Instant;
 use tokio_util::task::AbortOnDropHandle;
 
 use super::RedisSettings;
@@ -74,7 +75,6 @@ struct Inner {
 }
 
 impl Link {
-    /// Connects to every master.
     pub(in crate::store::redis) async fn open(settings: &RedisSettings) -> Result<Self, OpenError> {
         let dialer = Dialer::new(
             &settings.url,
@@ -172,6 +172,11 @@ impl Link {
                 now: Timestamp::from_millis(0),
                 error: Duration::MAX,
             })
+    }
+
+    /// Until when an operation that begins at this moment may be tried again.
+    pub(in crate::store::redis) fn operation_deadline(&self) -> Instant {
+        Instant::now() + self.inner.routes.deadlines().operation()
     }
 
     /// Who the masters are, whenever that changes.

@@ -33,7 +33,6 @@ const ADMITTED: usize = 4_096;
 /// Reports of broken connections that wait for the supervisor; it needs one of each only.
 const REPORTS: usize = 64;
 
-/// One master.
 #[derive(Debug)]
 pub(super) struct Node {
     pub(super) address: Address,
@@ -48,7 +47,6 @@ pub(super) struct Node {
     _supervisor: AbortOnDropHandle<()>,
 }
 
-/// What is sent in one piece.
 #[derive(Debug, Clone, Copy)]
 pub(super) enum Message<'a> {
     Plain(&'a Cmd),
@@ -93,7 +91,6 @@ impl Node {
         }))
     }
 
-    /// One round trip.
     pub(super) async fn send(&self, message: Message<'_>) -> Result<Value, Failure> {
         let overloaded = || Failure::Overloaded(self.address.clone());
         let Ok(_admitted) = self.admitted.try_acquire() else {
@@ -108,7 +105,7 @@ impl Node {
         let shared_connection = self.shared_connection().await?;
         let sent_at = Instant::now();
         let answer = message.exchange(shared_connection.connection()).await;
-        self.judge(&shared_connection, sent_at, answer)
+        self.judge(shared_connection.id, sent_at, answer)
     }
 
     async fn shared_connection(&self) -> Result<SharedConnection, Failure> {
@@ -157,7 +154,7 @@ impl Node {
 
     fn judge(
         &self,
-        shared_connection: &SharedConnection,
+        shared_connection: u64,
         sent_at: Instant,
         answer: RedisResult<Value>,
     ) -> Result<Value, Failure> {
@@ -167,9 +164,7 @@ impl Node {
                 self.probe.answered();
                 let cause = RedisError::from(error);
                 if RetryDecision::to(&cause, &self.address) == RetryDecision::Reconnect {
-                    self.report(Fault::Broken {
-                        shared_connection: shared_connection.id,
-                    });
+                    self.report(Fault::Broken { shared_connection });
                 }
                 Err(Failure::Refused {
                     address: address(),
@@ -182,20 +177,14 @@ impl Node {
             }
             Err(cause) if cause.is_timeout() => {
                 self.report(if self.probe.silent_since(sent_at) {
-                    Fault::Silent {
-                        shared_connection: shared_connection.id,
-                    }
+                    Fault::Silent { shared_connection }
                 } else {
-                    Fault::Broken {
-                        shared_connection: shared_connection.id,
-                    }
+                    Fault::Broken { shared_connection }
                 });
                 Err(Failure::TimedOut(address()))
             }
             Err(cause) => {
-                self.report(Fault::Broken {
-                    shared_connection: shared_connection.id,
-                });
+                self.report(Fault::Broken { shared_connection });
                 Err(Failure::Lost {
                     address: address(),
                     cause,
@@ -246,7 +235,6 @@ impl Node {
         matches!(*self.state.borrow(), State::Up(_))
     }
 
-    /// The present state.
     pub(super) fn state(&self) -> State {
         self.state.borrow().clone()
     }

@@ -15,7 +15,6 @@ use super::script::Script;
 use super::slot::{self, Slot};
 use super::url::Address;
 
-/// Commands that change nothing.
 const READS: [&str; 12] = [
     "EXISTS",
     "GET",
@@ -50,7 +49,6 @@ impl Effect {
     }
 }
 
-/// What is to be done.
 #[derive(Debug, Clone, Copy)]
 pub(super) enum Operation<'a> {
     Command(&'a Cmd),
@@ -69,7 +67,6 @@ fn word(command: &Cmd, place: usize) -> Option<&[u8]> {
     }
 }
 
-/// The next attempt.
 struct Attempt<'a> {
     command: Cow<'a, Cmd>,
     redirected: Option<(Address, bool)>,

@@ -25,7 +25,6 @@ struct Signs {
     warnings: Vec<Warning>,
 }
 
-/// An answer to `TIME` and `INFO`.
 pub(super) struct ProbeReply {
     pub(super) sample: Sample,
     pub(super) report: Report,

@@ -24,7 +24,6 @@ const VISIT: Duration = Duration::from_secs(60);
 /// Who serves which slots, as somebody told.
 pub(super) type SlotMap = Vec<(RangeInclusive<u16>, Address)>;
 
-/// All masters, and their slots.
 #[derive(Debug)]
 pub(super) struct Routes {
     dialer: Dialer,
@@ -65,7 +64,6 @@ impl Routes {
         self.dialer.deadlines
     }
 
-    /// The master of a slot.
     pub(super) fn of(&self, slot: u16) -> Result<Arc<Node>, Failure> {
         let table = self.table.load();
         let node = table.of(slot).ok_or(Failure::NoMaster(slot))?;
@@ -142,7 +140,6 @@ impl Routes {
         Ok(())
     }
 
-    /// Whether every master can be reached.
     pub(super) fn all_up(&self) -> bool {
         let masters = self.masters();
         !masters.is_empty() && masters.iter().all(|node| node.is_up())

@@ -10,15 +10,14 @@ use super::errors::ConnectError;
 /// Whether requests can be sent: the breaker.
 #[derive(Debug, Clone)]
 pub(super) enum State {
-    /// There is no connection just now.
-    Connecting { since: Instant },
+    Connecting {
+        since: Instant,
+    },
     /// There are connections, at least one.
     Up(Arc<[SharedConnection]>),
-    /// There is none to be had.
     Down(Arc<ConnectError>),
 }
 
-/// One shared connection.
 #[derive(Debug, Clone)]
 pub(super) struct SharedConnection {
     pub(super) id: u64,

@@ -26,7 +26,6 @@ impl Slot {
     }
 }
 
-/// A digit of a tag.
 fn hex(digit: u8) -> u8 {
     digit + if digit < 10 { b'0' } else { b'a' - 10 }
 }

@@ -21,15 +21,20 @@ use super::url::Address;
 /// Messages that wait to be taken; when there are more, the master is given up and heard anew.
 const UNHEARD: usize = 4_096;
 
-/// What is heard.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(in crate::store::redis) enum Signal {
     /// From now on messages of this master are heard.
-    Listening { master: Address },
-    /// A message.
-    Message { master: Address, payload: Vec<u8> },
+    Listening {
+        master: Address,
+    },
+    Message {
+        master: Address,
+        payload: Vec<u8>,
+    },
     /// Messages of this master are missed.
-    Lost { master: Address },
+    Lost {
+        master: Address,
+    },
 }
 
 /// Listens until the receiver is dropped.

@@ -23,7 +23,6 @@ use super::probe::{Probe, ProbeReply, ask};
 use super::shared_connection::{Fault, SharedConnection, State};
 use super::url::Address;
 
-/// The task behind a node.
 #[derive(Debug)]
 pub(super) struct Supervisor {
     address: Address,

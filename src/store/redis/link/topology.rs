@@ -12,7 +12,6 @@ pub(in crate::store::redis) struct Topology {
     pub(in crate::store::redis) masters: Vec<Master>,
 }
 
-/// One master.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(in crate::store::redis) struct Master {
     pub(in crate::store::redis) address: Address,

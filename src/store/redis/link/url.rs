@@ -25,7 +25,6 @@ pub struct RedisUrl {
 }
 
 impl RedisUrl {
-    /// The number of the database.
     pub(in crate::store::redis) fn database(&self) -> u16 {
         self.database
     }
@@ -39,7 +38,6 @@ impl RedisUrl {
 /// How masters are found.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Place {
-    /// One server.
     Standalone(Address),
     /// The master that Sentinels name.
     Sentinel {
@@ -85,7 +83,6 @@ impl fmt::Display for RedisUrl {
     }
 }
 
-/// A host and a port.
 #[derive(Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub(in crate::store::redis) struct Address {
     pub(super) host: Arc<str>,

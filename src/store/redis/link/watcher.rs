@@ -97,7 +97,6 @@ impl Watcher {
         None
     }
 
-    /// Looks once.
     pub(super) async fn look(&mut self) -> RedisResult<()> {
         if let Some(slot_map) = self.discovery.slot_map(&self.routes).await {
             self.routes.follow(slot_map)?;

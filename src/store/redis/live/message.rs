@@ -7,11 +7,13 @@ use super::super::events;
 use super::super::places::PARTITIONS;
 use crate::model::Timestamp;
 use crate::model::id::{ServiceId, SessionId};
+use crate::model::request::Access;
 use crate::model::rotation::Successor;
 use crate::model::session_token::SealedToken;
 use crate::model::token::CredentialHash;
+use crate::rules::rotate::TokenRotation;
+use crate::store::Partition;
 use crate::store::node::tail::{Entry, NodeId};
-use crate::store::{Access, Partition, TokenRotation};
 
 /// A message.
 #[derive(Debug, PartialEq, Eq)]

@@ -21,9 +21,10 @@ use super::link::{Address, Signal, Topology};
 use super::places::{self, PARTITIONS, STREAMS};
 use super::services::Services;
 use crate::model::Timestamp;
+use crate::rules::rotate::TokenRotation;
+use crate::store::Partition;
 use crate::store::node::recovery::{RecoveryEntry, RecoveryLog, WrittenService};
 use crate::store::node::tail::{Entry, Tail};
-use crate::store::{Partition, TokenRotation};
 
 mod channels;
 mod message;

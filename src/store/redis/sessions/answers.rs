@@ -1,12 +1,14 @@
 //! What scripts on one session answer.
 
-use super::super::record::{self, SESSION, Stored};
+use super::super::record::{self, SESSION};
 use super::super::reply::Reply;
 use crate::model::Timestamp;
 use crate::model::id::SessionId;
 use crate::model::record::SessionRecord;
 use crate::model::session::Tombstone;
-use crate::store::{Refusal, StoreError};
+use crate::rules::entry::SessionEntry;
+use crate::rules::refusal::Refusal;
+use crate::store::StoreError;
 
 /// The moment and the live record that follow in an answer.
 pub(super) fn live(
@@ -15,8 +17,8 @@ pub(super) fn live(
 ) -> Result<(Timestamp, SessionRecord), StoreError> {
     let now = reply.moment()?;
     match record::decode(session_id, reply.fields()?) {
-        Stored::Live(record) => Ok((now, *record)),
-        Stored::Ended(..) | Stored::Nothing => Err(unreadable()),
+        SessionEntry::Record(record) => Ok((now, *record)),
+        SessionEntry::Tombstone(_) | SessionEntry::Missing => Err(unreadable()),
     }
 }
 
@@ -27,8 +29,8 @@ pub(super) fn tombstone(
 ) -> Result<Box<Tombstone>, StoreError> {
     reply.moment()?;
     match record::decode(session_id, reply.fields()?) {
-        Stored::Ended(tombstone, _) => Ok(tombstone),
-        Stored::Live(_) | Stored::Nothing => Err(unreadable()),
+        SessionEntry::Tombstone(kept) => Ok(Box::new(kept.value)),
+        SessionEntry::Record(_) | SessionEntry::Missing => Err(unreadable()),
     }
 }
 

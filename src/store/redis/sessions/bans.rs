@@ -8,9 +8,13 @@ use super::Sessions;
 use crate::model::Timestamp;
 use crate::model::id::{LoginId, ServiceId};
 use crate::model::login::Ban;
+use crate::model::request::Access;
 use crate::model::session::EndDetail;
+use crate::rules::ban::NewBan;
+use crate::rules::end::EndAll;
+use crate::rules::refusal::Refusal;
 use crate::store::node::recovery::{BanState, RecoveryEntry};
-use crate::store::{Access, EndAll, NewBan, OpError, Refusal, StoreError};
+use crate::store::{OpError, StoreError};
 
 /// What error messages call a ban.
 const BAN: &str = "ban";

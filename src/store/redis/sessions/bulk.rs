@@ -15,10 +15,11 @@ use super::Sessions;
 use super::changes::scope;
 use super::verify::Seen;
 use crate::model::Timestamp;
+use crate::model::filter::SessionFilter;
 use crate::model::id::{LoginId, ServiceId, SessionId};
 use crate::model::session::{Device, EndDetail, EndReason, Ended};
 use crate::rules::end::EndBatch;
-use crate::store::{EndPosition, EndedBatch, SessionFilter, StoreError};
+use crate::store::{EndPosition, EndedBatch, StoreError};
 
 /// Sessions of a login that one step looks at.
 const MEMBERS: usize = 200;
@@ -172,8 +173,11 @@ impl Sessions {
             None => self.client.keys.ids(slot),
         };
         let ids = self.ids_before(slot, key, position.last, STEP).await?;
-        let filter = batch.filter.opened_until(position.moment);
-        let ended = self.end_these(slot, batch, &filter, &ids).await?;
+        let batch = EndBatch {
+            filter: batch.filter.opened_until(position.moment),
+            ..batch.clone()
+        };
+        let ended = self.end_these(slot, &batch, &ids).await?;
         if !ended.is_empty() {
             sleep(begun.elapsed()).await;
         }
@@ -192,16 +196,15 @@ impl Sessions {
         &self,
         slot: Slot,
         batch: &EndBatch,
-        filter: &SessionFilter,
         ids: &[SessionId],
     ) -> Result<Vec<SessionId>, StoreError> {
+        let login_id = batch.filter.login_id.as_ref();
         let mut left = ids.to_vec();
-        left.retain(|id| batch.except != Some(*id));
         let mut all = Vec::new();
         for _look in 0..LOOKS {
-            let seen = self.look_up_all(filter.login_id.as_ref(), &left).await?;
+            let seen = self.look_up_all(login_id, &left).await?;
             let mut matching: Vec<_> = seen.into_iter().flatten().collect();
-            matching.retain(|seen| self.matches(seen, filter, batch));
+            matching.retain(|seen| batch.means(&seen.record, &self.terms(seen.now)));
             if matching.is_empty() {
                 break;
             }
@@ -211,11 +214,6 @@ impl Sessions {
             all.extend(ended);
         }
         Ok(all)
-    }
-
-    fn matches(&self, seen: &Seen, filter: &SessionFilter, batch: &EndBatch) -> bool {
-        let session = self.shown(seen.record.clone(), seen.now);
-        batch.access.scope.covers(&session.service_id) && filter.matches(&session)
     }
 
     async fn end_seen(

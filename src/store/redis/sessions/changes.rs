@@ -17,10 +17,12 @@ use crate::model::attribute::{AttributeLimit, AttributeName, AttributeValue, Att
 use crate::model::id::{ServiceId, SessionId};
 use crate::model::permission::Scope;
 use crate::model::record::{SessionChange, SessionRecord, Unchangeable};
+use crate::model::request::{OperationId, Precondition, Target};
 use crate::model::session::ConnectionStats;
-use crate::store::{
-    Changed, Lookup, OpError, OperationId, Precondition, Refusal, StoreError, Target,
-};
+use crate::rules::change::Changed;
+use crate::rules::entry::Lookup;
+use crate::rules::refusal::Refusal;
+use crate::store::{OpError, StoreError};
 
 /// How often a merge is computed again because somebody else changed the attribute.
 const ATTEMPTS: usize = 1_000;
@@ -79,7 +81,6 @@ call! {
     }
 }
 
-/// A session after a write.
 struct Written {
     now: Timestamp,
     record: SessionRecord,

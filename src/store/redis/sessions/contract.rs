@@ -5,18 +5,22 @@ use async_trait::async_trait;
 use super::super::link::Slot;
 use super::super::{RedisStore, health};
 use crate::model::Timestamp;
+use crate::model::filter::SessionFilter;
+use crate::model::health::StoreHealth;
 use crate::model::id::{LoginId, ServiceId, SessionId};
 use crate::model::login::Ban;
 use crate::model::page::{Cursor, Page, PageLimit};
 use crate::model::permission::Scope;
+use crate::model::request::{Target, Touch};
 use crate::model::session::{EndReason, Session};
 use crate::model::token::{CredentialHash, PresentedToken};
-use crate::rules::end::EndBatch;
-use crate::store::{
-    Changed, Created, EndOutcome, EndPosition, EndedBatch, Lookup, NewBan, NewSession, OpError,
-    Rotated, SessionFilter, SessionStore, SessionWrite, StoreError, StoreHealth, Target,
-    TokenRotation, Touch, Verified,
-};
+use crate::rules::ban::NewBan;
+use crate::rules::change::{Changed, SessionWrite};
+use crate::rules::create::{Created, NewSession};
+use crate::rules::end::{EndBatch, EndOutcome};
+use crate::rules::entry::Lookup;
+use crate::rules::rotate::{Rotated, TokenRotation};
+use crate::store::{EndPosition, EndedBatch, OpError, SessionStore, StoreError, Verified};
 
 #[async_trait]
 impl SessionStore for RedisStore {

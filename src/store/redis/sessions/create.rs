@@ -17,10 +17,13 @@ use crate::model::Timestamp;
 use crate::model::id::{LoginId, ServiceId, SessionId};
 use crate::model::limit::{LimitPer, Overflow};
 use crate::model::record::SessionRecord;
+use crate::model::request::OperationId;
 use crate::model::session::{Device, EndReason, Ended};
 use crate::model::session_token::TokenOrigin;
 use crate::model::token::CredentialHash;
-use crate::store::{Created, NewSession, OpError, OperationId, Refusal, StoreError};
+use crate::rules::create::{Created, NewSession};
+use crate::rules::refusal::Refusal;
+use crate::store::{OpError, StoreError};
 
 table! {
     /// The fields of a record that the script itself looks at, by their letters.
@@ -67,7 +70,6 @@ call! {
     }
 }
 
-/// A session is open.
 struct Opened {
     now: Timestamp,
     /// Its record, if it was opened before.

@@ -10,10 +10,13 @@ use super::changes::WriteTarget;
 use crate::model::Timestamp;
 use crate::model::id::SessionId;
 use crate::model::record::SessionRecord;
+use crate::model::request::Target;
 use crate::model::session::{EndReason, Ended, Session, SessionState};
 use crate::model::token::CredentialHash;
+use crate::rules::end::EndOutcome;
+use crate::rules::refusal::Refusal;
+use crate::store::OpError;
 use crate::store::node::recovery::RecoveryEntry;
-use crate::store::{EndOutcome, OpError, Refusal, Target};
 
 call! {
     struct End<'a>: "end.lua", "allow-oom", [SHARD, SESSION, TARGET] {

@@ -12,12 +12,14 @@ use super::super::link::Slot;
 use super::super::reply::ids;
 use super::Sessions;
 use super::verify::Seen;
+use crate::model::filter::SessionFilter;
 use crate::model::id::{LoginId, SessionId};
 use crate::model::page::{Cursor, Page, PageLimit, RECORDS_PER_PAGE};
 use crate::model::permission::Scope;
 use crate::model::session::Session;
+use crate::rules::entry::Lookup;
 use crate::rules::lists;
-use crate::store::{Lookup, OpError, SessionFilter, StoreError};
+use crate::store::{OpError, StoreError};
 
 /// Records that are read at a time when a filter may pass most of them over.
 const CHUNK: usize = 500;
@@ -81,7 +83,7 @@ impl Sessions {
     ) -> Option<Session> {
         seen.filter(|seen| scope.covers(&seen.record.session.service_id))
             .map(|seen| self.shown(seen.record, seen.now))
-            .filter(|session| filter.matches(session))
+            .filter(|session| filter.matches(session, session.state))
     }
 
     /// The newest ids before one, of a login or of all.

@@ -26,7 +26,6 @@ mod tests;
 mod tokens;
 mod verify;
 
-/// The operations on sessions.
 #[derive(Debug)]
 pub(super) struct Sessions {
     client: Arc<Client>,
@@ -46,15 +45,15 @@ struct SessionSettings {
 
 impl Sessions {
     pub(super) fn new(
-        client: Arc<Client>,
-        activity: Arc<Activity>,
-        log: Arc<RecoveryLog>,
+        client: &Arc<Client>,
+        activity: &Arc<Activity>,
+        log: &Arc<RecoveryLog>,
         settings: &RedisSettings,
     ) -> Self {
         Self {
-            client,
-            activity,
-            log,
+            client: Arc::clone(client),
+            activity: Arc::clone(activity),
+            log: Arc::clone(log),
             settings: SessionSettings {
                 idle_after: settings.idle_after,
                 tombstone_retention: settings.tombstone_retention,

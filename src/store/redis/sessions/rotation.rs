@@ -15,8 +15,10 @@ use crate::model::id::ServiceId;
 use crate::model::record::SessionRecord;
 use crate::model::session::{EndReason, Ended, Session, Tombstone};
 use crate::model::token::CredentialHash;
+use crate::rules::refusal::Refusal;
+use crate::rules::rotate::{Rotated, TokenRotation};
+use crate::store::OpError;
 use crate::store::node::recovery::RecoveryEntry;
-use crate::store::{OpError, Refusal, Rotated, TokenRotation};
 
 call! {
     struct Rotate<'a>: "rotate.lua", "", [SHARD, SESSION, SWAP_TOKEN] {

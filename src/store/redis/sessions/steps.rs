@@ -38,13 +38,15 @@ impl Steps {
         self.step(kind, name.as_str(), value);
     }
 
-    /// A value in the place of the one it was merged with, if that still stands. Nothing is one that is too long.
+    /// A value in the place of the one it was merged with, if that still stands. Nothing is one that is too long: the
+    /// script answers so if nothing else stands against the change.
     fn swap(
         &mut self,
         name: &AttributeName,
         held: Option<&AttributeValue>,
         patch: &AttributeValue,
     ) {
+        // Merged here and not by the script: Lua reads JSON numbers as doubles.
         let merged = AttributeValue::merged_with(held, patch).ok();
         let text = |value: &AttributeValue| value.as_json().as_bytes().to_vec();
         self.attribute("swap", name, &merged.as_ref().map(text).unwrap_or_default());

@@ -27,7 +27,6 @@ const ROUNDS: usize = 3;
 #[derive(Debug)]
 pub(super) struct Due {
     pub(super) slot: Slot,
-    /// When it was so.
     pub(super) at: Timestamp,
     /// How many sessions it stores.
     pub(super) stored: u64,

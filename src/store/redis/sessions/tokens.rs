@@ -12,13 +12,16 @@ use super::Sessions;
 use crate::model::id::SessionId;
 use crate::model::session_token::{StoredToken, TokenOrigin};
 use crate::model::token::{CredentialHash, PresentedToken};
-use crate::store::{Lookup, NewSession, OpError, Refusal, StoreError};
+use crate::rules::create::NewSession;
+use crate::rules::entry::Lookup;
+use crate::rules::refusal::Refusal;
+use crate::store::{OpError, StoreError};
 
 /// How long a create has to open the session it reserved a token for.
 const RESERVATION: Duration = Duration::from_secs(60);
 
 call! {
-    struct SwapHolder<'a>: "swap.lua", "", [CLOCK] {
+    struct SwapHolder<'a>: "swap.lua", "", [] {
         held: &'a [u8],
         new: Option<&'a [u8]>,
         kept: Duration,

@@ -6,7 +6,10 @@ use session_gateway::model::rotation::Successor;
 use session_gateway::model::session::EndDetail;
 use session_gateway::model::session_token::SealedToken;
 use session_gateway::model::token::CredentialHash;
-use session_gateway::store::{NewBan, NewSession, OpError, Rotated, TokenRotation};
+use session_gateway::rules::ban::NewBan;
+use session_gateway::rules::create::NewSession;
+use session_gateway::rules::rotate::{Rotated, TokenRotation};
+use session_gateway::store::OpError;
 
 use super::{Pair, no};
 use crate::store::backend::{access, login_id, service};

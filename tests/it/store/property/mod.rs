@@ -9,14 +9,18 @@ use proptest::test_runner::{Config, TestRunner};
 use session_gateway::clock::SettableClock;
 use session_gateway::model::Timestamp;
 use session_gateway::model::event::{Change, Event, Fact};
+use session_gateway::model::filter::SessionFilter;
 use session_gateway::model::id::SessionId;
 use session_gateway::model::permission::Scope;
 use session_gateway::model::record::SessionChange;
+use session_gateway::model::request::Touch;
 use session_gateway::model::session::{EndReason, Session, SessionState};
+use session_gateway::rules::create::NewSession;
+use session_gateway::rules::end::{EndAll, EndOutcome};
+use session_gateway::rules::entry::Lookup;
+use session_gateway::rules::refusal::Refusal;
 use session_gateway::store::embedded::{EmbeddedSettings, EmbeddedStore};
-use session_gateway::store::{
-    EndAll, EndOutcome, Lookup, NewSession, OpError, Refusal, SessionFilter, Stores, Touch,
-};
+use session_gateway::store::{OpError, Stores};
 
 mod logins;
 

@@ -3,9 +3,9 @@
 use std::collections::BTreeSet;
 use std::time::Duration;
 
-use session_gateway::model::event::{Event, EventType};
+use session_gateway::model::event::{Event, EventType, FeedStart};
 use session_gateway::model::session::EndReason;
-use session_gateway::store::{FeedStart, Partitions};
+use session_gateway::store::Partitions;
 use tokio::time::Instant;
 
 use super::super::backend::{draft, login_id, target};

@@ -6,11 +6,14 @@ use deadpool_redis::redis::{Commands, Connection};
 use session_gateway::model::id::SessionId;
 use session_gateway::model::permission::Scope;
 use session_gateway::model::profile::UserDetails;
+use session_gateway::model::request::Touch;
 use session_gateway::model::session::{EndDetail, EndReason};
+use session_gateway::rules::ban::NewBan;
+use session_gateway::rules::entry::Lookup;
+use session_gateway::rules::idempotency::Claim;
+use session_gateway::rules::profiles::NewProfile;
 use session_gateway::store::redis::FormatSettings;
-use session_gateway::store::{
-    Claim, IdempotencyRecordKey, Lookup, NewBan, NewProfile, StoreError, Stores, Touch,
-};
+use session_gateway::store::{IdempotencyRecordKey, StoreError, Stores};
 
 use super::super::backend::{HOUR, MINUTE, draft, login_id, merge, presented, service, target};
 use super::node::DEADLINE;

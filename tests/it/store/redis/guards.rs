@@ -7,10 +7,11 @@ use deadpool_redis::redis::{Commands, Connection, cmd};
 use session_gateway::clock::Clock;
 use session_gateway::model::Timestamp;
 use session_gateway::model::profile::UserDetails;
-use session_gateway::store::{
-    Claim, IdempotencyRecordKey, LoadCause, LoadClaim, LoadEnd, LoadTicket, Loaded, NewProfile,
-    StoreError,
+use session_gateway::rules::idempotency::Claim;
+use session_gateway::rules::profiles::{
+    LoadCause, LoadClaim, LoadEnd, LoadTicket, Loaded, NewProfile,
 };
+use session_gateway::store::{IdempotencyRecordKey, StoreError};
 use tokio::task::JoinSet;
 
 use super::super::backend::{Backend, HOUR, MILLISECOND, MINUTE, SECOND, START, login_id};

@@ -2,7 +2,7 @@
 
 use deadpool_redis::redis::{Commands, Connection, cmd};
 use session_gateway::model::session::UserAgent;
-use session_gateway::store::NewSession;
+use session_gateway::rules::create::NewSession;
 
 use super::super::backend::{Backend, attribute, draft, value};
 

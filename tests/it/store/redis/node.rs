@@ -4,14 +4,15 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use session_gateway::clock::{Clock, SettableClock};
-use session_gateway::model::event::Event;
+use session_gateway::model::event::{Event, FeedStart};
 use session_gateway::model::id::SessionId;
 use session_gateway::model::permission::Scope;
 use session_gateway::model::session::Ended;
+use session_gateway::rules::entry::Lookup;
+use session_gateway::store::Stores;
 use session_gateway::store::redis::{
     Deadlines, FormatSettings, RedisSettings, RedisStore, RedisUrl,
 };
-use session_gateway::store::{FeedStart, Lookup, Stores};
 
 use super::super::backend::{Backend, HOUR, SETTINGS, START, limit};
 use super::super::listeners::all_heard_now;

@@ -5,7 +5,10 @@ use session_gateway::model::event::EventType;
 use session_gateway::model::limit::{LimitPer, Overflow, SessionLimit};
 use session_gateway::model::permission::Scope;
 use session_gateway::model::session::EndReason;
-use session_gateway::store::{EndAll, Lookup, NewSession, OpError, Stores};
+use session_gateway::rules::create::NewSession;
+use session_gateway::rules::end::EndAll;
+use session_gateway::rules::entry::Lookup;
+use session_gateway::store::{OpError, Stores};
 use tokio::task::JoinSet;
 
 use super::super::backend::{

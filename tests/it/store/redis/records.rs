@@ -5,12 +5,15 @@ use std::collections::BTreeMap;
 use deadpool_redis::redis::{Commands, Connection, cmd};
 use session_gateway::clock::SettableClock;
 use session_gateway::model::event::EventType;
+use session_gateway::model::filter::SessionFilter;
 use session_gateway::model::id::SessionId;
 use session_gateway::model::permission::Scope;
+use session_gateway::model::request::Touch;
 use session_gateway::model::session::{EndReason, Session};
-use session_gateway::store::{
-    Lookup, NewSession, OpError, Refusal, SessionFilter, StoreError, Touch,
-};
+use session_gateway::rules::create::NewSession;
+use session_gateway::rules::entry::Lookup;
+use session_gateway::rules::refusal::Refusal;
+use session_gateway::store::{OpError, StoreError};
 
 use super::super::backend::{
     Backend, IDLE, MINUTE, SECOND, START, attribute, draft, limit, login_id, merge, presented,

@@ -1,7 +1,8 @@
 //! A replica that takes over without having heard of the last endings.
 
 use session_gateway::model::session::EndReason;
-use session_gateway::store::{NewSession, Partitions, Stores};
+use session_gateway::rules::create::NewSession;
+use session_gateway::store::{Partitions, Stores};
 
 use super::super::backend::{draft, login_id, target};
 use super::super::listeners::heard_now;

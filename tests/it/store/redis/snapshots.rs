@@ -1,14 +1,17 @@
 //! A server that starts again from an old snapshot: nodes apply again what was acknowledged.
 
 use serde_json::json;
-use session_gateway::model::event::EventType;
+use session_gateway::model::event::{EventType, FeedStart};
 use session_gateway::model::id::SessionId;
 use session_gateway::model::limit::{LimitPer, Overflow, SessionLimit};
+use session_gateway::model::request::Touch;
 use session_gateway::model::service::ServiceUpdate;
 use session_gateway::model::session::{EndDetail, EndReason, Ended};
-use session_gateway::store::{
-    EndAll, FeedStart, Lookup, NewBan, NewSession, Partitions, Stores, Touch,
-};
+use session_gateway::rules::ban::NewBan;
+use session_gateway::rules::create::NewSession;
+use session_gateway::rules::end::EndAll;
+use session_gateway::rules::entry::Lookup;
+use session_gateway::store::{Partitions, Stores};
 
 use super::super::backend::{Backend, MINUTE, access, draft, login_id, presented, service};
 use super::super::listeners::{all_heard_now, heard_now, register};

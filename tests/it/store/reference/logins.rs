@@ -5,7 +5,8 @@ use session_gateway::model::id::SessionId;
 use session_gateway::model::session::EndReason;
 use session_gateway::model::session_token::TokenStatus;
 use session_gateway::model::token::{CredentialHash, PresentedToken};
-use session_gateway::store::{EndAll, NewBan};
+use session_gateway::rules::ban::NewBan;
+use session_gateway::rules::end::EndAll;
 
 use super::{Known, No, Reference, Told};
 use crate::store::backend::presented;

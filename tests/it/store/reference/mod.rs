@@ -8,7 +8,7 @@ use session_gateway::model::id::SessionId;
 use session_gateway::model::limit::{LimitPer, Overflow, SessionLimit};
 use session_gateway::model::session::{Device, EndReason};
 use session_gateway::model::token::CredentialHash;
-use session_gateway::store::NewSession;
+use session_gateway::rules::create::NewSession;
 
 use crate::store::backend::SETTINGS;
 
@@ -271,7 +271,7 @@ impl Reference {
 
     pub(crate) fn end_all(
         &mut self,
-        which: &session_gateway::store::EndAll,
+        which: &session_gateway::rules::end::EndAll,
         now: Timestamp,
     ) -> BTreeSet<SessionId> {
         let wanted = |known: &&mut Known| {

@@ -176,6 +176,13 @@ async fn a_slot_that_is_half_moved_is_served_from_both_sides() {
     assert!(start.elapsed() <= deadline::MOVING_SLOT + BOUND);
 }
 
+fn on_another_master(link: &Link, slot: Slot) -> Slot {
+    let now = link.topology().borrow().clone();
+    let master = |slot| &now.master_of(slot).unwrap().address;
+    let mut slots = (0..=255).map(Slot::Shard);
+    slots.find(|other| master(*other) != master(slot)).unwrap()
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn a_dead_master_is_replaced_while_the_others_go_on() {
     let mut cluster = RedisCluster::start().await;
@@ -192,13 +199,7 @@ async fn a_dead_master_is_replaced_while_the_others_go_on() {
         assert_eq!(get(&patient, own, "}{any").await.unwrap(), text("1"));
     }
     let lost = Slot::Shard(1);
-    let other = (0..=255)
-        .map(Slot::Shard)
-        .find(|slot| {
-            let now = link.topology().borrow().clone();
-            now.master_of(*slot).unwrap().address != now.master_of(lost).unwrap().address
-        })
-        .unwrap();
+    let other = on_another_master(&link, lost);
     let master = cluster.master_of(lost.number()).await;
     let replicas: i64 = cluster.servers[master].ask("WAIT 1 5000").await;
     assert_eq!(replicas, 1);

@@ -45,7 +45,7 @@ const PATIENT: Deadlines = Deadlines {
 static ADD: LazyLock<Script> =
     LazyLock::new(|| Script::new("", &["return redis.call('INCRBY', KEYS[1], ARGV[1])"]));
 
-fn settings(url: &str) -> RedisSettings {
+pub(in crate::store::redis) fn settings(url: &str) -> RedisSettings {
     RedisSettings {
         url: RedisUrl::parse(url).unwrap(),
         ca_file: None,

@@ -8,7 +8,9 @@ use std::time::Duration;
 
 use crate::model::id::{LoginId, ServiceId, SessionId};
 
+mod facts;
 mod operations;
+mod requests;
 mod world;
 
 use world::World;

@@ -1,34 +1,26 @@
 //! Operations, each made by its script and decided by its rule.
 
 use std::fmt::Debug;
-use std::time::Duration;
 
-use super::super::verify::Seen;
-use super::world::{CREATE, Facts, WRITE, World};
-use super::{STEP, services};
-use crate::model::attribute::{AttributeName, AttributeValue};
-use crate::model::id::{ServiceId, SessionId};
-use crate::model::limit::{LimitPer, Overflow, SessionLimit};
-use crate::model::permission::Scope;
-use crate::model::record::{Field, SessionChange, SessionUpdate};
-use crate::model::request::{Access, Precondition, Target};
+use super::STEP;
+use super::facts::Facts;
+use super::requests::stats;
+use super::world::World;
+use crate::model::request::{Access, Touch};
 use crate::model::rotation::Successor;
-use crate::model::session::{
-    ConnectionStats, Device, EndDetail, EndReason, SessionState, UserAgent,
-};
-use crate::model::session_token::{SealedToken, StoredToken, TokenOrigin};
-use crate::model::token::CredentialHash;
+use crate::model::session::{EndDetail, EndReason};
+use crate::model::session_token::SealedToken;
+use crate::model::token::PresentedToken;
 use crate::rules::ban::{self, NewBan};
 use crate::rules::change;
-use crate::rules::create::{self, CreateFacts, NewSession};
+use crate::rules::create::{self, CreateFacts};
 use crate::rules::end::{self, EndAll};
-use crate::rules::entry::{Lookup, SessionEntry};
+use crate::rules::entry::SessionEntry;
 use crate::rules::plan::Plan;
 use crate::rules::refusal::Refusal;
 use crate::rules::rotate::{self, TokenRotation};
-use crate::rules::target::TargetFacts;
 use crate::rules::{sweep, verify};
-use crate::store::{OpError, Touch};
+use crate::store::OpError;
 
 /// What came of a script is what came of the rule.
 #[track_caller]
@@ -63,120 +55,8 @@ impl World {
             19 => self.sweep(before).await,
             20 if self.random.bool() => self.ban(before).await,
             21 => self.unban(before).await,
+            22 => self.look(before).await,
             _ => self.load_or_expire(before).await,
-        }
-    }
-
-    fn time(&mut self, most: u32) -> Duration {
-        STEP * self.random.u32(1..=most)
-    }
-
-    fn service(&mut self) -> ServiceId {
-        let [one, other] = services();
-        if self.random.bool() { one } else { other }
-    }
-
-    fn access(&mut self) -> Access {
-        let service_id = self.service();
-        let scope = match self.random.u8(0..4) {
-            0 => Scope::OpenedBy(service_id.clone()),
-            _ => Scope::All,
-        };
-        Access { service_id, scope }
-    }
-
-    fn id(&mut self) -> SessionId {
-        let live = self.random.choice(&self.live).copied();
-        let live = live.filter(|_| self.random.u8(0..4) > 0);
-        live.or_else(|| self.random.choice(&self.ids).copied())
-            .unwrap()
-    }
-
-    fn device(&mut self) -> Option<Device> {
-        let device = *self.random.choice(&["", "phone", "web"]).unwrap();
-        Device::parse(device).ok()
-    }
-
-    /// A session and a token that leads to it, or would if it were its.
-    fn token(&mut self) -> (SessionId, CredentialHash) {
-        let last = self.tokens.iter().rev().take(6).copied();
-        let known = self.random.choice(last.collect::<Vec<_>>());
-        let known = known.filter(|_| self.random.u8(0..6) > 0);
-        known.unwrap_or_else(|| (self.id(), self.new_hash()))
-    }
-
-    fn new_hash(&mut self) -> CredentialHash {
-        CredentialHash::of(&self.random.u64(..).to_be_bytes())
-    }
-
-    fn target(&mut self, facts: &Facts, operation_id: bool) -> (Target, TargetFacts) {
-        let session_id = self.id();
-        let precondition = match self.random.u8(0..4) {
-            0 => Precondition::Versions(vec![self.random.u64(1..4), 2]),
-            _ => Precondition::None,
-        };
-        let target = Target {
-            session_id,
-            access: self.access(),
-            precondition,
-            operation_id: if operation_id {
-                self.maybe_marked(WRITE, session_id)
-            } else {
-                None
-            },
-        };
-        let found = TargetFacts {
-            first_run: facts.first_run(target.operation_id),
-            session: facts.entry(session_id),
-        };
-        (target, found)
-    }
-
-    fn limit(&mut self) -> Option<SessionLimit> {
-        let overflows = [
-            Overflow::EvictOldest,
-            Overflow::EvictLeastActive,
-            Overflow::Refuse,
-        ];
-        let limit = SessionLimit {
-            max: self.random.usize(0..4),
-            per: if self.random.bool() {
-                LimitPer::Login
-            } else {
-                LimitPer::Device
-            },
-            overflow: *self.random.choice(&overflows).unwrap(),
-        };
-        self.random.bool().then_some(limit)
-    }
-
-    fn new_session(&mut self) -> NewSession {
-        let (session_id, known) = self.token();
-        let origin = match self.random.u8(0..5) {
-            0 => TokenOrigin::Caller,
-            _ => TokenOrigin::Gateway,
-        };
-        NewSession {
-            session_id,
-            token: StoredToken {
-                hash: known,
-                origin,
-            },
-            login_id: self.login_id.clone(),
-            service_id: self.service(),
-            state: SessionState::Active,
-            idle_timeout: self.time(12),
-            max_age: self.time(40),
-            limit: self.limit(),
-            attributes: [self.attribute()].into_iter().collect(),
-            device: self.device(),
-            device_id: None,
-            connection_id: None,
-            client_ip: None,
-            client_port: Some(7),
-            user_agent: None,
-            server_addr: None,
-            operation_id: self.maybe_marked(CREATE, session_id),
         }
     }
 
@@ -198,65 +78,6 @@ impl World {
         same(made, &decision.outcome);
         self.tokens.push((new.session_id, new.token.hash));
         self.compare("create", facts, decision.plan).await;
-    }
-
-    fn attribute(&mut self) -> (AttributeName, AttributeValue) {
-        let name = *self.random.choice(&["count", "cart", "last name"]).unwrap();
-        let values = [
-            "1",
-            "-3",
-            "9223372036854775800",
-            "\"text\"",
-            "null",
-            "true",
-            "{\"a\":1}",
-            "{\"a\":null,\"b\":{\"c\":[1]}}",
-        ];
-        let value = *self.random.choice(&values).unwrap();
-        (
-            AttributeName::parse(name).unwrap(),
-            AttributeValue::parse(value.as_bytes()).unwrap(),
-        )
-    }
-
-    fn session_change(&mut self) -> SessionChange {
-        let (name, value) = self.attribute();
-        match self.random.u8(0..5) {
-            0 => {
-                let patch = [(name, value), self.attribute()];
-                SessionChange::MergeAttributes(patch.into_iter().collect())
-            }
-            1 => SessionChange::PutAttribute(name, value),
-            2 => SessionChange::RemoveAttribute(name),
-            3 => SessionChange::IncrementAttribute(name, self.random.i64(-5..1_000)),
-            _ => SessionChange::Update(Box::new(self.update())),
-        }
-    }
-
-    fn update(&mut self) -> SessionUpdate {
-        let states = [
-            None,
-            Some(SessionState::Active),
-            Some(SessionState::Disconnecting),
-        ];
-        SessionUpdate {
-            state: *self.random.choice(&states).unwrap(),
-            device: match self.device() {
-                Some(device) => Field::Set(device),
-                None => Field::Clear,
-            },
-            user_agent: match self.random.u8(0..3) {
-                0 => Field::Keep,
-                1 => Field::Clear,
-                _ => Field::Set(UserAgent::parse(&"browser ".repeat(20)).unwrap()),
-            },
-            stats: if self.random.bool() {
-                Field::Keep
-            } else {
-                Field::Set(stats())
-            },
-            ..SessionUpdate::default()
-        }
     }
 
     async fn change(&mut self, facts: Facts) {
@@ -395,16 +216,25 @@ impl World {
         let loaded = self
             .sessions
             .load_or_expire(session_id, Some(hash), Touch::Yes);
-        let found = match loaded.await.unwrap() {
-            Lookup::Live(seen) => {
-                let Seen { record, .. } = *seen;
-                Lookup::Live(Box::new(record))
-            }
-            Lookup::Ended(tombstone) => Lookup::Ended(tombstone),
-            Lookup::Unknown => Lookup::Unknown,
-        };
+        let found = verify::look_up(loaded.await.unwrap().entry, &self.terms());
         assert_eq!(found, decision.outcome);
         self.compare("load_or_expire", facts, decision.plan).await;
+    }
+
+    async fn look(&mut self, facts: Facts) {
+        let (session_id, hash) = self.token();
+        let (entry, terms) = (facts.entry(session_id), self.terms());
+        let scope = self.access().scope;
+        let found = self.sessions.find(session_id, &scope).await;
+        assert_eq!(found.unwrap(), verify::find(entry.clone(), &scope, &terms));
+        let token = PresentedToken {
+            hash,
+            session_id: Some(session_id),
+        };
+        let found = self.sessions.find_by_token(&token, Touch::No).await;
+        let found = found.unwrap().map(|found| (*found.record).clone());
+        assert_eq!(found, verify::verify(entry, &hash, &terms));
+        self.compare("look", facts, Plan::default()).await;
     }
 }
 
@@ -412,15 +242,4 @@ fn and(mut plan: Plan, more: Plan) -> Plan {
     plan.writes.extend(more.writes);
     plan.events.extend(more.events);
     plan
-}
-
-fn stats() -> ConnectionStats {
-    ConnectionStats {
-        packets_sent: 1,
-        packets_received: 2,
-        bytes_sent: 3,
-        bytes_received: 4,
-        retransmissions: 5,
-        rtt_ms: 6,
-    }
 }

@@ -14,23 +14,23 @@ use super::super::super::keys::slot_of_login;
 use super::super::super::link::tests::servers::RedisServer;
 use super::super::super::link::{Deadlines, RedisUrl, Slot};
 use super::super::super::places::PARTITIONS;
-use super::super::super::record::{self, Stored};
+use super::super::super::record;
 use super::super::super::reply::{fields, ids};
 use super::super::super::{FormatSettings, RedisSettings};
 use super::super::Sessions;
+use super::facts::Facts;
 use super::{login, session};
 use crate::clock::{Clock, SettableClock};
 use crate::model::Timestamp;
 use crate::model::attribute::{AttributeName, AttributeValue};
 use crate::model::event::Fact;
 use crate::model::id::{LoginId, SessionId};
-use crate::model::login::Ban;
 use crate::model::request::OperationId;
 use crate::model::token::CredentialHash;
 use crate::rules::Kept;
 use crate::rules::entry::SessionEntry;
-use crate::rules::operation::{FirstRun, OperationRecord};
-use crate::rules::plan::{Plan, Write};
+use crate::rules::operation::OperationRecord;
+use crate::rules::plan::Plan;
 use crate::rules::terms::Terms;
 use crate::store::Partition;
 use crate::store::node::recovery::RecoveryLog;
@@ -48,14 +48,6 @@ fn operation_id(kind: u8, id: SessionId) -> OperationId {
     let mut operation_id = [kind; 32];
     operation_id[..16].copy_from_slice(id.as_bytes());
     OperationId(operation_id)
-}
-
-/// All that is known of a login.
-#[derive(Debug, Clone, PartialEq)]
-pub(super) struct Facts {
-    pub(super) sessions: BTreeMap<SessionId, SessionEntry>,
-    pub(super) operations: BTreeMap<[u8; 32], Kept<OperationRecord>>,
-    pub(super) ban: Option<Ban>,
 }
 
 pub(super) struct World {
@@ -103,14 +95,10 @@ impl World {
         let settings = settings(&server.url(), &clock);
         let client = Client::open(&settings, 0).await;
         let client = Arc::new(client.unwrap());
-        let activity = Activity::new(Arc::clone(&client), settings.touch_interval);
+        let activity = Arc::new(Activity::new(Arc::clone(&client), settings.touch_interval));
+        let log = Arc::new(RecoveryLog::new(PARTITIONS));
         Self {
-            sessions: Sessions::new(
-                Arc::clone(&client),
-                Arc::new(activity),
-                Arc::new(RecoveryLog::new(PARTITIONS)),
-                &settings,
-            ),
+            sessions: Sessions::new(&client, &activity, &log, &settings),
             random: fastrand::Rng::with_seed(seed),
             login_id: login(0),
             ids: Vec::new(),
@@ -175,15 +163,7 @@ impl World {
     }
 
     async fn entry(&self, id: SessionId) -> SessionEntry {
-        let stored = record::decode(id, self.hash(self.client.keys.record(id)).await);
-        match stored {
-            Stored::Live(record) => SessionEntry::Record(record),
-            Stored::Ended(value, until) => SessionEntry::Tombstone(Box::new(Kept {
-                until,
-                value: *value,
-            })),
-            Stored::Nothing => SessionEntry::Missing,
-        }
+        record::decode(id, self.hash(self.client.keys.record(id)).await)
     }
 
     /// What stands in Redis, without what counts no more.
@@ -291,64 +271,5 @@ impl World {
     /// Of each operation how many were made, and how many of them wrote.
     pub(super) fn counts(&self) -> &BTreeMap<&'static str, [usize; 2]> {
         &self.counts
-    }
-}
-
-impl Facts {
-    pub(super) fn live(&self) -> Vec<SessionId> {
-        let live = self.sessions.iter();
-        let live = live.filter(|(_, entry)| matches!(entry, SessionEntry::Record(_)));
-        live.map(|(id, _)| *id).collect()
-    }
-
-    pub(super) fn entry(&self, id: SessionId) -> SessionEntry {
-        self.sessions
-            .get(&id)
-            .cloned()
-            .unwrap_or(SessionEntry::Missing)
-    }
-
-    pub(super) fn first_run(&self, operation_id: Option<OperationId>) -> Option<FirstRun> {
-        let operation = self.operations.get(&operation_id?.0)?.clone();
-        let session = self.entry(operation.value.session_id());
-        Some(FirstRun { operation, session })
-    }
-
-    fn after(mut self, plan: &Plan, now: Timestamp) -> Self {
-        for write in &plan.writes {
-            match write {
-                Write::Open(record) | Write::Save(record) | Write::Reschedule(record) => {
-                    let entry = SessionEntry::Record(record.clone());
-                    self.sessions.insert(record.session.session_id, entry);
-                }
-                Write::End(ending) => {
-                    let kept = ending.tombstone.clone();
-                    let id = kept.value.session_id;
-                    self.sessions
-                        .insert(id, SessionEntry::Tombstone(Box::new(kept)));
-                }
-                Write::Forget(kept) => {
-                    let id = kept.value.session_id;
-                    self.sessions.insert(id, SessionEntry::Missing);
-                }
-                Write::KeepOperation(operation_id, kept) => {
-                    self.operations.insert(operation_id.0, kept.clone());
-                }
-                Write::PutBan(ban) => self.ban = Some(ban.clone()),
-                Write::DropBan(_) => self.ban = None,
-            }
-        }
-        self.without_what_is_over(now)
-    }
-
-    fn without_what_is_over(mut self, now: Timestamp) -> Self {
-        for entry in self.sessions.values_mut() {
-            if matches!(entry, SessionEntry::Tombstone(kept) if kept.is_over(now)) {
-                *entry = SessionEntry::Missing;
-            }
-        }
-        self.operations.retain(|_, kept| !kept.is_over(now));
-        self.ban = self.ban.filter(|ban| ban.holds(now));
-        self
     }
 }

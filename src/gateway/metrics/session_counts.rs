@@ -3,12 +3,13 @@
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
+use async_trait::async_trait;
 use tokio::sync::Mutex as Turn;
 use tokio::time::{Instant, timeout};
 
-use super::page::{Family, Kind, Page};
 use crate::store::node::Handle;
 use crate::store::{SessionCounts, StoreStats};
+use crate::telemetry::metrics::{Family, Kind, MetricSource, Page};
 
 /// A count serves for this long.
 const SHORTEST: Duration = Duration::from_secs(5);
@@ -54,27 +55,33 @@ impl Counted {
     }
 }
 
-/// The last count.
 #[derive(Debug)]
-pub(super) struct Counts {
+struct Counts {
     store: Handle<dyn StoreStats>,
     last: Mutex<Option<Counted>>,
     turn: Turn<()>,
 }
 
-impl Counts {
-    pub(super) fn of(store: Handle<dyn StoreStats>) -> Arc<Self> {
-        Arc::new(Self {
+/// The last count. While the store does not count there is none.
+#[derive(Debug)]
+pub(super) struct SessionGauges(Arc<Counts>);
+
+impl SessionGauges {
+    pub(super) fn of(store: Handle<dyn StoreStats>) -> Self {
+        Self(Arc::new(Counts {
             store,
             last: Mutex::default(),
             turn: Turn::default(),
-        })
+        }))
     }
+}
 
-    /// Writes the last count. While the store does not count there is none.
-    pub(super) async fn write(self: &Arc<Self>, page: &mut Page) {
-        if !self.last().is_some_and(|last| last.is_fresh()) {
-            let counting = tokio::spawn(Arc::clone(self).count());
+#[async_trait]
+impl MetricSource for SessionGauges {
+    async fn write(&self, page: &mut Page) {
+        let Self(counts) = self;
+        if !counts.last().is_some_and(|last| last.is_fresh()) {
+            let counting = tokio::spawn(Arc::clone(counts).count());
             // Whoever does not wait to the end gets the count before.
             drop(timeout(PATIENCE, counting).await);
         }
@@ -82,7 +89,7 @@ impl Counts {
             session_counts,
             begun,
             ..
-        }) = self.last()
+        }) = counts.last()
         {
             page.sample(&TOTAL, &[], session_counts.live);
             page.sample(&ACTIVE, &[], session_counts.active);
@@ -90,7 +97,9 @@ impl Counts {
             page.sample(&AGE, &[], begun.elapsed().as_secs_f64());
         }
     }
+}
 
+impl Counts {
     fn last(&self) -> Option<Counted> {
         *self.last.lock().unwrap_or_else(PoisonError::into_inner)
     }

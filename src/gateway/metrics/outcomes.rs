@@ -1,10 +1,14 @@
 //! What operations of this node did to sessions, as the feed tells it.
 
-use super::page::{Family, Kind, Page};
+use std::sync::Arc;
+
+use async_trait::async_trait;
+
 use crate::model::event::{Change, Event};
 use crate::model::session::EndReason;
 use crate::store::{Listener, Origin, Partition};
 use crate::telemetry::counters::{Buckets, Counter, Histogram};
+use crate::telemetry::metrics::{Family, Kind, MetricSource, Page};
 
 const MINUTE: u64 = 60 * 1_000;
 const HOUR: u64 = 60 * MINUTE;
@@ -106,8 +110,11 @@ impl Outcomes {
     fn by_reason(&self) -> impl Iterator<Item = (EndReason, &Counter)> {
         EndReason::ALL.into_iter().zip(&self.ended)
     }
+}
 
-    pub(super) fn write(&self, page: &mut Page) {
+#[async_trait]
+impl MetricSource for Arc<Outcomes> {
+    async fn write(&self, page: &mut Page) {
         let sum = |by_age: bool| -> u64 {
             let wanted = self.by_reason();
             let wanted = wanted.filter(|(reason, _)| reason.is_by_age() == by_age);

@@ -7,16 +7,13 @@ use std::fmt::{self, Display, Write};
 
 use crate::telemetry::counters::Seen;
 
-/// What a number does.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Kind {
+pub(crate) enum Kind {
     /// It only grows, from zero at the start of the process.
     Counter,
-    /// It goes up and down.
     Gauge,
     /// The same, with a name that promises something else.
     Untyped,
-    /// It tells how values are spread.
     Histogram,
 }
 
@@ -31,21 +28,19 @@ impl Kind {
     }
 }
 
-/// A metric, by its name.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct Family {
-    pub(super) name: &'static str,
-    pub(super) kind: Kind,
+pub(crate) struct Family {
+    pub(crate) name: &'static str,
+    pub(crate) kind: Kind,
     /// What it says, in a sentence without line breaks.
-    pub(super) help: &'static str,
+    pub(crate) help: &'static str,
 }
 
 /// Names with values, which tell one sample from another.
-pub(super) type Labels<'a> = &'a [(&'a str, &'a str)];
+pub(crate) type Labels<'a> = &'a [(&'a str, &'a str)];
 
-/// The text as it grows.
 #[derive(Debug, Default)]
-pub(super) struct Page {
+pub(crate) struct Page {
     text: String,
     last: Option<&'static str>,
 }
@@ -56,13 +51,12 @@ impl Page {
     }
 
     /// One sample. Those of one family follow each other.
-    pub(super) fn sample(&mut self, family: &Family, labels: Labels<'_>, value: impl Display) {
+    pub(crate) fn sample(&mut self, family: &Family, labels: Labels<'_>, value: impl Display) {
         self.head(family);
         self.line(family.name, "", labels, None, value);
     }
 
-    /// A whole histogram.
-    pub(super) fn histogram(&mut self, family: &Family, labels: Labels<'_>, seen: &Seen) {
+    pub(crate) fn histogram(&mut self, family: &Family, labels: Labels<'_>, seen: &Seen) {
         self.head(family);
         let per_second = f64::from(seen.buckets.per_second);
         let bounds = seen.buckets.bounds.iter();

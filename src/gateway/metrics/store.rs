@@ -1,10 +1,11 @@
 //! The store as this node sees it: its operations, its servers, the copies, the feed.
 
+use async_trait::async_trait;
 use tokio::time::Instant;
 
-use super::page::{Family, Kind, Page};
 use crate::store::node::Handle;
-use crate::store::{Breaker, CacheStats, EventFeed, MasterStats, Stats};
+use crate::store::{Breaker, CacheStats, EventFeed, MasterStats, Stats, StoreStats};
+use crate::telemetry::metrics::{Family, Kind, MetricSource, Page};
 
 const OPERATION: Family = Family {
     name: "sgw_store_operation_duration_seconds",
@@ -67,7 +68,21 @@ const UNHEARD: Family = Family {
     help: "Parts of the feed, of 257, of which nothing is proven at present; their copies are not used.",
 };
 
-pub(super) fn write(stats: &Stats, page: &mut Page) {
+#[derive(Debug)]
+pub(super) struct StoreMetrics {
+    pub(super) feed: Handle<dyn EventFeed>,
+    pub(super) stats: Handle<dyn StoreStats>,
+}
+
+#[async_trait]
+impl MetricSource for StoreMetrics {
+    async fn write(&self, page: &mut Page) {
+        write_stats(&self.stats.stats(), page);
+        write_feed(&self.feed, page);
+    }
+}
+
+fn write_stats(stats: &Stats, page: &mut Page) {
     for timed in &stats.operations {
         let labels = [("operation", timed.operation), ("outcome", timed.outcome)];
         page.histogram(&OPERATION, &labels, &timed.durations);
@@ -111,7 +126,7 @@ fn write_cache(cache: &CacheStats, page: &mut Page) {
     page.sample(&MAX_BYTES, &[], cache.max_bytes);
 }
 
-pub(super) fn write_feed(feed: &Handle<dyn EventFeed>, page: &mut Page) {
+fn write_feed(feed: &Handle<dyn EventFeed>, page: &mut Page) {
     let (mut oldest, mut unheard) = (None, 0);
     for partition in feed.partitions().all() {
         match feed.heard_until(partition) {

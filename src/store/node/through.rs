@@ -1,0 +1,139 @@
+//! What a handle lets through to its engine, and nothing is to be done beside it on this node but to take the time of
+//! what is timed.
+
+use std::sync::Arc;
+
+use tokio::time::Instant;
+
+use super::Handle;
+use super::observer::Observer;
+use super::operations::Operation;
+use crate::model::Timestamp;
+use crate::model::event::{EventPage, EventType, FeedStart};
+use crate::model::filter::SessionFilter;
+use crate::model::health::StoreHealth;
+use crate::model::id::{LoginId, ServiceId, SessionId};
+use crate::model::login::Ban;
+use crate::model::page::{Cursor, Page, PageLimit};
+use crate::model::permission::Scope;
+use crate::model::session::Session;
+use crate::model::token::PresentedToken;
+use crate::rules::entry::Lookup;
+use crate::rules::idempotency::Claim;
+use crate::store::{
+    EventFeed, IdempotencyRecordKey, IdempotencyStore, Listener, OpError, Partition, Partitions,
+    SessionCounts, SessionStore, Stats, StoreError, StoreStats,
+};
+
+/// Makes methods of a handle out of those of its contract that have the same names.
+macro_rules! through {
+    ($($contract:ident {
+        $($(#[$attribute:meta])* fn $name:ident($($arg:ident: $type:ty),*) $(-> $result:ty)?;)*
+    })+) => { $(
+        impl Handle<dyn $contract> { $(
+            $(#[$attribute])*
+            pub fn $name(&self, $($arg: $type),*) $(-> $result)? {
+                self.engine().$name($($arg),*)
+            }
+        )* }
+    )+ };
+}
+
+/// The same for operations, each of which is timed.
+macro_rules! timed {
+    ($($contract:ident {
+        $(
+            $(#[$attribute:meta])*
+            $operation:ident: fn $name:ident($($arg:ident: $type:ty),*) -> $result:ty;
+        )*
+    })+) => { $(
+        impl Handle<dyn $contract> { $(
+            $(#[$attribute])*
+            pub async fn $name(&self, $($arg: $type),*) -> $result {
+                self.timed(Operation::$operation, self.engine().$name($($arg),*)).await
+            }
+        )* }
+    )+ };
+}
+
+through! {
+    SessionStore {
+        /// The present moment by the store's clock: [`SessionStore::now`].
+        #[must_use]
+        fn now() -> Timestamp;
+    }
+    EventFeed {
+        /// How the feed is cut.
+        #[must_use]
+        fn partitions() -> Partitions;
+        /// Tells a listener of every change from now on: [`EventFeed::listen`].
+        fn listen(listener: Arc<dyn Listener>);
+        /// Up to when every change in a partition was heard of: [`EventFeed::heard_until`].
+        #[must_use]
+        fn heard_until(partition: Partition) -> Option<Instant>;
+    }
+}
+
+timed! {
+    SessionStore {
+        /// How the store is: [`SessionStore::check`].
+        Check: fn check() -> Result<StoreHealth, StoreError>;
+        /// Looks for a session by its id: [`SessionStore::find`].
+        Find: fn find(session_id: SessionId, scope: &Scope) -> Result<Lookup<Session>, StoreError>;
+        /// Where a token leads: [`SessionStore::session_of`].
+        SessionOf: fn session_of(token: &PresentedToken) -> Result<Option<SessionId>, StoreError>;
+        /// The ban of a login that is in force.
+        FindBan: fn find_ban(login_id: &LoginId) -> Result<Option<Ban>, StoreError>;
+        /// Lifts the ban of a login that is in force.
+        Unban: fn unban(login_id: &LoginId, by: &ServiceId) -> Result<(), OpError>;
+        /// One page of live sessions: [`SessionStore::list`].
+        List: fn list(
+            filter: &SessionFilter,
+            scope: &Scope,
+            limit: PageLimit,
+            cursor: Option<&Cursor>
+        ) -> Result<Page<Session>, OpError>;
+        /// One bounded step of cleaning: [`SessionStore::sweep`].
+        Sweep: fn sweep() -> Result<bool, StoreError>;
+    }
+    EventFeed {
+        /// Events after a place: [`EventFeed::events`].
+        Events: fn events(
+            from: &FeedStart,
+            types: &[EventType],
+            limit: PageLimit
+        ) -> Result<EventPage, OpError>;
+    }
+    IdempotencyStore {
+        /// Claims a key: [`IdempotencyStore::claim`].
+        Claim: fn claim(
+            key: IdempotencyRecordKey,
+            fingerprint: [u8; 32],
+            sealed_entropy: Vec<u8>
+        ) -> Result<Claim, StoreError>;
+        /// Keeps the answer of a claimed request.
+        KeepAnswer: fn keep_answer(
+            key: IdempotencyRecordKey,
+            sealed_answer: Vec<u8>
+        ) -> Result<(), StoreError>;
+        /// Gives a claim up, as if the key had never been used.
+        Release: fn release(key: IdempotencyRecordKey) -> Result<(), StoreError>;
+    }
+    StoreStats {
+        /// Counts the sessions that live now: [`StoreStats::session_counts`].
+        SessionCounts: fn session_counts() -> Result<SessionCounts, StoreError>;
+    }
+}
+
+impl Handle<dyn StoreStats> {
+    /// What this node sees, from memory.
+    #[must_use]
+    pub fn stats(&self) -> Stats {
+        let operations = self.observer.as_ref().map(Observer::stats);
+        Stats {
+            operations: operations.unwrap_or_default(),
+            cache: self.cache.as_ref().map(|cache| cache.stats()),
+            ..self.engine().stats()
+        }
+    }
+}
