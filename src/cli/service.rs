@@ -100,7 +100,7 @@ pub(super) enum ServiceError {
 }
 
 pub(super) fn run(arguments: &Arguments, config: &Config) -> Result<(), ServiceError> {
-    let gateway = Gateway::new(arguments, config)?;
+    let gateway = GatewayClient::new(arguments, config)?;
     match &arguments.action {
         Action::Add {
             service_id,
@@ -118,7 +118,7 @@ pub(super) fn run(arguments: &Arguments, config: &Config) -> Result<(), ServiceE
 }
 
 fn add(
-    gateway: &Gateway,
+    gateway: &GatewayClient,
     service_id: &str,
     name: Option<&str>,
     permissions: &[String],
@@ -135,7 +135,7 @@ fn add(
     Ok(())
 }
 
-fn rotate(gateway: &Gateway, service_id: &str, grace: Duration) -> Result<(), ServiceError> {
+fn rotate(gateway: &GatewayClient, service_id: &str, grace: Duration) -> Result<(), ServiceError> {
     let path = format!("{}/rotate-secret", path_of(service_id));
     let wanted = json!({ "grace_seconds": grace.as_secs() });
     let made = gateway.send(Method::POST, &path, Some(&wanted))?;
@@ -148,7 +148,7 @@ fn rotate(gateway: &Gateway, service_id: &str, grace: Duration) -> Result<(), Se
     Ok(())
 }
 
-fn list(gateway: &Gateway) -> Result<(), ServiceError> {
+fn list(gateway: &GatewayClient) -> Result<(), ServiceError> {
     super::print(&format!(
         "{:<24} {:<8} {:<24} PERMISSIONS\n",
         "ID", "ENABLED", "NAME"
@@ -239,12 +239,12 @@ fn read<T: for<'a> Deserialize<'a>>(body: &Bytes) -> Result<T, ServiceError> {
 }
 
 /// A running gateway, and who asks it.
-struct Gateway {
+struct GatewayClient {
     url: String,
     credentials: axum::http::HeaderValue,
 }
 
-impl Gateway {
+impl GatewayClient {
     fn new(arguments: &Arguments, config: &Config) -> Result<Self, ServiceError> {
         let url = match &arguments.url {
             Some(url) if url.starts_with("http://") || url.starts_with("https://") => {

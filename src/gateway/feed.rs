@@ -12,7 +12,7 @@ use crate::store::OpError;
 use crate::store::node::follow::{Follower, Placed};
 use crate::telemetry::log::with_causes;
 
-/// Who follows the feed is told its place at least this often, as long as that moves.
+/// Who follows the feed is told its position at least this often, as long as that moves.
 pub const PLACE_INTERVAL: Duration = Duration::from_secs(15);
 
 /// How long it may take at most until a service that may no longer read is cut off; it gets no event before.
@@ -21,9 +21,9 @@ const JUDGED: Duration = Duration::from_secs(1);
 /// What a follower of the feed learns.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Told {
-    /// Something happened; this is the exact place after it.
+    /// Something happened; this is the exact position after it.
     Event(Box<Event>, Cursor),
-    /// The place has moved on past what was not asked for.
+    /// The position has moved on past what was not asked for.
     Moved(Cursor),
 }
 
@@ -32,13 +32,13 @@ pub enum Told {
 pub struct Subscription {
     follower: Follower,
     reauthorization: Reauthorization,
-    /// When the caller was last given a place.
+    /// When the caller was last given a position.
     told_at: Option<Instant>,
     is_failing: bool,
 }
 
 impl Gateway {
-    /// Events after a place, of the given types (empty: of all).
+    /// Events after a position, of the given types (empty: of all).
     pub async fn events(
         &self,
         from: &FeedStart,
@@ -48,7 +48,7 @@ impl Gateway {
         Ok(self.stores.events.events(from, types, limit).await?)
     }
 
-    /// Follows the feed from a place on.
+    /// Follows the feed from a position on.
     pub async fn follow(
         &self,
         caller: &Caller,
@@ -65,7 +65,7 @@ impl Gateway {
 }
 
 impl Subscription {
-    /// What comes next. `None` is the end: the caller may no longer read, or its place is no longer kept.
+    /// What comes next. `None` is the end: the caller may no longer read, or its position is no longer kept.
     pub async fn next(&mut self) -> Option<Vec<Told>> {
         loop {
             let step = match self.follower.next(JUDGED).await {
@@ -89,7 +89,7 @@ impl Subscription {
             let is_due = self.told_at.is_none_or(|at| at.elapsed() >= PLACE_INTERVAL);
             if is_due && self.follower.has_moved() {
                 self.told_at = Some(Instant::now());
-                return Some(vec![Told::Moved(self.follower.place())]);
+                return Some(vec![Told::Moved(self.follower.position())]);
             }
         }
     }
@@ -122,6 +122,6 @@ impl Subscription {
 
 impl From<Placed> for Told {
     fn from(placed: Placed) -> Self {
-        Self::Event(Box::new(placed.event), placed.place)
+        Self::Event(Box::new(placed.event), placed.position)
     }
 }

@@ -54,11 +54,7 @@ impl Gateway {
         caller: &Caller,
         filter: &SessionFilter,
     ) -> Result<u64, GatewayError> {
-        let by_login = SessionFilter {
-            login_id: filter.login_id.clone(),
-            ..SessionFilter::default()
-        };
-        if *filter != by_login || caller.scope != Scope::All {
+        if !filter.asks_for_login_only() || caller.scope != Scope::All {
             return Err(GatewayError::NotCountable);
         }
         Ok(self.stores.sessions.count(filter.login_id.as_ref()).await?)

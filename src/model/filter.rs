@@ -52,6 +52,13 @@ impl SessionFilter {
         }
     }
 
+    /// Whether it asks for no more than the login, if for that.
+    #[must_use]
+    pub fn asks_for_login_only(&self) -> bool {
+        let login_id = self.login_id.clone();
+        *self == login_id.map_or_else(Self::default, Self::of_login)
+    }
+
     /// Whether a session can come to match, or cease to, while it lives.
     #[must_use]
     pub fn asks_for_what_changes(&self) -> bool {

@@ -32,7 +32,7 @@ pub enum InvalidCondition {
 
 /// The request may not pass, and this is why.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
-pub enum Refusal {
+pub enum Denial {
     /// There is nothing to look for.
     #[error("no token was sent")]
     TokenMissing,
@@ -105,7 +105,7 @@ impl Check {
     }
 }
 
-/// Whom a refusal speaks to: who is not logged in may log in, who may not pass has nothing to gain from it.
+/// Whom a denial speaks to: who is not logged in may log in, who may not pass has nothing to gain from it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Fault {
     /// 401.
@@ -114,7 +114,7 @@ pub enum Fault {
     NotAllowed,
 }
 
-impl Refusal {
+impl Denial {
     /// The word of `X-Auth-Reason`, the check that failed, and the kind of answer.
     #[must_use]
     pub fn facts(&self) -> (&'static str, Check, Fault) {

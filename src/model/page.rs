@@ -62,13 +62,13 @@ impl Cursor {
 
     /// A cursor for a place that the store describes in bytes.
     #[must_use]
-    pub fn new(place: Vec<u8>) -> Self {
-        Self(place)
+    pub fn new(position: Vec<u8>) -> Self {
+        Self(position)
     }
 
     /// The bytes the store gave.
     #[must_use]
-    pub fn place(&self) -> &[u8] {
+    pub fn position(&self) -> &[u8] {
         &self.0
     }
 

@@ -14,38 +14,10 @@ use crate::model::record::{Applied, SessionChange, SessionRecord, Unchangeable};
 use crate::model::request::Target;
 use crate::model::session::{ConnectionStats, Session};
 
-/// What is to be written to a session.
-#[derive(Debug, Clone, PartialEq)]
-pub enum SessionWrite {
-    /// A change that somebody asks for.
-    Change(SessionChange),
-    /// Its idle expiry moves to so long (or the idle timeout) from now, never past the absolute one.
-    Refresh(Option<Duration>),
-    /// A sign of life: it is used and active, and the counters of its connection are kept.
-    Heartbeat(Option<ConnectionStats>),
-}
-
-impl SessionWrite {
-    /// Makes it, as a change, a refresh or a heartbeat.
-    #[must_use]
-    pub fn decide(
-        self,
-        facts: TargetFacts,
-        target: &Target,
-        terms: &Terms,
-    ) -> Decision<Result<Changed, Refusal>> {
-        match self {
-            Self::Change(asked) => change(facts, target, asked, terms),
-            Self::Refresh(ttl) => refresh(facts, target, ttl, terms),
-            Self::Heartbeat(stats) => heartbeat(facts, target, stats, terms),
-        }
-    }
-}
-
-/// A change was made.
+/// A session was written.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Changed {
-    /// The session after it.
+    /// The session after it; one that ended, as it was last, `closed`.
     pub session: Session,
     /// Whether it added an attribute that was not there.
     pub inserted: bool,

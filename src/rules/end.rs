@@ -1,5 +1,6 @@
 //! Endings that somebody asks for: of one session, of the one behind a token, of all that are meant.
 
+use super::change::Changed;
 use super::entry::{Ending, Lookup, SessionEntry};
 use super::plan::Decision;
 use super::refusal::Refusal;
@@ -81,7 +82,9 @@ impl EndBatch {
             && self.except != Some(record.session.session_id)
     }
 
-    fn ended(&self, now: Timestamp) -> Ended {
+    /// How each of them ends at a moment.
+    #[must_use]
+    pub fn ended(&self, now: Timestamp) -> Ended {
         let by = self.access.service_id.clone();
         Ended {
             detail: self.detail.clone(),
@@ -90,7 +93,7 @@ impl EndBatch {
     }
 }
 
-/// Ends one session; with a token only if that is a good one of it. One that has ended already is no refusal, whatever
+/// Ends one session; with a token only if that is a good one of it. One that has ended already is told so, whatever
 /// version was expected.
 #[must_use]
 pub fn end(
@@ -99,24 +102,29 @@ pub fn end(
     reason: EndReason,
     token: Option<&CredentialHash>,
     terms: &Terms,
-) -> Decision<Result<EndOutcome, Refusal>> {
+) -> Decision<Result<Changed, Refusal>> {
     Decision::make(|plan| {
-        let record = match plan.reach(facts.session, target, terms) {
-            Ok(record) => record,
-            Err(Refusal::SessionEnded(tombstone)) => return Ok(EndOutcome::Before(tombstone)),
-            Err(refusal) => return Err(refusal),
-        };
+        let record = plan.reach(facts.session, target, terms)?;
         if token.is_some_and(|hash| !record.token_status(hash, terms.now).is_good()) {
             return Err(Refusal::TokenUnknown);
         }
         let ended = Ended::by_service(reason, terms.now, target.access.service_id.clone());
         plan.end(Ending::of(&record, ended, terms));
-        Ok(EndOutcome::Now(Box::new(Session {
-            state: SessionState::Closed,
-            version: record.session.version + 1,
-            ..record.session
-        })))
+        Ok(Changed {
+            session: closed(record.session),
+            inserted: false,
+        })
     })
+}
+
+/// A session that ends, as it was last.
+#[must_use]
+pub fn closed(session: Session) -> Session {
+    Session {
+        state: SessionState::Closed,
+        version: session.version + 1,
+        ..session
+    }
 }
 
 /// Ends those of the sessions that are in sight and match at this moment; tells which.

@@ -14,8 +14,8 @@ pub fn cursor_after(session_id: SessionId) -> Cursor {
 }
 
 /// The session after which to go on; none at the start.
-pub fn place(cursor: Option<&Cursor>) -> Result<Option<SessionId>, Refusal> {
-    match cursor.map(Cursor::place) {
+pub fn position(cursor: Option<&Cursor>) -> Result<Option<SessionId>, Refusal> {
+    match cursor.map(Cursor::position) {
         None => Ok(None),
         Some([CURSOR, id @ ..]) => {
             let id = <[u8; 16]>::try_from(id).or(Err(Refusal::CursorInvalid))?;

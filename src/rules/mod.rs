@@ -23,5 +23,6 @@ pub mod sweep;
 pub mod target;
 pub mod terms;
 pub mod verify;
+pub mod write;
 
 pub use kept::Kept;

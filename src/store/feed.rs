@@ -26,14 +26,14 @@ pub trait Listener: Debug + Send + Sync {
     fn event(&self, event: &Event, origin: Origin);
 
     /// Changes in this partition may go unheard from now on: copies of what lies there are worth nothing. What went unheard
-    /// is told later, before [`EventFeed::heard_until`] says anything about the partition again.
+    /// is told later, before [`EventFeed::watermark`] says anything about the partition again.
     fn gap(&self, partition: Partition);
 }
 
 /// The feed: every change, at least once, in order for each login.
 #[async_trait]
 pub trait EventFeed: Debug + Send + Sync {
-    /// Events after a place, of the given types (empty: of all).
+    /// Events after a position, of the given types (empty: of all).
     async fn events(
         &self,
         from: &FeedStart,
@@ -49,5 +49,5 @@ pub trait EventFeed: Debug + Send + Sync {
 
     /// Every change in this partition that was acknowledged before this moment, on whatever node, has been told to the
     /// listeners. `None`: nothing is sure. Cheap enough to be asked on every read.
-    fn heard_until(&self, partition: Partition) -> Option<Instant>;
+    fn watermark(&self, partition: Partition) -> Option<Instant>;
 }

@@ -1,7 +1,7 @@
 //! Partitions of the feed and positions in it, as data.
 //!
 //! An engine declares how many partitions its feed has; each keeps its events in one order. A position in the feed is a
-//! place in each of them, and a cursor is its text. Names of events tell their partition and their place there.
+//! position in each of them, and a cursor is its text. Names of events tell their partition and their position there.
 
 use std::fmt;
 use std::str::FromStr;
@@ -86,32 +86,32 @@ impl Partitions {
         }
     }
 
-    /// The name of the event at a place.
+    /// The name of the event at a position.
     pub(super) fn event_id(
         self,
         partition: Partition,
-        place: Place,
+        position: Position,
     ) -> Result<EventId, InvalidText> {
         EventId::parse(&match (self, u8::try_from(partition.0)) {
-            (Self::One, _) => format!("{:016x}", place.number),
-            (Self::Shards, Ok(shard)) => format!("{shard:02x}-{place}"),
-            (Self::Shards, Err(_beyond)) => format!("{SERVICES}-{place}"),
+            (Self::One, _) => format!("{:016x}", position.number),
+            (Self::Shards, Ok(shard)) => format!("{shard:02x}-{position}"),
+            (Self::Shards, Err(_beyond)) => format!("{SERVICES}-{position}"),
         })
     }
 
-    /// The partition and the place that an event's name tells.
-    pub(super) fn locate(self, id: &EventId) -> Option<(Partition, Place)> {
+    /// The partition and the position that an event's name tells.
+    pub(super) fn locate(self, id: &EventId) -> Option<(Partition, Position)> {
         let text = id.as_str();
         match self {
             Self::One => {
                 let number = u64::from_str_radix(text, 16).ok()?;
-                let place = Place { millis: 0, number };
-                // One place has one name.
-                (format!("{number:016x}") == text).then_some((Partition(0), place))
+                let position = Position { millis: 0, number };
+                // One position has one name.
+                (format!("{number:016x}") == text).then_some((Partition(0), position))
             }
             Self::Shards => {
-                let (name, place) = text.split_once('-')?;
-                Some((self.named(name)?, place.parse().ok()?))
+                let (name, position) = text.split_once('-')?;
+                Some((self.named(name)?, position.parse().ok()?))
             }
         }
     }
@@ -126,15 +126,15 @@ impl Partitions {
     }
 }
 
-/// A place in a partition: a moment in ms and a number, or only the number. Zero is before all.
+/// A position in a partition: a moment in ms and a number, or only the number. Zero is before all.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Default)]
-pub(super) struct Place {
+pub(super) struct Position {
     pub(super) millis: u64,
     pub(super) number: u64,
 }
 
-impl Place {
-    /// The first place of a moment.
+impl Position {
+    /// The first position of a moment.
     pub(super) fn at(moment: Timestamp) -> Self {
         Self {
             millis: moment.sort_key(),
@@ -142,7 +142,7 @@ impl Place {
         }
     }
 
-    /// The first place of a moment before this one.
+    /// The first position of a moment before this one.
     pub(super) fn rewound(self, by: Duration) -> Self {
         let by = u64::try_from(by.as_millis()).unwrap_or(u64::MAX);
         Self {
@@ -152,27 +152,29 @@ impl Place {
     }
 }
 
-impl fmt::Display for Place {
+impl fmt::Display for Position {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}-{}", self.millis, self.number)
     }
 }
 
-/// A text that is no place.
+/// A text that is no position.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct NoPlace;
+pub(super) struct InvalidPosition;
 
-impl FromStr for Place {
-    type Err = NoPlace;
+impl FromStr for Position {
+    type Err = InvalidPosition;
 
-    fn from_str(text: &str) -> Result<Self, NoPlace> {
-        let (millis, number) = text.split_once('-').ok_or(NoPlace)?;
-        let place = Self {
-            millis: millis.parse().map_err(|_error| NoPlace)?,
-            number: number.parse().map_err(|_error| NoPlace)?,
+    fn from_str(text: &str) -> Result<Self, InvalidPosition> {
+        let (millis, number) = text.split_once('-').ok_or(InvalidPosition)?;
+        let position = Self {
+            millis: millis.parse().map_err(|_error| InvalidPosition)?,
+            number: number.parse().map_err(|_error| InvalidPosition)?,
         };
-        // One place has one text.
-        (place.to_string() == text).then_some(place).ok_or(NoPlace)
+        // One position has one text.
+        (position.to_string() == text)
+            .then_some(position)
+            .ok_or(InvalidPosition)
     }
 }
 
@@ -188,14 +190,14 @@ impl History {
     }
 }
 
-/// A place in a partition, and whose history it is a place in, if that was known.
+/// A position in a partition, and whose history it is a position in, if that was known.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub(super) struct Checkpoint {
-    pub(super) place: Place,
+    pub(super) position: Position,
     pub(super) history: Option<History>,
 }
 
-/// A place in each partition, which moves on event by event in whatever order they are told.
+/// A position in each partition, which moves on event by event in whatever order they are told.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct FeedPosition {
     partitions: Partitions,
@@ -210,9 +212,9 @@ impl FeedPosition {
 
     /// Where the one partition of a feed has come to this number.
     pub(super) fn at_number(number: u64) -> Self {
-        let place = Place { millis: 0, number };
+        let position = Position { millis: 0, number };
         let mark = Checkpoint {
-            place,
+            position,
             history: None,
         };
         Self::new(Partitions::One, vec![mark])
@@ -220,7 +222,7 @@ impl FeedPosition {
 
     /// The number that the one partition of a feed has come to.
     pub(super) fn number(&self) -> u64 {
-        self.marks.first().map_or(0, |mark| mark.place.number)
+        self.marks.first().map_or(0, |mark| mark.position.number)
     }
 
     pub(super) fn into_marks(self) -> Vec<Checkpoint> {
@@ -229,14 +231,14 @@ impl FeedPosition {
 
     /// Moves past an event; false if that was done before.
     pub fn pass(&mut self, event: &EventId) -> bool {
-        let Some((partition, place)) = self.partitions.locate(event) else {
+        let Some((partition, position)) = self.partitions.locate(event) else {
             return false;
         };
         let mark = self.marks.get_mut(partition.0);
-        let Some(mark) = mark.filter(|mark| mark.place < place) else {
+        let Some(mark) = mark.filter(|mark| mark.position < position) else {
             return false;
         };
-        mark.place = place;
+        mark.position = position;
         true
     }
 
@@ -255,7 +257,7 @@ impl FeedPosition {
     /// The position that a cursor tells; none if no feed with these partitions made it.
     #[must_use]
     pub fn of(partitions: Partitions, cursor: &Cursor) -> Option<Self> {
-        let rest = cursor.place().strip_prefix(&[CURSOR])?;
+        let rest = cursor.position().strip_prefix(&[CURSOR])?;
         match partitions {
             Partitions::One => Some(Self::at_number(u64::from_be_bytes(rest.try_into().ok()?))),
             Partitions::Shards => {
@@ -266,7 +268,7 @@ impl FeedPosition {
 }
 
 fn put_marks(bytes: &mut Vec<u8>, marks: &[Checkpoint]) {
-    let moments = marks.iter().map(|mark| mark.place.millis);
+    let moments = marks.iter().map(|mark| mark.position.millis);
     let earliest = moments.filter(|millis| *millis > 0).min().unwrap_or(1);
     let mut histories: Vec<History> = Vec::new();
     for history in marks.iter().filter_map(|mark| mark.history) {
@@ -280,9 +282,12 @@ fn put_marks(bytes: &mut Vec<u8>, marks: &[Checkpoint]) {
     for mark in marks {
         put(
             bytes,
-            mark.place.millis.saturating_add(1).saturating_sub(earliest),
+            mark.position
+                .millis
+                .saturating_add(1)
+                .saturating_sub(earliest),
         );
-        put(bytes, mark.place.number);
+        put(bytes, mark.position.number);
         let which = histories
             .iter()
             .position(|known| Some(*known) == mark.history);
@@ -309,7 +314,7 @@ fn take_marks(rest: &[u8], count: usize) -> Option<Vec<Checkpoint>> {
             which => Some(History(*histories.get(usize::try_from(which - 1).ok()?)?)),
         };
         marks.push(Checkpoint {
-            place: Place { millis, number },
+            position: Position { millis, number },
             history,
         });
     }
@@ -348,17 +353,17 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_cursor_keeps_every_place_and_its_history() {
+    fn a_cursor_keeps_every_position_and_its_history() {
         let mut marks = vec![Checkpoint::default(); Partitions::Shards.count()];
         marks[3] = Checkpoint {
-            place: Place {
+            position: Position {
                 millis: 1_800_000_000_000,
                 number: 7,
             },
             history: Some(History::of("first")),
         };
         marks[256] = Checkpoint {
-            place: Place {
+            position: Position {
                 millis: 1_800_604_800_000,
                 number: 300,
             },
@@ -377,7 +382,7 @@ mod tests {
     #[test]
     fn a_cursor_fits_whatever_the_places_are() {
         let marks = (0..257_u64).map(|stream| Checkpoint {
-            place: Place {
+            position: Position {
                 millis: 1_800_000_000_000 + (stream << 34),
                 number: u64::from(u32::MAX),
             },
@@ -388,15 +393,15 @@ mod tests {
     }
 
     #[test]
-    fn an_event_tells_its_place() {
-        let place = Place {
+    fn an_event_tells_its_position() {
+        let position = Position {
             millis: 1_800_000_000_000,
             number: 2,
         };
         let shards = Partitions::Shards;
         for partition in [0, 255, 256].map(Partition) {
-            let id = shards.event_id(partition, place).unwrap();
-            assert_eq!(shards.locate(&id), Some((partition, place)));
+            let id = shards.event_id(partition, position).unwrap();
+            assert_eq!(shards.locate(&id), Some((partition, position)));
         }
         for text in ["never", "ffffffffffffffff", "7f-01-0", "7F-1-0", "100-1-0"] {
             assert_eq!(

@@ -15,14 +15,15 @@ use crate::model::page::{Cursor, Page, PageLimit};
 use crate::model::permission::Scope;
 use crate::model::record::SessionRecord;
 use crate::model::request::{Target, Touch};
-use crate::model::session::{EndReason, Life, Session, SessionState};
-use crate::model::token::{CredentialHash, PresentedToken};
+use crate::model::session::{Life, Session, SessionState};
+use crate::model::token::PresentedToken;
 use crate::rules::ban::NewBan;
-use crate::rules::change::{Changed, SessionWrite};
+use crate::rules::change::Changed;
 use crate::rules::create::{Created, NewSession};
-use crate::rules::end::{EndBatch, EndOutcome};
+use crate::rules::end::EndBatch;
 use crate::rules::entry::Lookup;
 use crate::rules::rotate::{Rotated, TokenRotation};
+use crate::rules::write::SessionWrite;
 
 /// A live session behind a token.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -70,8 +71,20 @@ pub struct EndPosition {
     pub shards: Vec<(u8, Timestamp)>,
 }
 
+impl EndPosition {
+    /// After a session, where nothing is walked by shards.
+    pub(super) fn after(last: SessionId, moment: Timestamp) -> Self {
+        Self {
+            moment,
+            last: Some(last),
+            shard: 0,
+            shards: Vec::new(),
+        }
+    }
+}
+
 /// One step of an ending of many.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct EndedBatch {
     /// The sessions that it ended.
     pub ended: Vec<SessionId>,
@@ -110,20 +123,12 @@ pub trait SessionStore: Debug + Send + Sync {
 
     /// Judges a session again that was found before, by what is known here: the store's clock, and uses that are
     /// noted. With [`Touch::Yes`] this counts as use. `None`: only the store can tell.
-    fn find_again(&self, found: &Verified, touch: Touch) -> Option<Verified>;
+    fn revalidate(&self, found: &Verified, touch: Touch) -> Option<Verified>;
 
     /// Makes one write to a session, merged with all others. Its version grows by exactly 1, or not at all if the write
-    /// only lengthens or shortens its life, or is refused.
+    /// only lengthens or shortens its life, or is refused. One that ends leaves its tombstone; that it has ended is a
+    /// refusal to any write, whatever version was expected.
     async fn write(&self, target: Target, write: SessionWrite) -> Result<Changed, OpError>;
-
-    /// Ends a session for good and leaves its tombstone; with a token only if that is a good one of it. Ending it again
-    /// changes nothing and is no refusal, whatever version was expected.
-    async fn end(
-        &self,
-        target: Target,
-        reason: EndReason,
-        token: Option<CredentialHash>,
-    ) -> Result<EndOutcome, OpError>;
 
     /// Where a token leads, whether it is good or not: that never changes.
     async fn session_of(&self, token: &PresentedToken) -> Result<Option<SessionId>, StoreError>;

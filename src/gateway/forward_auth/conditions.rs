@@ -1,7 +1,7 @@
 //! What a proxy asks of a session beside being live. All conditions must hold.
 
 use crate::model::attribute::AttributeName;
-use crate::model::forward_auth::{InvalidCondition, Refusal};
+use crate::model::forward_auth::{Denial, InvalidCondition};
 use crate::model::session::{Device, Session};
 
 /// Conditions on a session.
@@ -27,19 +27,19 @@ impl Conditions {
         Ok(())
     }
 
-    pub(super) fn check(&self, session: &Session) -> Result<(), Refusal> {
+    pub(super) fn check(&self, session: &Session) -> Result<(), Denial> {
         let holds = |(name, wanted): &(AttributeName, Box<str>)| {
             let value = session.attributes.get(name);
             value.is_some_and(|value| value.to_text() == **wanted)
         };
         if !self.required.iter().all(holds) {
-            return Err(Refusal::RequirementNotMet);
+            return Err(Denial::RequirementNotMet);
         }
         let runs_on = |device| session.device.as_ref() == Some(device);
         if self.devices.iter().all(runs_on) {
             Ok(())
         } else {
-            Err(Refusal::DeviceMismatch)
+            Err(Denial::DeviceMismatch)
         }
     }
 }

@@ -13,7 +13,7 @@ use tokio::time::timeout;
 use super::auth::{Authenticator, Presented};
 use super::error::GatewayError;
 use crate::model::Timestamp;
-use crate::model::forward_auth::{InvalidCondition, Refusal};
+use crate::model::forward_auth::{Denial, InvalidCondition};
 use crate::model::permission::Permission;
 use crate::model::request::{Consistency, Touch};
 use crate::model::session::Session;
@@ -87,7 +87,7 @@ impl Identity {
 pub enum NotAllowed {
     /// It may not.
     #[error(transparent)]
-    Refused(#[from] Refusal),
+    Denied(#[from] Denial),
     /// Nobody knows.
     #[error("the store does not know")]
     Unknown(#[source] GatewayError),
@@ -101,7 +101,7 @@ impl From<StoreError> for NotAllowed {
 
 impl From<InvalidCondition> for NotAllowed {
     fn from(invalid: InvalidCondition) -> Self {
-        Self::Refused(invalid.into())
+        Self::Denied(invalid.into())
     }
 }
 
@@ -125,7 +125,7 @@ impl ForwardAuth {
 
     async fn ask_store(&self, request: ForwardedRequest<'_>) -> Result<Identity, NotAllowed> {
         if !self.is_proxy(request.principal).await? {
-            return Err(Refusal::ProxyUnauthenticated.into());
+            return Err(Denial::ProxyUnauthenticated.into());
         }
         let conditions = request.conditions?;
         let stores = &self.authenticator.stores;
@@ -133,8 +133,8 @@ impl ForwardAuth {
         let found = stores.find_by_token(&request.token, request.touch, Consistency::Bounded);
         let identity = match found.await? {
             Lookup::Live(found) => Identity(found),
-            Lookup::Ended(tombstone) => return Err(Refusal::Ended(tombstone.ended).into()),
-            Lookup::Unknown => return Err(Refusal::TokenUnknown.into()),
+            Lookup::Ended(tombstone) => return Err(Denial::Ended(tombstone.ended).into()),
+            Lookup::Unknown => return Err(Denial::TokenUnknown.into()),
         };
         conditions.check(identity.session())?;
         Ok(identity)

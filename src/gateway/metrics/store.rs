@@ -129,7 +129,7 @@ fn write_cache(cache: &CacheStats, page: &mut Page) {
 fn write_feed(feed: &Handle<dyn EventFeed>, page: &mut Page) {
     let (mut oldest, mut unheard) = (None, 0);
     for partition in feed.partitions().all() {
-        match feed.heard_until(partition) {
+        match feed.watermark(partition) {
             Some(until) => oldest = Some(oldest.map_or(until, |oldest: Instant| oldest.min(until))),
             None => unheard += 1,
         }

@@ -9,7 +9,7 @@ use super::ProxyAuth;
 use super::login::{self, Original};
 use super::proxy_request::{Dialect, ProxyRequest};
 use crate::gateway::forward_auth::{Identity, NotAllowed};
-use crate::model::forward_auth::{Fault, Refusal};
+use crate::model::forward_auth::{Denial, Fault};
 
 const REASON: HeaderName = HeaderName::from_static("x-auth-reason");
 
@@ -29,12 +29,10 @@ impl ProxyAuth {
     ) -> Response {
         let mut response = match decision {
             Ok(identity) => self.allowed(identity),
-            Err(NotAllowed::Refused(refusal)) => {
-                match self.login_page(proxy_request, refusal).await {
-                    Some(page) => redirected(&page),
-                    None => refused(refusal),
-                }
-            }
+            Err(NotAllowed::Denied(denial)) => match self.login_page(proxy_request, denial).await {
+                Some(page) => redirected(&page),
+                None => denied(denial),
+            },
             Err(NotAllowed::Unknown(_)) => {
                 let mut response = empty(StatusCode::SERVICE_UNAVAILABLE);
                 let headers = response.headers_mut();
@@ -55,8 +53,8 @@ impl ProxyAuth {
     }
 
     /// Where to send a person who is not logged in. The way back is told only if a proxy of ours told it.
-    async fn login_page(&self, proxy_request: &ProxyRequest<'_>, refusal: &Refusal) -> Option<Url> {
-        let (_, _, fault) = refusal.facts();
+    async fn login_page(&self, proxy_request: &ProxyRequest<'_>, denial: &Denial) -> Option<Url> {
+        let (_, _, fault) = denial.facts();
         if proxy_request.dialect != Dialect::Forward || fault != Fault::NotLoggedIn {
             return None;
         }
@@ -81,8 +79,8 @@ fn empty(status: StatusCode) -> Response {
     response
 }
 
-fn refused(refusal: &Refusal) -> Response {
-    let (reason, _, fault) = refusal.facts();
+fn denied(denial: &Denial) -> Response {
+    let (reason, _, fault) = denial.facts();
     let mut response = empty(match fault {
         Fault::NotLoggedIn => StatusCode::UNAUTHORIZED,
         Fault::NotAllowed => StatusCode::FORBIDDEN,
@@ -90,7 +88,7 @@ fn refused(refusal: &Refusal) -> Response {
     let headers = response.headers_mut();
     headers.insert(REASON, HeaderValue::from_static(reason));
     if fault == Fault::NotLoggedIn {
-        let nothing_sent = *refusal == Refusal::TokenMissing;
+        let nothing_sent = *denial == Denial::TokenMissing;
         let challenge = if nothing_sent {
             CHALLENGE
         } else {

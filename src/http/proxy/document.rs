@@ -23,7 +23,7 @@ pub(super) fn description() -> OpenApi {
     dead_code,
     reason = "only documented; the query is read where it is used"
 )]
-pub(super) struct Conditions {
+pub(super) struct QueryConditions {
     /// `attribute:value` that the session must have; several must all hold. A string compares by its text, any other
     /// value by its compact JSON. Also as header `X-Auth-Require`, one a line.
     #[param(required = false)]

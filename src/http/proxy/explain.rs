@@ -192,7 +192,7 @@ impl Explanation {
             (name.as_str().to_owned(), value.into_owned())
         });
         let reason = match decision {
-            Err(NotAllowed::Refused(refusal)) => Some(refusal.facts().0),
+            Err(NotAllowed::Denied(denial)) => Some(denial.facts().0),
             Ok(_) | Err(NotAllowed::Unknown(_)) => None,
         };
         let checks = Check::ALL.iter();
@@ -212,8 +212,8 @@ impl CheckResult {
     fn of(check: Check, decision: &Result<Identity, NotAllowed>) -> Self {
         let decisive = match decision {
             Ok(_) => None,
-            Err(NotAllowed::Refused(refusal)) => {
-                Some((refusal.facts().1, Outcome::Failed, refusal.to_string()))
+            Err(NotAllowed::Denied(denial)) => {
+                Some((denial.facts().1, Outcome::Failed, denial.to_string()))
             }
             Err(NotAllowed::Unknown(error)) => {
                 Some((Check::Session, Outcome::Unknown, error.to_string()))

@@ -37,7 +37,7 @@ pub use identity::Exports;
 pub use setting_text::InvalidProxySetting;
 pub use settings::{LoginOrigins, ProxySettings, TokenCookie};
 
-use document::{Answers, Conditions, HeaderConditions, LoginPage};
+use document::{Answers, HeaderConditions, LoginPage, QueryConditions};
 use proxy_request::{Dialect, ProxyRequest};
 use rate_limited_log::RateLimitedLog;
 
@@ -83,7 +83,7 @@ where
 ///
 /// For `auth_request`. Any method is answered like this one; a body is never looked at.
 #[utoipa::path(
-    get, path = "/auth/nginx", tag = "proxies", params(Conditions),
+    get, path = "/auth/nginx", tag = "proxies", params(QueryConditions),
     responses(Answers), security((), ("service_id" = [], "service_secret" = [])),
 )]
 async fn ask_by_nginx(State(proxy_auth): State<Arc<ProxyAuth>>, request: Request) -> Response {
@@ -94,7 +94,7 @@ async fn ask_by_nginx(State(proxy_auth): State<Arc<ProxyAuth>>, request: Request
 ///
 /// For `ForwardAuth`, `forward_auth` and their like. Any method is answered like this one; a body is never looked at.
 #[utoipa::path(
-    get, path = "/auth/forward", tag = "proxies", params(Conditions, LoginPage),
+    get, path = "/auth/forward", tag = "proxies", params(QueryConditions, LoginPage),
     responses(
         Answers,
         (status = 302, description = "A browser without a good token, sent to `login_url`.",

@@ -28,7 +28,7 @@ pub(super) struct ProxyRequest<'a> {
 pub(crate) enum Dialect {
     /// `auth_request`: every status but 2xx, 401 and 403 becomes 500.
     Nginx,
-    /// Traefik, Caddy, HAProxy: a refusal is handed to the client as it is.
+    /// Traefik, Caddy, HAProxy: a denial is handed to the client as it is.
     Forward,
     /// `ext_authz` over HTTP: the path and query are the client's.
     Envoy,

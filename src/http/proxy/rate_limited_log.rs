@@ -8,7 +8,7 @@ use governor::{DefaultKeyedRateLimiter, Quota, RateLimiter};
 
 use super::proxy_request::ProxyRequest;
 use crate::gateway::forward_auth::{Identity, NotAllowed, Principal};
-use crate::model::forward_auth::Refusal;
+use crate::model::forward_auth::Denial;
 
 /// Lines of a kind a minute, and at once.
 const LINES_PER_MINUTE: NonZeroU32 = NonZeroU32::MIN.saturating_add(5);
@@ -47,12 +47,12 @@ impl RateLimitedLog {
             Principal::Service => None,
         };
         match decision {
-            Err(NotAllowed::Refused(refusal @ Refusal::ProxyUnauthenticated)) => {
+            Err(NotAllowed::Denied(denial @ Denial::ProxyUnauthenticated)) => {
                 if self.may(Kind::Proxy) {
-                    tracing::warn!(client.address = address, reason = %refusal, "a proxy was refused");
+                    tracing::warn!(client.address = address, reason = %denial, "a proxy was refused");
                 }
             }
-            Err(NotAllowed::Refused(Refusal::Misconfigured(condition))) => {
+            Err(NotAllowed::Denied(Denial::Misconfigured(condition))) => {
                 if self.may(Kind::Condition) {
                     tracing::warn!(client.address = address, reason = %condition, "a proxy is misconfigured");
                 }
@@ -64,14 +64,14 @@ impl RateLimitedLog {
                 }
             }
             Ok(_)
-            | Err(NotAllowed::Refused(
-                Refusal::TokenMissing
-                | Refusal::TokenAmbiguous
-                | Refusal::TokenMalformed
-                | Refusal::TokenUnknown
-                | Refusal::Ended(_)
-                | Refusal::RequirementNotMet
-                | Refusal::DeviceMismatch,
+            | Err(NotAllowed::Denied(
+                Denial::TokenMissing
+                | Denial::TokenAmbiguous
+                | Denial::TokenMalformed
+                | Denial::TokenUnknown
+                | Denial::Ended(_)
+                | Denial::RequirementNotMet
+                | Denial::DeviceMismatch,
             )) => {}
         }
     }

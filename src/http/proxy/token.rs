@@ -3,7 +3,7 @@
 use axum::http::{HeaderMap, HeaderName, HeaderValue, header};
 
 use super::settings::TokenCookie;
-use crate::model::forward_auth::Refusal;
+use crate::model::forward_auth::Denial;
 use crate::model::token::PresentedToken;
 
 const SESSION_TOKEN: HeaderName = HeaderName::from_static("x-session-token");
@@ -12,7 +12,7 @@ const SESSION_TOKEN: HeaderName = HeaderName::from_static("x-session-token");
 pub(super) fn read(
     headers: &HeaderMap,
     cookie: Option<&TokenCookie>,
-) -> Result<PresentedToken, Refusal> {
+) -> Result<PresentedToken, Denial> {
     let values = |name| headers.get_all(name).iter().map(HeaderValue::as_bytes);
     let bearer = values(header::AUTHORIZATION).filter_map(bearer);
     let plain = values(SESSION_TOKEN);
@@ -23,13 +23,13 @@ pub(super) fn read(
     let mut tokens = all
         .map(<[u8]>::trim_ascii)
         .filter(|token| !token.is_empty());
-    let token = tokens.next().ok_or(Refusal::TokenMissing)?;
+    let token = tokens.next().ok_or(Denial::TokenMissing)?;
     if tokens.any(|other| other != token) {
-        return Err(Refusal::TokenAmbiguous);
+        return Err(Denial::TokenAmbiguous);
     }
     let text = str::from_utf8(token).ok();
     text.and_then(PresentedToken::parse)
-        .ok_or(Refusal::TokenMalformed)
+        .ok_or(Denial::TokenMalformed)
 }
 
 /// The token of a `Bearer` credential (RFC 6750, section 2.1); other schemes are not for us.
@@ -45,7 +45,7 @@ mod tests {
     const ONE: &str = "one-0123456789abcdef0123456789abcdef";
     const TWO: &str = "two-0123456789abcdef0123456789abcdef";
 
-    fn token(lines: &[(&'static str, String)]) -> Result<PresentedToken, Refusal> {
+    fn token(lines: &[(&'static str, String)]) -> Result<PresentedToken, Denial> {
         let lines = lines.iter().map(|(name, value)| {
             let value = HeaderValue::from_bytes(value.as_bytes()).unwrap();
             (HeaderName::from_static(name), value)
@@ -102,7 +102,7 @@ mod tests {
             vec![cookie(&format!("{ONE}; sid={TWO}"))],
             vec![plain(ONE), cookie("junk")],
         ] {
-            assert_eq!(token(&lines), Err(Refusal::TokenAmbiguous), "{lines:?}");
+            assert_eq!(token(&lines), Err(Denial::TokenAmbiguous), "{lines:?}");
         }
     }
 
@@ -116,7 +116,7 @@ mod tests {
             vec![("cookie", format!("SID={ONE}"))],
             vec![plain(" "), cookie("")],
         ] {
-            assert_eq!(token(&lines), Err(Refusal::TokenMissing), "{lines:?}");
+            assert_eq!(token(&lines), Err(Denial::TokenMissing), "{lines:?}");
         }
         for junk in [
             "short",
@@ -124,11 +124,7 @@ mod tests {
             "ä-0123456789abcdef0123456789abcdef",
             "a b 0123456789abcdef0123456789abcdef",
         ] {
-            assert_eq!(
-                token(&[plain(junk)]),
-                Err(Refusal::TokenMalformed),
-                "{junk}"
-            );
+            assert_eq!(token(&[plain(junk)]), Err(Denial::TokenMalformed), "{junk}");
         }
     }
 }

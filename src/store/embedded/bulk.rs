@@ -36,7 +36,7 @@ impl EmbeddedStore {
         let end = move |txn: &mut Txn<'_>| end_these(txn, ids, &batch);
         Ok(EndedBatch {
             ended: self.writer.write(end).await?,
-            next: last.map(|last| position(moment, last)),
+            next: last.map(|last| EndPosition::after(last, moment)),
         })
     }
 }
@@ -56,7 +56,7 @@ pub(super) fn end_of_login(
     let last = ids.get(STEP - 1).copied();
     Ok(EndedBatch {
         ended: end_these(txn, ids, &step)?,
-        next: last.map(|last| position(moment, last)),
+        next: last.map(|last| EndPosition::after(last, moment)),
     })
 }
 
@@ -73,14 +73,5 @@ fn opened_until(batch: &EndBatch, moment: Timestamp) -> EndBatch {
     EndBatch {
         filter: batch.filter.opened_until(moment),
         ..batch.clone()
-    }
-}
-
-fn position(moment: Timestamp, last: SessionId) -> EndPosition {
-    EndPosition {
-        moment,
-        last: Some(last),
-        shard: 0,
-        shards: Vec::new(),
     }
 }

@@ -14,7 +14,7 @@ use super::{EmbeddedStore, Shared};
 use crate::model::event::{Event, EventId, EventPage, EventType, FeedStart};
 use crate::model::page::{PageLimit, RECORDS_PER_PAGE};
 use crate::rules::refusal::Refusal;
-use crate::store::position::Place;
+use crate::store::position::Position;
 use crate::store::{EventFeed, FeedPosition, Listener, OpError, Partition, Partitions, StoreError};
 
 #[async_trait]
@@ -28,8 +28,8 @@ impl EventFeed for EmbeddedStore {
         let after = match from {
             FeedStart::Start => None,
             FeedStart::AfterEvent(id) => {
-                let (_, place) = Partitions::One.locate(id).ok_or(Refusal::CursorInvalid)?;
-                Some(place.number)
+                let (_, position) = Partitions::One.locate(id).ok_or(Refusal::CursorInvalid)?;
+                Some(position.number)
             }
             FeedStart::At(cursor) => {
                 let position = FeedPosition::of(Partitions::One, cursor);
@@ -50,14 +50,14 @@ impl EventFeed for EmbeddedStore {
     }
 
     /// The writer tells listeners before it answers.
-    fn heard_until(&self, _all: Partition) -> Option<Instant> {
+    fn watermark(&self, _all: Partition) -> Option<Instant> {
         Some(Instant::now())
     }
 }
 
 pub(super) fn event_id(number: u64) -> Result<EventId, StoreError> {
-    let place = Place { millis: 0, number };
-    let id = Partitions::One.event_id(Partition(0), place);
+    let position = Position { millis: 0, number };
+    let id = Partitions::One.event_id(Partition(0), position);
     id.map_err(corrupt::<StoredEvent>)
 }
 

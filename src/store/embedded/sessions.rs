@@ -12,35 +12,17 @@ use crate::model::login::Ban;
 use crate::model::page::{Cursor, Page, PageLimit};
 use crate::model::permission::Scope;
 use crate::model::request::{Target, Touch};
-use crate::model::session::{EndReason, Session};
-use crate::model::token::{CredentialHash, PresentedToken};
+use crate::model::session::Session;
+use crate::model::token::PresentedToken;
 use crate::rules::ban::NewBan;
-use crate::rules::change::{Changed, SessionWrite};
+use crate::rules::change::Changed;
 use crate::rules::create::{Created, NewSession};
-use crate::rules::end::{EndBatch, EndOutcome};
+use crate::rules::end::EndBatch;
 use crate::rules::entry::Lookup;
-use crate::rules::plan::Decision;
-use crate::rules::refusal::Refusal;
 use crate::rules::rotate::{Rotated, TokenRotation};
-use crate::rules::target::TargetFacts;
-use crate::rules::terms::Terms;
-use crate::rules::{self, ban, create, end, rotate};
+use crate::rules::write::SessionWrite;
+use crate::rules::{self, ban, create, rotate};
 use crate::store::{EndPosition, EndedBatch, OpError, SessionStore, StoreError, Verified};
-
-impl EmbeddedStore {
-    /// A write to one session, as a rule decides it.
-    async fn write_to<T, F>(&self, target: Target, rule: F) -> Result<T, OpError>
-    where
-        T: Send + 'static,
-        F: FnOnce(TargetFacts, &Target, &Terms) -> Decision<Result<T, Refusal>> + Send + 'static,
-    {
-        let write = move |txn: &mut Txn<'_>| {
-            let facts = txn.target_facts(&target)?;
-            txn.decide(rule(facts, &target, &txn.terms()))
-        };
-        Ok(self.writer.write(write).await??)
-    }
-}
 
 #[async_trait]
 impl SessionStore for EmbeddedStore {
@@ -85,27 +67,16 @@ impl SessionStore for EmbeddedStore {
         }
     }
 
-    fn find_again(&self, found: &Verified, touch: Touch) -> Option<Verified> {
-        verify::find_again(&self.shared, found, touch)
+    fn revalidate(&self, found: &Verified, touch: Touch) -> Option<Verified> {
+        verify::revalidate(&self.shared, found, touch)
     }
 
     async fn write(&self, target: Target, write: SessionWrite) -> Result<Changed, OpError> {
-        self.write_to(target, move |facts, target, terms| {
-            write.decide(facts, target, terms)
-        })
-        .await
-    }
-
-    async fn end(
-        &self,
-        target: Target,
-        reason: EndReason,
-        token: Option<CredentialHash>,
-    ) -> Result<EndOutcome, OpError> {
-        self.write_to(target, move |facts, target, terms| {
-            end::end(facts, target, reason, token.as_ref(), terms)
-        })
-        .await
+        let write = move |txn: &mut Txn<'_>| {
+            let facts = txn.target_facts(&target)?;
+            txn.decide(write.decide(facts, &target, &txn.terms()))
+        };
+        Ok(self.writer.write(write).await??)
     }
 
     async fn session_of(&self, token: &PresentedToken) -> Result<Option<SessionId>, StoreError> {
@@ -165,7 +136,7 @@ impl SessionStore for EmbeddedStore {
             filter: filter.clone(),
             scope: scope.clone(),
             limit,
-            before: rules::lists::place(cursor)?,
+            before: rules::lists::position(cursor)?,
         };
         let (items, last) = self.scan(move |shared| listing.read(shared)).await?;
         let next = last.map(rules::lists::cursor_after);

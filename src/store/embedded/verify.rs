@@ -50,7 +50,7 @@ impl Shared {
     }
 }
 
-pub(super) fn find_again(shared: &Shared, found: &Verified, touch: Touch) -> Option<Verified> {
+pub(super) fn revalidate(shared: &Shared, found: &Verified, touch: Touch) -> Option<Verified> {
     let now = shared.now();
     if touch == Touch::Yes && shared.writes_stopped() {
         return None;

@@ -47,9 +47,9 @@ impl Handle<dyn ServiceStore> {
         cursor: Option<&Cursor>,
     ) -> Result<Page<Service>, OpError> {
         let list = async {
-            let after = match cursor.map(Cursor::place) {
+            let after = match cursor.map(Cursor::position) {
                 None => None,
-                Some([CURSOR, id @ ..]) => Some(place(id)?),
+                Some([CURSOR, id @ ..]) => Some(position(id)?),
                 Some(_) => return Err(Refusal::CursorInvalid.into()),
             };
             let after = after.as_ref().map_or("", ServiceId::as_str);
@@ -120,7 +120,7 @@ impl Handle<dyn ServiceStore> {
     }
 }
 
-fn place(id: &[u8]) -> Result<ServiceId, Refusal> {
+fn position(id: &[u8]) -> Result<ServiceId, Refusal> {
     let text = std::str::from_utf8(id).or(Err(Refusal::CursorInvalid))?;
     ServiceId::parse(text).or(Err(Refusal::CursorInvalid))
 }

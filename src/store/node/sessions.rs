@@ -10,11 +10,13 @@ use crate::model::record::SessionChange;
 use crate::model::request::{Access, Precondition, Target, Touch};
 use crate::model::session::{ConnectionStats, EndReason, Session};
 use crate::model::token::PresentedToken;
-use crate::rules::change::{Changed, SessionWrite};
+use crate::rules::change::Changed;
 use crate::rules::create::{Created, NewSession};
 use crate::rules::end::EndOutcome;
 use crate::rules::entry::Lookup;
+use crate::rules::refusal::Refusal;
 use crate::rules::rotate::{Rotated, TokenRotation};
+use crate::rules::write::SessionWrite;
 use crate::store::{OpError, SessionStore, StoreError, Verified};
 
 impl Handle<dyn SessionStore> {
@@ -98,11 +100,20 @@ impl Handle<dyn SessionStore> {
         self.written(session_id, Operation::Rotate, rotated).await
     }
 
-    /// Ends a session for good: [`SessionStore::end`].
+    /// Ends a session for good. Ending it again changes nothing and is no refusal, whatever version was expected.
     pub async fn end(&self, target: Target, reason: EndReason) -> Result<EndOutcome, OpError> {
         let session_id = target.session_id;
-        let ended = self.engine().end(target, reason, None);
-        self.written(session_id, Operation::End, ended).await
+        let end = self.engine().write(target, SessionWrite::End(reason, None));
+        let end = async {
+            match end.await {
+                Ok(ended) => Ok(EndOutcome::Now(Box::new(ended.session))),
+                Err(OpError::Refused(Refusal::SessionEnded(tombstone))) => {
+                    Ok(EndOutcome::Before(tombstone))
+                }
+                Err(error) => Err(error),
+            }
+        };
+        self.written(session_id, Operation::End, end).await
     }
 
     /// Ends the session behind a token as `logout`, if there is one in sight; it makes no difference to the caller.
@@ -117,10 +128,8 @@ impl Handle<dyn SessionStore> {
                 precondition: Precondition::None,
                 operation_id: None,
             };
-            let end = self
-                .engine()
-                .end(target, EndReason::Logout, Some(token.hash));
-            match end.await {
+            let end = SessionWrite::End(EndReason::Logout, Some(token.hash));
+            match self.engine().write(target, end).await {
                 Ok(_) | Err(OpError::Refused(_)) => Ok(()),
                 Err(OpError::Store(error)) => Err(error),
             }

@@ -68,9 +68,9 @@ through! {
         fn partitions() -> Partitions;
         /// Tells a listener of every change from now on: [`EventFeed::listen`].
         fn listen(listener: Arc<dyn Listener>);
-        /// Up to when every change in a partition was heard of: [`EventFeed::heard_until`].
+        /// Up to when every change in a partition was heard of: [`EventFeed::watermark`].
         #[must_use]
-        fn heard_until(partition: Partition) -> Option<Instant>;
+        fn watermark(partition: Partition) -> Option<Instant>;
     }
 }
 
@@ -97,7 +97,7 @@ timed! {
         Sweep: fn sweep() -> Result<bool, StoreError>;
     }
     EventFeed {
-        /// Events after a place: [`EventFeed::events`].
+        /// Events after a position: [`EventFeed::events`].
         Events: fn events(
             from: &FeedStart,
             types: &[EventType],

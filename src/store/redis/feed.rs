@@ -1,5 +1,5 @@
 //! The feed: the streams of all shards, merged by time. A page reads a few entries of each, then more of those that
-//! have more; its cursor is an exact place in every stream.
+//! have more; its cursor is an exact position in every stream.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -11,15 +11,15 @@ use tokio::time::Instant;
 use super::call::call;
 use super::client::Client;
 use super::link::Effect;
-use super::places::{self, FEED, PARTITIONS, SKEW, STREAMS};
 use super::reply::Reply;
+use super::streams::{self, FEED, PARTITIONS, SKEW, STREAMS};
 use super::{ABREAST, RedisStore, events};
 use crate::model::Timestamp;
 use crate::model::event::{EventPage, EventType, FeedStart};
 use crate::model::page::{PageLimit, RECORDS_PER_PAGE};
 use crate::rules::refusal::Refusal;
 use crate::store::node::tail::{PartitionPage, Recorded, page, wanted};
-use crate::store::position::{Checkpoint, History, Place};
+use crate::store::position::{Checkpoint, History, Position};
 use crate::store::{EventFeed, FeedPosition, Listener, OpError, Partition, Partitions, StoreError};
 
 /// From an event on, other streams are read from this much before it.
@@ -34,14 +34,14 @@ pub(super) struct Feed {
 /// Entries of a stream, and how far it reaches.
 struct Stretch {
     now: Timestamp,
-    over: Option<Place>,
-    newest: Option<Place>,
-    entries: Vec<(Place, Option<Recorded>)>,
+    over: Option<Position>,
+    newest: Option<Position>,
+    entries: Vec<(Position, Option<Recorded>)>,
 }
 
 call! {
     struct ReadStream: "feed.lua", "no-writes", [SHARD] {
-        place: Option<String>,
+        position: Option<String>,
         most: usize,
     }
     "event", replicated: false, effect: Effect::Repeatable;
@@ -57,7 +57,7 @@ call! {
 
 enum Origin {
     Start,
-    After(Partition, Place),
+    After(Partition, Position),
     At(Vec<Checkpoint>),
 }
 
@@ -72,15 +72,15 @@ impl EventFeed for RedisStore {
         let origin = match from {
             FeedStart::Start => Origin::Start,
             FeedStart::AfterEvent(id) => {
-                let (stream, place) = PARTITIONS.locate(id).ok_or(Refusal::CursorInvalid)?;
-                Origin::After(stream, place)
+                let (stream, position) = PARTITIONS.locate(id).ok_or(Refusal::CursorInvalid)?;
+                Origin::After(stream, position)
             }
             FeedStart::At(cursor) => {
                 let position = FeedPosition::of(PARTITIONS, cursor);
                 Origin::At(position.ok_or(Refusal::CursorInvalid)?.into_marks())
             }
         };
-        // Known before anything is read: a later history must not be taken for that of the places.
+        // Known before anything is read: a later history must not be taken for that of the positions.
         let histories = self.feed.histories();
         let sources = self
             .feed
@@ -97,25 +97,25 @@ impl EventFeed for RedisStore {
         self.listeners.add(listener);
     }
 
-    fn heard_until(&self, partition: Partition) -> Option<Instant> {
-        self.heard.until(partition)
+    fn watermark(&self, partition: Partition) -> Option<Instant> {
+        self.watermarks.until(partition)
     }
 }
 
 impl Origin {
-    /// Where to read a stream from. In another history than that of the place, events may stand before it that were
+    /// Where to read a stream from. In another history than that of the position, events may stand before it that were
     /// never told.
-    fn place(&self, stream: Partition, history: Option<History>) -> Place {
+    fn position(&self, stream: Partition, history: Option<History>) -> Position {
         match self {
-            Self::Start => Place::default(),
-            Self::After(own, place) if *own == stream => *place,
-            Self::After(_, place) => place.rewound(MARGIN),
+            Self::Start => Position::default(),
+            Self::After(own, position) if *own == stream => *position,
+            Self::After(_, position) => position.rewound(MARGIN),
             Self::At(marks) => {
                 let mark = marks.get(stream.0).copied().unwrap_or_default();
                 if mark.history.is_some() && mark.history == history {
-                    mark.place
+                    mark.position
                 } else {
-                    mark.place.rewound(SKEW)
+                    mark.position.rewound(SKEW)
                 }
             }
         }
@@ -123,26 +123,26 @@ impl Origin {
 
     /// Whether the page may begin here, as far as one stream can tell.
     fn check(&self, source: &PartitionPage, kept: Duration) -> Result<(), Refusal> {
-        let gone = |place: Place| source.over.is_some_and(|over| place < over);
+        let gone = |position: Position| source.over.is_some_and(|over| position < over);
         let expired = match self {
             Self::Start => false,
-            Self::After(own, place) if *own == source.partition => {
+            Self::After(own, position) if *own == source.partition => {
                 let kept_since = source.now.minus(kept).sort_key();
-                let known = source.newest.is_some_and(|newest| *place <= newest);
-                if !known && place.millis > kept_since {
+                let known = source.newest.is_some_and(|newest| *position <= newest);
+                if !known && position.millis > kept_since {
                     return Err(Refusal::CursorInvalid);
                 }
-                !known || gone(*place)
+                !known || gone(*position)
             }
-            Self::After(own, place) => source
+            Self::After(own, position) => source
                 .over
-                .is_some_and(|over| (over, source.partition) > (*place, *own)),
+                .is_some_and(|over| (over, source.partition) > (*position, *own)),
             // A stream is dropped when it was quiet for twice as long as events are kept.
             Self::At(marks) => {
-                let place = marks.get(source.partition.0).map(|mark| mark.place);
-                let place = place.unwrap_or_default();
+                let position = marks.get(source.partition.0).map(|mark| mark.position);
+                let position = position.unwrap_or_default();
                 let dropped = source.now.minus(2 * kept).sort_key();
-                gone(place) || source.newest.is_none() && place.millis < dropped
+                gone(position) || source.newest.is_none() && position.millis < dropped
             }
         };
         if expired {
@@ -165,7 +165,7 @@ impl Feed {
     fn histories(&self) -> Vec<Option<History>> {
         let masters = self.client.link.masters();
         let history = |stream| {
-            let master = masters.master_of(places::slot(stream))?;
+            let master = masters.master_of(streams::slot(stream))?;
             Some(History::of(master.replication_id.as_ref()?))
         };
         PARTITIONS.all().map(history).collect()
@@ -182,8 +182,8 @@ impl Feed {
         let each = RECORDS_PER_PAGE / STREAMS;
         let histories = PARTITIONS.all().zip(histories.iter().copied());
         let reads = histories
-            .map(|(stream, history)| (stream, origin.place(stream, history)))
-            .map(|(stream, place)| self.read(stream, place, each));
+            .map(|(stream, history)| (stream, origin.position(stream, history)))
+            .map(|(stream, position)| self.read(stream, position, each));
         let sources: Vec<PartitionPage> =
             stream::iter(reads).buffered(ABREAST).try_collect().await?;
         let mut sources = sources;
@@ -208,21 +208,21 @@ impl Feed {
         }
     }
 
-    /// Reads entries after a place, or from the oldest that is kept.
+    /// Reads entries after a position, or from the oldest that is kept.
     pub(super) async fn read(
         &self,
         stream: Partition,
-        place: Place,
+        position: Position,
         most: usize,
     ) -> Result<PartitionPage, StoreError> {
         let read = ReadStream {
-            place: (place != Place::default()).then(|| place.to_string()),
+            position: (position != Position::default()).then(|| position.to_string()),
             most,
         };
-        let stretch = self.client.call(places::slot(stream), &read).await?;
+        let stretch = self.client.call(streams::slot(stream), &read).await?;
         Ok(PartitionPage {
             partition: stream,
-            place,
+            position,
             open: stretch.entries.len() == most,
             entries: stretch.entries,
             now: stretch.now,
@@ -232,12 +232,12 @@ impl Feed {
     }
 }
 
-fn entries(mut list: Reply) -> Result<Vec<(Place, Option<Recorded>)>, StoreError> {
+fn entries(mut list: Reply) -> Result<Vec<(Position, Option<Recorded>)>, StoreError> {
     let mut entries = Vec::new();
     while !list.is_empty() {
         let mut entry = list.list()?;
-        let place = entry.text()?.parse().unwrap_or_default();
-        entries.push((place, events::decode(entry.fields()?)));
+        let position = entry.text()?.parse().unwrap_or_default();
+        entries.push((position, events::decode(entry.fields()?)));
     }
     Ok(entries)
 }

@@ -32,13 +32,13 @@ mod health;
 mod keys;
 mod link;
 mod live;
-mod places;
 mod profiles;
 mod record;
 mod reply;
 mod scripts;
 mod services;
 mod sessions;
+mod streams;
 
 use activity::Activity;
 use client::Client;
@@ -48,9 +48,9 @@ use formats::Agreement;
 pub use formats::{FormatSettings, NEWEST_FORMAT};
 pub use link::{Deadlines, OpenError, RedisUrl, UrlError};
 use live::Live;
-use places::{FEED, PARTITIONS};
 use services::Services;
 use sessions::Sessions;
+use streams::{FEED, PARTITIONS};
 
 /// Requests of one operation that are under way at a time.
 const ABREAST: usize = 64;
@@ -90,7 +90,7 @@ pub struct RedisStore {
     sessions: Arc<Sessions>,
     services: Arc<Services>,
     feed: Arc<Feed>,
-    heard: Arc<Watermarks>,
+    watermarks: Arc<Watermarks>,
     listeners: Arc<Listeners>,
     _background: DropGuard,
 }
@@ -100,7 +100,7 @@ impl RedisStore {
     pub async fn open(settings: RedisSettings) -> Result<Stores, OpenError> {
         let node = getrandom::u64()?;
         let listeners = Arc::new(Listeners::default());
-        let heard = Arc::new(Watermarks::new(PARTITIONS));
+        let watermarks = Arc::new(Watermarks::new(PARTITIONS));
         let log = Arc::new(RecoveryLog::new(PARTITIONS));
         let client = Arc::new(Client::open(&settings, node).await?);
         let noted = client.join().await?;
@@ -111,7 +111,7 @@ impl RedisStore {
         let recovery = Recovery {
             client: Arc::clone(&client),
             feed: Arc::clone(&feed),
-            heard: Arc::clone(&heard),
+            watermarks: Arc::clone(&watermarks),
             log: Arc::clone(&log),
             services: Arc::clone(&services),
             sessions: Arc::clone(&sessions),
@@ -119,7 +119,7 @@ impl RedisStore {
         let live = Live {
             client: Arc::clone(&client),
             feed: Arc::clone(&feed),
-            tail: Tail::new(FEED, node, &heard, &listeners, &log),
+            tail: Tail::new(FEED, node, &watermarks, &listeners, &log),
             log,
             services: Arc::clone(&services),
             agreement: Agreement::new(settings.formats, noted),
@@ -131,7 +131,7 @@ impl RedisStore {
             sessions,
             services,
             feed,
-            heard,
+            watermarks,
             listeners,
             _background: background,
         });
@@ -145,7 +145,7 @@ fn start(activity: Arc<Activity>, recovery: Recovery, live: Live) -> DropGuard {
     let recovery = Arc::new(recovery);
     tokio::spawn(write_until(activity, closed.clone()));
     tokio::spawn(failover::guard_until(Arc::clone(&recovery), closed.clone()));
-    tokio::spawn(failover::recall_until(recovery, closed.clone()));
+    tokio::spawn(failover::learn_until(recovery, closed.clone()));
     tokio::spawn(live::follow_until(live, closed.clone()));
     closed.drop_guard()
 }

@@ -3,7 +3,7 @@
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
-use super::Places;
+use super::Striped;
 
 /// The most bounds that buckets have.
 pub const MOST_BOUNDS: usize = 14;
@@ -45,7 +45,7 @@ pub static LATENCIES: Buckets = Buckets {
 #[derive(Debug)]
 pub struct Histogram {
     buckets: &'static Buckets,
-    places: Places<Cells>,
+    stripes: Striped<Cells>,
 }
 
 #[derive(Debug, Default)]
@@ -71,7 +71,7 @@ impl Histogram {
     pub fn new(buckets: &'static Buckets) -> Self {
         Self {
             buckets,
-            places: Places::default(),
+            stripes: Striped::default(),
         }
     }
 
@@ -79,7 +79,7 @@ impl Histogram {
     pub fn take(&self, value: u64) {
         let bounds = self.buckets.bounds;
         let range = bounds.iter().position(|bound| value <= *bound);
-        let cells = self.places.own();
+        let cells = self.stripes.own();
         if let Some(range) = cells.ranges.get(range.unwrap_or(bounds.len())) {
             range.fetch_add(1, Ordering::Relaxed);
         }
@@ -96,11 +96,11 @@ impl Histogram {
     pub fn seen(&self) -> Seen {
         let ranges = 0..=self.buckets.bounds.len();
         let in_range = |range: usize| -> u64 {
-            let cells = self.places.each();
+            let cells = self.stripes.each();
             let counts = cells.filter_map(|cells| cells.ranges.get(range));
             counts.map(|count| count.load(Ordering::Relaxed)).sum()
         };
-        let sums = self.places.each();
+        let sums = self.stripes.each();
         Seen {
             buckets: self.buckets,
             ranges: ranges.map(in_range).collect(),

@@ -13,14 +13,15 @@ use session_gateway::model::login::Ban;
 use session_gateway::model::page::{Cursor, Page, PageLimit};
 use session_gateway::model::permission::Scope;
 use session_gateway::model::request::{Target, Touch};
-use session_gateway::model::session::{EndReason, Session};
-use session_gateway::model::token::{CredentialHash, PresentedToken};
+use session_gateway::model::session::Session;
+use session_gateway::model::token::PresentedToken;
 use session_gateway::rules::ban::NewBan;
-use session_gateway::rules::change::{Changed, SessionWrite};
+use session_gateway::rules::change::Changed;
 use session_gateway::rules::create::{Created, NewSession};
-use session_gateway::rules::end::{EndBatch, EndOutcome};
+use session_gateway::rules::end::EndBatch;
 use session_gateway::rules::entry::Lookup;
 use session_gateway::rules::rotate::{Rotated, TokenRotation};
+use session_gateway::rules::write::SessionWrite;
 use session_gateway::store::{
     EndPosition, EndedBatch, OpError, SessionStore, StoreError, Stores, Verified,
 };
@@ -78,21 +79,12 @@ impl SessionStore for Losable {
         self.sessions.find_by_token(token, touch).await
     }
 
-    fn find_again(&self, found: &Verified, touch: Touch) -> Option<Verified> {
-        self.sessions.find_again(found, touch)
+    fn revalidate(&self, found: &Verified, touch: Touch) -> Option<Verified> {
+        self.sessions.revalidate(found, touch)
     }
 
     async fn write(&self, target: Target, write: SessionWrite) -> Result<Changed, OpError> {
         self.sessions.write(target, write).await
-    }
-
-    async fn end(
-        &self,
-        target: Target,
-        reason: EndReason,
-        token: Option<CredentialHash>,
-    ) -> Result<EndOutcome, OpError> {
-        self.sessions.end(target, reason, token).await
     }
 
     async fn session_of(&self, token: &PresentedToken) -> Result<Option<SessionId>, StoreError> {

@@ -36,7 +36,7 @@ const SETTINGS: CacheSettings = CacheSettings {
 struct Channel {
     feed: Handle<dyn EventFeed>,
     cut: AtomicBool,
-    heard_until: Mutex<Option<Instant>>,
+    watermark: Mutex<Option<Instant>>,
 }
 
 #[async_trait]
@@ -58,11 +58,11 @@ impl EventFeed for Channel {
         self.feed.listen(listener);
     }
 
-    fn heard_until(&self, partition: Partition) -> Option<Instant> {
+    fn watermark(&self, partition: Partition) -> Option<Instant> {
         if self.cut.load(Ordering::SeqCst) {
-            *self.heard_until.lock().unwrap()
+            *self.watermark.lock().unwrap()
         } else {
-            self.feed.heard_until(partition)
+            self.feed.watermark(partition)
         }
     }
 }
@@ -79,7 +79,7 @@ impl Node {
         let channel = Arc::new(Channel {
             feed: backend.stores.events.clone(),
             cut: AtomicBool::new(false),
-            heard_until: Mutex::new(None),
+            watermark: Mutex::new(None),
         });
         let stores = Stores {
             events: Handle::new(Arc::<Channel>::clone(&channel)),
@@ -95,7 +95,7 @@ impl Node {
 
     /// Nothing has been heard since `ago`.
     fn cut(&self, ago: Duration) {
-        *self.channel.heard_until.lock().unwrap() = Instant::now().checked_sub(ago);
+        *self.channel.watermark.lock().unwrap() = Instant::now().checked_sub(ago);
         self.channel.cut.store(true, Ordering::SeqCst);
     }
 
@@ -199,7 +199,7 @@ async fn without_proof_that_changes_are_heard_the_store_is_asked() {
     assert!(node.knows(&token));
     node.cut(SETTINGS.max_staleness + MILLISECOND);
     assert!(!node.knows(&token));
-    *node.channel.heard_until.lock().unwrap() = None;
+    *node.channel.watermark.lock().unwrap() = None;
     assert!(!node.knows(&token));
     assert!(node.verify(&token).await && !node.knows(&token));
     node.channel.cut.store(false, Ordering::SeqCst);

@@ -1,4 +1,4 @@
-//! The feed: every change, in order, with places that stay exact.
+//! The feed: every change, in order, with positions that stay exact.
 
 use session_gateway::model::event::{Change, EventId, EventPage, EventType, FeedStart};
 use session_gateway::model::page::Cursor;
@@ -12,9 +12,9 @@ contract! {
     an_event_tells_what_happened_to_whom,
     pages_join_without_gap_or_repetition,
     types_narrow_the_feed,
-    an_event_is_a_place_too,
+    an_event_is_a_position_too,
     what_was_kept_long_enough_goes,
-    a_place_that_never_was_is_refused,
+    a_position_that_never_was_is_refused,
 }
 
 async fn read(b: &Backend, from: &FeedStart, items: usize) -> Result<EventPage, OpError> {
@@ -49,18 +49,18 @@ async fn pages_join_without_gap_or_repetition(b: &Backend) {
     }
     let whole = b.feed().await;
     assert_eq!(whole.len(), 10);
-    let mut place = FeedStart::At(empty.next);
+    let mut position = FeedStart::At(empty.next);
     let mut joined = Vec::new();
     loop {
-        let page = read(b, &place, 3).await.unwrap();
+        let page = read(b, &position, 3).await.unwrap();
         joined.extend(page.events);
-        place = FeedStart::At(page.next);
+        position = FeedStart::At(page.next);
         if page.caught_up {
             break;
         }
     }
     assert_eq!(joined, whole);
-    let nothing = read(b, &place, 3).await.unwrap();
+    let nothing = read(b, &position, 3).await.unwrap();
     assert!(nothing.events.is_empty() && nothing.caught_up);
     b.end(session_id).await;
     let more = read(b, &FeedStart::At(nothing.next), 3).await.unwrap();
@@ -84,13 +84,13 @@ async fn types_narrow_the_feed(b: &Backend) {
     assert_eq!(read(b, &after, 9).await.unwrap().events, []);
 }
 
-async fn an_event_is_a_place_too(b: &Backend) {
+async fn an_event_is_a_position_too(b: &Backend) {
     for login in ["alice", "bob", "carol"] {
         b.open(login).await;
     }
     let feed = b.feed().await;
-    let place = FeedStart::AfterEvent(feed[0].id.clone());
-    let page = read(b, &place, 9).await.unwrap();
+    let position = FeedStart::AfterEvent(feed[0].id.clone());
+    let page = read(b, &position, 9).await.unwrap();
     assert!(page.events.ends_with(&feed[1..]));
     let end = FeedStart::AfterEvent(feed[2].id.clone());
     assert!(read(b, &end, 9).await.unwrap().caught_up);
@@ -108,8 +108,8 @@ async fn what_was_kept_long_enough_goes(b: &Backend) {
     assert_eq!(read(b, &cursor, 9).await.unwrap().events.len(), 3);
     b.advance(SECOND);
     b.sweep().await;
-    for place in [&event, &cursor] {
-        let refused = refusal(read(b, place, 9).await);
+    for position in [&event, &cursor] {
+        let refused = refusal(read(b, position, 9).await);
         assert_eq!(refused, Refusal::CursorExpired);
     }
     let left = read(b, &end, 9).await.unwrap().events;
@@ -120,25 +120,25 @@ async fn what_was_kept_long_enough_goes(b: &Backend) {
     assert_eq!(types, [EventType::SessionEnded; 2]);
     b.advance(SETTINGS.event_retention);
     b.sweep().await;
-    let place = FeedStart::At(read(b, &FeedStart::Start, 9).await.unwrap().next);
+    let position = FeedStart::At(read(b, &FeedStart::Start, 9).await.unwrap().next);
     let id = b.open("carol").await.session_id;
-    let after = read(b, &place, 9).await.unwrap().events;
+    let after = read(b, &position, 9).await.unwrap().events;
     assert_eq!(after[0].fact.session_id, Some(id));
     assert!(!left.iter().any(|event| event.id == after[0].id));
 }
 
-async fn a_place_that_never_was_is_refused(b: &Backend) {
+async fn a_position_that_never_was_is_refused(b: &Backend) {
     b.open("alice").await;
     let text = |text: &str| FeedStart::AfterEvent(EventId::parse(text).unwrap());
     let bytes = |bytes: &[u8]| FeedStart::At(Cursor::new(bytes.to_vec()));
-    for place in [
+    for position in [
         text("never"),
         text("ffffffffffffffff"),
         bytes(b""),
         bytes(b"e12345678"),
         bytes(b"s0123456789abcdef"),
     ] {
-        let refused = refusal(read(b, &place, 9).await);
-        assert_eq!(refused, Refusal::CursorInvalid, "{place:?}");
+        let refused = refusal(read(b, &position, 9).await);
+        assert_eq!(refused, Refusal::CursorInvalid, "{position:?}");
     }
 }

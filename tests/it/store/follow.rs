@@ -1,4 +1,4 @@
-//! Followers of the feed: everything once, in order, from exact places, whatever a follower misses meanwhile.
+//! Followers of the feed: everything once, in order, from exact positions, whatever a follower misses meanwhile.
 
 use std::collections::HashSet;
 use std::sync::{Arc, Mutex};
@@ -19,11 +19,11 @@ use super::backend::{Backend, SECOND, SETTINGS, draft, limit, refusal};
 
 contract! {
     a_follower_is_told_what_was_and_what_happens,
-    every_place_of_a_follower_is_exact,
-    a_place_moves_past_each_event_once,
+    every_position_of_a_follower_is_exact,
+    a_position_moves_past_each_event_once,
     a_follower_that_was_too_slow_reads_on,
-    a_follower_whose_place_is_no_longer_kept_is_told_so,
-    what_was_not_asked_for_moves_the_place_too,
+    a_follower_whose_position_is_no_longer_kept_is_told_so,
+    what_was_not_asked_for_moves_the_position_too,
     a_follower_that_leaves_makes_room_for_another,
 }
 
@@ -75,7 +75,7 @@ async fn a_follower_is_told_what_was_and_what_happens(b: &Backend) {
     assert!(follower.next(PATIENCE).await.unwrap().is_empty());
 }
 
-async fn every_place_of_a_follower_is_exact(b: &Backend) {
+async fn every_position_of_a_follower_is_exact(b: &Backend) {
     for login in ["alice", "bob", "carol"] {
         b.open(login).await;
     }
@@ -87,17 +87,17 @@ async fn every_place_of_a_follower_is_exact(b: &Backend) {
     }
     let all: HashSet<EventId> = told.iter().map(|placed| placed.event.id.clone()).collect();
     let mut before = HashSet::new();
-    for Placed { event, place } in told {
+    for Placed { event, position } in told {
         before.insert(event.id);
-        let place = FeedStart::At(place);
-        let rest = b.stores.events.events(&place, &[], limit(50));
+        let position = FeedStart::At(position);
+        let rest = b.stores.events.events(&position, &[], limit(50));
         let rest: Vec<_> = rest.await.unwrap().events;
         assert_eq!(rest.len(), all.len() - before.len());
         assert!(rest.iter().all(|event| !before.contains(&event.id)));
     }
 }
 
-async fn a_place_moves_past_each_event_once(b: &Backend) {
+async fn a_position_moves_past_each_event_once(b: &Backend) {
     for login in ["alice", "bob"] {
         b.open(login).await;
     }
@@ -125,22 +125,22 @@ async fn a_follower_that_was_too_slow_reads_on(b: &Backend) {
     assert_eq!(ids.len(), MANY);
 }
 
-async fn a_follower_whose_place_is_no_longer_kept_is_told_so(b: &Backend) {
+async fn a_follower_whose_position_is_no_longer_kept_is_told_so(b: &Backend) {
     let followers = followers(b);
     b.open("alice").await;
     let mut first = follow(b, &[]).await;
-    let place = take(&mut first, 1).await.remove(0).place;
+    let position = take(&mut first, 1).await.remove(0).position;
     b.open("alice").await;
     b.advance(SETTINGS.event_retention + SECOND);
     b.sweep().await;
-    let gone = followers.follow(&FeedStart::At(place), Vec::new()).await;
+    let gone = followers.follow(&FeedStart::At(position), Vec::new()).await;
     match gone.unwrap_err() {
         FollowError::Feed(error) => assert_eq!(refusal::<()>(Err(error)), Refusal::CursorExpired),
         FollowError::Full => panic!("there is room"),
     }
 }
 
-async fn what_was_not_asked_for_moves_the_place_too(b: &Backend) {
+async fn what_was_not_asked_for_moves_the_position_too(b: &Backend) {
     let mut follower = follow(b, &[EventType::SessionEnded]).await;
     while follower
         .next(PATIENCE)
@@ -152,8 +152,13 @@ async fn what_was_not_asked_for_moves_the_place_too(b: &Backend) {
     while !follower.has_moved() {
         assert!(follower.next(PATIENCE).await.unwrap().is_empty());
     }
-    let place = FeedStart::At(follower.place());
-    let rest = b.stores.events.events(&place, &[], limit(9)).await.unwrap();
+    let position = FeedStart::At(follower.position());
+    let rest = b
+        .stores
+        .events
+        .events(&position, &[], limit(9))
+        .await
+        .unwrap();
     assert_eq!(rest.events, []);
     b.end(session_id).await;
     let told = take(&mut follower, 1).await;
@@ -196,8 +201,8 @@ impl EventFeed for Silent {
         self.listeners.lock().unwrap().push(listener);
     }
 
-    fn heard_until(&self, partition: Partition) -> Option<Instant> {
-        self.feed.heard_until(partition)
+    fn watermark(&self, partition: Partition) -> Option<Instant> {
+        self.feed.watermark(partition)
     }
 }
 

@@ -89,7 +89,7 @@ pub(crate) async fn all_heard_now(stores: &Stores) {
 }
 
 async fn heard(stores: &Stores, partition: Partition, moment: Instant) {
-    while stores.events.heard_until(partition) < Some(moment) {
+    while stores.events.watermark(partition) < Some(moment) {
         assert!(moment.elapsed() < DEADLINE, "{partition:?} is not heard");
         tokio::time::sleep(Duration::from_millis(5)).await;
     }

@@ -25,8 +25,8 @@ use super::backend::{
 use super::listeners::all_heard_now;
 
 contract! {
-    the_census_tells_what_lives_and_what_it_shows,
-    the_census_goes_through_many_sessions,
+    the_session_counts_tell_what_lives_and_what_it_shows,
+    counting_sessions_goes_through_many_sessions,
     each_act_is_told_once_whatever_operation_it_was,
     what_was_ended_before_is_no_act,
     uses_wait_until_they_are_written,
@@ -36,7 +36,7 @@ async fn session_counts(b: &Backend) -> SessionCounts {
     b.stores.stats.session_counts().await.unwrap()
 }
 
-async fn the_census_tells_what_lives_and_what_it_shows(b: &Backend) {
+async fn the_session_counts_tell_what_lives_and_what_it_shows(b: &Backend) {
     assert_eq!(session_counts(b).await, SessionCounts::default());
     let connecting = NewSession {
         state: SessionState::Connecting,
@@ -79,7 +79,7 @@ async fn the_census_tells_what_lives_and_what_it_shows(b: &Backend) {
 }
 
 /// More of one login, and so of one shard, than any step looks at.
-async fn the_census_goes_through_many_sessions(b: &Backend) {
+async fn counting_sessions_goes_through_many_sessions(b: &Backend) {
     b.create_all((0..450).map(|_| draft("ana"))).await;
     b.create_all((0..50).map(|number| draft(&format!("login {number}"))))
         .await;

@@ -3,7 +3,7 @@
 //! Every *no* comes from the engine. A copy is good while all of this holds:
 //! - the engine, judging it by its clock, still calls it live;
 //! - every change that was acknowledged up to [`CacheSettings::max_staleness`] ago has been heard of
-//!   ([`EventFeed::heard_until`]), so that an ending is never later here than that;
+//!   ([`EventFeed::watermark`]), so that an ending is never later here than that;
 //! - no change of it was heard of, or made here, since before it was read (`generations`).
 //!
 //! Memory is bounded; what is used least goes.
@@ -95,7 +95,7 @@ impl Cache {
         if !tells || entry.found.record.token.hash != token.hash {
             return None;
         }
-        engine.find_again(&entry.found, touch)
+        engine.revalidate(&entry.found, touch)
     }
 
     /// To be called before a token is looked for.
@@ -182,7 +182,7 @@ impl Cache {
 
     /// Whether every change in this partition that is older than the bound has been heard of.
     fn is_proven(&self, partition: Partition) -> bool {
-        let heard = self.feed.heard_until(partition);
+        let heard = self.feed.watermark(partition);
         heard.is_some_and(|until| self.is_recent(until))
     }
 

@@ -27,16 +27,16 @@ const UNHEARD: Duration = Duration::from_secs(5);
 const LOOK: Duration = Duration::from_secs(1);
 /// How long a read waits for its turn.
 const TURN: Duration = Duration::from_secs(10);
-/// How often the feed is read although nothing is missing: the place of a follower that hears nothing grows old.
+/// How often the feed is read although nothing is missing: the position of a follower that hears nothing grows old.
 const SETTLE: Duration = Duration::from_secs(5 * 60);
 
-/// An event, and the exact place after it.
+/// An event, and the exact position after it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Placed {
     /// The event.
     pub event: Event,
     /// Where to go on after it.
-    pub place: Cursor,
+    pub position: Cursor,
 }
 
 /// Follows the feed. Dropping it makes room for another.
@@ -48,13 +48,13 @@ pub struct Follower {
     position: FeedPosition,
     /// What was read and is to be told before anything else.
     page: VecDeque<Event>,
-    /// The place after the page.
+    /// The position after the page.
     after_page: Option<Cursor>,
     missing: Missing,
     read_at: Instant,
     looked_at: Instant,
     told: Receiver<Told>,
-    /// Whether the place has moved past what was not asked for.
+    /// Whether the position has moved past what was not asked for.
     moved: bool,
     reads: Arc<Semaphore>,
     /// Keeps the sender of `told` alive.
@@ -95,7 +95,7 @@ impl Follower {
     /// The next events: at once if there are any, else those that happen within `patience`, else none.
     ///
     /// # Errors
-    /// A refusal is the end: the place is no longer kept. After a [`StoreError`] nothing is
+    /// A refusal is the end: the position is no longer kept. After a [`StoreError`] nothing is
     /// lost; the next call goes on, and reads again only after a pause.
     pub async fn next(&mut self, patience: Duration) -> Result<Vec<Placed>, OpError> {
         self.look_around();
@@ -115,13 +115,13 @@ impl Follower {
         Ok(self.hear(Instant::now() + patience).await)
     }
 
-    /// The place up to which everything was told.
+    /// The position up to which everything was told.
     #[must_use]
-    pub fn place(&self) -> Cursor {
+    pub fn position(&self) -> Cursor {
         self.position.cursor()
     }
 
-    /// Whether that place lies after the last event that [`Self::next`] returned. Tells it once.
+    /// Whether that position lies after the last event that [`Self::next`] returned. Tells it once.
     pub fn has_moved(&mut self) -> bool {
         std::mem::take(&mut self.moved)
     }
@@ -134,21 +134,21 @@ impl Follower {
         self.after_page = Some(page.next);
     }
 
-    fn move_to(&mut self, place: &Cursor) {
-        if let Some(position) = FeedPosition::of(self.feed.partitions(), place) {
+    fn move_to(&mut self, position: &Cursor) {
+        if let Some(position) = FeedPosition::of(self.feed.partitions(), position) {
             self.position = position;
         }
     }
 
-    /// Some events of the page; the last one's place is that after the page.
+    /// Some events of the page; the last one's position is that after the page.
     fn step(&mut self, after: Cursor) -> Vec<Placed> {
         let most = self.page.len().min(STEP);
         let events: Vec<Event> = self.page.drain(..most).collect();
         let mut step: Vec<Placed> = Vec::with_capacity(events.len());
         for event in events {
             self.position.pass(&event.id);
-            let place = self.position.cursor();
-            step.push(Placed { event, place });
+            let position = self.position.cursor();
+            step.push(Placed { event, position });
         }
         if !self.page.is_empty() {
             self.after_page = Some(after);
@@ -157,7 +157,7 @@ impl Follower {
         self.move_to(&after);
         self.moved = step.is_empty();
         if let Some(last) = step.last_mut() {
-            last.place = after;
+            last.position = after;
         }
         step
     }
@@ -201,7 +201,7 @@ impl Follower {
         self.moved = false;
         step.push(Placed {
             event: Event::clone(&event),
-            place: self.position.cursor(),
+            position: self.position.cursor(),
         });
     }
 
@@ -219,7 +219,7 @@ impl Follower {
 
     fn all_is_heard(&self) -> bool {
         self.feed.partitions().all().all(|partition| {
-            let heard = self.feed.heard_until(partition);
+            let heard = self.feed.watermark(partition);
             heard.is_some_and(|until| until.elapsed() < UNHEARD)
         })
     }

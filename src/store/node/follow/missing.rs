@@ -58,7 +58,7 @@ impl Missing {
         if caught_up {
             *self = Self::default();
         } else {
-            // Should the next read fail, what comes meanwhile must not move the place past what is unread.
+            // Should the next read fail, what comes meanwhile must not move the position past what is unread.
             self.all = true;
             self.failures = 0;
             self.due = Some(Instant::now());

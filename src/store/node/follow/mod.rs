@@ -1,7 +1,7 @@
-//! Followers of the feed, over any store: every event soon after it happened, from an exact place on.
+//! Followers of the feed, over any store: every event soon after it happened, from an exact position on.
 //!
 //! A follower reads the feed up to its end, then takes what the listeners of the store are told, until it may have
-//! missed something: it was too slow, or the store told of a gap. Then it reads on from its place. So it needs no more
+//! missed something: it was too slow, or the store told of a gap. Then it reads on from its position. So it needs no more
 //! memory than a page, whatever it misses costs nobody else anything, and nothing is left out silently: where the feed
 //! is no longer kept, following ends with [`Refusal::CursorExpired`](crate::rules::refusal::Refusal::CursorExpired).
 
@@ -39,7 +39,7 @@ pub enum FollowError {
     /// As many follow it as may.
     #[error("as many follow the feed as may")]
     Full,
-    /// The place is none, or the store does not know.
+    /// The position is none, or the store does not know.
     #[error(transparent)]
     Feed(#[from] OpError),
 }
@@ -67,11 +67,11 @@ impl Followers {
         }
     }
 
-    /// Follows the feed from a place on; only events of these types are told (empty: of all). The first page is read
+    /// Follows the feed from a position on; only events of these types are told (empty: of all). The first page is read
     /// before this returns.
     ///
     /// # Errors
-    /// [`FollowError::Full`], or what [`EventFeed::events`] says of the place.
+    /// [`FollowError::Full`], or what [`EventFeed::events`] says of the position.
     pub async fn follow(
         &self,
         from: &FeedStart,

@@ -56,7 +56,7 @@ pub(in crate::store) struct RecoveryLog {
     start: Instant,
     most: usize,
     partitions: Partitions,
-    endings: Vec<Mutex<VecDeque<Ending>>>,
+    endings: Vec<Mutex<VecDeque<KeptEnding>>>,
     count: AtomicUsize,
     warned: AtomicBool,
     rotations: Rotations,
@@ -66,7 +66,7 @@ pub(in crate::store) struct RecoveryLog {
 }
 
 #[derive(Debug)]
-struct Ending {
+struct KeptEnding {
     session_id: SessionId,
     at: Timestamp,
     by: Option<Arc<ServiceId>>,
@@ -113,7 +113,7 @@ impl RecoveryLog {
         let Some(endings) = self.endings_of(self.partitions.of_session(session_id)) else {
             return;
         };
-        let ending = Ending {
+        let ending = KeptEnding {
             session_id,
             at: ended.at,
             by: ended.by.map(|by| self.actor(by)),
@@ -214,7 +214,7 @@ impl RecoveryLog {
         lock(&self.actors).retain(|actor| Arc::strong_count(actor) > 1);
     }
 
-    fn forget_old_in(&self, endings: &mut VecDeque<Ending>) {
+    fn forget_old_in(&self, endings: &mut VecDeque<KeptEnding>) {
         let now = u64::from(self.seconds());
         while endings
             .front()
@@ -224,7 +224,7 @@ impl RecoveryLog {
         }
     }
 
-    fn forget_first(&self, endings: &mut VecDeque<Ending>) {
+    fn forget_first(&self, endings: &mut VecDeque<KeptEnding>) {
         if endings.pop_front().is_some() {
             self.count.fetch_sub(1, Ordering::Relaxed);
         }
@@ -239,7 +239,7 @@ impl RecoveryLog {
         }
     }
 
-    fn endings_of(&self, partition: Partition) -> Option<&Mutex<VecDeque<Ending>>> {
+    fn endings_of(&self, partition: Partition) -> Option<&Mutex<VecDeque<KeptEnding>>> {
         self.endings.get(partition.0)
     }
 

@@ -13,7 +13,7 @@ use super::Listeners;
 use super::clock::ServerClock;
 use super::recovery::{RecoveryLog, WrittenService};
 use crate::model::event::Event;
-use crate::store::position::Place;
+use crate::store::position::Position;
 use crate::store::{Origin, Partition, StoreError};
 
 mod page;
@@ -35,7 +35,7 @@ struct Part {
     tail: PartitionTail,
     /// The last event of this node that was told. After a failover to a server whose clock is behind, what the node
     /// does is not counted until that has caught up.
-    furthest: Place,
+    furthest: Position,
     queued: bool,
 }
 
@@ -82,7 +82,7 @@ impl Tail {
         self.listeners.gap(partition);
     }
 
-    /// The partition has another history than before, in which other events may stand at earlier places.
+    /// The partition has another history than before, in which other events may stand at earlier positions.
     pub(in crate::store) fn rewind(&mut self, partition: Partition) {
         if let Some(part) = self.parts.get_mut(partition.0) {
             part.tail.rewind(self.feed.skew);
@@ -119,7 +119,7 @@ impl Tail {
     ) -> Option<Read> {
         let part = self.parts.get_mut(partition.0)?;
         if part.tail.is_new() && clock.error < MARGIN {
-            let opened = Place::at(clock.now).rewound(self.opened.elapsed() + MARGIN);
+            let opened = Position::at(clock.now).rewound(self.opened.elapsed() + MARGIN);
             part.tail.begin(opened);
             // What happened before was never heard.
             self.listeners.gap(partition);
@@ -182,10 +182,10 @@ impl Tail {
 
     fn tell(&mut self, partition: Partition, told: Told) -> Vec<WrittenService> {
         let mut written = Vec::new();
-        for (place, Recorded { fact, node, lived }) in told {
+        for (position, Recorded { fact, node, lived }) in told {
             written.extend(self.log.learn(&fact));
-            let own = node == Some(self.node) && self.is_first(partition, place);
-            if let Ok(id) = self.feed.partitions.event_id(partition, place) {
+            let own = node == Some(self.node) && self.is_first(partition, position);
+            if let Ok(id) = self.feed.partitions.event_id(partition, position) {
                 let origin = Origin { own, lived };
                 self.listeners.event(&Event { id, fact }, origin);
             }
@@ -194,11 +194,11 @@ impl Tail {
     }
 
     /// Whether no event of this node was told yet that stands there or later.
-    fn is_first(&mut self, partition: Partition, place: Place) -> bool {
+    fn is_first(&mut self, partition: Partition, position: Position) -> bool {
         let part = self.parts.get_mut(partition.0);
         part.is_some_and(|part| {
-            let first = place > part.furthest;
-            part.furthest = part.furthest.max(place);
+            let first = position > part.furthest;
+            part.furthest = part.furthest.max(position);
             first
         })
     }

@@ -6,7 +6,7 @@ use super::recorded::Recorded;
 use crate::model::Timestamp;
 use crate::model::event::{Event, EventPage, EventType, Fact};
 use crate::model::page::{Cursor, PageLimit};
-use crate::store::position::{Checkpoint, History, Place};
+use crate::store::position::{Checkpoint, History, Position};
 use crate::store::{FeedPosition, Partition, Partitions};
 
 /// A feed whose partitions are told the time by different servers.
@@ -22,26 +22,28 @@ pub(in crate::store) struct Clocked {
 pub(in crate::store) struct PartitionPage {
     pub(in crate::store) partition: Partition,
     /// Nothing at or before it is of interest.
-    pub(in crate::store) place: Place,
-    /// What is none of ours has a place too.
-    pub(in crate::store) entries: Vec<(Place, Option<Recorded>)>,
+    pub(in crate::store) position: Position,
+    /// What is none of ours has a position too.
+    pub(in crate::store) entries: Vec<(Position, Option<Recorded>)>,
     /// Whether more may follow the entries.
     pub(in crate::store) open: bool,
     pub(in crate::store) now: Timestamp,
     /// The newest event that is no longer told of.
-    pub(in crate::store) over: Option<Place>,
-    pub(in crate::store) newest: Option<Place>,
+    pub(in crate::store) over: Option<Position>,
+    pub(in crate::store) newest: Option<Position>,
 }
 
 impl PartitionPage {
-    pub(in crate::store) fn last(&self) -> Place {
-        self.entries.last().map_or(self.place, |(place, _)| *place)
+    pub(in crate::store) fn last(&self) -> Position {
+        self.entries
+            .last()
+            .map_or(self.position, |(position, _)| *position)
     }
 
     pub(in crate::store) fn forget_what_is_over(&mut self) {
         if let Some(over) = self.over {
-            self.place = self.place.max(over);
-            self.entries.retain(|(place, _)| *place > over);
+            self.position = self.position.max(over);
+            self.entries.retain(|(position, _)| *position > over);
         }
     }
 }
@@ -54,12 +56,12 @@ fn is_wanted(fact: &Fact, types: &[EventType]) -> bool {
 ///
 /// Behind the last entry of a partition that has more, the next may be older than what was read of others: beyond the
 /// earliest such end nobody knows the order.
-fn horizon(sources: &[PartitionPage]) -> Option<(Place, Partition)> {
+fn horizon(sources: &[PartitionPage]) -> Option<(Position, Partition)> {
     let open = sources.iter().filter(|source| source.open);
     open.map(|source| (source.last(), source.partition)).min()
 }
 
-fn within(horizon: Option<(Place, Partition)>, key: (Place, Partition)) -> bool {
+fn within(horizon: Option<(Position, Partition)>, key: (Position, Partition)) -> bool {
     horizon.is_none_or(|horizon| key <= horizon)
 }
 
@@ -70,7 +72,7 @@ pub(in crate::store) fn wanted(sources: &[PartitionPage], types: &[EventType]) -
         source
             .entries
             .iter()
-            .map(move |(place, told)| ((*place, source.partition), told))
+            .map(move |(position, told)| ((*position, source.partition), told))
     });
     entries
         .filter(|(key, _)| within(horizon, *key))
@@ -89,19 +91,19 @@ pub(in crate::store) fn page(
     limit: PageLimit,
 ) -> EventPage {
     settle(&mut sources, feed.skew, |source| source.entries.is_empty());
-    let start = place_of(feed.partitions, &sources, histories);
+    let start = position_of(feed.partitions, &sources, histories);
     let horizon = horizon(&sources);
     let mut left = in_order(&mut sources).into_iter().peekable();
     let mut events = Vec::new();
     while events.len() < limit.get()
-        && let Some(((place, partition), told)) = left.next_if(|(key, _)| within(horizon, *key))
+        && let Some(((position, partition), told)) = left.next_if(|(key, _)| within(horizon, *key))
     {
         if let Some(source) = sources.get_mut(partition.0) {
-            source.place = place;
+            source.position = position;
         }
         if let Some(fact) = told.map(|told| told.fact)
             && is_wanted(&fact, types)
-            && let Ok(id) = feed.partitions.event_id(partition, place)
+            && let Ok(id) = feed.partitions.event_id(partition, position)
         {
             events.push(Event { id, fact });
         }
@@ -114,17 +116,17 @@ pub(in crate::store) fn page(
     EventPage {
         events,
         start,
-        next: place_of(feed.partitions, &sources, histories),
+        next: position_of(feed.partitions, &sources, histories),
         caught_up,
     }
 }
 
 /// Takes the entries of all partitions out of them.
-fn in_order(sources: &mut [PartitionPage]) -> Vec<((Place, Partition), Option<Recorded>)> {
+fn in_order(sources: &mut [PartitionPage]) -> Vec<((Position, Partition), Option<Recorded>)> {
     let mut all = Vec::new();
     for source in sources {
         let entries = std::mem::take(&mut source.entries).into_iter();
-        all.extend(entries.map(|(place, told)| ((place, source.partition), told)));
+        all.extend(entries.map(|(position, told)| ((position, source.partition), told)));
     }
     all.sort_by_key(|(key, _)| *key);
     all
@@ -135,20 +137,20 @@ fn in_order(sources: &mut [PartitionPage]) -> Vec<((Place, Partition), Option<Re
 fn settle(sources: &mut [PartitionPage], skew: Duration, quiet: impl Fn(&PartitionPage) -> bool) {
     for source in sources.iter_mut().filter(|source| !source.open) {
         if quiet(source) {
-            source.place = source.place.max(Place::at(source.now).rewound(skew));
+            source.position = source.position.max(Position::at(source.now).rewound(skew));
         }
     }
 }
 
-fn place_of(
+fn position_of(
     partitions: Partitions,
     sources: &[PartitionPage],
     histories: &[Option<History>],
 ) -> Cursor {
     let marks = sources.iter().zip(histories).map(|(source, history)| {
-        let place = source.place;
+        let position = source.position;
         Checkpoint {
-            place,
+            position,
             history: *history,
         }
     });

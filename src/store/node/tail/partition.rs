@@ -5,18 +5,18 @@ use std::time::Duration;
 
 use super::page::PartitionPage;
 use super::recorded::Recorded;
-use crate::store::position::Place;
+use crate::store::position::Position;
 
 /// Events that wait for a read; when there are more, another read follows.
 const WAITING: usize = 64;
 
 /// Events of a partition, ready to be told.
-pub(super) type Told = Vec<(Place, Recorded)>;
+pub(super) type Told = Vec<(Position, Recorded)>;
 
 #[derive(Debug, Default)]
 pub(super) struct PartitionTail {
     /// The last event that was told, or where telling began. Nothing before the first read.
-    last: Option<Place>,
+    last: Option<Position>,
     /// Whether that is where telling began, and no event that is known to have been there.
     begun: bool,
     state: State,
@@ -37,12 +37,12 @@ enum State {
     Live,
 }
 
-/// An event at its place in its partition.
+/// An event at its position in its partition.
 #[derive(Debug, PartialEq, Eq)]
 pub(in crate::store) struct Entry {
     /// What stood last in the partition before; nothing if it was empty.
-    pub(in crate::store) previous: Option<Place>,
-    pub(in crate::store) place: Place,
+    pub(in crate::store) previous: Option<Position>,
+    pub(in crate::store) position: Position,
     /// Nothing if this version does not know its kind.
     pub(in crate::store) told: Option<Recorded>,
 }
@@ -52,8 +52,8 @@ pub(in crate::store) struct Entry {
 pub(in crate::store) struct Read {
     number: u64,
     /// Nothing: only where the partition ends is of interest.
-    pub(in crate::store) after: Option<Place>,
-    /// Whether nothing need stand at that place.
+    pub(in crate::store) after: Option<Position>,
+    /// Whether nothing need stand at that position.
     begun: bool,
 }
 
@@ -80,9 +80,9 @@ impl PartitionTail {
         self.last.is_none()
     }
 
-    /// What comes after a place is to be told.
-    pub(super) fn begin(&mut self, place: Place) {
-        self.last = Some(place);
+    /// What comes after a position is to be told.
+    pub(super) fn begin(&mut self, position: Position) {
+        self.last = Some(position);
         self.begun = true;
     }
 
@@ -90,7 +90,7 @@ impl PartitionTail {
         self.state = State::Disconnected;
     }
 
-    /// Goes back: in another history there may be other events at earlier places.
+    /// Goes back: in another history there may be other events at earlier positions.
     pub(super) fn rewind(&mut self, by: Duration) {
         self.last = self.last.map(|last| last.rewound(by));
     }
@@ -138,12 +138,12 @@ impl PartitionTail {
     fn append(&mut self, entry: Entry, told: &mut Told) -> Result<(), Missed> {
         let last = self.last.unwrap_or_default();
         match entry.previous {
-            Some(_) if entry.place <= last => return Ok(()),
+            Some(_) if entry.position <= last => return Ok(()),
             Some(previous) if previous > last => return Err(Missed),
             Some(_) | None => {}
         }
-        self.last = Some(entry.place);
-        told.extend(entry.told.map(|recorded| (entry.place, recorded)));
+        self.last = Some(entry.position);
+        told.extend(entry.told.map(|recorded| (entry.position, recorded)));
         Ok(())
     }
 
@@ -171,15 +171,15 @@ impl PartitionTail {
             // The feed has lost its end here, or is gone.
             Some(_) if lost => self.last = Some(newest.rewound(rewind)),
             Some(_) => {
-                for (place, recorded) in source.entries {
-                    self.last = Some(place);
-                    told.extend(recorded.map(|recorded| (place, recorded)));
+                for (position, recorded) in source.entries {
+                    self.last = Some(position);
+                    told.extend(recorded.map(|recorded| (position, recorded)));
                 }
             }
         }
         // A first read asks only where the partition ends, so what is open there is of no interest. Of one that lost its
         // end, what it has had instead since is still to be read; of one that is gone there is nothing.
-        let more = read.after.is_some() && source.open || lost && newest != Place::default();
+        let more = read.after.is_some() && source.open || lost && newest != Position::default();
         if more || missed || !self.append_all(waiting, &mut told) {
             return (told, After::ReadOn);
         }
@@ -204,8 +204,8 @@ mod tests {
 
     const REWIND: Duration = Duration::from_millis(10);
 
-    fn at(millis: u64) -> Place {
-        Place { millis, number: 0 }
+    fn at(millis: u64) -> Position {
+        Position { millis, number: 0 }
     }
 
     fn recorded(millis: u64) -> Recorded {
@@ -229,7 +229,7 @@ mod tests {
     fn entry(previous: u64, millis: u64) -> Entry {
         Entry {
             previous: (previous > 0).then_some(at(previous)),
-            place: at(millis),
+            position: at(millis),
             told: Some(recorded(millis)),
         }
     }
@@ -237,7 +237,7 @@ mod tests {
     fn source(entries: &[u64], newest: u64, open: bool) -> PartitionPage {
         PartitionPage {
             partition: Partition(0),
-            place: Place::default(),
+            position: Position::default(),
             entries: entries
                 .iter()
                 .map(|millis| (at(*millis), Some(recorded(*millis))))
@@ -249,11 +249,11 @@ mod tests {
         }
     }
 
-    fn places(told: &Told) -> Vec<u64> {
-        told.iter().map(|(place, _)| place.millis).collect()
+    fn positions(told: &Told) -> Vec<u64> {
+        told.iter().map(|(position, _)| position.millis).collect()
     }
 
-    /// Has heard everything up to a place.
+    /// Has heard everything up to a position.
     fn whole(millis: u64) -> PartitionTail {
         let mut followed = PartitionTail::default();
         let read = followed.read();
@@ -266,9 +266,9 @@ mod tests {
     #[test]
     fn events_are_told_in_order_and_once() {
         let mut followed = whole(5);
-        assert_eq!(places(&followed.hear(entry(5, 6)).unwrap()), [6]);
+        assert_eq!(positions(&followed.hear(entry(5, 6)).unwrap()), [6]);
         assert_eq!(followed.hear(entry(5, 6)), Ok(Told::new()));
-        assert_eq!(places(&followed.hear(entry(6, 9)).unwrap()), [9]);
+        assert_eq!(positions(&followed.hear(entry(6, 9)).unwrap()), [9]);
         assert!(followed.is_live());
     }
 
@@ -281,7 +281,7 @@ mod tests {
     #[test]
     fn a_stream_that_begins_anew_is_heard() {
         let mut followed = whole(5);
-        assert_eq!(places(&followed.hear(entry(0, 3)).unwrap()), [3]);
+        assert_eq!(positions(&followed.hear(entry(0, 3)).unwrap()), [3]);
     }
 
     #[test]
@@ -296,7 +296,7 @@ mod tests {
         }
         assert!(!followed.is_live());
         let (told, after) = followed.catch_up(read, source(&[6, 7], 7, false), REWIND);
-        assert_eq!((places(&told), after), (vec![6, 7, 8], After::Live));
+        assert_eq!((positions(&told), after), (vec![6, 7, 8], After::Live));
     }
 
     #[test]
@@ -305,11 +305,11 @@ mod tests {
         followed.disconnect();
         let read = followed.read();
         let (told, after) = followed.catch_up(read, source(&[6], 9, true), REWIND);
-        assert_eq!((places(&told), after), (vec![6], After::ReadOn));
+        assert_eq!((positions(&told), after), (vec![6], After::ReadOn));
         let read = followed.read();
         assert_eq!(followed.hear(entry(9, 10)), Ok(Told::new()));
         let (told, after) = followed.catch_up(read, source(&[7], 7, false), REWIND);
-        assert_eq!((places(&told), after), (vec![7], After::ReadOn));
+        assert_eq!((positions(&told), after), (vec![7], After::ReadOn));
     }
 
     #[test]
@@ -334,7 +334,7 @@ mod tests {
         let (told, after) = followed.catch_up(old, source(&[6], 6, false), REWIND);
         assert_eq!((told, after), (Told::new(), After::Nothing));
         let (told, after) = followed.catch_up(new, source(&[6], 6, false), REWIND);
-        assert_eq!((places(&told), after), (vec![6], After::Live));
+        assert_eq!((positions(&told), after), (vec![6], After::Live));
     }
 
     #[test]
@@ -354,7 +354,7 @@ mod tests {
         let read = followed.read();
         let caught_up = followed.catch_up(read, source(&[], 40, false), REWIND);
         assert_eq!(caught_up, (Told::new(), After::Live));
-        assert_eq!(places(&followed.hear(entry(40, 60)).unwrap()), [60]);
+        assert_eq!(positions(&followed.hear(entry(40, 60)).unwrap()), [60]);
     }
 
     #[test]
@@ -364,6 +364,6 @@ mod tests {
         let read = followed.read();
         let (_, after) = followed.catch_up(read, source(&[], 0, false), REWIND);
         assert_eq!(after, After::Live);
-        assert_eq!(places(&followed.hear(entry(0, 3)).unwrap()), [3]);
+        assert_eq!(positions(&followed.hear(entry(0, 3)).unwrap()), [3]);
     }
 }

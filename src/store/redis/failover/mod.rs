@@ -18,10 +18,10 @@ use super::call::{List, call, table};
 use super::client::Client;
 use super::feed::Feed;
 use super::link::{Effect, Slot, Topology};
-use super::places::{self, PARTITIONS, STREAMS};
 use super::record::SESSION;
 use super::services::Services;
 use super::sessions::Sessions;
+use super::streams::{self, PARTITIONS, STREAMS};
 use crate::model::Timestamp;
 use crate::model::id::{ServiceId, SessionId};
 use crate::model::session::{EndDetail, EndReason, Ended};
@@ -29,18 +29,18 @@ use crate::store::node::recovery::RecoveryLog;
 use crate::store::node::tail::Watermarks;
 use crate::store::{Partition, StoreError};
 
-mod recall;
+mod learn;
 mod rotations;
 mod services;
 
-pub(super) use recall::recall_until;
+pub(super) use learn::learn_until;
 
 /// What it takes to apply again what a failover has taken back.
 #[derive(Debug)]
 pub(super) struct Recovery {
     pub(super) client: Arc<Client>,
     pub(super) feed: Arc<Feed>,
-    pub(super) heard: Arc<Watermarks>,
+    pub(super) watermarks: Arc<Watermarks>,
     pub(super) log: Arc<RecoveryLog>,
     pub(super) services: Arc<Services>,
     pub(super) sessions: Arc<Sessions>,
@@ -114,7 +114,7 @@ pub(super) async fn guard_until(recovery: Arc<Recovery>, closed: CancellationTok
 fn replaced(histories: &mut [Option<Arc<str>>], topology: &Topology) -> Vec<Partition> {
     let mut replaced = Vec::new();
     for (stream, history) in PARTITIONS.all().zip(histories) {
-        let master = topology.master_of(places::slot(stream));
+        let master = topology.master_of(streams::slot(stream));
         let Some(now) = master.and_then(|master| master.replication_id.as_ref()) else {
             continue;
         };
@@ -203,7 +203,7 @@ impl Recovery {
             if endings.is_empty() {
                 break;
             }
-            count += self.end_these_again(places::slot(shard), &endings).await?;
+            count += self.end_these_again(streams::slot(shard), &endings).await?;
         }
         Ok(count)
     }

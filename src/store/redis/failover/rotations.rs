@@ -4,8 +4,8 @@ use std::time::Duration;
 
 use super::super::call::{List, call, table};
 use super::super::link::Effect;
-use super::super::places;
 use super::super::record::SESSION;
+use super::super::streams;
 use super::{Recovery, STEP};
 use crate::model::Timestamp;
 use crate::model::id::{ServiceId, SessionId};
@@ -36,7 +36,7 @@ call! {
 impl Recovery {
     /// How many sessions of a shard had a token again that was rotated.
     pub(super) async fn rotate_again(&self, shard: Partition) -> Result<u64, StoreError> {
-        let slot = places::slot(shard);
+        let slot = streams::slot(shard);
         let mut count = 0;
         for made in self.log.rotations(shard).chunks(STEP) {
             let rotations = List(made.iter().map(RotationMade::of).collect());

@@ -2,8 +2,8 @@
 
 use tokio::time::Instant;
 
-use super::super::places::PARTITIONS;
 use super::super::services::{Put, decode};
+use super::super::streams::PARTITIONS;
 use super::Recovery;
 use crate::model::event::ServiceChange;
 use crate::store::StoreError;
@@ -16,7 +16,7 @@ impl Recovery {
         &self,
         noticed: Option<Instant>,
     ) -> Result<Option<u64>, StoreError> {
-        if self.heard.until(PARTITIONS.of_services()) < noticed {
+        if self.watermarks.until(PARTITIONS.of_services()) < noticed {
             return Ok(None);
         }
         let mut count = 0;

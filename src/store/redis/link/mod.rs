@@ -81,11 +81,11 @@ impl Link {
             settings.ca_file.as_deref(),
             settings.deadlines,
         )?;
-        let place = settings.url.place.clone();
-        let fails_over = matches!(place, url::Place::Sentinel { .. });
+        let deployment = settings.url.deployment.clone();
+        let fails_over = matches!(deployment, url::Deployment::Sentinel { .. });
         let routes = Arc::new(Routes::new(dialer.clone(), fails_over));
         let (publish, topology) = watch::channel(Topology::default());
-        let mut watcher = Watcher::new(place, &dialer, Arc::clone(&routes), publish);
+        let mut watcher = Watcher::new(deployment, &dialer, Arc::clone(&routes), publish);
         open::reach_masters(&mut watcher, &routes).await?;
         Ok(Self {
             inner: Arc::new(Inner {

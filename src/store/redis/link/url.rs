@@ -18,7 +18,7 @@ const SENTINEL_PORT: u16 = 26379;
 /// Where Redis is, and who this gateway is to it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct RedisUrl {
-    pub(super) place: Place,
+    pub(super) deployment: Deployment,
     pub(super) transport: Transport,
     pub(super) login: Credentials,
     pub(super) database: u16,
@@ -31,13 +31,13 @@ impl RedisUrl {
 
     /// Whether slots can move from one master to another.
     pub(in crate::store::redis) fn is_cluster(&self) -> bool {
-        matches!(self.place, Place::Cluster(_))
+        matches!(self.deployment, Deployment::Cluster(_))
     }
 }
 
 /// How masters are found.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) enum Place {
+pub(super) enum Deployment {
     Standalone(Address),
     /// The master that Sentinels name.
     Sentinel {
@@ -68,9 +68,9 @@ impl fmt::Display for RedisUrl {
             let texts: Vec<String> = addresses.iter().map(Address::to_string).collect();
             texts.join(",")
         };
-        match &self.place {
-            Place::Standalone(address) => write!(f, "://{address}/{}", self.database),
-            Place::Sentinel {
+        match &self.deployment {
+            Deployment::Standalone(address) => write!(f, "://{address}/{}", self.database),
+            Deployment::Sentinel {
                 sentinels, master, ..
             } => write!(
                 f,
@@ -78,7 +78,7 @@ impl fmt::Display for RedisUrl {
                 list(sentinels),
                 self.database
             ),
-            Place::Cluster(nodes) => write!(f, "+cluster://{}", list(nodes)),
+            Deployment::Cluster(nodes) => write!(f, "+cluster://{}", list(nodes)),
         }
     }
 }
@@ -147,18 +147,18 @@ impl RedisUrl {
             ("rediss", kind) => (Transport::Tls, kind),
             _ => return Err(UrlError::Scheme),
         };
-        let (place, database) = match kind {
+        let (deployment, database) = match kind {
             "" if query.is_empty() => (standalone(hosts)?, database(path)?),
             "sentinel" => sentinel(hosts, path, query)?,
             "cluster" if query.is_empty() => (cluster(hosts)?, database(path)?),
             "" | "cluster" => return Err(UrlError::Parameter),
             _ => return Err(UrlError::Scheme),
         };
-        if matches!(place, Place::Cluster(_)) && database != 0 {
+        if matches!(deployment, Deployment::Cluster(_)) && database != 0 {
             return Err(UrlError::Database);
         }
         Ok(Self {
-            place,
+            deployment,
             transport,
             login,
             database,
@@ -166,18 +166,18 @@ impl RedisUrl {
     }
 }
 
-fn standalone(hosts: &str) -> Result<Place, UrlError> {
+fn standalone(hosts: &str) -> Result<Deployment, UrlError> {
     if hosts.contains(',') {
         return Err(UrlError::SeveralHosts);
     }
-    Address::parse(hosts, REDIS_PORT).map(Place::Standalone)
+    Address::parse(hosts, REDIS_PORT).map(Deployment::Standalone)
 }
 
-fn cluster(hosts: &str) -> Result<Place, UrlError> {
-    addresses(hosts, REDIS_PORT).map(Place::Cluster)
+fn cluster(hosts: &str) -> Result<Deployment, UrlError> {
+    addresses(hosts, REDIS_PORT).map(Deployment::Cluster)
 }
 
-fn sentinel(hosts: &str, path: &str, query: &str) -> Result<(Place, u16), UrlError> {
+fn sentinel(hosts: &str, path: &str, query: &str) -> Result<(Deployment, u16), UrlError> {
     let (master, number) = path.split_once('/').unwrap_or((path, ""));
     if master.is_empty() {
         return Err(UrlError::MasterName);
@@ -190,12 +190,12 @@ fn sentinel(hosts: &str, path: &str, query: &str) -> Result<(Place, u16), UrlErr
             _ => return Err(UrlError::Parameter),
         }
     }
-    let place = Place::Sentinel {
+    let deployment = Deployment::Sentinel {
         sentinels: addresses(hosts, SENTINEL_PORT)?,
         master: decode(master)?,
         login,
     };
-    Ok((place, database(number)?))
+    Ok((deployment, database(number)?))
 }
 
 fn addresses(hosts: &str, default_port: u16) -> Result<Vec<Address>, UrlError> {
@@ -294,8 +294,8 @@ mod tests {
     fn a_plain_url_has_one_host_a_user_and_a_database() {
         let url = RedisUrl::parse("rediss://gate:p%40ss@redis.example:7000/3").unwrap();
         assert_eq!(
-            url.place,
-            Place::Standalone(Address::new("redis.example", 7000))
+            url.deployment,
+            Deployment::Standalone(Address::new("redis.example", 7000))
         );
         assert_eq!(url.transport, Transport::Tls);
         assert_eq!(url.login.username.as_deref(), Some("gate"));
@@ -309,11 +309,11 @@ mod tests {
             "redis+sentinel://:secret@a:1,[::1]/main/2?sentinel_username=s&sentinel_password=q",
         )
         .unwrap();
-        let Place::Sentinel {
+        let Deployment::Sentinel {
             sentinels,
             master,
             login,
-        } = url.place
+        } = url.deployment
         else {
             panic!("no sentinels");
         };

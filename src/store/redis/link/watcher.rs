@@ -12,7 +12,7 @@ use super::routes::{Routes, SlotMap};
 use super::sentinel::Sentinels;
 use super::slot::SLOTS;
 use super::topology::Topology;
-use super::url::{Address, Place};
+use super::url::{Address, Deployment};
 use super::{cluster, deadline};
 
 /// The task that keeps [`Routes`] true.
@@ -37,14 +37,14 @@ enum Discovery {
 
 impl Watcher {
     pub(super) fn new(
-        place: Place,
+        deployment: Deployment,
         dialer: &Dialer,
         routes: Arc<Routes>,
         topology: watch::Sender<Topology>,
     ) -> Self {
-        let discovery = match place {
-            Place::Standalone(address) => Discovery::Nobody(address),
-            Place::Sentinel {
+        let discovery = match deployment {
+            Deployment::Standalone(address) => Discovery::Nobody(address),
+            Deployment::Sentinel {
                 sentinels,
                 master,
                 login,
@@ -52,7 +52,7 @@ impl Watcher {
                 let dialer = dialer.for_sentinels(&login);
                 Discovery::Sentinels(Sentinels::new(dialer, &sentinels, master))
             }
-            Place::Cluster(seeds) => Discovery::Cluster {
+            Deployment::Cluster(seeds) => Discovery::Cluster {
                 dialer: dialer.clone(),
                 seeds,
                 turn: 0,

@@ -4,7 +4,7 @@
 use std::time::Duration;
 
 use super::super::events;
-use super::super::places::PARTITIONS;
+use super::super::streams::PARTITIONS;
 use crate::model::Timestamp;
 use crate::model::id::{ServiceId, SessionId};
 use crate::model::request::Access;
@@ -43,10 +43,10 @@ pub(super) fn decode(message: &[u8]) -> Option<Message> {
     let texts = texts(message)?;
     let (kind, rest) = texts.split_first()?;
     match (*kind, rest) {
-        (b"event", [tag, previous, place, fields @ ..]) => {
+        (b"event", [tag, previous, position, fields @ ..]) => {
             let previous = match *previous {
                 b"" => None,
-                place => Some(text(place)?.parse().ok()?),
+                position => Some(text(position)?.parse().ok()?),
             };
             let (pairs, _) = fields.as_chunks::<2>();
             let fields = pairs
@@ -54,7 +54,7 @@ pub(super) fn decode(message: &[u8]) -> Option<Message> {
                 .map(|[name, value]| (name.to_vec(), value.to_vec()));
             let entry = Entry {
                 previous,
-                place: text(place)?.parse().ok()?,
+                position: text(position)?.parse().ok()?,
                 told: events::decode(fields.collect()),
             };
             Some(Message::Event {
@@ -109,7 +109,7 @@ fn texts(message: &[u8]) -> Option<Vec<&[u8]>> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::store::position::Place;
+    use crate::store::position::Position;
 
     fn message(texts: &[&[u8]]) -> Vec<u8> {
         let rows = texts.iter().map(|text| {
@@ -120,14 +120,14 @@ mod tests {
     }
 
     #[test]
-    fn an_event_has_its_place_and_the_one_before() {
+    fn an_event_has_its_position_and_the_one_before() {
         let bytes = message(&[b"event", b"7f", b"5-0", b"6-1", b"t", b"?"]);
         let entry = Entry {
-            previous: Some(Place {
+            previous: Some(Position {
                 millis: 5,
                 number: 0,
             }),
-            place: Place {
+            position: Position {
                 millis: 6,
                 number: 1,
             },

@@ -18,8 +18,8 @@ use super::client::Client;
 use super::feed::Feed;
 use super::formats::Agreement;
 use super::link::{Address, Signal, Topology};
-use super::places::{self, PARTITIONS, STREAMS};
 use super::services::Services;
+use super::streams::{self, PARTITIONS, STREAMS};
 use crate::model::Timestamp;
 use crate::rules::rotate::TokenRotation;
 use crate::store::Partition;
@@ -184,7 +184,7 @@ impl Follower {
 
     fn look_at(&mut self, topology: &Topology) {
         for stream in PARTITIONS.all() {
-            let Some(now) = topology.master_of(places::slot(stream)) else {
+            let Some(now) = topology.master_of(streams::slot(stream)) else {
                 continue;
             };
             let Some(served) = self.streams.get_mut(stream.0) else {

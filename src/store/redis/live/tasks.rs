@@ -8,7 +8,7 @@ use tokio::time::{Instant, sleep};
 use super::super::call::{List, call};
 use super::super::link::Address;
 use super::super::link::Effect;
-use super::super::places;
+use super::super::streams;
 use super::{Follower, WrittenService};
 use crate::store::node::tail::{PartitionPage, Read};
 use crate::store::{Partition, StoreError};
@@ -72,7 +72,7 @@ impl Follower {
             if !master.is_some_and(|master| self.channels.is_heard(master)) {
                 continue;
             }
-            let clock = self.live.client.clock(places::slot(stream));
+            let clock = self.live.client.clock(streams::slot(stream));
             let Some(read) = self.live.tail.begin(stream, clock) else {
                 continue;
             };
@@ -111,7 +111,7 @@ impl Follower {
             let Some(first) = streams.first() else {
                 continue;
             };
-            let key = self.live.client.keys.heartbeat(places::slot(*first));
+            let key = self.live.client.keys.heartbeat(streams::slot(*first));
             let number = self.channels.heartbeat(&master, Arc::clone(&streams));
             let heartbeat = self.beat_of(number, &streams);
             let client = Arc::clone(&self.live.client);
@@ -136,7 +136,7 @@ impl Follower {
 
     fn beat_of(&self, number: u64, streams: &[Partition]) -> TakeBeat {
         let keys = &self.live.client.keys;
-        let events = |stream: &Partition| keys.events(places::slot(*stream));
+        let events = |stream: &Partition| keys.events(streams::slot(*stream));
         TakeBeat {
             channel: keys.channel().to_owned(),
             kept: BEAT_KEPT,

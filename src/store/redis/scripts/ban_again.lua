@@ -1,5 +1,5 @@
 -- Leaves a login banned or not, as it was before a failover. What was written later stays.
-local newer = newer_ban(login_key)
+local newer = find_ban(login_key, login)
 if newer then return newer end
 local since = tonumber(redis.call('HGET', ban_key(login_key), 'a'))
 if reason then

@@ -3,18 +3,14 @@ local function ban_key(login_key)
   return tag .. 'm:' .. login_key
 end
 
--- The format of what is held, if this version does not know it.
-local function newer_ban(login_key)
-  local format = redis.call('HGET', ban_key(login_key), 'f')
-  if format and not reads(format) then return {'newer', format} end
-end
-
--- The ban of a login that is in force: until when, why, since when, by whom.
-local function ban_of(login_key, login)
-  local held = redis.call('HMGET', ban_key(login_key), 'l', 'q', 'w', 'a', 'y')
-  local ends = tonumber(held[2])
-  if held[1] ~= login or (ends and now >= ends) then return end
-  return {held[2], held[3], held[4], held[5]}
+-- The ban of a login that is in force: until when, why, since when, by whom. Before it the answer if what is held has a
+-- format that this version does not know.
+local function find_ban(login_key, login)
+  local held = redis.call('HMGET', ban_key(login_key), 'f', 'l', 'q', 'w', 'a', 'y')
+  if held[1] and not reads(held[1]) then return {'newer', held[1]} end
+  local ends = tonumber(held[3])
+  if held[2] ~= login or (ends and now >= ends) then return end
+  return nil, {held[3], held[4], held[5], held[6]}
 end
 
 local function put_ban(login_key, login, ends, reason, at, by)

@@ -5,5 +5,5 @@ for at, key in ipairs(asked_for) do
   local found = redis.pcall('EXISTS', key)
   served[at] = type(found) == 'number' and '1' or '0'
 end
-publish(channel, {'beat', node, number, table.concat(served), format})
+publish(channel, 'beat', node, number, table.concat(served), format)
 return {'done'}

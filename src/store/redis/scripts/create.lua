@@ -5,16 +5,17 @@ for _, known in ipairs(uses) do used[known.id] = known.used end
 local again = repeated(operation_id, nil, used[r.id])
 if again then return again end
 local login = tag .. 'l:' .. r.k
-local before = load_or_expire(r.id, used[r.id])
+local key = tag .. 's:' .. r.id
+local before = redis.call('EXISTS', key) == 1 and load_or_expire(r.id, used[r.id]) or {kind = 'none'}
 if before.kind == 'newer' then return {'newer', before.f} end
 if before.kind == 'live' and before.t == r.t and (before.c or nil) == r.c then
   return {'again', now, whole(before), '0', '', '', ''}
 end
 if before.kind ~= 'none' and before.kind ~= 'over' then return {'in_use'} end
 local size = redis.call('ZCARD', login)
-local newer = newer_ban(r.k)
+local newer, ban = find_ban(r.k, r.l)
 if newer then return newer end
-if ban_of(r.k, r.l) then return {'banned'} end
+if ban then return {'banned'} end
 
 local function counted()
   local live = {}
@@ -46,13 +47,13 @@ if max and size >= max then
   end
 end
 
+-- An hour longer than it must: then not every session moves it.
 local function keep(key, ms)
-  if redis.call('PTTL', key) < ms then redis.call('PEXPIRE', key, ms) end
+  if redis.call('PTTL', key) < ms then redis.call('PEXPIRE', key, ms + 60 * 60 * 1000) end
 end
 
-local key = tag .. 's:' .. r.id
 local ends = math.min(now + idle_timeout, now + max_age)
-redis.call('DEL', key)
+if before.kind == 'over' then redis.call('DEL', key) end
 redis.call('HSET', key, 'f', FORMAT, 'd', r.id, 'o', r.o, 't', r.t, 'l', r.l, 'k', r.k, 'v', 1,
   'b', now, 'u', now, 'i', ends, 'm', now + max_age, 'p', idle_timeout, unpack(fields))
 redis.call('PEXPIRE', key, max_age + grace)

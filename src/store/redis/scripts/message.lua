@@ -1,11 +1,9 @@
--- Messages to the nodes that listen: texts, each after its length.
+-- A message to the nodes that listen: texts, each after its length.
 local function publish(channel, ...)
-  local message = {}
-  for _, texts in ipairs({...}) do
-    for _, text in ipairs(texts) do
-      if type(text) == 'number' then text = string.format('%.0f', text) end
-      message[#message + 1] = struct.pack('>I4c0', #text, text)
-    end
+  local parts = {}
+  for at, text in ipairs({...}) do
+    if type(text) == 'number' then text = string.format('%.0f', text) end
+    parts[2 * at - 1], parts[2 * at] = #text, text
   end
-  redis.call('PUBLISH', channel, table.concat(message))
+  redis.call('PUBLISH', channel, struct.pack('>' .. string.rep('I4c0', #parts / 2), unpack(parts)))
 end

@@ -110,7 +110,6 @@ end
 local function remember(operation_id, ...)
   if not operation_id then return end
   local key = tag .. 'k:' .. operation_id
-  redis.call('DEL', key)
   redis.call('HSET', key, 'q', now + OPERATION_KEPT, ...)
   redis.call('PEXPIRE', key, OPERATION_KEPT)
 end
@@ -118,8 +117,13 @@ end
 -- What the first operation with this operation id did.
 local function repeated(operation_id, scope, used)
   if not operation_id then return end
-  local kept = redis.call('HMGET', tag .. 'k:' .. operation_id, 'q', 'd', 'i', 'n', 'w', 'e')
-  if not kept[1] or now >= tonumber(kept[1]) then return end
+  local key = tag .. 'k:' .. operation_id
+  local kept = redis.call('HMGET', key, 'q', 'd', 'i', 'n', 'w', 'e')
+  if not kept[1] then return end
+  if now >= tonumber(kept[1]) then
+    redis.call('DEL', key)
+    return
+  end
   local r = load_or_expire(kept[2], used)
   return refusal(r, scope) or {'again', now, whole(r), kept[3] or '0', kept[4] or '', kept[5] or '', kept[6] or ''}
 end

@@ -16,7 +16,8 @@ redis.call('ZCARD', ids)
 redis.call('ZCARD', expiries)
 -- Time never goes back behind the last event, so that its successor can always be appended.
 local newest = redis.call('XREVRANGE', events, '+', '-', 'COUNT', 1)[1]
-if newest then now = math.max(now, tonumber(string.match(newest[1], '^%d+'))) end
+local told = newest and tonumber(string.match(newest[1], '^%d+'))
+if told then now = math.max(now, told) end
 
 -- The newest event that was kept long enough. Trimming stops before it: it tells what is gone.
 -- XREVRANGE from before the first event would walk through all of them.
@@ -32,29 +33,35 @@ local function reads(format)
   return number and number >= 1 and number <= NEWEST
 end
 
--- Adds names with their values to a list; a name without a value is left out.
-local function with(fields, ...)
-  for at = 1, select('#', ...), 2 do
-    local name, value = select(at, ...)
-    if value then
-      fields[#fields + 1] = name
-      fields[#fields + 1] = value
-    end
-  end
-  return fields
+-- Old events go with the first of a second: one trimming finds enough, and under load there are many in a second.
+local trims = not told or math.floor(now / 1000) > math.floor(told / 1000)
+local function trim()
+  local over = newest_over()
+  if over then redis.call('XTRIM', events, 'MINID', '~', over[1]) end
+  redis.call('PEXPIRE', events, 2 * events_kept)
+  trims = false
 end
 
 local last_event = newest and newest[1] or ''
 
+-- Adds names with their values to a list; a name without a value is left out.
+local function with(list, ...)
+  local more, last = {...}, #list
+  for at = 1, select('#', ...), 2 do
+    local value = more[at + 1]
+    if value then
+      list[last + 1], list[last + 2] = more[at], value
+      last = last + 2
+    end
+  end
+  return list
+end
+
 -- Listeners are told what stood before the event, so that they notice if they missed it.
 local function emit(kind, at, r, ...)
-  local fields = with(with({'t', kind, 'a', at, 'o', r.o, 'g', node}, 's', r.id, 'l', r.l), ...)
-  local over = newest_over()
-  local entry = over and {events, 'MINID', '~', over[1]} or {events}
-  entry[#entry + 1] = string.format('%.0f-*', now)
-  for _, part in ipairs(fields) do entry[#entry + 1] = part end
-  local id = redis.call('XADD', unpack(entry))
-  redis.call('PEXPIRE', events, 2 * events_kept)
-  publish(channel, {'event', string.match(tag, '{(%w+)}:$'), last_event, id}, fields)
+  local fields = with({'t', kind, 'a', at, 'o', r.o, 'g', node}, 's', r.id, 'l', r.l, ...)
+  local id = redis.call('XADD', events, string.format('%.0f-*', now), unpack(fields))
+  if trims then trim() end
+  publish(channel, 'event', string.match(tag, '{(%w+)}:$'), last_event, id, unpack(fields))
   last_event = id
 end

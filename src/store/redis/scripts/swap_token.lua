@@ -9,5 +9,5 @@ local function swap_token(r, hash, sealed, at, grace, by)
   redis.call('HSET', r.key, unpack(with({'t', hash, 'h', r.t, 'F', marks, 'G', ends, 'R', at, 'X', sealed,
     'u', r.u, 'i', r.i}, 'B', r.c and r.t or r.B)))
   emit('r', at, r, 'b', by)
-  publish(channel, {'turn', r.id, r.t, hash, sealed, at, grace, by})
+  publish(channel, 'turn', r.id, r.t, hash, sealed, at, grace, by)
 end

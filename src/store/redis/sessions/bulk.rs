@@ -1,9 +1,8 @@
 //! Endings of many, in steps of one slot: where a script can judge by itself what is meant, at once, and else what was
 //! looked at before, if it has not changed since.
 
-use tokio::time::{Instant, sleep};
-
 use futures_util::{StreamExt, TryStreamExt, stream};
+use tokio::time::{Instant, sleep};
 
 use super::super::ABREAST;
 use super::super::activity::Noted;
@@ -17,7 +16,7 @@ use super::verify::Seen;
 use crate::model::Timestamp;
 use crate::model::filter::SessionFilter;
 use crate::model::id::{LoginId, ServiceId, SessionId};
-use crate::model::session::{Device, EndDetail, EndReason, Ended};
+use crate::model::session::{Device, EndDetail, EndReason};
 use crate::rules::end::EndBatch;
 use crate::store::{EndPosition, EndedBatch, StoreError};
 
@@ -98,10 +97,7 @@ impl Sessions {
         };
         match position {
             Some(position) => self.end_matching(batch, position).await,
-            None => Ok(EndedBatch {
-                ended: Vec::new(),
-                next: None,
-            }),
+            None => Ok(EndedBatch::default()),
         }
     }
 
@@ -137,12 +133,7 @@ impl Sessions {
         let last = ids.get(MEMBERS - 1).copied();
         Ok(EndedBatch {
             ended: self.remember_batch(batch, ended),
-            next: last.map(|last| EndPosition {
-                moment,
-                last: Some(last),
-                shard: login_id.shard(),
-                shards: Vec::new(),
-            }),
+            next: last.map(|last| EndPosition::after(last, moment)),
         })
     }
 
@@ -247,23 +238,19 @@ impl Sessions {
         batch: &EndBatch,
         (now, ended): (Timestamp, Vec<SessionId>),
     ) -> Vec<SessionId> {
-        let how = Ended {
-            detail: batch.detail.clone(),
-            ..Ended::by_service(batch.reason, now, batch.access.service_id.clone())
-        };
-        self.remember_ends(&ended, &how);
+        self.remember_ends(&ended, &batch.ended(now));
         ended
     }
 }
 
 /// The login of which all sessions are meant, or those on one kind of device: no more does a script judge by itself.
 fn judged_by_script(filter: &SessionFilter) -> Option<&LoginId> {
-    let login_id = filter.login_id.as_ref()?;
-    let judged = SessionFilter {
-        device: filter.device.clone(),
-        ..SessionFilter::of_login(login_id.clone())
+    let beside_device = SessionFilter {
+        device: None,
+        ..filter.clone()
     };
-    (*filter == judged).then_some(login_id)
+    let login_id = filter.login_id.as_ref();
+    login_id.filter(|_| beside_device.asks_for_login_only())
 }
 
 fn next_shard(mut shards: Vec<(u8, Timestamp)>) -> Option<EndPosition> {

@@ -12,14 +12,15 @@ use crate::model::login::Ban;
 use crate::model::page::{Cursor, Page, PageLimit};
 use crate::model::permission::Scope;
 use crate::model::request::{Target, Touch};
-use crate::model::session::{EndReason, Session};
-use crate::model::token::{CredentialHash, PresentedToken};
+use crate::model::session::Session;
+use crate::model::token::PresentedToken;
 use crate::rules::ban::NewBan;
-use crate::rules::change::{Changed, SessionWrite};
+use crate::rules::change::Changed;
 use crate::rules::create::{Created, NewSession};
-use crate::rules::end::{EndBatch, EndOutcome};
+use crate::rules::end::EndBatch;
 use crate::rules::entry::Lookup;
 use crate::rules::rotate::{Rotated, TokenRotation};
+use crate::rules::write::SessionWrite;
 use crate::store::{EndPosition, EndedBatch, OpError, SessionStore, StoreError, Verified};
 
 #[async_trait]
@@ -52,8 +53,8 @@ impl SessionStore for RedisStore {
         self.sessions.find_by_token(token, touch).await
     }
 
-    fn find_again(&self, found: &Verified, touch: Touch) -> Option<Verified> {
-        self.sessions.find_again(found, touch)
+    fn revalidate(&self, found: &Verified, touch: Touch) -> Option<Verified> {
+        self.sessions.revalidate(found, touch)
     }
 
     async fn write(&self, target: Target, write: SessionWrite) -> Result<Changed, OpError> {
@@ -61,16 +62,8 @@ impl SessionStore for RedisStore {
             SessionWrite::Change(change) => self.sessions.change(target, change).await,
             SessionWrite::Refresh(ttl) => self.sessions.refresh(target, ttl).await,
             SessionWrite::Heartbeat(stats) => self.sessions.heartbeat(target, stats).await,
+            SessionWrite::End(reason, token) => self.sessions.end(&target, reason, token).await,
         }
-    }
-
-    async fn end(
-        &self,
-        target: Target,
-        reason: EndReason,
-        token: Option<CredentialHash>,
-    ) -> Result<EndOutcome, OpError> {
-        self.sessions.end(&target, reason, token).await
     }
 
     async fn session_of(&self, token: &PresentedToken) -> Result<Option<SessionId>, StoreError> {

@@ -11,9 +11,10 @@ use crate::model::Timestamp;
 use crate::model::id::SessionId;
 use crate::model::record::SessionRecord;
 use crate::model::request::Target;
-use crate::model::session::{EndReason, Ended, Session, SessionState};
+use crate::model::session::{EndReason, Ended};
 use crate::model::token::CredentialHash;
-use crate::rules::end::EndOutcome;
+use crate::rules::change::Changed;
+use crate::rules::end::closed;
 use crate::rules::refusal::Refusal;
 use crate::store::OpError;
 use crate::store::node::recovery::RecoveryEntry;
@@ -37,7 +38,7 @@ impl Sessions {
         target: &Target,
         reason: EndReason,
         hash: Option<CredentialHash>,
-    ) -> Result<EndOutcome, OpError> {
+    ) -> Result<Changed, OpError> {
         let session_id = target.session_id;
         let end = End {
             // An end takes no operation id: ending again is no harm.
@@ -48,23 +49,13 @@ impl Sessions {
             reason,
             hash,
         };
-        match self.client.call(slot_of(session_id), &end).await? {
-            Ok((now, record)) => {
-                let by = target.access.service_id.clone();
-                self.remember_ends(&[session_id], &Ended::by_service(reason, now, by));
-                Ok(EndOutcome::Now(self.closed(record)))
-            }
-            Err(Refusal::SessionEnded(tombstone)) => Ok(EndOutcome::Before(tombstone)),
-            Err(refusal) => Err(refusal.into()),
-        }
-    }
-
-    fn closed(&self, mut record: SessionRecord) -> Box<Session> {
+        let (now, mut record) = self.client.call(slot_of(session_id), &end).await??;
+        let by = target.access.service_id.clone();
+        self.remember_ends(&[session_id], &Ended::by_service(reason, now, by));
         self.activity.buffer.overlay(&mut record);
-        Box::new(Session {
-            state: SessionState::Closed,
-            version: record.session.version + 1,
-            ..record.session
+        Ok(Changed {
+            session: closed(record.session),
+            inserted: false,
         })
     }
 

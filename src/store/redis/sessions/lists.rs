@@ -43,12 +43,9 @@ impl Sessions {
         limit: PageLimit,
         cursor: Option<&Cursor>,
     ) -> Result<Page<Session>, OpError> {
-        let mut before = lists::place(cursor)?;
-        let chunk = if narrows(filter, scope) {
-            CHUNK
-        } else {
-            limit.get()
-        };
+        let mut before = lists::position(cursor)?;
+        let takes_all = filter.asks_for_login_only() && *scope == Scope::All;
+        let chunk = if takes_all { limit.get() } else { CHUNK };
         let mut items = Vec::new();
         let mut room = RECORDS_PER_PAGE;
         loop {
@@ -235,13 +232,4 @@ impl Sessions {
             return Ok(due.stored.saturating_sub(over as u64));
         }
     }
-}
-
-/// Whether a filter may pass sessions over, once it has chosen the login.
-fn narrows(filter: &SessionFilter, scope: &Scope) -> bool {
-    let by_login = SessionFilter {
-        login_id: filter.login_id.clone(),
-        ..SessionFilter::default()
-    };
-    *filter != by_login || *scope != Scope::All
 }

@@ -139,7 +139,7 @@ impl Sessions {
         }
     }
 
-    pub(super) fn find_again(&self, found: &Verified, touch: Touch) -> Option<Verified> {
+    pub(super) fn revalidate(&self, found: &Verified, touch: Touch) -> Option<Verified> {
         let clock = self.client.clock(slot_of(found.record.session.session_id));
         let now = clock.now;
         let lives = |life: Life| now < life.expires_at && !clock.is_near(life.expires_at);

@@ -28,7 +28,7 @@ async fn a_dead_channel_proves_nothing_and_loses_nothing() {
     let ended = near.sessions.end(target(new.session_id), EndReason::Logout);
     ended.await.unwrap();
     eventually(DEADLINE, || async {
-        let until = far.events.heard_until(part);
+        let until = far.events.watermark(part);
         assert!(until.is_none_or(|until| until <= cut), "it cannot know");
         until.is_none()
     })
@@ -50,7 +50,7 @@ async fn a_master_that_takes_no_writes_proves_nothing() {
     let refused = Instant::now();
     let second = Duration::from_secs(1);
     eventually(DEADLINE, || async {
-        let until = stores.events.heard_until(Partitions::Shards.of_services());
+        let until = stores.events.watermark(Partitions::Shards.of_services());
         assert!(until.is_none_or(|until| until <= refused), "it cannot know");
         refused.elapsed() > second
     })

@@ -213,7 +213,7 @@ async fn a_node_that_hears_nothing_knows_what_it_has_done_itself() {
     .await;
     assert!(is_live(&b.stores, kept).await);
     let part = Partitions::Shards.of_login(&login_id("alice"));
-    assert_eq!(b.stores.events.heard_until(part), None);
+    assert_eq!(b.stores.events.watermark(part), None);
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -13,9 +13,9 @@ use super::super::super::fields::Fields;
 use super::super::super::keys::slot_of_login;
 use super::super::super::link::tests::servers::RedisServer;
 use super::super::super::link::{Deadlines, RedisUrl, Slot};
-use super::super::super::places::PARTITIONS;
 use super::super::super::record;
 use super::super::super::reply::{fields, ids};
+use super::super::super::streams::PARTITIONS;
 use super::super::super::{FormatSettings, RedisSettings};
 use super::super::Sessions;
 use super::facts::Facts;
@@ -35,7 +35,7 @@ use crate::rules::terms::Terms;
 use crate::store::Partition;
 use crate::store::node::recovery::RecoveryLog;
 use crate::store::node::tail::PartitionPage;
-use crate::store::position::Place;
+use crate::store::position::Position;
 
 const START: Timestamp = Timestamp::from_millis(1_800_000_000_000);
 
@@ -62,7 +62,7 @@ pub(super) struct World {
     client: Arc<Client>,
     feed: Feed,
     clock: Arc<SettableClock>,
-    told: Place,
+    told: Position,
     counts: BTreeMap<&'static str, [usize; 2]>,
     _server: RedisServer,
 }
@@ -107,7 +107,7 @@ impl World {
             feed: Feed::new(Arc::clone(&client), settings.event_retention),
             client,
             clock,
-            told: Place::default(),
+            told: Position::default(),
             counts: BTreeMap::new(),
             _server: server,
         }
@@ -120,7 +120,7 @@ impl World {
             .map(|number| session(&self.login_id, number, self))
             .collect();
         self.tokens.clear();
-        let newest = self.read(Place::default(), 0).await.newest;
+        let newest = self.read(Position::default(), 0).await.newest;
         self.told = newest.unwrap_or_default();
     }
 
@@ -148,7 +148,7 @@ impl World {
         PARTITIONS.of_login(&self.login_id)
     }
 
-    async fn read(&self, after: Place, most: usize) -> PartitionPage {
+    async fn read(&self, after: Position, most: usize) -> PartitionPage {
         self.feed.read(self.stream(), after, most).await.unwrap()
     }
 

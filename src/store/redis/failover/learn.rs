@@ -7,10 +7,10 @@ use futures_util::{StreamExt, stream};
 use tokio::time::sleep;
 use tokio_util::sync::CancellationToken;
 
-use super::super::places::{self, PARTITIONS};
+use super::super::streams::{self, PARTITIONS};
 use super::{RETRY, Recovery};
 use crate::store::node::recovery::KEPT;
-use crate::store::position::Place;
+use crate::store::position::Position;
 use crate::store::{Partition, StoreError};
 
 const READ: usize = 200;
@@ -20,24 +20,24 @@ const READS: usize = 2;
 const PAUSE: Duration = Duration::from_millis(5);
 
 /// Learns what happened before the store was opened, until that is done or the store is closed.
-pub(in crate::store::redis) async fn recall_until(
+pub(in crate::store::redis) async fn learn_until(
     recovery: Arc<Recovery>,
     closed: CancellationToken,
 ) {
-    let recall =
-        stream::iter(PARTITIONS.all()).for_each_concurrent(READS, |stream| recovery.recall(stream));
+    let learn =
+        stream::iter(PARTITIONS.all()).for_each_concurrent(READS, |stream| recovery.learn(stream));
     tokio::select! {
         () = closed.cancelled() => {}
-        () = recall => {}
+        () = learn => {}
     }
 }
 
 impl Recovery {
-    async fn recall(&self, stream: Partition) {
-        let mut place = None;
+    async fn learn(&self, stream: Partition) {
+        let mut position = None;
         loop {
-            match self.recall_page(stream, place).await {
-                Ok(Some(next)) => place = Some(next),
+            match self.learn_page(stream, position).await {
+                Ok(Some(next)) => position = Some(next),
                 Ok(None) => return sleep(PAUSE).await,
                 Err(_passes) => sleep(RETRY).await,
             }
@@ -46,19 +46,19 @@ impl Recovery {
     }
 
     /// Where the next page begins, if there is one.
-    async fn recall_page(
+    async fn learn_page(
         &self,
         stream: Partition,
-        place: Option<Place>,
-    ) -> Result<Option<Place>, StoreError> {
-        let place = match place {
-            Some(place) => place,
-            None => self.place_of_first(stream).await?,
+        position: Option<Position>,
+    ) -> Result<Option<Position>, StoreError> {
+        let position = match position {
+            Some(position) => position,
+            None => self.first_position(stream).await?,
         };
-        let source = self.feed.read(stream, place, READ).await?;
-        let mut last = place;
-        for (place, told) in source.entries {
-            last = place;
+        let source = self.feed.read(stream, position, READ).await?;
+        let mut last = position;
+        for (position, told) in source.entries {
+            last = position;
             if let Some(written) = told.and_then(|told| self.log.learn(&told.fact)) {
                 self.services.remember_service(&written).await?;
             }
@@ -67,13 +67,13 @@ impl Recovery {
     }
 
     /// Where what must be remembered begins, by the clock of the master.
-    async fn place_of_first(&self, stream: Partition) -> Result<Place, StoreError> {
-        let clock = self.client.clock(places::slot(stream));
+    async fn first_position(&self, stream: Partition) -> Result<Position, StoreError> {
+        let clock = self.client.clock(streams::slot(stream));
         let now = if clock.error < KEPT {
             clock.now
         } else {
-            self.feed.read(stream, Place::default(), 0).await?.now
+            self.feed.read(stream, Position::default(), 0).await?.now
         };
-        Ok(Place::at(now).rewound(KEPT))
+        Ok(Position::at(now).rewound(KEPT))
     }
 }
