@@ -31,7 +31,7 @@ pub fn random_bytes<const N: usize>() -> Result<Zeroizing<[u8; N]>, EntropyError
     Ok(bytes)
 }
 
-/// What the first attempt of a request drew, kept with its idempotency claim.
+/// What the first attempt of a request drew, kept in its idempotency record.
 #[derive(Clone)]
 pub struct ClaimedEntropy {
     /// 256 random bits from the operating system.

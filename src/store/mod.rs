@@ -5,10 +5,10 @@
 //! it with the reason and moment of its expiry. Nothing brings an ended session back. Errors are the third answer:
 //! after one, the caller knows nothing.
 
-mod claims;
 pub mod embedded;
 mod error;
 mod feed;
+mod idempotency;
 pub mod node;
 mod position;
 mod profiles;
@@ -18,9 +18,9 @@ mod sessions;
 mod stats;
 mod stores;
 
-pub use claims::{IdempotencyRecordKey, IdempotencyStore};
 pub use error::{Cause, OpError, StoreError};
 pub use feed::{EventFeed, Listener, Origin};
+pub use idempotency::{IdempotencyRecordKey, IdempotencyStore};
 pub use position::{FeedPosition, Partition, Partitions};
 pub use profiles::{ProfileFacts, ProfileStore};
 pub use services::ServiceStore;

@@ -170,6 +170,7 @@ pub trait SessionStore: Debug + Send + Sync {
     async fn count(&self) -> Result<u64, StoreError>;
 
     /// Does one bounded step of cleaning: ends what is expired at this moment, each session once on whatever node,
-    /// and removes tombstones, events, operation ids and claims that have been kept long enough. Tells whether more is due.
+    /// and removes tombstones, events, operation ids and idempotency records that have been kept long enough. Tells
+    /// whether more is due.
     async fn sweep(&self) -> Result<bool, StoreError>;
 }

@@ -22,8 +22,8 @@ pub struct Stores {
     pub services: Handle<dyn ServiceStore>,
     /// The feed of events.
     pub events: Handle<dyn EventFeed>,
-    /// Claims of idempotency keys.
-    pub claims: Handle<dyn IdempotencyStore>,
+    /// Idempotency records.
+    pub idempotency: Handle<dyn IdempotencyStore>,
     /// Profiles of logins.
     pub profiles: Handle<dyn ProfileStore>,
     /// What it tells of itself.
@@ -46,7 +46,7 @@ impl Stores {
             sessions: Handle::new(Arc::<E>::clone(engine)),
             services: Handle::new(Arc::<E>::clone(engine)),
             events: Handle::new(Arc::<E>::clone(engine)),
-            claims: Handle::new(Arc::<E>::clone(engine)),
+            idempotency: Handle::new(Arc::<E>::clone(engine)),
             profiles: Handle::new(Arc::<E>::clone(engine)),
             stats: Handle::new(Arc::<E>::clone(engine)),
         }
@@ -60,7 +60,7 @@ impl Stores {
             sessions: self.sessions.observed(&observer),
             services: self.services.observed(&observer),
             events: self.events.observed(&observer),
-            claims: self.claims.observed(&observer),
+            idempotency: self.idempotency.observed(&observer),
             profiles: self.profiles.observed(&observer),
             stats: self.stats.observed(&observer),
         }

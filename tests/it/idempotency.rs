@@ -162,7 +162,7 @@ impl IdempotencyStore for LostAnswers {
 async fn a_request_whose_answer_was_lost_is_repeated_with_the_same_draw() {
     let app = TestApp::new();
     let mut stores = app.state.gateway.stores.clone();
-    stores.claims = Handle::new(Arc::new(LostAnswers(stores.claims)));
+    stores.idempotency = Handle::new(Arc::new(LostAnswers(stores.idempotency)));
     let state = AppState::new(Gateway::new(
         stores,
         app.state.gateway.lifetimes,

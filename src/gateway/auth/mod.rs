@@ -88,7 +88,7 @@ impl Authenticated {
             service_id: self.service.service_id.clone(),
             key: self.key.clone(),
             now: stores.sessions.now(),
-            claims: stores.claims.clone(),
+            records: stores.idempotency.clone(),
         }
     }
 }

@@ -1,4 +1,4 @@
-//! The key itself, as a client sends it, and the hash under which a claim is kept.
+//! The key itself, as a client sends it, and the hash under which its record is kept.
 
 use sha2::{Digest, Sha256};
 use zeroize::Zeroizing;
@@ -38,7 +38,7 @@ impl IdempotencyKey {
     }
 
     /// The hash of the key and of what it is for.
-    pub(super) fn claim_key(
+    pub(super) fn record_key(
         &self,
         service_id: &ServiceId,
         method: &str,
@@ -115,7 +115,7 @@ mod tests {
         let key = IdempotencyKey::parse(b"k").unwrap();
         let claim = |service: &str, method: &str, uri: &str| {
             let service = ServiceId::parse(service).unwrap();
-            key.claim_key(&service, method, uri)
+            key.record_key(&service, method, uri)
         };
         let first = claim("shop", "POST", "/v1/sessions");
         assert_eq!(first, claim("shop", "POST", "/v1/sessions"));

@@ -40,8 +40,8 @@ pub struct Claimant {
     pub service_id: ServiceId,
     /// Made of its secret.
     pub key: CallerKey,
-    /// Where claims are kept.
-    pub claims: Handle<dyn IdempotencyStore>,
+    /// Where the records are.
+    pub records: Handle<dyn IdempotencyStore>,
     /// When the request came, by the store's clock.
     pub now: Timestamp,
 }
@@ -81,11 +81,11 @@ impl Claimant {
         key: &IdempotencyKey,
         call: Call<'_>,
     ) -> Result<Claimed, GatewayError> {
-        let claim_key = key.claim_key(&self.service_id, call.method, call.target);
+        let record_key = key.record_key(&self.service_id, call.method, call.target);
         let attempt = Attempt {
-            claims: self.claims.clone(),
-            key: claim_key,
-            seal: Seal::new(&self.key, key, claim_key)?,
+            records: self.records.clone(),
+            key: record_key,
+            seal: Seal::new(&self.key, key, record_key)?,
         };
         let own_seed = attempt.seal.fresh_seed(self.now)?;
         match attempt.claim(call.fingerprint, own_seed).await? {
@@ -106,7 +106,7 @@ impl Claimant {
 /// One call with a key that runs. What is neither kept nor released is left to its lease: a repetition gets the same
 /// randomness, and cannot have a second effect.
 pub struct Attempt {
-    claims: Handle<dyn IdempotencyStore>,
+    records: Handle<dyn IdempotencyStore>,
     key: IdempotencyRecordKey,
     seal: Seal,
 }
@@ -121,7 +121,7 @@ impl Attempt {
     async fn claim(&self, fingerprint: [u8; 32], own_seed: Vec<u8>) -> Result<Claim, GatewayError> {
         let settled = async {
             loop {
-                let claim = self.claims.claim(self.key, fingerprint, own_seed.clone());
+                let claim = self.records.claim(self.key, fingerprint, own_seed.clone());
                 let claim = claim.await?;
                 if claim != Claim::Busy {
                     break Ok(claim);
@@ -136,13 +136,13 @@ impl Attempt {
     /// Keeps the answer for repetitions.
     pub async fn keep(&self, answer: &[u8]) -> Result<(), GatewayError> {
         let sealed = self.seal.answer(answer)?;
-        log(self.claims.keep_answer(self.key, sealed).await);
+        log(self.records.keep_answer(self.key, sealed).await);
         Ok(())
     }
 
     /// Gives the key free: certainly nothing was done.
     pub async fn release(&self) {
-        log(self.claims.release(self.key).await);
+        log(self.records.release(self.key).await);
     }
 }
 
@@ -150,7 +150,7 @@ impl Attempt {
 fn log(outcome: Result<(), StoreError>) {
     if let Err(error) = outcome {
         let error: &dyn std::error::Error = &error;
-        tracing::warn!(error, "an idempotency claim is left to its lease");
+        tracing::warn!(error, "an idempotency record is left to its lease");
     }
 }
 

@@ -1,5 +1,5 @@
-//! Encrypts what is kept of a claim under a key that is made of the caller's secret and the `Idempotency-Key`, bound to
-//! the claim.
+//! Encrypts what is kept in an idempotency record under a key that is made of the caller's secret and the `Idempotency-Key`, bound to
+//! the record.
 
 use thiserror::Error;
 use zeroize::Zeroizing;
@@ -40,24 +40,24 @@ enum Purpose {
 
 /// Nothing is wrong with the request: the bytes are not what was written.
 #[derive(Debug, Error)]
-#[error("what was kept with an idempotency claim cannot be read")]
+#[error("what was kept in an idempotency record cannot be read")]
 struct Unreadable;
 
-/// Seals and opens what is kept with one claim.
+/// Seals and opens what is kept in one record.
 pub(super) struct Seal {
     key: SealKey,
-    claim: IdempotencyRecordKey,
+    record: IdempotencyRecordKey,
 }
 
 impl Seal {
     pub(super) fn new(
         caller: &CallerKey,
         key: &IdempotencyKey,
-        claim: IdempotencyRecordKey,
+        record: IdempotencyRecordKey,
     ) -> Result<Self, GatewayError> {
         let purpose = b"session-gateway idempotency 1";
         let key = SealKey::derive(&caller.0, Some(key.as_bytes()), purpose)?;
-        Ok(Self { key, claim })
+        Ok(Self { key, record })
     }
 
     /// Draws a new seed, sealed.
@@ -90,8 +90,8 @@ impl Seal {
 
     fn bound(&self, purpose: Purpose) -> [u8; 33] {
         let mut bound = [purpose as u8; 33];
-        if let Some((_, claim)) = bound.split_first_mut() {
-            claim.copy_from_slice(&self.claim.0);
+        if let Some((_, record)) = bound.split_first_mut() {
+            record.copy_from_slice(&self.record.0);
         }
         bound
     }
@@ -120,10 +120,10 @@ mod tests {
 
     const NOW: Timestamp = Timestamp::from_millis(1_769_846_400_000);
 
-    fn seal(secret: &str, key: &'static str, claim: u8) -> Seal {
+    fn seal(secret: &str, key: &'static str, record: u8) -> Seal {
         let key = IdempotencyKey::parse(key.as_bytes()).unwrap();
         let caller = CallerKey::new(Zeroizing::new(secret.as_bytes().to_vec()));
-        Seal::new(&caller, &key, IdempotencyRecordKey([claim; 32])).unwrap()
+        Seal::new(&caller, &key, IdempotencyRecordKey([record; 32])).unwrap()
     }
 
     #[test]
@@ -138,7 +138,7 @@ mod tests {
     }
 
     #[test]
-    fn only_the_same_secret_key_and_claim_open_it() {
+    fn only_the_same_secret_key_and_record_open_it() {
         let sealed = seal("secret", "k", 1).fresh_seed(NOW).unwrap();
         for other in [
             seal("other", "k", 1),

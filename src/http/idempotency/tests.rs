@@ -1,4 +1,4 @@
-//! Repetitions against a claim store that forgets nothing it was given.
+//! Repetitions against a store that forgets nothing it was given.
 
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -32,7 +32,7 @@ struct Fault {
 
 struct MemoryIdempotencyStore {
     clock: SettableClock,
-    claims: Mutex<HashMap<IdempotencyRecordKey, IdempotencyRecord>>,
+    records: Mutex<HashMap<IdempotencyRecordKey, IdempotencyRecord>>,
     seen: Mutex<Vec<u8>>,
     fault: Fault,
 }
@@ -54,10 +54,10 @@ impl IdempotencyStore for MemoryIdempotencyStore {
         let now = self.clock.now();
         let mut seen = self.seen.lock().unwrap();
         seen.extend(key.0.iter().chain(&fingerprint).chain(&sealed_entropy));
-        let mut claims = self.claims.lock().unwrap();
-        let held = claims.get(&key).cloned();
+        let mut records = self.records.lock().unwrap();
+        let held = records.get(&key).cloned();
         let (claim, record) = idempotency::claim(held, fingerprint, &sealed_entropy, now);
-        claims.extend(record.map(|record| (key, record)));
+        records.extend(record.map(|record| (key, record)));
         Ok(claim)
     }
 
@@ -70,14 +70,14 @@ impl IdempotencyStore for MemoryIdempotencyStore {
         if self.fault.lose_answers {
             return Err(StoreError::TimedOut);
         }
-        let mut claims = self.claims.lock().unwrap();
-        let claimed = claims.remove(&key).unwrap();
-        claims.insert(key, claimed.answered(sealed));
+        let mut records = self.records.lock().unwrap();
+        let claimed = records.remove(&key).unwrap();
+        records.insert(key, claimed.answered(sealed));
         Ok(())
     }
 
     async fn release(&self, key: IdempotencyRecordKey) -> Result<(), StoreError> {
-        self.claims.lock().unwrap().remove(&key);
+        self.records.lock().unwrap().remove(&key);
         Ok(())
     }
 }
@@ -85,7 +85,7 @@ impl IdempotencyStore for MemoryIdempotencyStore {
 /// A service that opens things: each run of its handler counts, and the answer holds what was drawn.
 #[derive(Clone)]
 struct Shop {
-    claims: Arc<MemoryIdempotencyStore>,
+    records: Arc<MemoryIdempotencyStore>,
     runs: Arc<AtomicUsize>,
     secret: &'static str,
 }
@@ -98,9 +98,9 @@ impl Shop {
     fn with(fault: Fault) -> Self {
         let clock = SettableClock::at(Timestamp::from_millis(1_769_846_400_000));
         Self {
-            claims: Arc::new(MemoryIdempotencyStore {
+            records: Arc::new(MemoryIdempotencyStore {
                 clock,
-                claims: Mutex::default(),
+                records: Mutex::default(),
                 seen: Mutex::default(),
                 fault,
             }),
@@ -136,8 +136,8 @@ impl Shop {
         Claimant {
             service_id: ServiceId::parse("shop").unwrap(),
             key: CallerKey::new(Zeroizing::new(self.secret.as_bytes().to_vec())),
-            claims: Handle::new(Arc::<MemoryIdempotencyStore>::clone(&self.claims)),
-            now: self.claims.clock.now(),
+            records: Handle::new(Arc::<MemoryIdempotencyStore>::clone(&self.records)),
+            now: self.records.clock.now(),
         }
     }
 
@@ -244,7 +244,7 @@ async fn parallel_repetitions_wait_for_the_one_that_runs() {
 async fn a_lost_answer_is_made_again_from_the_same_draw() {
     let shop = Shop::with(Fault { lose_answers: true });
     let first = shop.post("/things", "k", "{}").await;
-    shop.claims.clock.advance(LEASE);
+    shop.records.clock.advance(LEASE);
     assert_eq!(shop.post("/things", "k", "{}").await, first);
     assert_eq!(shop.runs(), 2);
 }
@@ -263,7 +263,7 @@ async fn failures_without_effect_are_not_kept() {
     let shop = Shop::new();
     for how in ["conflict", "overloaded"] {
         shop.post("/failures", "k", how).await;
-        assert!(shop.claims.claims.lock().unwrap().is_empty(), "{how}");
+        assert!(shop.records.records.lock().unwrap().is_empty(), "{how}");
     }
     assert_eq!(shop.runs(), 2);
 }
@@ -277,7 +277,7 @@ async fn a_failure_that_may_have_had_an_effect_keeps_its_draw() {
             .await;
         assert!(answer.status.is_server_error(), "{how}");
     }
-    assert_eq!(shop.claims.claims.lock().unwrap().len(), 2);
+    assert_eq!(shop.records.records.lock().unwrap().len(), 2);
 }
 
 #[tokio::test]
@@ -294,7 +294,7 @@ async fn after_a_rotation_of_the_secret_a_repetition_is_refused() {
 async fn the_claim_store_sees_neither_the_key_nor_the_answer() {
     let shop = Shop::new();
     shop.post("/things", "the-idempotency-key", "{}").await;
-    let seen = shop.claims.seen.lock().unwrap();
+    let seen = shop.records.seen.lock().unwrap();
     assert!(seen.len() > 100);
     for canary in [&b"canary"[..], b"the-idempotency-key", b"things", b"secret"] {
         let found = seen.windows(canary.len()).any(|window| window == canary);

@@ -22,9 +22,9 @@ use crate::store::{StoreError, Stores};
 
 mod bans;
 mod bulk;
-mod claims;
 mod feed;
 mod format1;
+mod idempotency;
 mod lists;
 mod open;
 mod plans;

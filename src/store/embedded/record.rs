@@ -88,7 +88,7 @@ impl Stored for Kept<OperationRecord> {
 }
 
 impl Stored for IdempotencyRecord {
-    const NAME: &'static str = "claim";
+    const NAME: &'static str = "idempotency record";
     type Beside = ();
 }
 

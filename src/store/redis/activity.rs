@@ -5,8 +5,8 @@ use std::time::Duration;
 
 use super::call::{List, call, table};
 use super::client::Client;
+use super::connections::{Effect, Slot};
 use super::keys::slot_of;
-use super::link::{Effect, Slot};
 use super::record::SESSION;
 use super::streams::PARTITIONS;
 use crate::model::Timestamp;

@@ -3,7 +3,7 @@
 
 use std::time::Duration;
 
-use super::link::{Effect, Script};
+use super::connections::{Effect, Script};
 use super::reply::Reply;
 use crate::model::Timestamp;
 use crate::model::id::{LoginId, ServiceId, SessionId};
@@ -201,8 +201,8 @@ macro_rules! call {
             const RECORD: &'static str = $record;
             const REPLICATED: bool = $replicated;
 
-            fn script() -> &'static $crate::store::redis::link::Script {
-                static SCRIPT: std::sync::OnceLock<$crate::store::redis::link::Script> =
+            fn script() -> &'static $crate::store::redis::connections::Script {
+                static SCRIPT: std::sync::OnceLock<$crate::store::redis::connections::Script> =
                     std::sync::OnceLock::new();
                 SCRIPT.get_or_init(|| {
                     let fields: &[(&str, String)] = &[$((
@@ -217,7 +217,7 @@ macro_rules! call {
                 })
             }
 
-            fn effect(&$this) -> $crate::store::redis::link::Effect {
+            fn effect(&$this) -> $crate::store::redis::connections::Effect {
                 $effect
             }
 

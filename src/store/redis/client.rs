@@ -9,9 +9,9 @@ use deadpool_redis::redis::{Cmd, Value};
 
 use super::RedisSettings;
 use super::call::{Argument, Call};
+use super::connections::{Address, Connections, OpenError, Slot};
 use super::formats::Formats;
 use super::keys::Keys;
-use super::link::{Address, Link, OpenError, Slot};
 use super::reply::Reply;
 use crate::clock::Clock;
 use crate::model::Timestamp;
@@ -21,7 +21,7 @@ use crate::store::node::tail::NodeId;
 
 /// The connections to Redis, and what every request to it needs.
 pub(super) struct Client {
-    pub(super) link: Link,
+    pub(super) connections: Connections,
     pub(super) keys: Keys,
     pub(super) formats: Formats,
     tombstone_retention: Duration,
@@ -33,7 +33,7 @@ pub(super) struct Client {
 impl Client {
     pub(super) async fn open(settings: &RedisSettings, node: NodeId) -> Result<Self, OpenError> {
         Ok(Self {
-            link: Link::open(settings).await?,
+            connections: Connections::open(settings).await?,
             keys: Keys::new(&settings.prefix, settings.url.database()),
             formats: Formats::new(settings.formats),
             tombstone_retention: settings.tombstone_retention,
@@ -50,7 +50,7 @@ impl Client {
                 now: clock.now(),
                 error: Duration::ZERO,
             },
-            None => self.link.clock(slot),
+            None => self.connections.clock(slot),
         }
     }
 
@@ -77,11 +77,14 @@ impl Client {
         call.put(&mut args);
         let (script, effect) = (C::script(), call.effect());
         let value = if C::REPLICATED {
-            let link = &self.link;
-            link.replicated_script(slot, script, &keys, &args, effect)
+            let connections = &self.connections;
+            connections
+                .replicated_script(slot, script, &keys, &args, effect)
                 .await?
         } else {
-            self.link.script(slot, script, &keys, &args, effect).await?
+            self.connections
+                .script(slot, script, &keys, &args, effect)
+                .await?
         };
         read(call, Reply::new(value)?)
     }
@@ -95,7 +98,7 @@ impl Client {
     ) -> Result<C::Answer, StoreError> {
         let (keys, args) = ([key], self.args_of_one_key(call));
         let (script, effect) = (C::script(), call.effect());
-        let answer = self.link.script(slot, script, &keys, &args, effect);
+        let answer = self.connections.script(slot, script, &keys, &args, effect);
         read(call, Reply::new(answer.await?)?)
     }
 
@@ -107,7 +110,9 @@ impl Client {
         call: &C,
     ) -> Result<C::Answer, StoreError> {
         let (keys, args) = ([key], self.args_of_one_key(call));
-        let answer = self.link.script_at(master, C::script(), &keys, &args);
+        let answer = self
+            .connections
+            .script_at(master, C::script(), &keys, &args);
         read(call, Reply::new(answer.await?)?)
     }
 
@@ -119,14 +124,14 @@ impl Client {
     }
 
     pub(super) async fn command(&self, slot: Slot, command: &Cmd) -> Result<Value, StoreError> {
-        self.link.command(slot, command).await
+        self.connections.command(slot, command).await
     }
 }
 
 impl fmt::Debug for Client {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Client")
-            .field("link", &self.link)
+            .field("connections", &self.connections)
             .finish_non_exhaustive()
     }
 }

@@ -10,7 +10,7 @@ use tokio::time::Instant;
 
 use super::call::call;
 use super::client::Client;
-use super::link::Effect;
+use super::connections::Effect;
 use super::reply::Reply;
 use super::streams::{self, FEED, PARTITIONS, SKEW, STREAMS};
 use super::{ABREAST, RedisStore, events};
@@ -163,7 +163,7 @@ impl Feed {
 
     /// Whose history each stream is at present, as far as this node knows.
     fn histories(&self) -> Vec<Option<History>> {
-        let masters = self.client.link.masters();
+        let masters = self.client.connections.masters();
         let history = |stream| {
             let master = masters.master_of(streams::slot(stream))?;
             Some(History::of(master.replication_id.as_ref()?))

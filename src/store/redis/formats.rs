@@ -12,9 +12,9 @@ use tokio::time::{Instant, sleep};
 
 use super::call::call;
 use super::client::Client;
+use super::connections::{Effect, OpenError};
 use super::fields::Fields;
 use super::keys::SERVICES;
-use super::link::{Effect, OpenError};
 use super::reply::{newer, optional_bytes};
 use crate::store::StoreError;
 use crate::store::node::presence::Presence;

@@ -11,9 +11,9 @@ use tokio::time::Instant;
 
 use super::call::{List, call, table};
 use super::client::Client;
+use super::connections::{Effect, Slot};
 use super::fields::Fields;
 use super::formats::Formats;
-use super::link::{Effect, Slot};
 use super::reply::{Reply, newer};
 use crate::model::Timestamp;
 use crate::store::StoreError;
@@ -236,7 +236,7 @@ impl Client {
         effect: Effect,
         decide: impl Fn(&Seen) -> Result<(T, Option<Next>), StoreError> + Send + Sync,
     ) -> Result<(T, Timestamp), StoreError> {
-        let deadline = self.link.operation_deadline();
+        let deadline = self.connections.operation_deadline();
         loop {
             let (outcome, next) = decide(&seen)?;
             let Some(next) = next else {
@@ -263,9 +263,9 @@ mod tests {
     use std::sync::atomic::{AtomicUsize, Ordering};
 
     use super::super::RedisSettings;
-    use super::super::link::Deadlines;
-    use super::super::link::tests::servers::RedisServer;
-    use super::super::link::tests::settings;
+    use super::super::connections::Deadlines;
+    use super::super::connections::tests::servers::RedisServer;
+    use super::super::connections::tests::settings;
     use super::*;
 
     const DEADLINES: Deadlines = Deadlines {

@@ -7,8 +7,8 @@ use thiserror::Error;
 
 use super::call::call;
 use super::client::Client;
+use super::connections::{Effect, MasterHealth, Warning};
 use super::keys::SERVICES;
-use super::link::{Effect, MasterHealth, Warning};
 use crate::model::health::{Risk, StoreHealth, StoreWarning};
 use crate::store::StoreError;
 
@@ -34,14 +34,14 @@ pub(super) async fn check(client: &Client) -> Result<StoreHealth, StoreError> {
         Err(StoreError::TimedOut) => return Err(silent(client)),
         Err(error) => return Err(error),
     }
-    let masters = client.link.health().masters;
+    let masters = client.connections.health().masters;
     Ok(StoreHealth {
         warnings: masters.iter().flat_map(warnings).collect(),
     })
 }
 
 fn silent(client: &Client) -> StoreError {
-    match client.link.topology().borrow().master_of(SERVICES) {
+    match client.connections.topology().borrow().master_of(SERVICES) {
         Some(master) => StoreError::Unavailable(Box::new(Silent(master.address.to_string()))),
         None => StoreError::TimedOut,
     }

@@ -19,7 +19,7 @@
 //! indexes outlive the greatest age of a session by the grace of the sweep, streams the last event by twice the time that
 //! events are kept. No TTL decides anything: moments in the records do.
 
-use super::link::Slot;
+use super::connections::Slot;
 use crate::model::id::{LoginId, SessionId};
 use crate::model::token::CredentialHash;
 
@@ -122,7 +122,7 @@ impl Keys {
         self.hashed("t:", hash.as_bytes())
     }
 
-    pub(super) fn claim(&self, claim: &[u8; 32]) -> Vec<u8> {
+    pub(super) fn idempotency_record(&self, claim: &[u8; 32]) -> Vec<u8> {
         self.hashed("k:", claim)
     }
 

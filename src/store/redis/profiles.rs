@@ -14,10 +14,10 @@ use async_trait::async_trait;
 
 use super::RedisStore;
 use super::client::Client;
+use super::connections::Effect;
 use super::formats::Formats;
 use super::hashes::{Hash, Next, Seen, Value};
 use super::keys::slot_of_login;
-use super::link::Effect;
 use crate::model::Timestamp;
 use crate::model::id::LoginId;
 use crate::model::profile::{Profile, UserDetails};

@@ -1,7 +1,7 @@
 //! The scripts: one operation each, made of what all share and their own part. A server that is full still runs what
 //! ends sessions and what says whether they live.
 
-use super::link::Script;
+use super::connections::Script;
 
 const ARGS: &str = include_str!("scripts/args.lua");
 pub(super) const CLOCK: &str = include_str!("scripts/clock.lua");

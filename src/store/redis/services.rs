@@ -9,8 +9,8 @@ use tokio::time::Instant;
 use super::RedisStore;
 use super::call::call;
 use super::client::Client;
+use super::connections::Effect;
 use super::keys::SERVICES;
-use super::link::Effect;
 use super::reply::{Reply, newer, optional_bytes};
 use crate::model::Timestamp;
 use crate::model::event::ServiceChange;
@@ -108,7 +108,7 @@ impl Services {
         request: &ServiceRequest,
         by: &ServiceId,
     ) -> Result<Service, OpError> {
-        let deadline = self.client.link.operation_deadline();
+        let deadline = self.client.connections.operation_deadline();
         // Also for a registration: a full server refuses the write before it says that the id is taken.
         let mut held = self.held_service(service_id).await?;
         loop {

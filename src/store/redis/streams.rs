@@ -2,8 +2,8 @@
 
 use std::time::Duration;
 
+use super::connections::Slot;
 use super::keys::SERVICES;
-use super::link::Slot;
 use crate::store::node::tail::Clocked;
 use crate::store::{Partition, Partitions};
 

@@ -29,11 +29,11 @@ mod backend;
 
 mod bans;
 mod bulk;
-mod claims;
 mod ends;
 mod expiry;
 mod feed;
 mod follow;
+mod idempotency;
 mod limits;
 pub(crate) mod listeners;
 mod lists;

@@ -8,7 +8,7 @@ mod loader;
 #[expect(
     dead_code,
     unreachable_pub,
-    reason = "the harness is shared with the tests of the link"
+    reason = "the harness is shared with the tests of the connections"
 )]
 pub(crate) mod redis;
 mod tls;

@@ -16,8 +16,8 @@ use tokio_util::sync::CancellationToken;
 
 use super::call::{List, call, table};
 use super::client::Client;
+use super::connections::{Effect, Slot, Topology};
 use super::feed::Feed;
-use super::link::{Effect, Slot, Topology};
 use super::record::SESSION;
 use super::services::Services;
 use super::sessions::Sessions;
@@ -89,7 +89,7 @@ struct Work {
 
 /// Applies again what failovers take back, until the store is closed.
 pub(super) async fn guard_until(recovery: Arc<Recovery>, closed: CancellationToken) {
-    let mut topology = recovery.client.link.topology();
+    let mut topology = recovery.client.connections.topology();
     let mut histories = vec![None; STREAMS];
     let mut work = Work::default();
     let mut tidy = interval(TIDY);

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use super::super::call::{List, call, table};
-use super::super::link::Effect;
+use super::super::connections::Effect;
 use super::super::record::SESSION;
 use super::super::streams;
 use super::{Recovery, STEP};

@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use tokio::time::Instant;
 
-use super::super::link::Address;
+use super::super::connections::Address;
 use super::message::Heartbeat;
 use crate::store::Partition;
 

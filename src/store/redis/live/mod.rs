@@ -15,9 +15,9 @@ use tokio::time::{Instant, MissedTickBehavior, interval};
 use tokio_util::sync::CancellationToken;
 
 use super::client::Client;
+use super::connections::{Address, Signal, Topology};
 use super::feed::Feed;
 use super::formats::Agreement;
-use super::link::{Address, Signal, Topology};
 use super::services::Services;
 use super::streams::{self, PARTITIONS, STREAMS};
 use crate::model::Timestamp;
@@ -66,8 +66,11 @@ struct Follower {
 
 /// Follows the feed until the store is closed.
 pub(super) async fn follow_until(live: Live, closed: CancellationToken) {
-    let mut signals = live.client.link.subscribe(live.client.keys.channel());
-    let mut topology = live.client.link.topology();
+    let mut signals = live
+        .client
+        .connections
+        .subscribe(live.client.keys.channel());
+    let mut topology = live.client.connections.topology();
     let mut follower = Follower::new(live);
     topology.mark_changed();
     let mut heartbeats = interval(BEAT);

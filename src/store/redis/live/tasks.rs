@@ -6,8 +6,8 @@ use std::time::Duration;
 use tokio::time::{Instant, sleep};
 
 use super::super::call::{List, call};
-use super::super::link::Address;
-use super::super::link::Effect;
+use super::super::connections::Address;
+use super::super::connections::Effect;
 use super::super::streams;
 use super::{Follower, WrittenService};
 use crate::store::node::tail::{PartitionPage, Read};

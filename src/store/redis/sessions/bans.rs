@@ -1,8 +1,8 @@
 //! Bans of logins: written in the slot of the login's sessions, so that a create meets them in its own script.
 
 use super::super::call::call;
+use super::super::connections::Effect;
 use super::super::keys::{login_key, slot_of_login};
-use super::super::link::Effect;
 use super::super::reply::Reply;
 use super::Sessions;
 use crate::model::Timestamp;

@@ -4,9 +4,9 @@
 use std::time::Duration;
 
 use super::super::call::{List, call, table};
+use super::super::connections::Effect;
 use super::super::fields::stats_text;
 use super::super::keys::slot_of;
-use super::super::link::Effect;
 use super::super::record::SESSION;
 use super::super::reply::Reply;
 use super::Sessions;

@@ -2,7 +2,7 @@
 
 use async_trait::async_trait;
 
-use super::super::link::Slot;
+use super::super::connections::Slot;
 use super::super::{RedisStore, health};
 use crate::model::Timestamp;
 use crate::model::filter::SessionFilter;

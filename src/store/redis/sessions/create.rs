@@ -6,9 +6,9 @@ use deadpool_redis::redis;
 
 use super::super::activity::Noted;
 use super::super::call::{List, call, table};
+use super::super::connections::Effect;
 use super::super::fields::more_fields;
 use super::super::keys::{login_key, slot_of, slot_of_login};
-use super::super::link::Effect;
 use super::super::record::SESSION;
 use super::super::reply::{Reply, ids};
 use super::Sessions;

@@ -1,8 +1,8 @@
 //! Endings of one session that somebody asks for.
 
 use super::super::call::call;
+use super::super::connections::Effect;
 use super::super::keys::slot_of;
-use super::super::link::Effect;
 use super::super::record::SESSION;
 use super::Sessions;
 use super::answers::{live, refusal};

@@ -7,8 +7,8 @@ use deadpool_redis::redis;
 use futures_util::{StreamExt, TryStreamExt, stream};
 
 use super::super::ABREAST;
+use super::super::connections::Slot;
 use super::super::keys::{login_key, slot_of, slot_of_login};
-use super::super::link::Slot;
 use super::super::reply::ids;
 use super::Sessions;
 use super::verify::Seen;

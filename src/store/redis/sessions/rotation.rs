@@ -4,8 +4,8 @@ use std::time::Duration;
 
 use super::super::activity::Noted;
 use super::super::call::call;
+use super::super::connections::Effect;
 use super::super::keys::slot_of;
-use super::super::link::Effect;
 use super::super::record::SESSION;
 use super::Sessions;
 use super::answers::{live, tombstone};

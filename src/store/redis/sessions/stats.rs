@@ -7,7 +7,7 @@ use futures_util::{StreamExt, stream};
 
 use super::super::RedisStore;
 use super::super::call::call;
-use super::super::link::{Effect, Slot};
+use super::super::connections::{Effect, Slot};
 use super::super::record::SESSION;
 use super::Sessions;
 use crate::store::{SessionCounts, Stats, StoreError, StoreStats};
@@ -46,7 +46,7 @@ impl StoreStats for RedisStore {
     fn stats(&self) -> Stats {
         Stats {
             uses_waiting: self.sessions.activity.buffer.waiting(),
-            masters: self.client.link.stats(),
+            masters: self.client.connections.stats(),
             ..Stats::default()
         }
     }

@@ -7,7 +7,7 @@ use futures_util::{StreamExt, stream};
 use super::super::ABREAST;
 use super::super::activity::Noted;
 use super::super::call::{List, call};
-use super::super::link::{Effect, Slot};
+use super::super::connections::{Effect, Slot};
 use super::super::record::SESSION;
 use super::Sessions;
 use crate::model::Timestamp;

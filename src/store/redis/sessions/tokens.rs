@@ -6,7 +6,7 @@ use std::time::Duration;
 use deadpool_redis::redis;
 
 use super::super::call::call;
-use super::super::link::{Effect, Slot};
+use super::super::connections::{Effect, Slot};
 use super::super::reply::optional_bytes;
 use super::Sessions;
 use crate::model::id::SessionId;

@@ -7,8 +7,8 @@ use deadpool_redis::redis;
 
 use super::super::activity::Noted;
 use super::super::call::call;
+use super::super::connections::Effect;
 use super::super::keys::slot_of;
-use super::super::link::Effect;
 use super::super::record::{self, SESSION};
 use super::super::reply::fields;
 use super::Sessions;

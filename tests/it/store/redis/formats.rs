@@ -135,7 +135,7 @@ async fn on_a_cluster_one_that_is_told_to_write_the_old_one_holds_all_back() {
 async fn a_gateway_that_is_told_to_write_a_format_asks_nobody() {
     let keyspace = Keyspace::own().await;
     let old = keyspace.open_with(up_to(1)).await.unwrap();
-    old.claims.claim(KEY, REQUEST, vec![]).await.unwrap();
+    old.idempotency.claim(KEY, REQUEST, vec![]).await.unwrap();
     let new = keyspace.open_with(told(2)).await.unwrap();
     let draft = draft("alice");
     let id = draft.session_id;
@@ -165,9 +165,9 @@ async fn a_gateway_that_is_told_to_write_a_format_asks_nobody() {
     assert!(new.sessions.find_ban(&alice).await.unwrap().is_some());
     assert!(newer(&old.sessions.find_ban(&alice).await.unwrap_err()));
 
-    // An answer stays beside the claim, whoever wrote that.
-    new.claims.keep_answer(KEY, vec![1]).await.unwrap();
-    let again = old.claims.claim(KEY, REQUEST, vec![]).await.unwrap();
+    // An answer is kept in a record of any format.
+    new.idempotency.keep_answer(KEY, vec![1]).await.unwrap();
+    let again = old.idempotency.claim(KEY, REQUEST, vec![]).await.unwrap();
     let sealed_answer = vec![1];
     assert_eq!(again, Claim::Done { sealed_answer });
 }

@@ -70,7 +70,7 @@ async fn of_many_who_find_a_lease_over_one_goes_on() {
         b.advance(10 * SECOND);
         let mut claims = JoinSet::new();
         for _ in 0..50 {
-            let store = b.stores.claims.clone();
+            let store = b.stores.idempotency.clone();
             claims.spawn(async move { store.claim(KEY, REQUEST, vec![round]).await.unwrap() });
         }
         let claims = claims.join_all().await;
@@ -83,10 +83,10 @@ async fn of_many_who_find_a_lease_over_one_goes_on() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn claims_and_profiles_of_a_newer_format_are_refused_and_left_alone() {
+async fn idempotency_records_and_profiles_of_a_newer_format_are_refused_and_left_alone() {
     let b = Backend::redis().await;
     let mut redis = b.redis_connection();
-    let (claims, profiles, ana) = (&b.stores.claims, &b.stores.profiles, login_id("ana"));
+    let (claims, profiles, ana) = (&b.stores.idempotency, &b.stores.profiles, login_id("ana"));
     claims.claim(KEY, REQUEST, b"draw".to_vec()).await.unwrap();
     profiles.put_profile(&ana, profile()).await.unwrap();
     let mut keys: Vec<Vec<u8>> = redis.keys("*").unwrap();

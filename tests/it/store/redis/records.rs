@@ -244,7 +244,7 @@ async fn the_clock_of_the_server_judges() {
     keyspace.close().await;
 }
 
-/// What the link asks beside all requests, to know the master and its clock, and what the test asks.
+/// What connections ask beside all requests, to know the master and its clock, and what the test asks.
 const OF_THE_LINK: [&str; 5] = ["time", "info", "ping", "role", "config"];
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -8,11 +8,11 @@ use deadpool_redis::redis;
 
 use super::super::super::activity::Activity;
 use super::super::super::client::Client;
+use super::super::super::connections::tests::servers::RedisServer;
+use super::super::super::connections::{Deadlines, RedisUrl, Slot};
 use super::super::super::feed::Feed;
 use super::super::super::fields::Fields;
 use super::super::super::keys::slot_of_login;
-use super::super::super::link::tests::servers::RedisServer;
-use super::super::super::link::{Deadlines, RedisUrl, Slot};
 use super::super::super::record;
 use super::super::super::reply::{fields, ids};
 use super::super::super::streams::PARTITIONS;

@@ -1,4 +1,4 @@
-//! Claims of idempotency keys.
+//! What is kept of idempotency keys.
 
 use std::fmt::Debug;
 
@@ -7,11 +7,11 @@ use async_trait::async_trait;
 use super::StoreError;
 use crate::rules::idempotency::Claim;
 
-/// The hash under which a claim is kept.
+/// The hash under which the record of a key is kept.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct IdempotencyRecordKey(pub [u8; 32]);
 
-/// Claims of idempotency keys, kept for 24 hours.
+/// The records of idempotency keys, kept for 24 hours.
 #[async_trait]
 pub trait IdempotencyStore: Debug + Send + Sync {
     /// Claims a key for a request with this fingerprint, under a lease of ten seconds.
@@ -29,6 +29,6 @@ pub trait IdempotencyStore: Debug + Send + Sync {
         sealed_answer: Vec<u8>,
     ) -> Result<(), StoreError>;
 
-    /// Gives a claim up, as if the key had never been used.
+    /// Gives a claimed key up, as if the key had never been used.
     async fn release(&self, key: IdempotencyRecordKey) -> Result<(), StoreError>;
 }

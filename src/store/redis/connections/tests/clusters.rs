@@ -12,11 +12,11 @@ fn shards() -> impl Iterator<Item = Slot> {
     (0..=255).map(Slot::Shard)
 }
 
-async fn open_all(cluster: &RedisCluster) -> Link {
+async fn open_all(cluster: &RedisCluster) -> Connections {
     open(&format!("redis+cluster://{}", cluster.hosts())).await
 }
 
-async fn open_all_patiently(cluster: &RedisCluster) -> Link {
+async fn open_all_patiently(cluster: &RedisCluster) -> Connections {
     open_patiently(&format!("redis+cluster://{}", cluster.hosts())).await
 }
 
@@ -28,16 +28,17 @@ struct Load {
 }
 
 impl Load {
-    fn start(link: &Link) -> Self {
+    fn start(connections: &Connections) -> Self {
         let stop = Arc::new(AtomicBool::new(false));
         let done = Arc::new(AtomicUsize::new(0));
         let workers = (0..16).map(|worker: u8| {
-            let (link, stop, done) = (link.clone(), Arc::clone(&stop), Arc::clone(&done));
+            let (connections, stop, done) =
+                (connections.clone(), Arc::clone(&stop), Arc::clone(&done));
             tokio::spawn(async move {
                 let mut errors = Vec::new();
                 let mut shard = worker;
                 while !stop.load(Ordering::Relaxed) {
-                    match add_beside(&link, Slot::Shard(shard)).await {
+                    match add_beside(&connections, Slot::Shard(shard)).await {
                         Ok(_) => {
                             done.fetch_add(1, Ordering::Relaxed);
                         }
@@ -67,16 +68,18 @@ impl Load {
 }
 
 /// Names a key that is never there as well, as scripts name keys that may be missing.
-async fn add_beside(link: &Link, slot: Slot) -> Result<Value, StoreError> {
+async fn add_beside(connections: &Connections, slot: Slot) -> Result<Value, StoreError> {
     let keys = ["count", "missing"].map(|name| key(slot, name).into_bytes());
     let args = [b"1".to_vec()];
-    link.script(slot, &ADD, &keys, &args, Effect::Once).await
+    connections
+        .script(slot, &ADD, &keys, &args, Effect::Once)
+        .await
 }
 
-async fn total(link: &Link) -> usize {
+async fn total(connections: &Connections) -> usize {
     let mut total = 0;
     for shard in shards() {
-        if let Value::BulkString(count) = get(link, shard, "count").await.unwrap() {
+        if let Value::BulkString(count) = get(connections, shard, "count").await.unwrap() {
             total += String::from_utf8(count).unwrap().parse::<usize>().unwrap();
         }
     }
@@ -86,8 +89,8 @@ async fn total(link: &Link) -> usize {
 #[tokio::test(flavor = "multi_thread")]
 async fn slots_move_and_scripts_are_flushed_without_a_failed_request() {
     let cluster = RedisCluster::start().await;
-    let link = open_all_patiently(&cluster).await;
-    let load = Load::start(&link);
+    let connections = open_all_patiently(&cluster).await;
+    let load = Load::start(&connections);
     let mut move_slots = cluster.reshard(0, 1, 1_000);
     while move_slots.try_wait().unwrap().is_none() {
         for server in &cluster.servers {
@@ -102,21 +105,21 @@ async fn slots_move_and_scripts_are_flushed_without_a_failed_request() {
         errors.len(),
         errors.first()
     );
-    assert_eq!(total(&link).await, done);
+    assert_eq!(total(&connections).await, done);
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn connections_that_all_break_at_once_are_replaced_at_once() {
     let cluster = RedisCluster::start().await;
-    let link = open_all_patiently(&cluster).await;
+    let connections = open_all_patiently(&cluster).await;
     for server in &cluster.servers {
         server.ask::<i64>("CLIENT KILL TYPE normal").await;
     }
     for shard in shards() {
-        get(&link, shard, "any").await.unwrap();
+        get(&connections, shard, "any").await.unwrap();
     }
     for shard in shards() {
-        set(&link, shard, "any", "1").await.unwrap();
+        set(&connections, shard, "any", "1").await.unwrap();
     }
 }
 
@@ -139,9 +142,9 @@ async fn a_script_waits_longer_for_its_slot_than_for_anything_else() {
     let cluster = RedisCluster::start().await;
     let mut settings = settings(&format!("redis+cluster://{}", cluster.hosts()));
     settings.deadlines.command = Duration::from_millis(400);
-    let link = Link::open(&settings).await.unwrap();
+    let connections = Connections::open(&settings).await.unwrap();
     let slot = Slot::Shard(1);
-    add_beside(&link, slot).await.unwrap();
+    add_beside(&connections, slot).await.unwrap();
     let sides = half_move(&cluster, slot).await;
     let settle = async {
         tokio::time::sleep(settings.deadlines.operation() + Duration::from_millis(150)).await;
@@ -150,34 +153,34 @@ async fn a_script_waits_longer_for_its_slot_than_for_anything_else() {
             cluster.servers[side].ask::<()>(&stable).await;
         }
     };
-    let (added, ()) = tokio::join!(add_beside(&link, slot), settle);
+    let (added, ()) = tokio::join!(add_beside(&connections, slot), settle);
     assert_eq!(added.unwrap(), Value::Int(2));
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_slot_that_is_half_moved_is_served_from_both_sides() {
     let cluster = RedisCluster::start().await;
-    let link = open_all(&cluster).await;
+    let connections = open_all(&cluster).await;
     let slot = Slot::Shard(1);
-    set(&link, slot, "old", "1").await.unwrap();
+    set(&connections, slot, "old", "1").await.unwrap();
     half_move(&cluster, slot).await;
 
-    assert_eq!(get(&link, slot, "old").await.unwrap(), text("1"));
-    set(&link, slot, "new", "2").await.unwrap();
-    assert_eq!(get(&link, slot, "new").await.unwrap(), text("2"));
-    add(&link, slot, Effect::Once).await.unwrap();
+    assert_eq!(get(&connections, slot, "old").await.unwrap(), text("1"));
+    set(&connections, slot, "new", "2").await.unwrap();
+    assert_eq!(get(&connections, slot, "new").await.unwrap(), text("2"));
+    add(&connections, slot, Effect::Once).await.unwrap();
 
     let keys = ["old", "new"].map(|name| key(slot, name).into_bytes());
     let start = Instant::now();
-    let torn = link
+    let torn = connections
         .script(slot, &ADD, &keys, &[b"1".to_vec()], Effect::Once)
         .await;
     assert!(torn.is_err(), "keys on both sides were used together");
     assert!(start.elapsed() <= deadline::MOVING_SLOT + BOUND);
 }
 
-fn on_another_master(link: &Link, slot: Slot) -> Slot {
-    let now = link.topology().borrow().clone();
+fn on_another_master(connections: &Connections, slot: Slot) -> Slot {
+    let now = connections.topology().borrow().clone();
     let master = |slot| &now.master_of(slot).unwrap().address;
     let mut slots = (0..=255).map(Slot::Shard);
     slots.find(|other| master(*other) != master(slot)).unwrap()
@@ -186,9 +189,9 @@ fn on_another_master(link: &Link, slot: Slot) -> Slot {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_dead_master_is_replaced_while_the_others_go_on() {
     let mut cluster = RedisCluster::start().await;
-    let link = open_all(&cluster).await;
+    let connections = open_all(&cluster).await;
     let patient = open_all_patiently(&cluster).await;
-    let mut topology = link.topology();
+    let mut topology = connections.topology();
     topology.borrow_and_update();
     for shard in shards() {
         set(&patient, shard, "any", "1").await.unwrap();
@@ -199,7 +202,7 @@ async fn a_dead_master_is_replaced_while_the_others_go_on() {
         assert_eq!(get(&patient, own, "}{any").await.unwrap(), text("1"));
     }
     let lost = Slot::Shard(1);
-    let other = on_another_master(&link, lost);
+    let other = on_another_master(&connections, lost);
     let master = cluster.master_of(lost.number()).await;
     let replicas: i64 = cluster.servers[master].ask("WAIT 1 5000").await;
     assert_eq!(replicas, 1);
@@ -207,12 +210,12 @@ async fn a_dead_master_is_replaced_while_the_others_go_on() {
     eventually(Duration::from_secs(20), || async {
         assert!(get(&patient, other, "any").await.is_ok());
         let asked = Instant::now();
-        drop(get(&link, lost, "any").await);
+        drop(get(&connections, lost, "any").await);
         assert!(asked.elapsed() <= BOUND);
         cluster.master_of(lost.number()).await != master
     })
     .await;
-    for follower in [&link, &patient] {
+    for follower in [&connections, &patient] {
         eventually(FOLLOWED, || async {
             get(follower, lost, "any").await.is_ok()
         })
@@ -227,7 +230,7 @@ async fn a_dead_master_is_replaced_while_the_others_go_on() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_cluster_that_is_down_is_an_error_in_time() {
     let mut cluster = RedisCluster::start().await;
-    let link = open_all(&cluster).await;
+    let connections = open_all(&cluster).await;
     let slot = Slot::Shard(1);
     let master = cluster.master_of(slot.number()).await;
     for (index, server) in cluster.servers.iter_mut().enumerate() {
@@ -237,7 +240,7 @@ async fn a_cluster_that_is_down_is_an_error_in_time() {
     }
     tokio::time::sleep(Duration::from_secs(3)).await;
     let start = Instant::now();
-    let answer = set(&link, slot, "any", "1").await;
+    let answer = set(&connections, slot, "any", "1").await;
     assert!(
         matches!(
             answer,

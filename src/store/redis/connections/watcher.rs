@@ -65,7 +65,7 @@ impl Watcher {
         }
     }
 
-    /// Never ends; the link aborts it.
+    /// Never ends; whoever holds the connections aborts it.
     pub(super) async fn run(mut self) {
         loop {
             let pause = if self.routes.all_up() {

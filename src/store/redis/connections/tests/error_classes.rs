@@ -9,7 +9,7 @@ fn code(result: Result<Value, StoreError>) -> String {
     let StoreError::Unavailable(cause) = result.unwrap_err() else {
         return "another error".to_owned();
     };
-    let failure = cause.downcast_ref::<crate::store::redis::link::errors::Failure>();
+    let failure = cause.downcast_ref::<crate::store::redis::connections::errors::Failure>();
     failure
         .and_then(|failure| failure.code())
         .unwrap_or("none")
@@ -19,7 +19,7 @@ fn code(result: Result<Value, StoreError>) -> String {
 #[tokio::test(flavor = "multi_thread")]
 async fn what_lasts_is_told_at_once_and_ends_with_its_cause() {
     let server = RedisServer::start().await;
-    let link = open_patiently(&server.url()).await;
+    let connections = open_patiently(&server.url()).await;
     for (provoke, expected, cure) in [
         (
             "CONFIG SET min-replicas-to-write 3",
@@ -35,20 +35,20 @@ async fn what_lasts_is_told_at_once_and_ends_with_its_cause() {
     ] {
         let mut operator = server.connection().await;
         tell(&mut operator, provoke).await;
-        assert_eq!(code(set(&link, SHARD, "any", "1").await), expected);
-        assert_eq!(code(add(&link, SHARD, Effect::Once).await), expected);
+        assert_eq!(code(set(&connections, SHARD, "any", "1").await), expected);
+        assert_eq!(code(add(&connections, SHARD, Effect::Once).await), expected);
         tell(&mut operator, cure).await;
-        set(&link, SHARD, "any", "1").await.unwrap();
-        add(&link, SHARD, Effect::Once).await.unwrap();
+        set(&connections, SHARD, "any", "1").await.unwrap();
+        add(&connections, SHARD, Effect::Once).await.unwrap();
     }
-    assert_eq!(get(&link, SHARD, "count").await.unwrap(), text("3"));
+    assert_eq!(get(&connections, SHARD, "count").await.unwrap(), text("3"));
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_snapshot_that_cannot_be_written_stops_writes_only() {
     let server = RedisServer::start().await;
-    let link = open_patiently(&server.url()).await;
-    set(&link, SHARD, "any", "1").await.unwrap();
+    let connections = open_patiently(&server.url()).await;
+    set(&connections, SHARD, "any", "1").await.unwrap();
     let mut operator = server.connection().await;
     let mut save = redis::cmd("CONFIG");
     save.arg("SET").arg("save").arg("1000 1");
@@ -56,17 +56,17 @@ async fn a_snapshot_that_cannot_be_written_stops_writes_only() {
     server.break_snapshots();
     tell(&mut operator, "BGSAVE").await;
     eventually(Duration::from_secs(5), || async {
-        set(&link, SHARD, "any", "1").await.is_err()
+        set(&connections, SHARD, "any", "1").await.is_err()
     })
     .await;
-    assert_eq!(code(set(&link, SHARD, "any", "1").await), "MISCONF");
-    assert_eq!(get(&link, SHARD, "any").await.unwrap(), text("1"));
+    assert_eq!(code(set(&connections, SHARD, "any", "1").await), "MISCONF");
+    assert_eq!(get(&connections, SHARD, "any").await.unwrap(), text("1"));
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_busy_redis_is_unavailable_until_the_script_is_killed() {
     let server = RedisServer::start().await;
-    let link = open_patiently(&server.url()).await;
+    let connections = open_patiently(&server.url()).await;
     server.ask::<()>("CONFIG SET busy-reply-threshold 10").await;
     let mut other = server.connection().await;
     let endless = tokio::spawn(async move {
@@ -78,22 +78,22 @@ async fn a_busy_redis_is_unavailable_until_the_script_is_killed() {
     let mut seen = String::new();
     let until = Instant::now() + Duration::from_millis(300);
     while Instant::now() < until {
-        seen += &code(get(&link, SHARD, "any").await);
+        seen += &code(get(&connections, SHARD, "any").await);
     }
     assert!(seen.contains("BUSY"), "{seen}");
     server.ask::<()>("SCRIPT KILL").await;
     endless.await.unwrap();
-    assert!(recovery(&link, SHARD).await <= RECOVERY);
+    assert!(recovery(&connections, SHARD).await <= RECOVERY);
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_key_of_another_type_is_corrupt() {
     let server = RedisServer::start().await;
-    let link = open_patiently(&server.url()).await;
+    let connections = open_patiently(&server.url()).await;
     server
         .ask::<i64>(&format!("LPUSH {} 1", key(SHARD, "any")))
         .await;
-    let answer = get(&link, SHARD, "any").await;
+    let answer = get(&connections, SHARD, "any").await;
     assert!(
         matches!(answer, Err(StoreError::Corrupt { .. })),
         "{answer:?}"
@@ -103,26 +103,26 @@ async fn a_key_of_another_type_is_corrupt() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_master_that_became_a_replica_is_left_until_it_is_a_master_again() {
     let server = RedisServer::start().await;
-    let link = open_patiently(&server.url()).await;
-    set(&link, SHARD, "any", "1").await.unwrap();
+    let connections = open_patiently(&server.url()).await;
+    set(&connections, SHARD, "any", "1").await.unwrap();
     server.ask::<()>("REPLICAOF 127.0.0.1 1").await;
-    assert!(set(&link, SHARD, "any", "2").await.is_err());
+    assert!(set(&connections, SHARD, "any", "2").await.is_err());
     assert!(
-        get(&link, SHARD, "any").await.is_err(),
+        get(&connections, SHARD, "any").await.is_err(),
         "a replica was read"
     );
     server.ask::<()>("REPLICAOF NO ONE").await;
-    assert!(recovery(&link, SHARD).await <= RECOVERY);
-    assert_eq!(get(&link, SHARD, "any").await.unwrap(), text("1"));
+    assert!(recovery(&connections, SHARD).await <= RECOVERY);
+    assert_eq!(get(&connections, SHARD, "any").await.unwrap(), text("1"));
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn reads_end_soon_on_a_master_that_became_a_replica_unseen() {
     let server = RedisServer::start().await;
-    let link = open_patiently(&server.url()).await;
+    let connections = open_patiently(&server.url()).await;
     server.ask::<()>("REPLICAOF 127.0.0.1 1").await;
-    eventually(RECOVERY, || async { !link.health().is_ready() }).await;
-    assert!(get(&link, SHARD, "any").await.is_err());
+    eventually(RECOVERY, || async { !connections.health().is_ready() }).await;
+    assert!(get(&connections, SHARD, "any").await.is_err());
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -135,20 +135,25 @@ async fn a_redis_that_loads_is_waited_for() {
         ..ServerOptions::default()
     })
     .await;
-    let link = open_patiently(&server.url()).await;
+    let connections = open_patiently(&server.url()).await;
     for number in 0..30 {
-        set(&link, SHARD, &format!("key{number}"), &"x".repeat(1_000))
-            .await
-            .unwrap();
+        set(
+            &connections,
+            SHARD,
+            &format!("key{number}"),
+            &"x".repeat(1_000),
+        )
+        .await
+        .unwrap();
     }
     server.ask::<Value>("BGREWRITEAOF").await;
     tokio::time::sleep(Duration::from_millis(500)).await;
     server.kill();
     server.run().await;
-    assert!(get(&link, SHARD, "key0").await.is_err());
-    assert!(recovery(&link, SHARD).await <= Duration::from_secs(5));
+    assert!(get(&connections, SHARD, "key0").await.is_err());
+    assert!(recovery(&connections, SHARD).await <= Duration::from_secs(5));
     assert_eq!(
-        get(&link, SHARD, "key29").await.unwrap(),
+        get(&connections, SHARD, "key29").await.unwrap(),
         text(&"x".repeat(1_000))
     );
 }
@@ -158,10 +163,10 @@ async fn replicas_that_do_not_come_are_an_error() {
     let server = RedisServer::start().await;
     let mut settings = settings(&server.url());
     settings.wait_replicas = 1;
-    let link = Link::open(&settings).await.unwrap();
+    let connections = Connections::open(&settings).await.unwrap();
     let keys = [key(SHARD, "count").into_bytes()];
     let args = [b"1".to_vec()];
-    let write = || link.replicated_script(SHARD, &ADD, &keys, &args, Effect::Once);
+    let write = || connections.replicated_script(SHARD, &ADD, &keys, &args, Effect::Once);
     assert!(matches!(write().await, Err(StoreError::Unavailable(_))));
     let _replica = RedisServer::start_with(ServerOptions {
         lines: vec![

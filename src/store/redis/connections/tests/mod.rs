@@ -1,4 +1,4 @@
-//! The link against real servers.
+//! The connections against real servers.
 
 use std::sync::{Arc, LazyLock};
 use std::time::{Duration, Instant};
@@ -6,7 +6,9 @@ use std::time::{Duration, Instant};
 use deadpool_redis::redis::{self, Value};
 
 use super::super::FormatSettings;
-use super::{Deadlines, Effect, Link, OpenError, RedisSettings, RedisUrl, Script, Slot, deadline};
+use super::{
+    Connections, Deadlines, Effect, OpenError, RedisSettings, RedisUrl, Script, Slot, deadline,
+};
 use crate::store::StoreError;
 
 #[path = "../../../../../tests/it/support/redis/mod.rs"]
@@ -27,7 +29,7 @@ mod scripts;
 mod secured;
 mod sentinels;
 
-/// Within which the link must be well again after Redis is back: generous, as the machine may be busy. How soon it is
+/// Within which they must be well again after Redis is back: generous, as the machine may be busy. How soon it is
 /// really well is measured by the long form of `outages::`.
 const RECOVERY: Duration = Duration::from_secs(15);
 
@@ -62,14 +64,14 @@ pub(in crate::store::redis) fn settings(url: &str) -> RedisSettings {
     }
 }
 
-async fn open(url: &str) -> Link {
-    Link::open(&settings(url)).await.unwrap()
+async fn open(url: &str) -> Connections {
+    Connections::open(&settings(url)).await.unwrap()
 }
 
-async fn open_patiently(url: &str) -> Link {
+async fn open_patiently(url: &str) -> Connections {
     let mut settings = settings(url);
     settings.deadlines = PATIENT;
-    Link::open(&settings).await.unwrap()
+    Connections::open(&settings).await.unwrap()
 }
 
 fn key(slot: Slot, name: &str) -> String {
@@ -80,21 +82,27 @@ fn key(slot: Slot, name: &str) -> String {
     }
 }
 
-async fn get(link: &Link, slot: Slot, name: &str) -> Result<Value, StoreError> {
+async fn get(connections: &Connections, slot: Slot, name: &str) -> Result<Value, StoreError> {
     let mut command = redis::cmd("GET");
     command.arg(key(slot, name));
-    link.command(slot, &command).await
+    connections.command(slot, &command).await
 }
 
-async fn set(link: &Link, slot: Slot, name: &str, value: &str) -> Result<Value, StoreError> {
+async fn set(
+    connections: &Connections,
+    slot: Slot,
+    name: &str,
+    value: &str,
+) -> Result<Value, StoreError> {
     let mut command = redis::cmd("SET");
     command.arg(key(slot, name)).arg(value);
-    link.command(slot, &command).await
+    connections.command(slot, &command).await
 }
 
-async fn add(link: &Link, slot: Slot, effect: Effect) -> Result<Value, StoreError> {
+async fn add(connections: &Connections, slot: Slot, effect: Effect) -> Result<Value, StoreError> {
     let keys = [key(slot, "count").into_bytes()];
-    link.script(slot, &ADD, &keys, &[b"1".to_vec()], effect)
+    connections
+        .script(slot, &ADD, &keys, &[b"1".to_vec()], effect)
         .await
 }
 
@@ -102,10 +110,10 @@ fn text(value: &str) -> Value {
     Value::BulkString(value.as_bytes().to_vec())
 }
 
-/// How long it takes until the link answers again.
-async fn recovery(link: &Link, slot: Slot) -> Duration {
+/// How long it takes until Redis answers again.
+async fn recovery(connections: &Connections, slot: Slot) -> Duration {
     let start = Instant::now();
-    while get(link, slot, "any").await.is_err() {
+    while get(connections, slot, "any").await.is_err() {
         assert!(
             start.elapsed() < Duration::from_secs(20),
             "never well again"
@@ -116,14 +124,14 @@ async fn recovery(link: &Link, slot: Slot) -> Duration {
 }
 
 /// How long each of the requests took, all sent at once; all of them must fail.
-async fn failures(link: &Link, requests: usize) -> Vec<Duration> {
+async fn failures(connections: &Connections, requests: usize) -> Vec<Duration> {
     let tasks: Vec<_> = (0..requests)
         .map(|number| {
-            let link = link.clone();
+            let connections = connections.clone();
             tokio::spawn(async move {
                 let start = Instant::now();
                 let shard = Slot::Shard(u8::try_from(number % 256).unwrap());
-                assert!(get(&link, shard, "any").await.is_err());
+                assert!(get(&connections, shard, "any").await.is_err());
                 start.elapsed()
             })
         })

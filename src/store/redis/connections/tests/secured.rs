@@ -29,9 +29,12 @@ async fn tls_is_used_with_the_authority_that_was_given() {
     let file = ca_file(&certificates.ca);
     let mut settings = settings(&format!("rediss://127.0.0.1:{}", server.port));
     settings.ca_file = Some(file.path().to_owned());
-    let link = Link::open(&settings).await.unwrap();
-    set(&link, Slot::Shard(0), "any", "1").await.unwrap();
-    assert_eq!(get(&link, Slot::Shard(0), "any").await.unwrap(), text("1"));
+    let connections = Connections::open(&settings).await.unwrap();
+    set(&connections, Slot::Shard(0), "any", "1").await.unwrap();
+    assert_eq!(
+        get(&connections, Slot::Shard(0), "any").await.unwrap(),
+        text("1")
+    );
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -44,7 +47,7 @@ async fn another_authority_and_a_plain_port_are_refused() {
     for (port, file) in [(server.port, &other), (plain.port, &own)] {
         let mut settings = settings(&format!("rediss://127.0.0.1:{port}"));
         settings.ca_file = Some(file.path().to_owned());
-        let opened = Link::open(&settings).await;
+        let opened = Connections::open(&settings).await;
         assert!(matches!(opened, Err(OpenError::Unusable { .. })), "{port}");
     }
 }
@@ -54,7 +57,7 @@ async fn a_ca_file_that_is_none_is_named() {
     let nonsense = ca_file("no certificate");
     let mut settings = settings("rediss://127.0.0.1:1");
     settings.ca_file = Some(nonsense.path().to_owned());
-    let refused = Link::open(&settings).await;
+    let refused = Connections::open(&settings).await;
     assert!(
         matches!(
             refused,
@@ -63,7 +66,7 @@ async fn a_ca_file_that_is_none_is_named() {
         "{refused:?}"
     );
     settings.ca_file = Some("/no/such/file".into());
-    let missing = Link::open(&settings).await;
+    let missing = Connections::open(&settings).await;
     assert!(matches!(
         missing,
         Err(OpenError::CaFile(CaFileError::Unreadable { .. }))
@@ -71,7 +74,7 @@ async fn a_ca_file_that_is_none_is_named() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn the_shipped_users_may_do_what_the_link_needs_and_no_more() {
+async fn the_shipped_users_may_do_what_connections_need_and_no_more() {
     let operator = "user operator on >operator ~* &* +@all\n";
     let server = RedisServer::start_with(ServerOptions {
         users: Some(format!("{USERS}{operator}")),
@@ -84,18 +87,20 @@ async fn the_shipped_users_may_do_what_the_link_needs_and_no_more() {
         server.port
     ));
     settings.wait_replicas = 1;
-    let link = Link::open(&settings).await.unwrap();
-    let mut heard = link.subscribe("sgw:feed");
-    add(&link, Slot::Shard(0), Effect::Once).await.unwrap();
+    let connections = Connections::open(&settings).await.unwrap();
+    let mut heard = connections.subscribe("sgw:feed");
+    add(&connections, Slot::Shard(0), Effect::Once)
+        .await
+        .unwrap();
     let keys = [key(Slot::Shard(0), "count").into_bytes()];
     let args = [b"1".to_vec()];
-    let alone = link.replicated_script(Slot::Shard(0), &ADD, &keys, &args, Effect::Once);
+    let alone = connections.replicated_script(Slot::Shard(0), &ADD, &keys, &args, Effect::Once);
     assert!(alone.await.is_err());
     heard.recv().await.unwrap();
     let denied: Vec<Value> = server.ask("ACL LOG").await;
     assert_eq!(denied, []);
     for command in ["FLUSHALL", "KEYS", "CONFIG"] {
-        let refused = link
+        let refused = connections
             .command(Slot::Shard(0), redis::cmd(command).arg("*"))
             .await;
         assert!(refused.is_err(), "{command}");

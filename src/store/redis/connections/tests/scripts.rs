@@ -8,15 +8,18 @@ use super::*;
 #[tokio::test(flavor = "multi_thread")]
 async fn scripts_run_while_they_are_flushed_again_and_again() {
     let server = RedisServer::start().await;
-    let link = open_patiently(&server.url()).await;
+    let connections = open_patiently(&server.url()).await;
     let done = Arc::new(AtomicUsize::new(0));
     let stop = Arc::new(AtomicBool::new(false));
     let workers: Vec<_> = (0..16)
         .map(|_| {
-            let (link, done, stop) = (link.clone(), Arc::clone(&done), Arc::clone(&stop));
+            let (connections, done, stop) =
+                (connections.clone(), Arc::clone(&done), Arc::clone(&stop));
             tokio::spawn(async move {
                 while !stop.load(Ordering::Relaxed) {
-                    add(&link, Slot::Shard(1), Effect::Once).await.unwrap();
+                    add(&connections, Slot::Shard(1), Effect::Once)
+                        .await
+                        .unwrap();
                     done.fetch_add(1, Ordering::Relaxed);
                 }
             })
@@ -30,6 +33,6 @@ async fn scripts_run_while_they_are_flushed_again_and_again() {
     for worker in workers {
         worker.await.unwrap();
     }
-    let counted = get(&link, Slot::Shard(1), "count").await.unwrap();
+    let counted = get(&connections, Slot::Shard(1), "count").await.unwrap();
     assert_eq!(counted, text(&done.load(Ordering::Relaxed).to_string()));
 }

@@ -1,19 +1,19 @@
-//! Claims of idempotency keys. Most keys are new, so the first write is made before anything is read.
+//! The records of idempotency keys. Most keys are new, so the first write is made before anything is read.
 
 use async_trait::async_trait;
 use deadpool_redis::redis;
 
 use super::RedisStore;
 use super::client::Client;
+use super::connections::{Effect, Slot};
 use super::fields::Fields;
 use super::formats::Formats;
 use super::hashes::{Change, Hash, HashWrite, Next, Seen, Value};
-use super::link::{Effect, Slot};
 use crate::rules::idempotency::{Claim, IdempotencyRecord, claim};
 use crate::store::{IdempotencyRecordKey, IdempotencyStore, StoreError};
 
-/// What error messages call a claim.
-const CLAIM: &str = "claim";
+/// What error messages call it.
+const RECORD: &str = "idempotency record";
 const FIELDS: &[&str] = &["f", "p", "d", "u", "q", "a"];
 
 #[async_trait]
@@ -33,7 +33,7 @@ impl IdempotencyStore for RedisStore {
         let decide = |seen: &Seen| {
             let held = record(seen, formats)?;
             let (claim, next) = claim(held, fingerprint, &sealed_entropy, seen.now);
-            Ok((claim, next.map(|next| next_claim(next, formats.written()))))
+            Ok((claim, next.map(|next| next_record(next, formats.written()))))
         };
         let decided = self.client.decide_over(&hash, unseen, Effect::Once, decide);
         Ok(decided.await?.0)
@@ -44,7 +44,7 @@ impl IdempotencyStore for RedisStore {
         key: IdempotencyRecordKey,
         sealed_answer: Vec<u8>,
     ) -> Result<(), StoreError> {
-        // Nothing is read before: beside a claim whose time is over an answer is never looked at.
+        // Nothing is read before: in a record whose time is over an answer is never looked at.
         let formats = &self.client.formats;
         let mut write = HashWrite {
             seen: vec![("f", formats.written().to_string().into())],
@@ -57,8 +57,8 @@ impl IdempotencyStore for RedisStore {
             let Err(seen) = written.await? else {
                 return Ok(());
             };
-            // The claim may be of another format than is written by now.
-            match seen.format(CLAIM, formats)? {
+            // The record may be of another format than is written by now.
+            match seen.format(RECORD, formats)? {
                 Some(format) => write.seen = vec![("f", format.to_vec())],
                 None => return Ok(()),
             }
@@ -67,7 +67,7 @@ impl IdempotencyStore for RedisStore {
 
     async fn release(&self, key: IdempotencyRecordKey) -> Result<(), StoreError> {
         let mut delete = redis::cmd("DEL");
-        delete.arg(self.client.keys.claim(&key.0));
+        delete.arg(self.client.keys.idempotency_record(&key.0));
         self.client.command(Slot::Hash(key.0), &delete).await?;
         Ok(())
     }
@@ -76,13 +76,13 @@ impl IdempotencyStore for RedisStore {
 fn hash(client: &Client, key: &IdempotencyRecordKey) -> Hash {
     Hash {
         slot: Slot::Hash(key.0),
-        key: client.keys.claim(&key.0),
+        key: client.keys.idempotency_record(&key.0),
         fields: FIELDS,
     }
 }
 
 fn record(seen: &Seen, formats: &Formats) -> Result<Option<IdempotencyRecord>, StoreError> {
-    if seen.format(CLAIM, formats)?.is_none() {
+    if seen.format(RECORD, formats)?.is_none() {
         return Ok(None);
     }
     let read = || {
@@ -98,7 +98,7 @@ fn record(seen: &Seen, formats: &Formats) -> Result<Option<IdempotencyRecord>, S
 }
 
 /// What is granted once is granted later too: only writes change that.
-fn next_claim(record: IdempotencyRecord, format: u64) -> Next {
+fn next_record(record: IdempotencyRecord, format: u64) -> Next {
     let mut fields = vec![
         ("f", Value::Bytes(format.to_string().into())),
         ("p", Value::Bytes(record.fingerprint.to_vec())),

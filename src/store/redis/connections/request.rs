@@ -50,7 +50,7 @@ impl Effect {
 }
 
 #[derive(Debug, Clone, Copy)]
-pub(super) enum Operation<'a> {
+pub(super) enum Request<'a> {
     Command(&'a Cmd),
     Script {
         script: &'a Script,
@@ -73,7 +73,7 @@ struct Attempt<'a> {
     losses: usize,
 }
 
-impl<'a> Operation<'a> {
+impl<'a> Request<'a> {
     /// The value, and the master that gave it.
     pub(super) async fn run(
         &self,
@@ -158,14 +158,14 @@ impl<'a> Attempt<'a> {
     /// Makes ready for the next attempt; tells whether there is to be one.
     async fn prepare(
         &mut self,
-        operation: &Operation<'a>,
+        request: &Request<'a>,
         failure: &Failure,
         effect: Effect,
         routes: &Routes,
     ) -> bool {
         match failure {
             Failure::Refused { address, cause } => {
-                self.react(operation, address, cause, routes).await
+                self.react(request, address, cause, routes).await
             }
             Failure::Lost { .. } => {
                 self.losses += 1;
@@ -184,13 +184,13 @@ impl<'a> Attempt<'a> {
 
     async fn react(
         &mut self,
-        operation: &Operation<'a>,
+        request: &Request<'a>,
         answered_by: &Address,
         error: &RedisError,
         routes: &Routes,
     ) -> bool {
         match RetryDecision::to(error, answered_by) {
-            RetryDecision::Follow { asking: true, .. } if !operation.is_on_one_key() => {
+            RetryDecision::Follow { asking: true, .. } if !request.is_on_one_key() => {
                 pause(routes).await
             }
             RetryDecision::Follow { address, asking } => {
@@ -201,7 +201,7 @@ impl<'a> Attempt<'a> {
                 true
             }
             RetryDecision::SendSource => {
-                self.command = operation.with_source();
+                self.command = request.with_source();
                 true
             }
             RetryDecision::Pause | RetryDecision::Reconnect => pause(routes).await,

@@ -10,13 +10,15 @@ const REQUESTS: usize = 200_000;
 #[tokio::test(flavor = "multi_thread")]
 async fn dropped_requests_never_deliver_the_answer_of_another() {
     let server = RedisServer::start().await;
-    let link = open(&server.url()).await;
+    let connections = open(&server.url()).await;
     for number in 0..KEYS {
         let name = number.to_string();
-        set(&link, Slot::Of("k"), &name, &name).await.unwrap();
+        set(&connections, Slot::Of("k"), &name, &name)
+            .await
+            .unwrap();
     }
     let workers: Vec<_> = (0..WORKERS)
-        .map(|worker| tokio::spawn(drop_most(link.clone(), worker)))
+        .map(|worker| tokio::spawn(drop_most(connections.clone(), worker)))
         .collect();
     let mut answered = 0;
     for worker in workers {
@@ -29,12 +31,12 @@ async fn dropped_requests_never_deliver_the_answer_of_another() {
 }
 
 /// Gives each request between nothing and a few hundred microseconds.
-async fn drop_most(link: Link, worker: usize) -> usize {
+async fn drop_most(connections: Connections, worker: usize) -> usize {
     let mut answered = 0;
     for round in 0..REQUESTS / WORKERS {
         let name = ((worker * 31 + round * 17) % KEYS).to_string();
         let patience = Duration::from_micros(((round * 7_919 + worker) % 1_500) as u64);
-        let request = get(&link, Slot::Of("k"), &name);
+        let request = get(&connections, Slot::Of("k"), &name);
         tokio::select! {
             biased;
             answer = request => {

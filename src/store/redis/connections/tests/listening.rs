@@ -2,7 +2,7 @@
 
 use super::servers::{RedisCluster, RedisServer};
 use super::*;
-use crate::store::redis::link::Signal;
+use crate::store::redis::connections::Signal;
 
 async fn next(heard: &mut tokio::sync::mpsc::Receiver<Signal>) -> Signal {
     let signal = tokio::time::timeout(Duration::from_secs(5), heard.recv());
@@ -19,8 +19,8 @@ fn payload(signal: &Signal) -> Option<&[u8]> {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_lost_channel_is_told_and_found_again() {
     let server = RedisServer::start().await;
-    let link = open(&server.url()).await;
-    let mut heard = link.subscribe("sgw:feed");
+    let connections = open(&server.url()).await;
+    let mut heard = connections.subscribe("sgw:feed");
     assert!(matches!(next(&mut heard).await, Signal::Listening { .. }));
     server.ask::<i64>("PUBLISH sgw:feed one").await;
     assert_eq!(payload(&next(&mut heard).await), Some(&b"one"[..]));
@@ -38,8 +38,8 @@ async fn a_lost_channel_is_told_and_found_again() {
 #[tokio::test(flavor = "multi_thread")]
 async fn every_master_of_a_cluster_is_heard() {
     let cluster = RedisCluster::start().await;
-    let link = open(&format!("redis+cluster://{}", cluster.hosts())).await;
-    let mut heard = link.subscribe("sgw:feed");
+    let connections = open(&format!("redis+cluster://{}", cluster.hosts())).await;
+    let mut heard = connections.subscribe("sgw:feed");
     let mut masters = std::collections::HashSet::new();
     for _ in 0..3 {
         match next(&mut heard).await {

@@ -13,12 +13,12 @@ fn url(sentinels: &RedisSentinels) -> String {
     format!("redis+sentinel://{hosts}/main/1?sentinel_password=watch")
 }
 
-async fn open_all(sentinels: &RedisSentinels) -> Link {
+async fn open_all(sentinels: &RedisSentinels) -> Connections {
     open(&url(sentinels)).await
 }
 
-/// Returns when the server at `index` is the master and the link writes to it.
-async fn followed_to(index: usize, sentinels: &RedisSentinels, link: &Link) {
+/// Returns when the server at `index` is the master and is written to.
+async fn followed_to(index: usize, sentinels: &RedisSentinels, connections: &Connections) {
     eventually(Duration::from_secs(20), || async {
         sentinels.servers[index]
             .info("role")
@@ -26,7 +26,7 @@ async fn followed_to(index: usize, sentinels: &RedisSentinels, link: &Link) {
             .starts_with("master")
     })
     .await;
-    let mut before = link.topology();
+    let mut before = connections.topology();
     let there = sentinels.servers[index].port;
     let moved = before.wait_for(|now| now.masters[0].address.port == there);
     tokio::time::timeout(FOLLOWED, moved)
@@ -34,13 +34,13 @@ async fn followed_to(index: usize, sentinels: &RedisSentinels, link: &Link) {
         .expect("the new master in time")
         .unwrap();
     eventually(FOLLOWED, || async {
-        set(link, SHARD, "any", "1").await.is_ok()
+        set(connections, SHARD, "any", "1").await.is_ok()
     })
     .await;
     let patient = open_patiently(&url(sentinels)).await;
     for _ in 0..200 {
         set(&patient, SHARD, "any", "1").await.unwrap();
-        let own = set(link, SHARD, "any", "1").await;
+        let own = set(connections, SHARD, "any", "1").await;
         assert!(matches!(own, Ok(_) | Err(StoreError::TimedOut)), "{own:?}");
     }
 }
@@ -48,37 +48,37 @@ async fn followed_to(index: usize, sentinels: &RedisSentinels, link: &Link) {
 #[tokio::test(flavor = "multi_thread")]
 async fn another_master_is_followed_after_a_command_and_after_a_freeze() {
     let sentinels = RedisSentinels::start("watch").await;
-    let link = open_all(&sentinels).await;
+    let connections = open_all(&sentinels).await;
     sentinels.fail_over().await;
-    followed_to(1, &sentinels, &link).await;
+    followed_to(1, &sentinels, &connections).await;
     sentinels.wait_until_ready().await;
 
     sentinels.servers[1].freeze();
-    followed_to(0, &sentinels, &link).await;
+    followed_to(0, &sentinels, &connections).await;
     sentinels.servers[1].thaw();
     tokio::time::sleep(Duration::from_secs(1)).await;
-    followed_to(0, &sentinels, &link).await;
+    followed_to(0, &sentinels, &connections).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn another_master_is_followed_after_a_kill() {
     let mut sentinels = RedisSentinels::start("watch").await;
-    let link = open_all(&sentinels).await;
+    let connections = open_all(&sentinels).await;
     sentinels.servers[0].kill();
-    followed_to(1, &sentinels, &link).await;
+    followed_to(1, &sentinels, &connections).await;
     sentinels.servers[0].run().await;
-    followed_to(1, &sentinels, &link).await;
+    followed_to(1, &sentinels, &connections).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_master_that_needs_no_replicas_is_warned_of() {
     let sentinels = RedisSentinels::start("watch").await;
-    let link = open_all(&sentinels).await;
-    let warnings = link.health().masters[0].warnings.clone();
+    let connections = open_all(&sentinels).await;
+    let warnings = connections.health().masters[0].warnings.clone();
     assert_eq!(warnings, [super::super::Warning::NoReplicasNeeded]);
     let open = async |rest: &str| {
         let url = format!("redis+sentinel://{}/{rest}", sentinels.hosts());
-        Link::open(&settings(&url)).await.unwrap_err()
+        Connections::open(&settings(&url)).await.unwrap_err()
     };
     let wrong = open("main?sentinel_password=wrong").await;
     assert!(matches!(wrong, OpenError::Silent { .. }), "{wrong:?}");

@@ -10,14 +10,18 @@ contract! {
     a_kept_answer_is_given_again,
     a_key_belongs_to_one_request,
     a_released_key_is_free,
-    a_claim_is_kept_for_a_day,
+    a_record_is_kept_for_a_day,
 }
 
 const KEY: IdempotencyRecordKey = IdempotencyRecordKey([7; 32]);
 const REQUEST: [u8; 32] = [1; 32];
 
 async fn claim(b: &Backend, entropy: &[u8]) -> Claim {
-    let claimed = b.stores.claims.claim(KEY, REQUEST, entropy.to_vec()).await;
+    let claimed = b
+        .stores
+        .idempotency
+        .claim(KEY, REQUEST, entropy.to_vec())
+        .await;
     claimed.unwrap()
 }
 
@@ -39,7 +43,7 @@ async fn a_claimed_key_is_busy_until_its_lease_is_over(b: &Backend) {
 async fn a_kept_answer_is_given_again(b: &Backend) {
     claim(b, b"draw").await;
     b.stores
-        .claims
+        .idempotency
         .keep_answer(KEY, b"answer".to_vec())
         .await
         .unwrap();
@@ -53,29 +57,37 @@ async fn a_kept_answer_is_given_again(b: &Backend) {
 
 async fn a_key_belongs_to_one_request(b: &Backend) {
     claim(b, b"draw").await;
-    let other = b.stores.claims.claim(KEY, [2; 32], b"draw".to_vec()).await;
+    let other = b
+        .stores
+        .idempotency
+        .claim(KEY, [2; 32], b"draw".to_vec())
+        .await;
     assert_eq!(other.unwrap(), Claim::Reused);
     b.stores
-        .claims
+        .idempotency
         .keep_answer(KEY, b"answer".to_vec())
         .await
         .unwrap();
-    let other = b.stores.claims.claim(KEY, [2; 32], b"draw".to_vec()).await;
+    let other = b
+        .stores
+        .idempotency
+        .claim(KEY, [2; 32], b"draw".to_vec())
+        .await;
     assert_eq!(other.unwrap(), Claim::Reused);
 }
 
 async fn a_released_key_is_free(b: &Backend) {
     claim(b, b"first").await;
-    b.stores.claims.release(KEY).await.unwrap();
-    b.stores.claims.release(KEY).await.unwrap();
+    b.stores.idempotency.release(KEY).await.unwrap();
+    b.stores.idempotency.release(KEY).await.unwrap();
     assert_eq!(claim(b, b"second").await, granted(b"second"));
 }
 
-async fn a_claim_is_kept_for_a_day(b: &Backend) {
+async fn a_record_is_kept_for_a_day(b: &Backend) {
     for swept in [true, false] {
         claim(b, b"first").await;
         b.stores
-            .claims
+            .idempotency
             .keep_answer(KEY, b"answer".to_vec())
             .await
             .unwrap();
@@ -88,6 +100,6 @@ async fn a_claim_is_kept_for_a_day(b: &Backend) {
         assert_eq!(claim(b, b"second").await, granted(b"second"));
         b.sweep().await;
         assert_eq!(claim(b, b"third").await, Claim::Busy);
-        b.stores.claims.release(KEY).await.unwrap();
+        b.stores.idempotency.release(KEY).await.unwrap();
     }
 }

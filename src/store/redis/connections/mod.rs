@@ -1,4 +1,4 @@
-//! The link to Redis: from a slot to the master that serves it, whatever stands, falls or moves there.
+//! The connections to Redis: from a slot to the master that serves it, whatever stands, falls or moves there.
 //!
 //! Standalone, Sentinel and Cluster differ only in who tells which master serves a slot (`watcher`). A master is a
 //! node with a few connections that all requests share (`node`), kept by one task (`supervisor`). Every wait
@@ -28,8 +28,8 @@ mod errors;
 mod health;
 mod node;
 mod open;
-mod operation;
 mod probe;
+mod request;
 mod routes;
 mod script;
 mod sentinel;
@@ -47,7 +47,7 @@ pub(in crate::store::redis) use checks::Warning;
 pub use deadline::Deadlines;
 pub(in crate::store::redis) use health::{Health, MasterHealth};
 pub use open::OpenError;
-pub(in crate::store::redis) use operation::Effect;
+pub(in crate::store::redis) use request::Effect;
 pub(in crate::store::redis) use script::Script;
 pub(in crate::store::redis) use slot::Slot;
 pub(in crate::store::redis) use subscription::Signal;
@@ -56,13 +56,13 @@ pub(in crate::store::redis) use url::Address;
 pub use url::{RedisUrl, UrlError};
 
 use connect::Dialer;
-use operation::Operation;
+use request::Request;
 use routes::Routes;
 use watcher::Watcher;
 
-/// The link to Redis. Clones share it.
+/// The connections to Redis. Clones share it.
 #[derive(Clone)]
-pub(in crate::store::redis) struct Link {
+pub(in crate::store::redis) struct Connections {
     inner: Arc<Inner>,
 }
 
@@ -74,7 +74,7 @@ struct Inner {
     _watcher: AbortOnDropHandle<()>,
 }
 
-impl Link {
+impl Connections {
     pub(in crate::store::redis) async fn open(settings: &RedisSettings) -> Result<Self, OpenError> {
         let dialer = Dialer::new(
             &settings.url,
@@ -104,8 +104,8 @@ impl Link {
         slot: Slot,
         command: &Cmd,
     ) -> Result<Value, StoreError> {
-        let operation = Operation::Command(command);
-        let (value, _) = operation
+        let request = Request::Command(command);
+        let (value, _) = request
             .run(&self.inner.routes, slot, Effect::of(command))
             .await?;
         Ok(value)
@@ -120,8 +120,8 @@ impl Link {
         args: &[Vec<u8>],
         effect: Effect,
     ) -> Result<Value, StoreError> {
-        let operation = Operation::Script { script, keys, args };
-        let (value, _) = operation.run(&self.inner.routes, slot, effect).await?;
+        let request = Request::Script { script, keys, args };
+        let (value, _) = request.run(&self.inner.routes, slot, effect).await?;
         Ok(value)
     }
 
@@ -135,10 +135,10 @@ impl Link {
         args: &[Vec<u8>],
         effect: Effect,
     ) -> Result<Value, StoreError> {
-        let operation = Operation::Script { script, keys, args };
-        let (value, node) = operation.run(&self.inner.routes, slot, effect).await?;
+        let request = Request::Script { script, keys, args };
+        let (value, node) = request.run(&self.inner.routes, slot, effect).await?;
         if self.inner.wait_replicas > 0 {
-            operation::wait_for_replicas(&self.inner.routes, slot, &node, self.inner.wait_replicas)
+            request::wait_for_replicas(&self.inner.routes, slot, &node, self.inner.wait_replicas)
                 .await?;
         }
         Ok(value)
@@ -152,7 +152,7 @@ impl Link {
         keys: &[Vec<u8>],
         args: &[Vec<u8>],
     ) -> Result<Value, StoreError> {
-        Ok(operation::run_at(&self.inner.routes, master, script, keys, args).await?)
+        Ok(request::run_at(&self.inner.routes, master, script, keys, args).await?)
     }
 
     /// The clock of the master of the slot. As long as that master has never answered, the error is beyond all bounds.
@@ -205,9 +205,9 @@ impl Link {
     }
 }
 
-impl fmt::Debug for Link {
+impl fmt::Debug for Connections {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Link")
+        f.debug_struct("Connections")
             .field("topology", &*self.inner.topology.borrow())
             .finish_non_exhaustive()
     }
