@@ -39,7 +39,6 @@ pub(super) const PURGE: TableDefinition<'static, PurgeKey, ()> = TableDefinition
 pub(super) const META: TableDefinition<'static, &'static str, u64> = TableDefinition::new("meta");
 
 pub(super) mod meta {
-    /// The format of the tables.
     pub(in super::super) const FORMAT: &str = "format";
     /// The last event that is no longer kept.
     pub(in super::super) const TRIMMED: &str = "events_trimmed";

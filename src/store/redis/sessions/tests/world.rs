@@ -158,7 +158,7 @@ impl World {
         fields(self.client.command(self.slot(), &read).await.unwrap()).unwrap()
     }
 
-    pub(super) fn maybe_marked(&mut self, kind: u8, id: SessionId) -> Option<OperationId> {
+    pub(super) fn maybe_operation_id(&mut self, kind: u8, id: SessionId) -> Option<OperationId> {
         self.random.bool().then_some(operation_id(kind, id))
     }
 
