@@ -4,6 +4,7 @@ mod audit;
 mod channel;
 mod crowd;
 mod feed;
+mod formats;
 mod guards;
 mod keyspace;
 mod memory;
