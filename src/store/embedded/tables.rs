@@ -68,8 +68,8 @@ pub(super) fn login_key(login_id: &LoginId) -> Id {
     key
 }
 
-/// Makes every table, so that readers find them.
-pub(super) fn create_all(txn: &WriteTransaction) -> Result<(), TableError> {
+/// Makes every table, so that readers find them, in a format.
+pub(super) fn create_all(txn: &WriteTransaction, format: u64) -> Result<(), TableError> {
     txn.open_table(SESSIONS)?;
     txn.open_table(TOMBSTONES)?;
     txn.open_table(LOGINS)?;
@@ -82,7 +82,7 @@ pub(super) fn create_all(txn: &WriteTransaction) -> Result<(), TableError> {
     txn.open_table(CLAIMS)?;
     txn.open_table(OPERATION_IDS)?;
     txn.open_table(PURGE)?;
-    txn.open_table(META)?.insert(meta::FORMAT, FORMAT)?;
+    txn.open_table(META)?.insert(meta::FORMAT, format)?;
     Ok(())
 }
 
