@@ -17,13 +17,14 @@ use std::fs::File;
 use std::io::Write;
 use std::net::SocketAddr;
 use std::path::Path;
-use std::sync::Arc;
+use std::sync::{Arc, LazyLock};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 use session_gateway::clock::SystemClock;
-use session_gateway::entropy::Entropy;
+use session_gateway::entropy::{Entropy, SessionIds};
 use session_gateway::model::id::{LoginId, ServiceId};
+use session_gateway::model::permission::Scope;
 use session_gateway::model::session::SessionState;
 use session_gateway::model::session_token::{StoredToken, TokenOrigin};
 use session_gateway::model::token::Token;
@@ -112,10 +113,11 @@ fn open(dir: &Path) -> Stores {
 }
 
 async fn create(stores: &Stores, login: u64) {
+    static IDS: LazyLock<SessionIds> = LazyLock::new(SessionIds::default);
     let login_id = LoginId::parse(&format!("user-{login}")).unwrap();
     let entropy = Entropy::Fresh;
     let session_id = entropy
-        .session_id(stores.sessions.now(), &login_id)
+        .session_id(&IDS, stores.sessions.now(), &login_id)
         .unwrap();
     let hash = Token::own(session_id, &entropy.token().unwrap()).hash();
     let attributes =
@@ -132,6 +134,7 @@ async fn create(stores: &Stores, login: u64) {
         idle_timeout: Duration::from_secs(1_800),
         max_age: Duration::from_secs(86_400),
         limit: None,
+        limit_scope: Scope::All,
         attributes,
         device: None,
         device_id: None,

@@ -81,8 +81,10 @@ impl ClaimedEntropy {
     }
 }
 
-/// Makes the ids of the sessions that one node opens: each is greater than all before it, also within a millisecond and
-/// whoever asks at the same time (RFC 9562, 6.2, with 12 bits of counter behind the millisecond).
+/// Makes the ids of the sessions that one node opens, each greater than all before it.
+///
+/// That holds within a millisecond too, and whoever asks at the same time: 12 bits behind the millisecond are a counter
+/// (RFC 9562, 6.2).
 #[derive(Debug, Default)]
 pub struct SessionIds {
     last: Mutex<Option<Turn>>,

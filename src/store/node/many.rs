@@ -128,7 +128,9 @@ impl Handle<dyn SessionStore> {
                 .engine()
                 .list(&filter, &Scope::All, PageLimit::LARGEST, None);
             let Page { items, next } = newest.await?;
-            items.into_iter().for_each(|session| summary.add(session));
+            for session in items {
+                summary.add(session);
+            }
             if next.is_some() {
                 summary.session_count = self.engine().index_size(login_id).await?;
                 summary.partial = true;
