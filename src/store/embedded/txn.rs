@@ -25,7 +25,7 @@ use crate::model::request::{OperationId, Target};
 use crate::model::session_token::TokenOrigin;
 use crate::model::token::CredentialHash;
 use crate::rules::Kept;
-use crate::rules::create::{CreateFacts, NewSession, LoginSessions};
+use crate::rules::create::{CreateFacts, LoginSessions, NewSession};
 use crate::rules::entry::SessionEntry;
 use crate::rules::operation::{FirstRun, OperationRecord};
 use crate::rules::target::TargetFacts;

@@ -4,7 +4,7 @@ use session_gateway::model::id::{LoginId, SessionId};
 use session_gateway::model::limit::{LimitPer, Overflow, SessionLimit};
 use session_gateway::model::permission::Scope;
 use session_gateway::model::session_token::{StoredToken, TokenOrigin};
-use session_gateway::rules::create::{self, NewSession, LoginSessions};
+use session_gateway::rules::create::{self, LoginSessions, NewSession};
 use session_gateway::rules::refusal::Refusal;
 
 use super::{History, Words};

@@ -13,7 +13,7 @@ use session_gateway::model::session::Tombstone;
 use session_gateway::model::session_token::TokenOrigin;
 use session_gateway::rules::Kept;
 use session_gateway::rules::activity;
-use session_gateway::rules::create::{CreateFacts, NewSession, LoginSessions};
+use session_gateway::rules::create::{CreateFacts, LoginSessions, NewSession};
 use session_gateway::rules::entry::{Ending, SessionEntry};
 use session_gateway::rules::operation::{FirstRun, OperationRecord};
 use session_gateway::rules::plan::{Decision, Plan, Write};

@@ -22,7 +22,7 @@ use crate::model::request::OperationId;
 use crate::model::session::{Device, EndReason, Ended};
 use crate::model::session_token::TokenOrigin;
 use crate::model::token::CredentialHash;
-use crate::rules::create::{Created, NewSession, LoginSessions};
+use crate::rules::create::{Created, LoginSessions, NewSession};
 use crate::rules::refusal::Refusal;
 use crate::store::{OpError, StoreError};
 

@@ -13,7 +13,7 @@ use crate::model::session_token::SealedToken;
 use crate::model::token::PresentedToken;
 use crate::rules::ban::{self, NewBan};
 use crate::rules::change;
-use crate::rules::create::{self, CreateFacts, NewSession, LoginSessions};
+use crate::rules::create::{self, CreateFacts, LoginSessions, NewSession};
 use crate::rules::end::{self, EndAll};
 use crate::rules::entry::SessionEntry;
 use crate::rules::plan::Plan;
