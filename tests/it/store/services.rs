@@ -4,7 +4,7 @@ use session_gateway::model::event::{Change, ServiceChange};
 use session_gateway::model::page::Cursor;
 use session_gateway::model::permission::Permissions;
 use session_gateway::model::request::OperationId;
-use session_gateway::model::service::{Service, ServiceName, ServiceUpdate};
+use session_gateway::model::service::{Manager, Service, ServiceName, ServiceUpdate};
 use session_gateway::model::token::CredentialHash;
 use session_gateway::rules::refusal::Refusal;
 use session_gateway::rules::services::NewService;
@@ -41,7 +41,7 @@ async fn register(b: &Backend, id: &str) -> Service {
     let registered = b
         .stores
         .services
-        .register(draft(id, "first"), &service("admin"))
+        .register(draft(id, "first"), &Manager::admin())
         .await;
     registered.unwrap()
 }
@@ -80,7 +80,7 @@ async fn a_service_is_registered_once(b: &Backend) {
         ..draft("shop", "first")
     };
     for again in [other, unmarked] {
-        let refused = services.register(again, &service("admin")).await;
+        let refused = services.register(again, &Manager::admin()).await;
         assert_eq!(refusal(refused), Refusal::ServiceExists);
     }
     assert_eq!(told(b).await, [ServiceChange::Registered]);
@@ -96,7 +96,7 @@ async fn a_service_is_changed_in_part(b: &Backend) {
     };
     let services = &b.stores.services;
     let changed = services
-        .update_service(&shop.service_id, update.clone(), &service("admin"))
+        .update_service(&shop.service_id, update.clone(), &Manager::admin())
         .await;
     let changed = changed.unwrap();
     assert_eq!(changed.service_name, shop.service_name);
@@ -109,7 +109,7 @@ async fn a_service_is_changed_in_part(b: &Backend) {
         .unwrap();
     assert!(!record.accepts(&hash("first"), || b.now()));
     let unknown = services
-        .update_service(&service("nobody"), update, &service("admin"))
+        .update_service(&service("nobody"), update, &Manager::admin())
         .await;
     assert_eq!(refusal(unknown), Refusal::ServiceUnknown);
     let expected = [ServiceChange::Registered, ServiceChange::Updated];
@@ -119,7 +119,7 @@ async fn a_service_is_changed_in_part(b: &Backend) {
 async fn a_rotated_secret_is_good_until_its_grace_is_over(b: &Backend) {
     let shop = register(b, "shop").await.service_id;
     let services = &b.stores.services;
-    let admin = service("admin");
+    let admin = Manager::admin();
     for _ in 0..2 {
         let rotated = services
             .rotate_secret(&shop, hash("second"), MINUTE, &admin)
@@ -146,11 +146,11 @@ async fn a_removed_service_is_gone(b: &Backend) {
     let shop = register(b, "shop").await.service_id;
     let services = &b.stores.services;
     services
-        .remove_service(&shop, &service("admin"))
+        .remove_service(&shop, &Manager::admin())
         .await
         .unwrap();
     assert_eq!(services.find_service(&shop).await.unwrap(), None);
-    let again = services.remove_service(&shop, &service("admin")).await;
+    let again = services.remove_service(&shop, &Manager::admin()).await;
     assert_eq!(refusal(again), Refusal::ServiceUnknown);
     let expected = [ServiceChange::Registered, ServiceChange::Removed];
     assert_eq!(told(b).await, expected);
