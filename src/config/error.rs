@@ -55,7 +55,9 @@ pub enum ConfigError {
     #[error(".env cannot be read: {0}")]
     DotEnv(#[source] io::Error),
     /// The file `.env` is somebody else's.
-    #[error(".env belongs to another user, so it is not read; who runs session-gateway must own it")]
+    #[error(
+        ".env belongs to another user, so it is not read; who runs session-gateway must own it"
+    )]
     DotEnvForeign,
     /// The file `.env` can be written by others.
     #[error(".env can be written by others, so it is not read; chmod go-w .env")]

@@ -206,9 +206,9 @@ fn dot_env(path: &Path) -> Result<Vec<(String, String)>, ConfigError> {
     if metadata.mode() & WRITABLE_BY_OTHERS != 0 {
         return Err(ConfigError::DotEnvWritable);
     }
-    let pairs: Result<_, _> = dotenvy::from_read_iter(file).collect();
-    pairs.map_err(|error| match error {
-        dotenvy::Error::Io(error) => ConfigError::DotEnv(error),
-        _line => ConfigError::DotEnvLine,
-    })
+    match dotenvy::from_read_iter(file).collect() {
+        Ok(pairs) => Ok(pairs),
+        Err(dotenvy::Error::Io(error)) => Err(ConfigError::DotEnv(error)),
+        Err(_line) => Err(ConfigError::DotEnvLine),
+    }
 }

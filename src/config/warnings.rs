@@ -33,7 +33,9 @@ pub enum Warning {
     )]
     ListensEverywhere(SocketAddr),
     /// Nobody needs credentials at `/auth/*`.
-    #[error("SGW_TRUSTED_PROXIES contains every address: anybody is taken for a reverse proxy of yours")]
+    #[error(
+        "SGW_TRUSTED_PROXIES contains every address: anybody is taken for a reverse proxy of yours"
+    )]
     EverybodyIsProxy,
     /// Nobody needs credentials at `/metrics`.
     #[error("SGW_METRICS_ALLOW contains every address: anybody may read /metrics")]
@@ -57,10 +59,7 @@ pub(super) fn readable_files(source: &Source) -> Vec<&'static str> {
         path.is_some_and(|path| has_mode(path, READABLE_BY_ALL))
     });
     let dot_env = has_mode(Path::new(DOT_ENV), READABLE_BY_ALL).then_some(DOT_ENV);
-    named
-        .map(|variable| variable.name)
-        .chain(dot_env)
-        .collect()
+    named.map(|variable| variable.name).chain(dot_env).collect()
 }
 
 impl Config {

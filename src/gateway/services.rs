@@ -123,7 +123,9 @@ impl Gateway {
         let secret = ServiceSecret::made(&*entropy.secret()?);
         let services = &self.stores.services;
         let (hash, manager) = (secret.hash(), caller.manager());
-        let rotated = services.rotate_secret(service_id, hash, grace, &manager).await;
+        let rotated = services
+            .rotate_secret(service_id, hash, grace, &manager)
+            .await;
         Ok((self.noted(caller, rotated)?, secret))
     }
 
@@ -145,7 +147,10 @@ impl Gateway {
         }
         let held = &caller.service.permissions;
         match held.first_missing(&Permissions::everything()) {
-            Some(missing) => Err(self.authenticator.refusals.deny(caller.id(), missing.clone())),
+            Some(missing) => Err(self
+                .authenticator
+                .refusals
+                .deny(caller.id(), missing.clone())),
             None => Err(GatewayError::ServiceBuiltIn),
         }
     }

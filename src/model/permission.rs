@@ -342,10 +342,18 @@ mod tests {
             (&["session.*"], &["session.read", "session.read:own"], None),
             (&["session.read"], &["session.read:own"], None),
             (&["session.read:own"], &["session.read:own"], None),
-            (&["session.read:own"], &["session.read"], Some("session.read")),
+            (
+                &["session.read:own"],
+                &["session.read"],
+                Some("session.read"),
+            ),
             (&["session.read"], &["session.*"], Some("session.*")),
             (&["session.*", "login.*"], &["*"], Some("*")),
-            (&["session.*"], &["session.read", "event.read"], Some("event.read")),
+            (
+                &["session.*"],
+                &["session.read", "event.read"],
+                Some("event.read"),
+            ),
             (&[], &["event.read"], Some("event.read")),
             (&[], &[], None),
         ] {
@@ -365,7 +373,10 @@ mod tests {
         assert_eq!(stored.scope(Permission::SessionRead, &me), Some(Scope::All));
         assert_eq!(stored.scope(Permission::SessionCreate, &me), None);
         let missing = permissions(&["session.*"]).first_missing(&stored);
-        assert_eq!(missing.map(ToString::to_string).as_deref(), Some("session.import"));
+        assert_eq!(
+            missing.map(ToString::to_string).as_deref(),
+            Some("session.import")
+        );
         assert_eq!(Permissions::everything().first_missing(&stored), None);
     }
 

@@ -311,13 +311,25 @@ mod tests {
             (give(more), None, not_held("session.*")),
             (update(None), Some(with(less)), None),
             (update(Some(grants(less))), Some(with(less)), None),
-            (update(Some(grants(more))), Some(with(less)), not_held("session.*")),
-            (update(Some(grants(less))), Some(with(more)), not_held("session.*")),
+            (
+                update(Some(grants(more))),
+                Some(with(less)),
+                not_held("session.*"),
+            ),
+            (
+                update(Some(grants(less))),
+                Some(with(more)),
+                not_held("session.*"),
+            ),
             (update(None), Some(with(more)), not_held("session.*")),
             (rotate.clone(), Some(with(less)), None),
             (rotate, Some(with(more)), not_held("session.*")),
             (ServiceRequest::Remove, Some(with(less)), None),
-            (ServiceRequest::Remove, Some(with(more)), not_held("session.*")),
+            (
+                ServiceRequest::Remove,
+                Some(with(more)),
+                not_held("session.*"),
+            ),
         ] {
             let found = request.decide(held, &manager, START).err();
             assert_eq!(found, refused, "{request:?}");

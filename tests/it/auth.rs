@@ -297,7 +297,10 @@ async fn a_configured_secret_is_good_also_when_the_store_was_emptied() {
     let id = ServiceId::admin();
     let services = &app.state.gateway.stores.services;
     assert_let_in(&whoami(&app, "admin", ADMIN_SECRET).await);
-    services.remove_service(&id, &Manager::admin()).await.unwrap();
+    services
+        .remove_service(&id, &Manager::admin())
+        .await
+        .unwrap();
     assert_let_in(&whoami(&app, "admin", ADMIN_SECRET).await);
 }
 
@@ -344,7 +347,12 @@ async fn whatever_is_wrong_is_told_at_the_same_moment() {
     enable(&app, "off", false).await;
     assert_let_in(&whoami(&app, "shop", &good).await);
     tokio::time::pause();
-    for (id, secret) in [("shop", "wrong"), ("nobody", "wrong"), ("off", &off), ("admin", &good)] {
+    for (id, secret) in [
+        ("shop", "wrong"),
+        ("nobody", "wrong"),
+        ("off", off.as_str()),
+        ("admin", good.as_str()),
+    ] {
         let since = tokio::time::Instant::now();
         assert_shut_out(&whoami(&app, id, secret).await);
         // Timers have steps of a millisecond.

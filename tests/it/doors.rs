@@ -5,7 +5,7 @@ use std::net::SocketAddr;
 use axum::Extension;
 use axum::extract::ConnectInfo;
 use serde_json::{Value, json};
-use session_gateway::http::app::{app, app_and_metrics};
+use session_gateway::http::app::{app as app_of, app_and_metrics};
 use session_gateway::http::state::AppState;
 use session_gateway::model::id::ServiceId;
 use session_gateway::model::service::{Manager, ServiceName};
@@ -17,13 +17,21 @@ use crate::support::{ADMIN_SECRET, Answer, Client, TestApp};
 /// Calls from an address.
 fn from(state: &AppState, address: &str) -> Client {
     let peer = SocketAddr::new(address.parse().unwrap(), 54_321);
-    Client::in_process(app(state.clone()).layer(Extension(ConnectInfo(peer))))
+    Client::in_process(app_of(state.clone()).layer(Extension(ConnectInfo(peer))))
 }
 
 #[tokio::test]
-async fn metrics_are_for_this_machine_for_networks_that_are_set_and_for_services_that_read_services() {
+async fn metrics_are_for_this_machine_for_networks_that_are_set_and_for_services_that_read_services()
+ {
     let app = TestApp::with(&[("SGW_METRICS_ALLOW", "10.0.5.0/24,::ffff:192.0.2.7")]);
-    for near in ["127.0.0.1", "127.8.9.10", "::1", "::ffff:127.0.0.1", "10.0.5.9", "192.0.2.7"] {
+    for near in [
+        "127.0.0.1",
+        "127.8.9.10",
+        "::1",
+        "::ffff:127.0.0.1",
+        "10.0.5.9",
+        "192.0.2.7",
+    ] {
         from(&app.state, near).get("/metrics").await.expect(200);
     }
     app.service("reader", &["service.read"]).await;
@@ -37,21 +45,34 @@ async fn metrics_are_for_this_machine_for_networks_that_are_set_and_for_services
         let refused = far.get("/metrics").await;
         refused.problem(401, "unauthenticated");
         assert!(refused.header("www-authenticate").starts_with("Basic"));
-        far.as_service("reader", &secret).get("/metrics").await.expect(200);
-        for (id, secret) in [("reader", "wrong"), ("nobody", &secret), ("shop", &other)] {
+        far.as_service("reader", &secret)
+            .get("/metrics")
+            .await
+            .expect(200);
+        for (id, secret) in [
+            ("reader", "wrong"),
+            ("nobody", secret.as_str()),
+            ("shop", other.as_str()),
+        ] {
             let answer = far.as_service(id, secret).get("/metrics").await;
             answer.problem(401, "unauthenticated");
         }
     }
-    let nowhere = Client::in_process(session_gateway::http::app::app(app.state.clone()));
-    nowhere.get("/metrics").await.problem(401, "unauthenticated");
+    let nowhere = Client::in_process(app_of(app.state.clone()));
+    nowhere
+        .get("/metrics")
+        .await
+        .problem(401, "unauthenticated");
 }
 
 #[tokio::test]
 async fn metrics_apart_ask_nobody() {
     let app = TestApp::new();
     let (_, metrics) = app_and_metrics(app.state.clone());
-    Client::in_process(metrics).get("/metrics").await.expect(200);
+    Client::in_process(metrics)
+        .get("/metrics")
+        .await
+        .expect(200);
 }
 
 #[tokio::test]
@@ -63,7 +84,11 @@ async fn strangers_learn_whether_the_gateway_is_ready_and_no_more() {
     let wrong = stranger.as_service("admin", "wrong").get("/readyz").await;
     assert_eq!(wrong.value(200), json!({"status": "ready"}));
     app.state.draining.begin();
-    for client in [&stranger, &stranger.as_service("admin", ADMIN_SECRET), &app.nobody()] {
+    for client in [
+        &stranger,
+        &stranger.as_service("admin", ADMIN_SECRET),
+        &app.nobody(),
+    ] {
         let told = client.get("/readyz").await.value(503);
         assert_eq!(told, json!({"status": "not_ready", "reason": "draining"}));
     }
@@ -75,7 +100,11 @@ async fn the_api_browser_stands_in_no_frame_and_runs_no_foreign_script() {
     for path in ["/docs/", "/docs/swagger-initializer.js", "/openapi.json"] {
         let answer = client.get(path).await.expect(200);
         let policy = answer.header("content-security-policy");
-        for part in ["default-src 'none'", "script-src 'self'", "frame-ancestors 'none'"] {
+        for part in [
+            "default-src 'none'",
+            "script-src 'self'",
+            "frame-ancestors 'none'",
+        ] {
             assert!(policy.contains(part), "{path}: {policy}");
         }
         assert_eq!(answer.header("x-frame-options"), "DENY");
@@ -90,7 +119,10 @@ async fn register(client: &Client, id: &str, permissions: &Value) -> Answer {
 #[track_caller]
 fn assert_denied(answer: &Answer, missing: &str) {
     let problem = answer.problem(403, "permission_denied");
-    assert_eq!(problem["detail"], format!("this needs the permission {missing}"));
+    assert_eq!(
+        problem["detail"],
+        format!("this needs the permission {missing}")
+    );
 }
 
 #[tokio::test]
@@ -111,20 +143,35 @@ async fn who_manages_services_gives_no_more_than_it_holds() {
         let rise = manager.patch("/v1/services/manager").json(&change).await;
         assert_denied(&rise, missing);
     }
-    let less = json!(["session.read", "session.read:own", "attribute.read:own", "service.manage"]);
+    let less = json!([
+        "session.read",
+        "session.read:own",
+        "attribute.read:own",
+        "service.manage"
+    ]);
     register(&manager, "less", &less).await.expect(201);
     let change = json!({"permissions": ["session.read:own"]});
-    manager.patch("/v1/services/less").json(&change).await.expect(200);
+    manager
+        .patch("/v1/services/less")
+        .json(&change)
+        .await
+        .expect(200);
     manager.delete("/v1/services/less").await.expect(204);
 }
 
 #[tokio::test]
 async fn who_manages_services_touches_none_that_holds_more() {
     let app = TestApp::new();
-    let manager = app.service("manager", &["service.manage", "service.read"]).await;
+    let manager = app
+        .service("manager", &["service.manage", "service.read"])
+        .await;
     app.service("shop", &["session.read"]).await;
     let before = app.admin().get("/v1/services/shop").await.json();
-    for change in [json!({"enabled": false}), json!({"permissions": []}), json!({})] {
+    for change in [
+        json!({"enabled": false}),
+        json!({"permissions": []}),
+        json!({}),
+    ] {
         let answer = manager.patch("/v1/services/shop").json(&change).await;
         assert_denied(&answer, "session.read");
     }
@@ -169,7 +216,10 @@ async fn the_permissions_there_are_can_be_read_and_given() {
     assert_eq!(items.len(), 12, "{told}");
     for (number, item) in items.iter().enumerate() {
         let sentence = item["description"].as_str().unwrap();
-        assert!(sentence.ends_with('.') && !sentence.starts_with(' '), "{item}");
+        assert!(
+            sentence.ends_with('.') && !sentence.starts_with(' '),
+            "{item}"
+        );
         let mut given = vec![item["permission"].as_str().unwrap().to_owned()];
         if item["can_be_own"] == true {
             given.push(format!("{}:own", given[0]));
@@ -196,7 +246,10 @@ async fn a_permission_that_is_not_built_is_refused() {
         let given = json!(["session.read", permission]);
         let answer = register(&app.admin(), "other", &given).await;
         let problem = answer.problem(400, "invalid_request");
-        assert_eq!(problem["errors"][0]["pointer"], "/permissions/1", "{problem}");
+        assert_eq!(
+            problem["errors"][0]["pointer"], "/permissions/1",
+            "{problem}"
+        );
         let change = app.admin().patch("/v1/services/shop");
         let answer = change.json(&json!({"permissions": given})).await;
         answer.problem(400, "invalid_request");
@@ -219,9 +272,14 @@ async fn what_another_version_stored_is_kept_and_allows_nothing() {
     let old = app.nobody().as_service("old", "its secret");
     let me = old.get("/v1/whoami").await.value(200);
     assert_eq!(me["permissions"], json!(["online.*", "session.import"]));
-    old.get("/v1/sessions").await.problem(403, "permission_denied");
+    old.get("/v1/sessions")
+        .await
+        .problem(403, "permission_denied");
     let renamed = app.admin().patch("/v1/services/old");
-    let renamed = renamed.json(&json!({"service_name": "Older"})).await.value(200);
+    let renamed = renamed
+        .json(&json!({"service_name": "Older"}))
+        .await
+        .value(200);
     assert_eq!(renamed["permissions"], me["permissions"]);
 }
 
@@ -233,7 +291,12 @@ async fn null_in_a_create_is_the_same_as_absent() {
         "idle_timeout_seconds": null, "max_age_seconds": null, "connection_id": null, "client_ip": null,
         "client_port": null, "user_agent": null, "server_addr": null, "limit": null,
     });
-    let made = app.admin().post("/v1/sessions").json(&absent).await.value(201);
+    let made = app
+        .admin()
+        .post("/v1/sessions")
+        .json(&absent)
+        .await
+        .value(201);
     assert_eq!(made["session"]["attributes"], json!({}));
     assert_eq!(made["session"]["state"], "active");
     for limit in [
@@ -256,7 +319,10 @@ async fn a_mapped_address_is_the_client_of_ipv4() {
     let session = &made["session"];
     assert_eq!(session["client_ip"], "203.0.113.9");
     for address in ["203.0.113.9", "::ffff:203.0.113.9"] {
-        let listed = admin.get(format!("/v1/sessions?client_ip={address}")).await.value(200);
+        let listed = admin
+            .get(format!("/v1/sessions?client_ip={address}"))
+            .await
+            .value(200);
         assert_eq!(listed["items"].as_array().unwrap().len(), 1, "{address}");
     }
     let path = format!("/v1/sessions/{}", session["session_id"].as_str().unwrap());
@@ -264,6 +330,10 @@ async fn a_mapped_address_is_the_client_of_ipv4() {
     let changed = admin.patch(path).json(&change).await.value(200);
     assert_eq!(changed["client_ip"], "203.0.113.10");
     let filter = json!({"filter": {"client_ip": "::ffff:203.0.113.10"}, "dry_run": true});
-    let counted = admin.post("/v1/sessions/bulk-delete").json(&filter).await.value(200);
+    let counted = admin
+        .post("/v1/sessions/bulk-delete")
+        .json(&filter)
+        .await
+        .value(200);
     assert_eq!(counted["count"], 1);
 }

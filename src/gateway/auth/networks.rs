@@ -90,7 +90,11 @@ mod tests {
             ("203.0.113.10", false),
             ("11.0.0.1", false),
         ] {
-            assert_eq!(mapped.include(address.parse().unwrap()), is_one, "{address}");
+            assert_eq!(
+                mapped.include(address.parse().unwrap()),
+                is_one,
+                "{address}"
+            );
         }
         for (text, everybody) in [
             ("0.0.0.0/0", true),

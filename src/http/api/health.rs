@@ -40,6 +40,7 @@ struct Health {
 
 /// Something that an operator should mend, although requests are served.
 #[derive(Debug, Serialize, ToSchema)]
+#[schema(as = StoreWarning)]
 struct Warning {
     /// What can happen, for programs; stable.
     code: Risk,

@@ -77,7 +77,7 @@ struct UpdateServiceRequest {
     service_name: Option<ServiceName>,
     /// The new permissions, which replace the old ones.
     #[serde(default, deserialize_with = "given")]
-    #[schema(value_type = Permissions, required = false)]
+    #[schema(value_type = Option<Permissions>, nullable = false)]
     permissions: Option<NewPermissions>,
     /// A disabled service is answered like an unknown one.
     #[serde(default, deserialize_with = "given")]

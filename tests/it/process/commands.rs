@@ -192,11 +192,15 @@ async fn the_admin_secret_of_the_environment_is_not_sent_where_dot_env_says() {
     assert!(stderr.contains("SGW_LISTEN is from .env"), "{stderr}");
     assert_eq!(stderr.lines().count(), 1, "{stderr}");
     let url = format!("http://{address}");
-    let named = launch.clone().arguments(&["service", "list", "--url", &url]);
+    let named = launch
+        .clone()
+        .arguments(&["service", "list", "--url", &url]);
     assert!(stdout(&named).contains("admin"));
 
     let both = format!("SGW_LISTEN={address}\nSGW_ADMIN_SECRET={ADMIN_SECRET}\n");
     std::fs::write(&dot_env, both).unwrap();
-    let together = launch.unset("SGW_ADMIN_SECRET").arguments(&["service", "list"]);
+    let together = launch
+        .unset("SGW_ADMIN_SECRET")
+        .arguments(&["service", "list"]);
     assert!(stdout(&together).contains("admin"));
 }

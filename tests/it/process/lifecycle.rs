@@ -223,17 +223,27 @@ async fn a_file_at_its_greatest_size_is_a_failed_write_and_no_end() {
 async fn refusals_of_services_are_counted_and_told_in_few_lines() {
     let gateway = Gateway::start().await;
     let reader = gateway.service("reader", &["service.read"]).await;
-    let wrong = gateway.nobody().as_service("shop", "hunter2-is-not-its-secret");
+    let wrong = gateway
+        .nobody()
+        .as_service("shop", "hunter2-is-not-its-secret");
     for _ in 0..30 {
         wrong.get("/v1/whoami").await.expect(401);
         reader.get("/v1/sessions").await.expect(403);
     }
     let stderr = gateway.stderr();
     for (wanted, most) in [
-        ("service.id=shop client.address=127.0.0.1 error=service credentials are missing or wrong", 8),
-        ("service.id=reader error=this needs the permission session.read", 8),
+        (
+            "service.id=shop client.address=127.0.0.1 error=service credentials are missing or wrong",
+            8,
+        ),
+        (
+            "service.id=reader error=this needs the permission session.read",
+            8,
+        ),
     ] {
-        let lines = stderr.lines().filter(|line| line.contains(wanted) && line.contains("INFO"));
+        let lines = stderr
+            .lines()
+            .filter(|line| line.contains(wanted) && line.contains("INFO"));
         assert!((1..=most).contains(&lines.count()), "{wanted} in {stderr}");
     }
     assert!(!stderr.contains("hunter2"), "{stderr}");

@@ -102,7 +102,10 @@ async fn doors_that_stand_open_are_warned_of_at_the_start() {
         .set("SGW_TRUSTED_PROXIES", "10.0.0.1,::/0")
         .set("SGW_METRICS_ALLOW", "0.0.0.0/0");
     let at = |name: &str| launch.directory().join(name);
-    for (name, text) in [(".env", "SGW_LOG=info\n".to_owned()), ("secret", "s".repeat(32))] {
+    for (name, text) in [
+        (".env", "SGW_LOG=info\n".to_owned()),
+        ("secret", "s".repeat(32)),
+    ] {
         std::fs::write(at(name), text).unwrap();
         set_mode(&at(name), 0o604);
     }
