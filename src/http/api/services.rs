@@ -39,7 +39,6 @@ pub(crate) fn routes() -> OpenApiRouter<AppState> {
         .merge(guarded(manage, routes!(update_service, remove_service)))
         .merge(guarded(manage, routes!(rotate_service_secret)))
         .merge(open_to_any(routes!(find_caller)))
-        .merge(open_to_any(routes!(list_permissions)))
 }
 
 /// A service to be registered.
@@ -126,25 +125,6 @@ impl From<Page<Service>> for ServicePage {
             next_cursor: page.next,
         }
     }
-}
-
-/// The permissions there are.
-#[derive(Debug, Serialize, ToSchema)]
-struct PermissionList {
-    /// All that a service can be given.
-    items: Vec<PermissionAbout>,
-}
-
-/// One permission.
-#[derive(Debug, Serialize, ToSchema)]
-struct PermissionAbout {
-    /// Its name.
-    #[schema(example = "session.read")]
-    permission: &'static str,
-    /// What it allows.
-    description: &'static str,
-    /// Whether `:own` may narrow it to sessions that the service opened itself.
-    can_be_own: bool,
 }
 
 /// Register a service
@@ -318,27 +298,6 @@ async fn rotate_service_secret(
 )]
 async fn find_caller(caller: Caller) -> Json<Service> {
     Json(caller.service)
-}
-
-/// List the permissions
-///
-/// All that a service can be given; `resource.*` and `*` stand for many.
-#[utoipa::path(
-    get,
-    path = "/v1/permissions",
-    operation_id = "list_permissions",
-    tag = "services",
-    responses((status = 200, description = "The permissions, each with a sentence.", body = PermissionList)),
-)]
-async fn list_permissions() -> Json<PermissionList> {
-    let items = Permission::ALL.iter().map(|permission| PermissionAbout {
-        permission: permission.as_str(),
-        description: permission.about(),
-        can_be_own: permission.can_be_own(),
-    });
-    Json(PermissionList {
-        items: items.collect(),
-    })
 }
 
 fn limit_object<'de, D: Deserializer<'de>>(
