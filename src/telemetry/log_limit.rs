@@ -20,7 +20,7 @@ impl<K: Debug + Clone + Eq + Hash> Default for LogLimit<K> {
 }
 
 impl<K: Debug + Clone + Eq + Hash> LogLimit<K> {
-    pub(crate) fn allows(&self, kind: K) -> bool {
-        self.0.check_key(&kind).is_ok()
+    pub(crate) fn allows(&self, kind: &K) -> bool {
+        self.0.check_key(kind).is_ok()
     }
 }

@@ -83,6 +83,6 @@ impl Refusals {
         if let Some((_, count)) = kinds.find(|(known, _)| *known == kind) {
             count.count();
         }
-        self.log.allows(kind)
+        self.log.allows(&kind)
     }
 }

@@ -33,17 +33,17 @@ impl RateLimitedLog {
         };
         match decision {
             Err(NotAllowed::Denied(denial @ Denial::ProxyUnauthenticated { .. })) => {
-                if self.0.allows(Kind::Proxy) {
+                if self.0.allows(&Kind::Proxy) {
                     tracing::warn!(client.address = address, reason = %denial, "a proxy was refused");
                 }
             }
             Err(NotAllowed::Denied(Denial::Misconfigured(condition))) => {
-                if self.0.allows(Kind::Condition) {
+                if self.0.allows(&Kind::Condition) {
                     tracing::warn!(client.address = address, reason = %condition, "a proxy is misconfigured");
                 }
             }
             Err(NotAllowed::Unknown(error)) => {
-                if self.0.allows(Kind::Store) {
+                if self.0.allows(&Kind::Store) {
                     let error: &(dyn Error + 'static) = error;
                     tracing::warn!(error, "proxies get no answer");
                 }
@@ -63,7 +63,7 @@ impl RateLimitedLog {
 
     /// Hears that a login page is not used.
     pub(super) fn login_page_not_allowed(&self) {
-        if self.0.allows(Kind::LoginPage) {
+        if self.0.allows(&Kind::LoginPage) {
             tracing::warn!("login_url is not in SGW_LOGIN_URL_ALLOW; users get 401");
         }
     }
