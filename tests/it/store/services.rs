@@ -16,6 +16,7 @@ contract! {
     a_service_is_changed_in_part,
     a_rotated_secret_is_good_until_its_grace_is_over,
     a_removed_service_is_gone,
+    nobody_touches_a_service_that_holds_more,
     services_are_listed_in_the_order_of_their_ids,
 }
 
@@ -154,6 +155,43 @@ async fn a_removed_service_is_gone(b: &Backend) {
     assert_eq!(refusal(again), Refusal::ServiceUnknown);
     let expected = [ServiceChange::Registered, ServiceChange::Removed];
     assert_eq!(told(b).await, expected);
+}
+
+async fn nobody_touches_a_service_that_holds_more(b: &Backend) {
+    let shop = register(b, "shop").await;
+    let manager = Manager {
+        service_id: service("manager"),
+        permissions: ["service.manage", "session.*"]
+            .iter()
+            .map(|text| text.parse().unwrap())
+            .collect(),
+    };
+    let id = &shop.service_id;
+    let services = &b.stores.services;
+    let not_held = Refusal::NotHeld("attribute.read:own".parse().unwrap());
+    let off = ServiceUpdate {
+        enabled: Some(false),
+        ..ServiceUpdate::default()
+    };
+    let refused = services.update_service(id, off, &manager).await;
+    assert_eq!(refusal(refused), not_held);
+    let refused = services.rotate_secret(id, hash("second"), MINUTE, &manager);
+    assert_eq!(refusal(refused.await), not_held);
+    let refused = services.remove_service(id, &manager).await;
+    assert_eq!(refusal(refused), not_held);
+    let refused = services.register(draft("other", "first"), &manager).await;
+    assert_eq!(refusal(refused), not_held);
+    let record = services.find_service(id).await.unwrap().unwrap();
+    assert_eq!(record.service, shop);
+    assert!(record.accepts(&hash("first"), || b.now()));
+    assert_eq!(told(b).await, [ServiceChange::Registered]);
+    let less = NewService {
+        permissions: ["session.read:own".parse().unwrap()].into_iter().collect(),
+        ..draft("less", "first")
+    };
+    services.register(less, &manager).await.unwrap();
+    let removed = services.remove_service(&service("less"), &manager).await;
+    removed.unwrap();
 }
 
 async fn services_are_listed_in_the_order_of_their_ids(b: &Backend) {
