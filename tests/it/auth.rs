@@ -243,9 +243,10 @@ async fn a_configured_secret_wins_over_the_stored_one_and_is_never_stored() {
     assert_eq!(found.unwrap().secret, CredentialHash::NONE);
     let stored = "a stored secret of the built-in service";
     let hash = CredentialHash::of(stored.as_bytes());
+    let manager = Manager::admin();
     let rotated = stores
         .services
-        .rotate_secret(&admin, hash, Duration::ZERO, &Manager::admin());
+        .rotate_secret(&admin, hash, Duration::ZERO, &manager);
     rotated.await.unwrap();
     assert_shut_out(&whoami(&app, "admin", stored).await);
     let me = whoami(&app, "admin", ADMIN_SECRET).await.expect(200).json();
