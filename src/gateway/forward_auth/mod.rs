@@ -27,14 +27,31 @@ mod trusted;
 pub use conditions::Conditions;
 pub use trusted::{InvalidNetwork, TrustedProxies};
 
-/// The store's time for one decision. Envoy waits 200 ms for the answer; what is left is for the way.
-const STORE_DEADLINE: Duration = Duration::from_millis(150);
+/// How long a decision waits for the store: longer than that waits for an answer, as there may be a second attempt. A
+/// proxy is answered within 100 ms of the store's own timeout; what is left is for the way.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct StoreDeadline(Duration);
+
+impl StoreDeadline {
+    /// For a store that waits so long for an answer.
+    #[must_use]
+    pub fn after(timeout: Duration) -> Self {
+        Self(timeout + Duration::from_millis(50))
+    }
+}
+
+impl Default for StoreDeadline {
+    fn default() -> Self {
+        Self::after(Duration::from_millis(100))
+    }
+}
 
 /// Decides for reverse proxies.
 #[derive(Debug)]
 pub struct ForwardAuth {
     authenticator: Arc<Authenticator>,
     trusted: TrustedProxies,
+    deadline: StoreDeadline,
 }
 
 /// Who asks for a decision.
@@ -108,16 +125,21 @@ impl From<InvalidCondition> for NotAllowed {
 impl ForwardAuth {
     /// Over the stores of this authenticator.
     #[must_use]
-    pub fn new(authenticator: Arc<Authenticator>, trusted: TrustedProxies) -> Self {
+    pub fn new(
+        authenticator: Arc<Authenticator>,
+        trusted: TrustedProxies,
+        deadline: StoreDeadline,
+    ) -> Self {
         Self {
             authenticator,
             trusted,
+            deadline,
         }
     }
 
     /// Whose request it is, if it may pass.
     pub async fn decide(&self, request: ForwardedRequest<'_>) -> Result<Identity, NotAllowed> {
-        match timeout(STORE_DEADLINE, self.ask_store(request)).await {
+        match timeout(self.deadline.0, self.ask_store(request)).await {
             Ok(answer) => answer,
             Err(_elapsed) => Err(StoreError::TimedOut.into()),
         }
@@ -142,7 +164,7 @@ impl ForwardAuth {
 
     /// Whether a proxy of ours asks, as far as the store tells in time.
     pub async fn is_proxy_in_time(&self, principal: &Principal) -> bool {
-        let asked = timeout(STORE_DEADLINE, self.is_proxy(principal));
+        let asked = timeout(self.deadline.0, self.is_proxy(principal));
         matches!(asked.await, Ok(Ok(true)))
     }
 

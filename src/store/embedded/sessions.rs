@@ -58,10 +58,10 @@ impl SessionStore for EmbeddedStore {
     ) -> Result<Lookup<Verified>, StoreError> {
         match verify::find_by_token(&self.shared, token, touch)? {
             verify::Found::Answer(answer) => Ok(answer),
-            verify::Found::TouchFirst(session_id) => {
+            verify::Found::WriteFirst(session_id) => {
                 let hash = token.hash;
                 self.writer
-                    .write(move |txn| verify::touch_first(txn, session_id, hash))
+                    .write(move |txn| verify::write_first(txn, session_id, hash, touch))
                     .await
             }
         }
