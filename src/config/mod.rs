@@ -15,7 +15,7 @@ use crate::model::limit::SessionLimit;
 use crate::model::token::ServiceSecret;
 use crate::store::embedded::EmbeddedSettings;
 use crate::store::node::cache::CacheSettings;
-use crate::store::redis::{Deadlines, RedisSettings, RedisUrl};
+use crate::store::redis::{Deadlines, FormatSettings, NEWEST_FORMAT, RedisSettings, RedisUrl};
 use crate::telemetry::log::LogSettings;
 
 mod error;
@@ -103,6 +103,8 @@ pub struct RedisOptions {
     pub wait_replicas: usize,
     /// How long one command may take.
     pub timeout: Duration,
+    /// The format to write; none is the newest that all gateways read.
+    pub format: Option<u64>,
 }
 
 impl StoreSettings {
@@ -131,6 +133,10 @@ impl StoreSettings {
             event_retention: self.event_retention,
             touch_interval: self.touch_interval,
             sweep_grace: self.sweep_grace,
+            formats: FormatSettings {
+                fixed: self.redis.format,
+                ..FormatSettings::default()
+            },
             test_clock: None,
         }
     }
@@ -172,6 +178,9 @@ impl Config {
                     ca_file: source.get(&var::REDIS_CA_FILE, value::optional_file)?,
                     wait_replicas: source.get(&var::REDIS_WAIT_REPLICAS, value::replicas)?,
                     timeout: source.get(&var::REDIS_TIMEOUT, value::redis_timeout)?,
+                    format: source.get(&var::STORE_FORMAT, |text| {
+                        value::store_format(text, NEWEST_FORMAT)
+                    })?,
                 },
                 cache: cache(source)?,
                 idle_after: source.get(&var::IDLE_AFTER, value::lasting)?,

@@ -49,6 +49,8 @@ variables! {
         "How many replicas must have an open, a rotation or an end of a session before it is answered; 503 when they do not come.";
     REDIS_TIMEOUT = "SGW_REDIS_TIMEOUT", Some("100ms"), "",
         "How long Redis may take to answer one command, from 50ms to 2s; after that the answer is 503. Reverse proxies must wait 100ms longer.";
+    STORE_FORMAT = "SGW_STORE_FORMAT", None, "1",
+        "The number of the format that is written in Redis. Without it, the newest that all gateways read which were heard of in the last 15 seconds.";
     CACHE_MAX_STALENESS = "SGW_CACHE_MAX_STALENESS", Some("1s"), "",
         "How late a node may hear of an ending or of a changed service, at most; usually it takes milliseconds. 0s asks the store each time.";
     CACHE_MAX_BYTES = "SGW_CACHE_MAX_BYTES", Some("96MiB"), "",

@@ -65,12 +65,10 @@ impl Exchange {
         use_it(&mut self.0.lock().unwrap_or_else(PoisonError::into_inner))
     }
 
-    /// A header is complete.
     pub(super) fn begin(&self) {
         self.with(|state| state.phase = Phase::Busy);
     }
 
-    /// The head of the answer is there.
     pub(super) fn answered(&self, answered: Answered) {
         self.with(|state| state.answered = answered);
     }

@@ -29,7 +29,6 @@ impl TrustedProxies {
         networks.map(Self).map_err(|_parse| InvalidNetwork)
     }
 
-    /// Whether this address is one of them.
     pub(super) fn include(&self, address: IpAddr) -> bool {
         let address = address.to_canonical();
         self.0.iter().any(|network| network.contains(&address))

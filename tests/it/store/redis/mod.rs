@@ -4,6 +4,7 @@ mod ahead;
 mod audit;
 mod channel;
 mod feed;
+mod formats;
 mod guards;
 mod keyspace;
 mod memory;
