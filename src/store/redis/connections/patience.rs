@@ -23,7 +23,7 @@ const MOST_LOST: Duration = Duration::from_millis(500);
 /// There was no answer in time.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Elapsed {
-    /// Whether our own runtime was held up meanwhile: then it may be nobody's fault but ours.
+    /// Whether our own runtime was held up all the while: then it may be nobody's fault but ours.
     pub(super) starved: bool,
 }
 
@@ -33,26 +33,25 @@ pub(super) async fn within<T>(
     work: impl Future<Output = T>,
 ) -> Result<T, Elapsed> {
     let mut work = pin!(work);
-    let (mut left, mut lost) = (SLICES, Duration::ZERO);
+    let (mut left, mut lost, mut starved) = (SLICES, Duration::ZERO, false);
     while left > 0 {
         let due = Instant::now() + limit / SLICES;
         if let Ok(done) = timeout_at(due, work.as_mut()).await {
             return Ok(done);
         }
         let late = due.elapsed();
-        if late <= LATE || lost >= MOST_LOST {
-            left -= 1;
-        } else {
+        if late > LATE && lost < MOST_LOST {
             lost += limit / SLICES + late;
+        } else {
+            left -= 1;
+            starved |= late > LATE;
         }
     }
     // Sockets are looked at before who yielded goes on: what has arrived is still taken.
     yield_now().await;
     match poll_fn(|context| Poll::Ready(work.as_mut().poll(context))).await {
         Poll::Ready(done) => Ok(done),
-        Poll::Pending => Err(Elapsed {
-            starved: lost > Duration::ZERO,
-        }),
+        Poll::Pending => Err(Elapsed { starved }),
     }
 }
 

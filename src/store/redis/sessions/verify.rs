@@ -214,8 +214,7 @@ impl Sessions {
     }
 
     /// The same by the server's own clock; a session that is over by its age ends, and the use of it that waits is
-    /// written. With a hash, nothing is there unless
-    /// that is of a good token of it.
+    /// written. With a hash, nothing is there unless that is of a good token of it.
     pub(super) async fn load_or_expire(
         &self,
         session_id: SessionId,

@@ -178,12 +178,16 @@ impl Line {
                 Err(_) => return,
             };
             asker.note(&bytes[..read]);
-            match self.now() {
-                Mode::CutBefore(word) if has(&bytes[..read], word) => return,
-                Mode::CutBehind(word) if has(&bytes[..read], word) => {
-                    asker.is_doomed.store(true, Ordering::SeqCst);
-                }
-                _ => {}
+            let mode = self.now();
+            if let Mode::CutBefore(word) = mode
+                && has(&bytes[..read], word)
+            {
+                return;
+            }
+            if let Mode::CutBehind(word) = mode
+                && has(&bytes[..read], word)
+            {
+                asker.is_doomed.store(true, Ordering::SeqCst);
             }
             if self.now() != Mode::BlackHole && to.write_all(&bytes[..read]).await.is_err() {
                 return;
