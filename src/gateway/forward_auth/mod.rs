@@ -27,8 +27,10 @@ mod trusted;
 pub use conditions::Conditions;
 pub use trusted::{InvalidNetwork, TrustedProxies};
 
-/// How long a decision waits for the store: longer than that waits for an answer, as there may be a second attempt. A
-/// proxy is answered within 100 ms of the store's own timeout; what is left is for the way.
+/// How long a decision waits for the store.
+///
+/// That waits for one answer of its server; a little more leaves room for a second attempt. A proxy is answered within
+/// 100 ms of that timeout; what is left is for the way.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct StoreDeadline(Duration);
 
