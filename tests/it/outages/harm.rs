@@ -211,7 +211,7 @@ async fn a_token_that_was_brought_leads_to_its_session_whatever_was_lost() {
         .flat_map(|word| [Mode::CutBefore(word), Mode::CutBehind(word)]);
     let mut opened = 0;
     for (number, harm) in harms.enumerate() {
-        let token = format!("a token from elsewhere that is long enough {number}");
+        let token = format!("a-token-of-a-login-framework-{number}-for-u");
         let open = |login: String| {
             let wanted = json!({"login_id": login, "token": token});
             admin.post("/v1/sessions").json(&wanted)
