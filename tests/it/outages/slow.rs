@@ -108,8 +108,16 @@ async fn how_long_redis_may_take_is_set() {
     let redis = RedisServer::start().await;
     let proxy = FaultProxy::before(redis.port).await;
     let url = format!("redis://127.0.0.1:{}", proxy.port);
-    let patient = launch(&url).set("SGW_REDIS_TIMEOUT", "2s").start().await;
-    let hasty = launch(&url).set("SGW_REDIS_TIMEOUT", "50ms").start().await;
+    let patient = launch(&url)
+        .set("SGW_REDIS_TIMEOUT", "2s")
+        .set("SGW_TRUSTED_PROXIES", "127.0.0.1")
+        .start()
+        .await;
+    let hasty = launch(&url)
+        .set("SGW_REDIS_TIMEOUT", "50ms")
+        .set("SGW_TRUSTED_PROXIES", "127.0.0.1")
+        .start()
+        .await;
     let session = open(&patient.admin(), json!({"login_id": "ada"})).await;
     proxy.set(Mode::Late(Duration::from_millis(300)));
     let verify = |gateway: &Gateway| {
@@ -117,7 +125,7 @@ async fn how_long_redis_may_take_is_set() {
         verify.json(&json!({"token": session.token}))
     };
     let ask = |gateway: &Gateway| {
-        let ask = gateway.admin().get("/auth/nginx");
+        let ask = gateway.nobody().get("/auth/nginx");
         ask.header("X-Session-Token", &session.token)
     };
     for _ in 0..3 {
