@@ -194,6 +194,15 @@ async fn sessions_of(admin: &Client, login: &str) -> usize {
     listed["items"].as_array().unwrap().len()
 }
 
+/// What is sent when a token is taken.
+const TAKEN: &[u8] = b"SET\r\n$38\r\nsgw:t:";
+
+/// What is sent when a session is opened.
+const OPENED: &[u8] = b"\r\nsomebody";
+
+/// What is sent with a script on the key of a token.
+const SCRIPT: &[u8] = b"\r\n1\r\n$38\r\nsgw:t:";
+
 /// A token that was brought is its session's for as long as that lives, and nobody's if none was opened, whichever request
 /// on the way to that was lost, or its reply.
 #[tokio::test(flavor = "multi_thread")]
@@ -202,10 +211,6 @@ async fn a_token_that_was_brought_leads_to_its_session_whatever_was_lost() {
     let proxy = FaultProxy::before(server.port).await;
     let gateway = gateway_on(&format!("redis://127.0.0.1:{}", proxy.port)).await;
     let admin = gateway.admin();
-    // That a token is taken; that a session is opened; a script on the key of a token.
-    const TAKEN: &[u8] = b"SET\r\n$38\r\nsgw:t:";
-    const OPENED: &[u8] = b"\r\nsomebody";
-    const SCRIPT: &[u8] = b"\r\n1\r\n$38\r\nsgw:t:";
     let harms = [TAKEN, OPENED, SCRIPT]
         .into_iter()
         .flat_map(|word| [Mode::CutBefore(word), Mode::CutBehind(word)]);
