@@ -14,6 +14,7 @@ use session_gateway::model::Timestamp;
 use session_gateway::model::event::{EventPage, EventType, FeedStart};
 use session_gateway::model::permission::Scope;
 use session_gateway::model::session::EndReason;
+use session_gateway::model::token::CredentialHash;
 use session_gateway::rules::entry::Lookup;
 use session_gateway::rules::refusal::Refusal;
 use session_gateway::store::embedded::EmbeddedStore;
@@ -22,7 +23,7 @@ use tempfile::TempDir;
 
 use super::backend::{HOUR, IDLE, MINUTE, SECOND, SETTINGS, START, draft, limit, refusal};
 use super::disk::Disk;
-use crate::support::Client;
+use crate::support::{ADMIN_SECRET, Client};
 
 const YEAR: i64 = 365 * 24 * 3_600 * 1_000;
 
@@ -120,8 +121,10 @@ async fn a_step_of_the_wall_clock_is_shown_until_it_is_set_right() {
     let machine = Machine::new();
     let stores = EmbeddedStore::in_memory(SETTINGS, machine.clock()).unwrap();
     let config = Config::from_variables([("SGW_STORE", "memory:")]).unwrap();
-    let gateway = Gateway::new(stores, config.lifetimes, AdminCredential(None));
-    let client = Client::in_process(app(AppState::new(gateway)));
+    let secret = CredentialHash::of(ADMIN_SECRET.as_bytes());
+    let gateway = Gateway::new(stores, config.lifetimes, AdminCredential(Some(secret)));
+    let nobody = Client::in_process(app(AppState::new(gateway)));
+    let client = nobody.as_service("admin", ADMIN_SECRET);
     let ready = async || client.get("/readyz").await.value(200);
     machine.pass(HOUR);
     assert_eq!(ready().await, json!({"status": "ready"}));
