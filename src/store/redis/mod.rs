@@ -19,6 +19,7 @@ use crate::store::node::recovery::RecoveryLog;
 use crate::store::node::tail::{Tail, Watermarks};
 
 mod activity;
+mod agreement;
 mod call;
 mod client;
 mod connections;
@@ -41,11 +42,11 @@ mod sessions;
 mod streams;
 
 use activity::Activity;
+use agreement::Agreement;
 use client::Client;
 pub use connections::{Deadlines, OpenError, RedisUrl, UrlError};
 use failover::Recovery;
 use feed::Feed;
-use formats::Agreement;
 pub use formats::{FormatSettings, NEWEST_FORMAT};
 use live::Live;
 use services::Services;

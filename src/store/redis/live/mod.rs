@@ -14,10 +14,10 @@ use futures_util::stream::FuturesUnordered;
 use tokio::time::{Instant, MissedTickBehavior, interval};
 use tokio_util::sync::CancellationToken;
 
+use super::agreement::Agreement;
 use super::client::Client;
 use super::connections::{Address, Signal, Topology};
 use super::feed::Feed;
-use super::formats::Agreement;
 use super::services::Services;
 use super::streams::{self, PARTITIONS, STREAMS};
 use crate::model::Timestamp;
