@@ -21,7 +21,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, LazyLock};
 use std::time::{Duration, Instant};
 
-use session_gateway::clock::SystemClock;
+use session_gateway::clock::{Machine, SteadyClock};
 use session_gateway::entropy::{Entropy, SessionIds};
 use session_gateway::model::id::{LoginId, ServiceId};
 use session_gateway::model::permission::Scope;
@@ -109,7 +109,7 @@ fn open(dir: &Path) -> Stores {
         event_retention: Duration::from_secs(86_400),
         touch_interval: Duration::from_secs(10),
     };
-    EmbeddedStore::open(dir, settings, Arc::new(SystemClock)).unwrap()
+    EmbeddedStore::open(dir, settings, Arc::new(SteadyClock::new(Machine))).unwrap()
 }
 
 async fn create(stores: &Stores, login: u64) {

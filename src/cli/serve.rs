@@ -13,7 +13,7 @@ use tokio_util::task::AbortOnDropHandle;
 
 use super::banner;
 use crate::certificates::{Authorities, TrustError};
-use crate::clock::SystemClock;
+use crate::clock::{Machine, SteadyClock};
 use crate::config::{Config, StoreLocation, StoreSettings};
 use crate::gateway::auth::ensure_admin;
 use crate::gateway::profile::Profiles;
@@ -84,7 +84,7 @@ pub enum ServeError {
 }
 
 async fn open_stores(settings: &StoreSettings, traces: Traces) -> Result<Stores, ServeError> {
-    let clock = Arc::new(SystemClock);
+    let clock = Arc::new(SteadyClock::new(Machine));
     let opened: Result<Stores, Cause> = match &settings.location {
         StoreLocation::Memory => {
             EmbeddedStore::in_memory(settings.embedded(), clock).map_err(Into::into)

@@ -9,6 +9,7 @@ use std::time::Duration;
 
 use crate::gateway::Lifetimes;
 use crate::gateway::auth::Networks;
+use crate::gateway::forward_auth::StoreDeadline;
 use crate::gateway::profile::{LoaderSettings, LoaderUrl, ProfileSettings, SigningKey};
 use crate::http::proxy::{Exports, LoginOrigins, ProxySettings, TokenCookie};
 use crate::model::limit::SessionLimit;
@@ -110,6 +111,8 @@ pub struct RedisOptions {
     pub ca_file: Option<PathBuf>,
     /// How many replicas must have an open, a rotation or an end before it is answered.
     pub wait_replicas: usize,
+    /// How long one command may take.
+    pub timeout: Duration,
     /// The format to write; none is the newest that all gateways read.
     pub format: Option<u64>,
 }
@@ -132,7 +135,7 @@ impl StoreSettings {
         RedisSettings {
             url: url.clone(),
             ca_file: self.redis.ca_file.clone(),
-            deadlines: Deadlines::default(),
+            deadlines: Deadlines::of(self.redis.timeout),
             wait_replicas: self.redis.wait_replicas,
             prefix: self.redis.prefix.clone(),
             idle_after: self.idle_after,
@@ -257,6 +260,7 @@ fn redis(source: &Source) -> Result<RedisOptions, ConfigError> {
         prefix: source.get(&var::REDIS_PREFIX, value::key_prefix)?,
         ca_file: source.get(&var::REDIS_CA_FILE, value::optional_file)?,
         wait_replicas: source.get(&var::REDIS_WAIT_REPLICAS, value::replicas)?,
+        timeout: source.get(&var::REDIS_TIMEOUT, value::redis_timeout)?,
         format: source.get(&var::STORE_FORMAT, format)?,
     })
 }
@@ -287,6 +291,9 @@ fn proxies(source: &Source) -> Result<ProxySettings, ConfigError> {
         trusted: source.get(&var::TRUSTED_PROXIES, networks)?,
         exports: source.get(&var::EXPORT_ATTRIBUTES, exports)?,
         login_origins: source.get(&var::LOGIN_URL_ALLOW, origins)?,
+        store_deadline: StoreDeadline::after(
+            source.get(&var::REDIS_TIMEOUT, value::redis_timeout)?,
+        ),
     })
 }
 

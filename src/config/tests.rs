@@ -131,6 +131,15 @@ fn the_url_of_a_redis_is_read_whole_and_never_shown_whole() {
 }
 
 #[test]
+fn redis_may_take_between_50_ms_and_2_s() {
+    let config = with(&[("SGW_REDIS_TIMEOUT", "2s")]).unwrap();
+    assert_eq!(config.store.redis.timeout, Duration::from_secs(2));
+    assert!(with(&[("SGW_REDIS_TIMEOUT", "50ms")]).is_ok());
+    refusal("SGW_REDIS_TIMEOUT", "49ms");
+    refusal("SGW_REDIS_TIMEOUT", "2001ms");
+}
+
+#[test]
 fn a_store_that_is_not_built_is_told_from_one_that_does_not_exist() {
     assert_eq!(
         with(&[("SGW_STORE", "memory:")]).unwrap().store.location,

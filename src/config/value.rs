@@ -66,6 +66,9 @@ pub enum InvalidValue {
     /// Not a number of replicas.
     #[error("must be a number from 0 to 16")]
     Replicas,
+    /// No time for an answer of Redis.
+    #[error("must be from 50ms to 2s")]
+    RedisTimeout,
     /// Not a format of what is stored.
     #[error("must be the number of a format that this version writes, from 1 to {newest}")]
     StoreFormat {
@@ -236,6 +239,16 @@ pub(super) fn bytes(text: &str) -> Result<u64, InvalidValue> {
 }
 
 /// How long a request to the loader of profiles may take. Callers wait for it.
+pub(super) fn redis_timeout(text: &str) -> Result<Duration, InvalidValue> {
+    let duration = duration(text)?;
+    let bearable = Duration::from_millis(50)..=Duration::from_secs(2);
+    if bearable.contains(&duration) {
+        Ok(duration)
+    } else {
+        Err(InvalidValue::RedisTimeout)
+    }
+}
+
 pub(super) fn patience(text: &str) -> Result<Duration, InvalidValue> {
     let duration = duration(text)?;
     let bearable = Duration::from_millis(100)..=Duration::from_secs(10);

@@ -31,4 +31,6 @@ pub enum Risk {
     FailoversCanUndo,
     /// A part of the store does not answer; requests for sessions in it are refused with 503.
     PartlyUnavailable,
+    /// Time as the store has it and the wall clock differ: a restart jumps from the one to the other.
+    ClockStepped,
 }

@@ -10,6 +10,7 @@ pub mod change;
 pub mod create;
 pub mod end;
 pub mod entry;
+pub mod feed;
 pub mod idempotency;
 mod kept;
 pub mod lists;

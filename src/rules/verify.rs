@@ -6,6 +6,7 @@ use super::terms::Terms;
 use crate::model::Timestamp;
 use crate::model::permission::Scope;
 use crate::model::record::SessionRecord;
+use crate::model::request::Touch;
 use crate::model::session::Session;
 use crate::model::token::CredentialHash;
 
@@ -54,17 +55,20 @@ pub fn verify(entry: SessionEntry, hash: &CredentialHash, terms: &Terms) -> Look
     behind(entry.told(terms), hash, terms)
 }
 
-/// The same, and the use that this is goes into the record.
+/// The same, and the uses of it that are known go into the record; with [`Touch::Yes`] this one too.
 #[must_use]
-pub fn verify_and_touch(
+pub fn verify_and_write(
     entry: SessionEntry,
     hash: &CredentialHash,
+    touch: Touch,
     terms: &Terms,
 ) -> Decision<Lookup<SessionRecord>> {
     Decision::make(|plan| {
         let mut found = behind(plan.settle(entry, terms).settled(terms.now), hash, terms);
         if let Lookup::Live(record) = &mut found {
-            record.touch(terms.now);
+            if touch == Touch::Yes {
+                record.touch(terms.now);
+            }
             plan.writes.push(Write::Save(record.clone()));
         }
         found

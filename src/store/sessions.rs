@@ -34,7 +34,8 @@ pub struct Verified {
     pub life: Life,
     /// Its state, as shown.
     pub state: SessionState,
-    /// Until when the stored record lets it live; a touch that is still to be written may move it.
+    /// Until when the stored record lets it live: later than the moment of the answer. A touch that is still to be written
+    /// may move it.
     pub stored_until: Timestamp,
 }
 

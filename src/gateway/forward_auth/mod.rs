@@ -25,14 +25,33 @@ mod conditions;
 
 pub use conditions::Conditions;
 
-/// The store's time for one decision. Envoy waits 200 ms for the answer; what is left is for the way.
-const STORE_DEADLINE: Duration = Duration::from_millis(150);
+/// How long a decision waits for the store.
+///
+/// That waits for one answer of its server; a little more leaves room for a second attempt. A proxy is answered within
+/// 100 ms of that timeout; what is left is for the way.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct StoreDeadline(Duration);
+
+impl StoreDeadline {
+    /// For a store that waits so long for an answer.
+    #[must_use]
+    pub fn after(timeout: Duration) -> Self {
+        Self(timeout + Duration::from_millis(50))
+    }
+}
+
+impl Default for StoreDeadline {
+    fn default() -> Self {
+        Self::after(Duration::from_millis(100))
+    }
+}
 
 /// Decides for reverse proxies.
 #[derive(Debug)]
 pub struct ForwardAuth {
     authenticator: Arc<Authenticator>,
     trusted: Networks,
+    deadline: StoreDeadline,
 }
 
 /// Who asks for a decision.
@@ -106,16 +125,21 @@ impl From<InvalidCondition> for NotAllowed {
 impl ForwardAuth {
     /// Over the stores of this authenticator.
     #[must_use]
-    pub fn new(authenticator: Arc<Authenticator>, trusted: Networks) -> Self {
+    pub fn new(
+        authenticator: Arc<Authenticator>,
+        trusted: Networks,
+        deadline: StoreDeadline,
+    ) -> Self {
         Self {
             authenticator,
             trusted,
+            deadline,
         }
     }
 
     /// Whose request it is, if it may pass.
     pub async fn decide(&self, request: ForwardedRequest<'_>) -> Result<Identity, NotAllowed> {
-        match timeout(STORE_DEADLINE, self.ask_store(request)).await {
+        match timeout(self.deadline.0, self.ask_store(request)).await {
             Ok(answer) => answer,
             Err(_elapsed) => Err(StoreError::TimedOut.into()),
         }
@@ -138,7 +162,7 @@ impl ForwardAuth {
 
     /// Whether a proxy of ours asks, as far as the store tells in time.
     pub async fn is_proxy_in_time(&self, principal: &Principal) -> bool {
-        let asked = timeout(STORE_DEADLINE, self.admit(principal));
+        let asked = timeout(self.deadline.0, self.admit(principal));
         matches!(asked.await, Ok(Ok(())))
     }
 

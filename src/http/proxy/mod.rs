@@ -58,7 +58,11 @@ impl ProxyAuth {
     #[must_use]
     pub fn new(authenticator: Arc<Authenticator>, settings: ProxySettings) -> Self {
         Self {
-            forward_auth: ForwardAuth::new(authenticator, settings.trusted.clone()),
+            forward_auth: ForwardAuth::new(
+                authenticator,
+                settings.trusted.clone(),
+                settings.store_deadline,
+            ),
             settings,
             rate_limited_log: RateLimitedLog::default(),
         }

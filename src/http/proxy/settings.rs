@@ -6,6 +6,7 @@ use url::{Origin, Url};
 use super::identity::Exports;
 use super::setting_text::{InvalidProxySetting, parts};
 use crate::gateway::auth::Networks;
+use crate::gateway::forward_auth::StoreDeadline;
 
 /// What reverse proxies may do, and what they are told.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
@@ -18,6 +19,8 @@ pub struct ProxySettings {
     pub exports: Exports,
     /// Where users may be sent to log in (`SGW_LOGIN_URL_ALLOW`).
     pub login_origins: LoginOrigins,
+    /// How long a decision waits for the store (`SGW_REDIS_TIMEOUT`).
+    pub store_deadline: StoreDeadline,
 }
 
 /// The name of a cookie (RFC 6265, section 4.1.1).

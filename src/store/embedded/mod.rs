@@ -7,7 +7,7 @@
 use std::fmt;
 use std::path::Path;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use redb::{Database, ReadTransaction, ReadableDatabase, StorageBackend};
@@ -39,6 +39,7 @@ mod sweep;
 mod tables;
 mod txn;
 mod verify;
+mod wall_clock;
 mod writer;
 
 pub use open::OpenError;
@@ -78,7 +79,6 @@ struct Shared {
     on_disk: bool,
     settings: EmbeddedSettings,
     clock: Arc<dyn Clock>,
-    latest: AtomicI64,
     activity: ActivityBuffer,
     listeners: Listeners,
     writes_stopped: AtomicBool,
@@ -123,7 +123,6 @@ impl EmbeddedStore {
             on_disk,
             settings,
             clock,
-            latest: AtomicI64::new(i64::MIN),
             activity: ActivityBuffer::new(settings.touch_interval),
             listeners: Listeners::default(),
             writes_stopped: AtomicBool::new(false),
@@ -162,11 +161,8 @@ impl EmbeddedStore {
 }
 
 impl Shared {
-    /// The present moment, which never goes back: what was seen as over stays over.
     fn now(&self) -> Timestamp {
-        let now = self.clock.now().millis();
-        let latest = self.latest.fetch_max(now, Ordering::SeqCst);
-        Timestamp::from_millis(now.max(latest))
+        self.clock.now()
     }
 
     fn read(&self) -> Result<ReadTransaction, StoreError> {

@@ -3,7 +3,7 @@
 use async_trait::async_trait;
 
 use super::txn::Txn;
-use super::{EmbeddedStore, bans, bulk, lists, sweep, verify};
+use super::{EmbeddedStore, bans, bulk, lists, sweep, verify, wall_clock};
 use crate::model::Timestamp;
 use crate::model::filter::SessionFilter;
 use crate::model::health::StoreHealth;
@@ -32,7 +32,11 @@ impl SessionStore for EmbeddedStore {
 
     async fn check(&self) -> Result<StoreHealth, StoreError> {
         self.shared.read()?;
-        self.writer.write(|_txn| Ok(StoreHealth::default())).await
+        self.writer.write(|_txn| Ok(())).await?;
+        let warnings = wall_clock::warning(&*self.shared.clock);
+        Ok(StoreHealth {
+            warnings: warnings.into_iter().collect(),
+        })
     }
 
     async fn create(&self, new: NewSession) -> Result<Created, OpError> {
@@ -58,10 +62,10 @@ impl SessionStore for EmbeddedStore {
     ) -> Result<Lookup<Verified>, StoreError> {
         match verify::find_by_token(&self.shared, token, touch)? {
             verify::Found::Answer(answer) => Ok(answer),
-            verify::Found::TouchFirst(session_id) => {
+            verify::Found::WriteFirst(session_id) => {
                 let hash = token.hash;
                 self.writer
-                    .write(move |txn| verify::touch_first(txn, session_id, hash))
+                    .write(move |txn| verify::write_first(txn, session_id, hash, touch))
                     .await
             }
         }

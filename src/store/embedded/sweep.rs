@@ -11,6 +11,7 @@ use super::txn::Txn;
 use crate::model::id::SessionId;
 use crate::model::login::Ban;
 use crate::rules::Kept;
+use crate::rules::feed::{self, EventAge};
 use crate::rules::idempotency::IdempotencyRecord;
 use crate::rules::operation::OperationRecord;
 use crate::rules::sweep as rules;
@@ -127,15 +128,12 @@ fn purge_one(txn: &mut Txn<'_>, kind: u8, key: &[u8]) -> Result<(), StoreError> 
 
 /// Removes events that were kept long enough, from the oldest on.
 fn trim_events(txn: &mut Txn<'_>, room: usize) -> Result<usize, StoreError> {
-    let retention = txn.shared.settings.event_retention;
+    let Some(last) = last_over(txn, room)? else {
+        return Ok(0);
+    };
     let mut over = Vec::new();
-    for entry in txn.events.iter()?.take(room) {
-        let (number, bytes) = entry?;
-        let event: StoredEvent = decode(bytes.value())?;
-        if txn.now < event.appended_at.plus(retention) {
-            break;
-        }
-        over.push(number.value());
+    for entry in txn.events.range(..=last)?.take(room) {
+        over.push(entry?.0.value());
     }
     for number in &over {
         txn.writes();
@@ -145,4 +143,50 @@ fn trim_events(txn: &mut Txn<'_>, room: usize) -> Result<usize, StoreError> {
         txn.meta.insert(meta::TRIMMED, last)?;
     }
     Ok(over.len())
+}
+
+/// The last event that was kept long enough, at least of the oldest ones; what was appended before it was too.
+fn last_over(txn: &Txn<'_>, room: usize) -> Result<Option<u64>, StoreError> {
+    let (mut last, mut looked_at) = (None, 0);
+    for entry in txn.events.iter()?.take(room) {
+        let (number, bytes) = entry?;
+        looked_at = number.value();
+        match age(txn, bytes.value())? {
+            EventAge::Over => last = Some(looked_at),
+            EventAge::Unknown => {}
+            EventAge::Kept => return Ok(last),
+        }
+    }
+    match last {
+        Some(_) => Ok(last),
+        None => last_over_beyond(txn, looked_at),
+    }
+}
+
+/// The same where a clock was wrong for longer than one step looks at: behind its events, what is over comes before what
+/// is kept.
+fn last_over_beyond(txn: &Txn<'_>, looked_at: u64) -> Result<Option<u64>, StoreError> {
+    let (mut last, mut next) = (None, looked_at + 1);
+    let mut end = txn
+        .events
+        .last()?
+        .map_or(0, |(number, _)| number.value() + 1);
+    while next < end {
+        let middle = next + (end - next) / 2;
+        let Some(bytes) = txn.events.get(middle)? else {
+            return Ok(last);
+        };
+        match age(txn, bytes.value())? {
+            EventAge::Over => (last, next) = (Some(middle), middle + 1),
+            EventAge::Unknown => next = middle + 1,
+            EventAge::Kept => end = middle,
+        }
+    }
+    Ok(last)
+}
+
+fn age(txn: &Txn<'_>, bytes: &[u8]) -> Result<EventAge, StoreError> {
+    let event: StoredEvent = decode(bytes)?;
+    let retention = txn.shared.settings.event_retention;
+    Ok(feed::age(event.appended_at, retention, &txn.terms()))
 }

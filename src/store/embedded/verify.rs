@@ -24,8 +24,8 @@ use crate::store::{StoreError, Verified};
 /// What a read found, and whether that is the answer already.
 pub(super) enum Found {
     Answer(Lookup<Verified>),
-    /// This session lives, and its use must be written before anybody is told.
-    TouchFirst(SessionId),
+    /// This session lives, and its uses must be written before anybody is told.
+    WriteFirst(SessionId),
 }
 
 impl Shared {
@@ -83,6 +83,9 @@ pub(super) fn find_by_token(
     let (entry, stored_until) = look_up(shared, &read, session_id)?;
     match (verify::verify(entry, &token.hash, &terms), touch) {
         (Lookup::Live(record), Touch::Yes) => touched(shared, *record, stored_until, terms.now),
+        (Lookup::Live(_), Touch::No) if stored_until <= terms.now => {
+            Ok(Found::WriteFirst(session_id))
+        }
         (found, Touch::Yes | Touch::No) => {
             Ok(Found::Answer(found.map(|record| {
                 shared.live(record, stored_until, terms.now)
@@ -105,7 +108,7 @@ fn touched(
         .activity
         .count(&record, record.life(), stored_until, now);
     let Some(life) = counted else {
-        return Ok(Found::TouchFirst(record.session.session_id));
+        return Ok(Found::WriteFirst(record.session.session_id));
     };
     let found = shared.verified(Arc::new(record), life, stored_until, now);
     Ok(Found::Answer(Lookup::Live(Box::new(found))))
@@ -128,14 +131,15 @@ fn look_up(
     Ok((SessionEntry::Record(Box::new(record)), stored_until))
 }
 
-/// Counts a use in the record itself.
-pub(super) fn touch_first(
+/// Counts uses in the record itself.
+pub(super) fn write_first(
     txn: &mut Txn<'_>,
     session_id: SessionId,
     hash: CredentialHash,
+    touch: Touch,
 ) -> Result<Lookup<Verified>, StoreError> {
     let entry = txn.entry(session_id)?;
-    let found = txn.decide(verify::verify_and_touch(entry, &hash, &txn.terms()))?;
+    let found = txn.decide(verify::verify_and_write(entry, &hash, touch, &txn.terms()))?;
     Ok(found.map(|record| {
         let stored_until = record.session.expires_at;
         txn.shared.live(record, stored_until, txn.now)

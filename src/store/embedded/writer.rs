@@ -13,6 +13,7 @@ use thiserror::Error;
 use tokio::sync::oneshot;
 
 use super::txn::Txn;
+use super::wall_clock::StepLog;
 use super::{DEADLINE, Shared};
 use crate::model::Timestamp;
 use crate::model::event::Event;
@@ -166,6 +167,7 @@ impl Drop for Writer {
 
 fn run(shared: &Shared, queue: &Receiver<Message>) {
     let mut wait = TOUCH_PERIOD;
+    let mut step_log = StepLog::default();
     loop {
         let mut open = true;
         let mut jobs = Vec::new();
@@ -183,6 +185,7 @@ fn run(shared: &Shared, queue: &Receiver<Message>) {
             Err(RecvTimeoutError::Timeout) => {}
             Ok(Message::Close) | Err(RecvTimeoutError::Disconnected) => open = false,
         }
+        step_log.look(&*shared.clock);
         let activity = shared.activity.due(shared.now(), TOUCHES);
         write_group(shared, jobs, &activity);
         if !open {

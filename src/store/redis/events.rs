@@ -5,6 +5,7 @@
 //! | `g` | the node whose operation did it, in 8 bytes; of an ending that is done again, nothing |
 //! | `t` `a` `o` | kind (`c` `w` `r` `e` `s` `b` `u`) · when · the service that opened the session, did something, or was changed |
 //! | `s` `l` | session id, login id |
+//! | `z` | when it was appended, if it stands behind one that was appended by a clock that was ahead |
 //! | `d` | device of a session that was opened |
 //! | `v` `n` `w` `b` | version, attribute names, field names (a line each) of a change, by whom |
 //! | `b` | who asked for a rotation |

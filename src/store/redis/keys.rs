@@ -10,6 +10,7 @@
 //! | `sgw:{7f}:e` | stream | events |
 //! | `sgw:{7f}:b` | string | the last heartbeat |
 //! | `sgw:{7f}:k:<operation_id>` | hash | what an operation with this operation id did |
+//! | `sgw:{7f}:k:<session id>` | string | nothing is opened under this id any more |
 //! | `sgw:t:<hash of token>` | string | where the token of a caller leads |
 //! | `sgw:k:<claim>` | hash | the claim of an idempotency key |
 //! | `sgw:{services}:r` · `sgw:{services}:e` | hash · stream | services · their events |

@@ -3,12 +3,14 @@
 
 use std::time::{Duration, Instant};
 
+use deadpool_redis::redis;
 use serde_json::json;
 use tokio::task::JoinSet;
 use tokio::time::sleep;
 
 use super::traffic::{Load, Log, Outcome, Traffic};
-use super::{RECOVERY, gateway_on};
+use super::{RECOVERY, gateway_on, patiently};
+use crate::support::Client;
 use crate::support::redis::{FaultProxy, Mode, RedisServer, eventually};
 
 const LOAD: Load = Load {
@@ -113,8 +115,8 @@ async fn a_password_that_is_changed_makes_all_unknown_until_it_is_back() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_request_whose_reply_was_lost_has_one_effect_however_often_it_is_repeated() {
-    let redis = RedisServer::start().await;
-    let proxy = FaultProxy::before(redis.port).await;
+    let server = RedisServer::start().await;
+    let proxy = FaultProxy::before(server.port).await;
     let gateway = gateway_on(&format!("redis://127.0.0.1:{}", proxy.port)).await;
     let admin = gateway.admin();
     let mut work = JoinSet::new();
@@ -160,4 +162,83 @@ async fn a_request_whose_reply_was_lost_has_one_effect_however_often_it_is_repea
         lost += failures;
     }
     assert!(lost > 0, "no reply was lost");
+}
+
+/// What lasts no longer is gone before anybody tries again.
+const SOON: i64 = 60_000;
+
+/// Takes away what Redis forgets by itself within a minute.
+async fn pass_a_minute(server: &RedisServer) {
+    let mut connection = server.connection().await;
+    let keys: Vec<Vec<u8>> = redis::cmd("KEYS")
+        .arg("sgw:t:*")
+        .query_async(&mut connection)
+        .await
+        .unwrap();
+    for key in keys {
+        let ttl: i64 = redis::cmd("PTTL")
+            .arg(&key)
+            .query_async(&mut connection)
+            .await
+            .unwrap();
+        if ttl <= SOON {
+            let mut delete = redis::cmd("DEL");
+            delete.arg(&key).exec_async(&mut connection).await.unwrap();
+        }
+    }
+}
+
+async fn sessions_of(admin: &Client, login: &str) -> usize {
+    let path = format!("/v1/logins/{login}/sessions");
+    let listed = patiently(|| admin.get(&path)).await.value(200);
+    listed["items"].as_array().unwrap().len()
+}
+
+/// What is sent when a token is taken.
+const TAKEN: &[u8] = b"SET\r\n$38\r\nsgw:t:";
+
+/// What is sent when a session is opened.
+const OPENED: &[u8] = b"\r\nsomebody";
+
+/// What is sent with a script on the key of a token.
+const SCRIPT: &[u8] = b"\r\n1\r\n$38\r\nsgw:t:";
+
+/// A token that was brought is its session's for as long as that lives, and nobody's if none was opened, whichever request
+/// on the way to that was lost, or its reply.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_token_that_was_brought_leads_to_its_session_whatever_was_lost() {
+    let server = RedisServer::start().await;
+    let proxy = FaultProxy::before(server.port).await;
+    let gateway = gateway_on(&format!("redis://127.0.0.1:{}", proxy.port)).await;
+    let admin = gateway.admin();
+    let harms = [TAKEN, OPENED, SCRIPT]
+        .into_iter()
+        .flat_map(|word| [Mode::CutBefore(word), Mode::CutBehind(word)]);
+    let mut opened = 0;
+    for (number, harm) in harms.enumerate() {
+        let token = format!("a-token-of-a-login-framework-{number}-for-u");
+        let open = |login: String| {
+            let wanted = json!({"login_id": login, "token": token});
+            admin.post("/v1/sessions").json(&wanted)
+        };
+        let (login, other) = (format!("somebody-{number}"), format!("another-{number}"));
+        proxy.set(harm);
+        let status = open(login.clone()).await.status.as_u16();
+        assert!([201, 503].contains(&status), "{harm:?}: {status}");
+        proxy.set(Mode::Pass);
+        let lives = sessions_of(&admin, &login).await == 1;
+        assert!(lives || status == 503, "{harm:?}");
+        pass_a_minute(&server).await;
+        let verify = || {
+            admin
+                .post("/v1/tokens/verify")
+                .json(&json!({"token": token}))
+        };
+        let verified = patiently(verify).await.value(200);
+        assert_eq!(verified["active"], lives, "{harm:?}");
+        let again = patiently(|| open(other.clone())).await;
+        again.expect(if lives { 409 } else { 201 });
+        opened += usize::from(lives);
+    }
+    assert!((1..6).contains(&opened), "{opened}");
 }

@@ -2,12 +2,14 @@
 
 use std::time::{Duration, Instant};
 
+use serde_json::json;
 use tokio::time::sleep;
 
 use super::latency::LongWay;
 use super::traffic::{Load, Log, Outcome, Traffic};
-use super::{gateway_on, launch, long, tell};
-use crate::support::redis::RedisServer;
+use super::{gateway_on, launch, long, open, tell};
+use crate::support::Gateway;
+use crate::support::redis::{FaultProxy, Mode, RedisServer};
 
 /// Everybody sends the next request as soon as there is an answer.
 const EAGER: Load = Load {
@@ -99,6 +101,39 @@ async fn commands(redis: &RedisServer) -> u32 {
         .await
         .parse()
         .unwrap()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn how_long_redis_may_take_is_set() {
+    let redis = RedisServer::start().await;
+    let proxy = FaultProxy::before(redis.port).await;
+    let url = format!("redis://127.0.0.1:{}", proxy.port);
+    let patient = launch(&url)
+        .set("SGW_REDIS_TIMEOUT", "2s")
+        .set("SGW_TRUSTED_PROXIES", "127.0.0.1")
+        .start()
+        .await;
+    let hasty = launch(&url)
+        .set("SGW_REDIS_TIMEOUT", "50ms")
+        .set("SGW_TRUSTED_PROXIES", "127.0.0.1")
+        .start()
+        .await;
+    let session = open(&patient.admin(), json!({"login_id": "ada"})).await;
+    proxy.set(Mode::Late(Duration::from_millis(300)));
+    let verify = |gateway: &Gateway| {
+        let verify = gateway.admin().post("/v1/tokens/verify");
+        verify.json(&json!({"token": session.token}))
+    };
+    let ask = |gateway: &Gateway| {
+        let ask = gateway.nobody().get("/auth/nginx");
+        ask.header("X-Session-Token", &session.token)
+    };
+    for _ in 0..3 {
+        verify(&patient).await.expect(200);
+        ask(&patient).await.expect(200);
+        verify(&hasty).await.problem(503, "store_unavailable");
+        ask(&hasty).await.expect(503);
+    }
 }
 
 /// What an outage may cost of connections: the few that are held, one probe after the other while it lasts, and those of

@@ -1,7 +1,7 @@
 //! Live sessions are verified, written to and given new tokens.
 
 use session_gateway::model::record::SessionChange;
-use session_gateway::model::request::Target;
+use session_gateway::model::request::{Target, Touch};
 use session_gateway::model::rotation::Successor;
 use session_gateway::model::session::EndReason;
 use session_gateway::model::session_token::SealedToken;
@@ -33,7 +33,7 @@ impl History<'_> {
             return;
         }
         let entry = self.world.entry(session_id);
-        let decision = verify::verify_and_touch(entry, &hash, &terms);
+        let decision = verify::verify_and_write(entry, &hash, Touch::Yes, &terms);
         let (touched, effects) = self.world.decide(decision);
         assert_eq!(effects.changed == 1, good.is_some());
         if let (Lookup::Live(touched), Lookup::Live(found)) = (&touched, &found) {

@@ -50,6 +50,7 @@ mod values;
 
 mod audit;
 mod cache;
+mod clock;
 mod crash;
 mod disk;
 mod faults;

@@ -16,6 +16,7 @@ contract! {
     looking_without_touching_leaves_no_trace,
     a_short_stored_life_is_prolonged_before_the_answer,
     a_verification_never_promises_more_than_is_stored,
+    what_only_a_use_keeps_alive_is_written_before_the_answer,
     a_use_is_written_within_its_interval,
     a_use_is_seen_by_every_read_and_write,
     a_use_revives_nothing,
@@ -73,6 +74,27 @@ async fn a_verification_never_promises_more_than_is_stored(b: &Backend) {
     b.put(new.session_id, "a", "1").await;
     let verified = b.verified(&presented(&new)).await;
     assert_eq!(verified.stored_until, b.now().plus(IDLE));
+}
+
+/// However late the background is: here no time passes between the moves of the clock.
+async fn what_only_a_use_keeps_alive_is_written_before_the_answer(b: &Backend) {
+    let new = NewSession {
+        idle_timeout: MINUTE,
+        ..draft("alice")
+    };
+    b.create(new.clone()).await;
+    b.advance(40 * SECOND);
+    let used = b.verified(&presented(&new)).await;
+    b.advance(20 * SECOND);
+    let sessions = &b.stores.sessions;
+    let found = sessions.find_by_token(&presented(&new), Touch::No).await;
+    let Lookup::Live(found) = found.unwrap() else {
+        panic!("it is live");
+    };
+    assert_eq!(found.life, used.life);
+    assert_eq!(found.stored_until, used.life.expires_at);
+    let again = sessions.find_by_token(&presented(&new), Touch::No).await;
+    assert_eq!(again.unwrap(), Lookup::Live(found));
 }
 
 async fn a_use_is_written_within_its_interval(b: &Backend) {

@@ -138,8 +138,8 @@ impl ActivityBuffer {
     }
 
     /// The life of a session that was found before, as the uses since have left it, and until when its record lets it
-    /// live in the store; with [`Touch::Yes`] after one more use at `now`. `None` if `lives` refuses that life, or the
-    /// use must be written before anybody is told.
+    /// live in the store; with [`Touch::Yes`] after one more use at `now`. `None` if `lives` refuses that life, or a use
+    /// must be written before anybody is told.
     pub(in crate::store) fn again(
         &self,
         found: &Verified,
@@ -155,7 +155,7 @@ impl ActivityBuffer {
             None => (found.life, found.stored_until),
             Some(known) => known.since(found),
         };
-        if !lives(life) {
+        if !lives(life) || stored_until <= now {
             return None;
         }
         if touch == Touch::No {

@@ -4,7 +4,9 @@
 //! connections without deadlines, without an own CA and without asking for the role, so masters are found here
 //! ([`super::watcher`]) and each has a plain pool. A connection leaves the pool only after it has said that it leads to a master that serves.
 
+use std::io::ErrorKind;
 use std::path::Path;
+use std::time::Duration;
 
 use deadpool_redis::redis::aio::MultiplexedConnection;
 use deadpool_redis::redis::io::tcp::{TcpSettings, socket2::TcpKeepalive};
@@ -16,6 +18,7 @@ use deadpool_redis::{Hook, HookError, Manager, Pool, Runtime};
 
 use super::OpenError;
 use super::deadline::{self, Deadlines};
+use super::patience::within;
 use super::url::{Address, Credentials, RedisUrl, Transport};
 use crate::certificates::read_ca_file;
 
@@ -95,22 +98,29 @@ impl Dialer {
             .set_redis_settings(self.login.clone()))
     }
 
+    /// Without a deadline for answers: where connections are shared, whoever asks has one.
     fn config(&self) -> AsyncConnectionConfig {
         AsyncConnectionConfig::new()
             .set_connection_timeout(Some(self.deadlines.connect))
-            .set_response_timeout(Some(self.deadlines.command))
+            .set_response_timeout(None)
+    }
+
+    fn config_with_deadline(&self) -> AsyncConnectionConfig {
+        let deadline = Some(self.deadlines.command);
+        self.config().set_response_timeout(deadline)
     }
 
     /// A pool of connections to the master at an address.
     pub(super) fn pool(&self, address: &Address) -> Result<Pool, RedisError> {
         let manager = Manager::new_with_config(self.info(address)?, self.config())?;
+        let deadline = self.deadlines.command;
         let builder = Pool::builder(manager)
             .max_size(SHARED_CONNECTIONS + ALONE)
             .wait_timeout(Some(self.deadlines.wait))
             .create_timeout(Some(self.deadlines.connect))
             .recycle_timeout(Some(self.deadlines.command))
-            .post_create(Hook::async_fn(|connection, _| {
-                Box::pin(require_master(connection))
+            .post_create(Hook::async_fn(move |connection, _| {
+                Box::pin(require_master(connection, deadline))
             }))
             .runtime(Runtime::Tokio1);
         builder.build().map_err(|error| {
@@ -125,7 +135,7 @@ impl Dialer {
         address: &Address,
     ) -> Result<MultiplexedConnection, RedisError> {
         Client::open(self.info(address)?)?
-            .get_multiplexed_async_connection_with_config(&self.config())
+            .get_multiplexed_async_connection_with_config(&self.config_with_deadline())
             .await
     }
 
@@ -143,7 +153,7 @@ impl Dialer {
     ) -> Result<MultiplexedConnection, RedisError> {
         let info = self.info(address)?;
         let login = self.login.clone().set_protocol(ProtocolVersion::RESP3);
-        let config = self.config().set_push_sender(move |push| {
+        let config = self.config_with_deadline().set_push_sender(move |push| {
             on_push(push);
             Ok::<_, redis::aio::SendError>(())
         });
@@ -174,12 +184,15 @@ fn login(credentials: &Credentials) -> RedisConnectionInfo {
 }
 
 /// `PING` is refused while data is loaded and by a replica without its master; `ROLE` never is.
-async fn require_master(connection: &mut MultiplexedConnection) -> Result<(), HookError> {
+async fn require_master(
+    connection: &mut MultiplexedConnection,
+    deadline: Duration,
+) -> Result<(), HookError> {
     let mut pipeline = redis::pipe();
     pipeline.cmd("PING").cmd("ROLE");
-    let answers = connection
-        .send_packed_commands(&pipeline, 0, 2)
-        .await
+    let asked = within(deadline, connection.send_packed_commands(&pipeline, 0, 2)).await;
+    let answers = asked
+        .unwrap_or_else(|_elapsed| Err(std::io::Error::from(ErrorKind::TimedOut).into()))
         .and_then(|answers| Value::Array(answers).extract_error())
         .map_err(HookError::Backend)?;
     if role_of(&answers) == Some(b"master") {

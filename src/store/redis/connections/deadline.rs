@@ -15,15 +15,21 @@ pub struct Deadlines {
 
 impl Default for Deadlines {
     fn default() -> Self {
-        Self {
-            wait: Duration::from_millis(50),
-            command: Duration::from_millis(100),
-            connect: Duration::from_secs(1),
-        }
+        Self::of(Duration::from_millis(100))
     }
 }
 
 impl Deadlines {
+    /// Those that go with this one for the answer to a command.
+    #[must_use]
+    pub fn of(command: Duration) -> Self {
+        Self {
+            wait: command / 2,
+            command,
+            connect: command.max(Duration::from_secs(1)),
+        }
+    }
+
     /// Until when the last attempt at an operation may start.
     pub(super) fn operation(self) -> Duration {
         self.wait + self.command

@@ -3,7 +3,7 @@
 //! | error | what it tells | reaction |
 //! | --- | --- | --- |
 //! | `MOVED`, `ASK` | nothing was done, another master serves the slot | sent there |
-//! | `NOSCRIPT` | nothing was done, this master has not seen the script | sent again with its source |
+//! | `NOSCRIPT` | nothing was done, this master has not seen the script | the script itself is sent, however late it is |
 //! | `ASK`, to a script on several keys | some have moved, perhaps not all | again after a pause |
 //! | `TRYAGAIN`, `CLUSTERDOWN`, `ERR … non local key …` | nothing was done, slots or masters are changing | again after a pause |
 //! | `READONLY`, `MASTERDOWN`, `LOADING` | nothing was done, no master (yet) | connection dropped, again after a pause |
@@ -12,6 +12,7 @@
 //! | `WRONGTYPE` | a key is not ours | corrupt: 500 |
 //! | any other | a script failed | the caller learns nothing: 503 |
 //! | no answer, broken connection, garbage | anything may have been done | connection dropped; what may be repeated is, but not after silence; otherwise 503 |
+//! | no answer while our own runtime was held up | anything may have been done | 503, and the connection stays |
 //!
 //! "Again" ends with the deadline of the operation, and for a slot that is being moved with a longer one.
 
@@ -22,6 +23,7 @@ use deadpool_redis::{HookError, PoolError};
 use thiserror::Error;
 
 use super::checks::{OLDEST_MAJOR, Version};
+use super::probe::ProbeError;
 use super::url::Address;
 use crate::store::StoreError;
 
@@ -74,7 +76,7 @@ pub(super) enum ConnectError {
     #[error("no connection can be had")]
     Pool(#[source] PoolError),
     #[error("it does not tell of itself")]
-    Report(#[source] RedisError),
+    Report(#[source] ProbeError),
     #[error("it is not a master")]
     NotMaster,
     #[error("it is Redis {0}, and {OLDEST_MAJOR}.0 is needed")]
@@ -136,6 +138,11 @@ impl Failure {
         self.refusal().and_then(RedisError::code)
     }
 
+    /// Whether this master has not seen the script: the script itself is done, so that this can be met but once.
+    pub(super) fn is_of_an_unknown_script(&self) -> bool {
+        self.code() == Some("NOSCRIPT")
+    }
+
     /// Whether the slot is, or was, on its way to another master.
     pub(super) fn is_of_a_moving_slot(&self) -> bool {
         self.refusal().is_some_and(|error| {
@@ -181,8 +188,11 @@ impl ConnectError {
     pub(super) fn lasts(&self) -> bool {
         match self {
             Self::TooOld(_) => true,
-            Self::Connect(error) | Self::Report(error) => denied(error),
-            Self::Connecting | Self::NotMaster | Self::Pool(_) => false,
+            Self::Connect(error) | Self::Report(ProbeError::Failed(error)) => denied(error),
+            Self::Connecting
+            | Self::NotMaster
+            | Self::Pool(_)
+            | Self::Report(ProbeError::Silent(_)) => false,
         }
     }
 }

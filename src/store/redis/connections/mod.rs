@@ -2,8 +2,8 @@
 //!
 //! Standalone, Sentinel and Cluster differ only in who tells which master serves a slot (`watcher`). A master is a
 //! node with a few connections that all requests share (`node`), kept by one task (`supervisor`). Every wait
-//! has a deadline (`deadline`), every queue a bound (`node`), and every error of Redis a documented reaction (`errors`). What may have been done is
-//! repeated only when that does no harm.
+//! has a deadline (`deadline`) that our own delays do not count against (`patience`), every queue a bound (`node`), and every
+//! error of Redis a documented reaction (`errors`). What may have been done is repeated only when that does no harm.
 
 use std::fmt;
 use std::sync::Arc;
@@ -28,6 +28,7 @@ mod errors;
 mod health;
 mod node;
 mod open;
+mod patience;
 mod probe;
 mod request;
 mod routes;

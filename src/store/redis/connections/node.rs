@@ -12,12 +12,13 @@ use deadpool_redis::redis::aio::MultiplexedConnection;
 use deadpool_redis::redis::{self, Cmd, RedisError, RedisResult, Value};
 use deadpool_redis::{Connection, Pool};
 use tokio::sync::{Notify, Semaphore, mpsc, watch};
-use tokio::time::{Instant, timeout, timeout_at};
+use tokio::time::{Instant, timeout_at};
 use tokio_util::task::AbortOnDropHandle;
 
 use super::connect::Dialer;
 use super::deadline::{self, Deadlines};
 use super::errors::{ConnectError, Failure, RetryDecision};
+use super::patience::within;
 use super::probe::Probe;
 use super::shared_connection::{Fault, SharedConnection, State};
 use super::supervisor::Supervisor;
@@ -63,7 +64,7 @@ impl Node {
         fails_over: bool,
     ) -> RedisResult<Arc<Self>> {
         let pool = dialer.pool(&address)?;
-        let probe = Arc::<Probe>::default();
+        let probe = Arc::new(Probe::new(dialer.deadlines.command));
         let (publish, state) = watch::channel(State::Connecting {
             since: Instant::now(),
         });
@@ -99,13 +100,21 @@ impl Node {
         if let State::Down(error) = &*self.state.borrow() {
             return Err(self.down(Arc::clone(error)));
         }
-        let Ok(Ok(_turn)) = timeout(self.deadlines.wait, self.under_way.acquire()).await else {
+        let Ok(Ok(_turn)) = within(self.deadlines.wait, self.under_way.acquire()).await else {
             return Err(overloaded());
         };
         let shared_connection = self.shared_connection().await?;
         let sent_at = Instant::now();
-        let answer = message.exchange(shared_connection.connection()).await;
-        self.judge(shared_connection.id, sent_at, answer)
+        let exchange = message.exchange(shared_connection.connection());
+        match within(self.deadlines.command, exchange).await {
+            Ok(answer) => self.judge(shared_connection.id, answer),
+            Err(elapsed) => {
+                if let Some(fault) = self.probe.fault(shared_connection.id, sent_at, elapsed) {
+                    self.report(fault);
+                }
+                Err(Failure::TimedOut(self.address.clone()))
+            }
+        }
     }
 
     async fn shared_connection(&self) -> Result<SharedConnection, Failure> {
@@ -152,12 +161,7 @@ impl Node {
         }
     }
 
-    fn judge(
-        &self,
-        shared_connection: u64,
-        sent_at: Instant,
-        answer: RedisResult<Value>,
-    ) -> Result<Value, Failure> {
+    fn judge(&self, shared_connection: u64, answer: RedisResult<Value>) -> Result<Value, Failure> {
         let address = || self.address.clone();
         match answer {
             Ok(Value::ServerError(error)) => {
@@ -174,14 +178,6 @@ impl Node {
             Ok(value) => {
                 self.probe.answered();
                 Ok(value)
-            }
-            Err(cause) if cause.is_timeout() => {
-                self.report(if self.probe.silent_since(sent_at) {
-                    Fault::Silent { shared_connection }
-                } else {
-                    Fault::Broken { shared_connection }
-                });
-                Err(Failure::TimedOut(address()))
             }
             Err(cause) => {
                 self.report(Fault::Broken { shared_connection });

@@ -1,18 +1,24 @@
 //! What heartbeats and answers tell of a master.
 
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
 
 use arc_swap::ArcSwapOption;
 use deadpool_redis::redis::aio::MultiplexedConnection;
 use deadpool_redis::redis::{self, RedisError, Value};
+use thiserror::Error;
 use tokio::time::Instant;
 
 use super::checks::{Report, Warning};
+use super::patience::{Elapsed, within};
+use super::shared_connection::Fault;
 use crate::store::node::clock::{Sample, ServerClock};
 
 /// What is known of a master from its answers.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(super) struct Probe {
+    /// For an answer.
+    deadline: Duration,
     signs: Mutex<Signs>,
     /// Read on every request.
     clock: ArcSwapOption<Sample>,
@@ -30,7 +36,24 @@ pub(super) struct ProbeReply {
     pub(super) report: Report,
 }
 
+/// Why a heartbeat told nothing.
+#[derive(Debug, Error)]
+pub(super) enum ProbeError {
+    #[error("it does not answer")]
+    Silent(Elapsed),
+    #[error(transparent)]
+    Failed(#[from] RedisError),
+}
+
 impl Probe {
+    pub(super) fn new(deadline: Duration) -> Self {
+        Self {
+            deadline,
+            signs: Mutex::default(),
+            clock: ArcSwapOption::empty(),
+        }
+    }
+
     fn signs<T>(&self, look: impl FnOnce(&mut Signs) -> T) -> T {
         look(&mut self.signs.lock().unwrap_or_else(PoisonError::into_inner))
     }
@@ -39,8 +62,28 @@ impl Probe {
         self.signs(|signs| signs.answered_at = Some(Instant::now()));
     }
 
-    pub(super) fn silent_since(&self, moment: Instant) -> bool {
-        self.signs(|signs| signs.answered_at.is_none_or(|at| at < moment))
+    /// What is wrong with a connection on which there was no answer in time. Nothing, if that may be our own fault.
+    pub(super) fn fault(
+        &self,
+        shared_connection: u64,
+        asked_at: Instant,
+        Elapsed { starved }: Elapsed,
+    ) -> Option<Fault> {
+        let silent = self.signs(|signs| signs.answered_at.is_none_or(|at| at < asked_at));
+        match (starved, silent) {
+            (true, _) => None,
+            (false, true) => Some(Fault::Silent { shared_connection }),
+            (false, false) => Some(Fault::Broken { shared_connection }),
+        }
+    }
+
+    /// A heartbeat: asks for the time, and what `INFO` says.
+    pub(super) async fn ask(
+        &self,
+        connection: MultiplexedConnection,
+    ) -> Result<ProbeReply, ProbeError> {
+        let reply = within(self.deadline, ask(connection)).await;
+        Ok(reply.map_err(ProbeError::Silent)??)
     }
 
     /// Takes in what a heartbeat told, and tells whether this is another replication history than before.
@@ -83,8 +126,7 @@ impl Probe {
 /// The sections of `INFO` that matter.
 const SECTIONS: [&str; 4] = ["server", "memory", "persistence", "replication"];
 
-/// A heartbeat: tells the time, and what `INFO` says.
-pub(super) async fn ask(mut connection: MultiplexedConnection) -> Result<ProbeReply, RedisError> {
+async fn ask(mut connection: MultiplexedConnection) -> Result<ProbeReply, RedisError> {
     let mut pipeline = redis::pipe();
     pipeline.cmd("TIME").cmd("INFO").arg(&SECTIONS);
     let sent_at = Instant::now();

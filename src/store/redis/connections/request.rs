@@ -94,8 +94,8 @@ impl<'a> Request<'a> {
             } else {
                 routes.deadlines().operation()
             };
-            if start.elapsed() >= patience || !attempt.prepare(self, &failure, effect, routes).await
-            {
+            let over = start.elapsed() >= patience && !failure.is_of_an_unknown_script();
+            if over || !attempt.prepare(self, &failure, effect, routes).await {
                 return Err(failure);
             }
         }

@@ -7,7 +7,6 @@ use std::collections::HashSet;
 use std::slice::SliceIndex;
 use std::sync::Arc;
 
-use deadpool_redis::redis::RedisError;
 use deadpool_redis::redis::aio::MultiplexedConnection;
 use deadpool_redis::{Connection, Pool};
 use tokio::sync::{Notify, mpsc, watch};
@@ -19,7 +18,7 @@ use super::checks::Role;
 use super::connect::SHARED_CONNECTIONS;
 use super::deadline;
 use super::errors::ConnectError;
-use super::probe::{Probe, ProbeReply, ask};
+use super::probe::{Probe, ProbeError, ProbeReply};
 use super::shared_connection::{Fault, SharedConnection, State};
 use super::url::Address;
 
@@ -46,13 +45,14 @@ enum Task {
     Probed {
         shared_connection: u64,
         asked_at: Instant,
-        reply: Result<ProbeReply, RedisError>,
+        reply: Result<ProbeReply, ProbeError>,
     },
     Connected(Result<(Connection, ProbeReply), ConnectError>),
 }
 
 /// What is held, and what is going on about it.
 struct Service {
+    probe: Arc<Probe>,
     held: Vec<Held>,
     tasks: JoinSet<Task>,
     probing: HashSet<u64>,
@@ -87,7 +87,7 @@ impl Supervisor {
     pub(super) async fn run(mut self) {
         let mut backoff = Backoff::default();
         loop {
-            match connect(self.pool.clone()).await {
+            match connect(self.pool.clone(), &self.probe).await {
                 Ok((connection, reply)) => {
                     backoff.reset();
                     self.serve(connection, reply).await;
@@ -107,7 +107,7 @@ impl Supervisor {
 
     /// Returns when no connection is left.
     async fn serve(&mut self, connection: Connection, reply: ProbeReply) {
-        let mut service = Service::new();
+        let mut service = Service::new(Arc::clone(&self.probe));
         tracing::info!(redis.address = %self.address, "redis.up");
         self.learn(reply);
         self.hold(&mut service, connection);
@@ -178,8 +178,14 @@ impl Supervisor {
                 match reply {
                     Ok(reply) if reply.report.role == Role::Master => self.learn(reply),
                     Ok(_) => self.close(service, Fault::Silent { shared_connection }),
-                    Err(error) => {
-                        self.close(service, self.fault(shared_connection, asked_at, &error));
+                    Err(ProbeError::Silent(elapsed)) => {
+                        if let Some(fault) = self.probe.fault(shared_connection, asked_at, elapsed)
+                        {
+                            self.close(service, fault);
+                        }
+                    }
+                    Err(ProbeError::Failed(_)) => {
+                        self.close(service, Fault::Broken { shared_connection });
                     }
                 }
             }
@@ -192,14 +198,6 @@ impl Supervisor {
                 service.connecting = false;
                 service.not_before = Instant::now() + deadline::HEARTBEAT;
             }
-        }
-    }
-
-    fn fault(&self, shared_connection: u64, asked_at: Instant, error: &RedisError) -> Fault {
-        if error.is_timeout() && self.probe.silent_since(asked_at) {
-            Fault::Silent { shared_connection }
-        } else {
-            Fault::Broken { shared_connection }
         }
     }
 
@@ -217,8 +215,9 @@ impl Supervisor {
 }
 
 impl Service {
-    fn new() -> Self {
+    fn new(probe: Arc<Probe>) -> Self {
         Self {
+            probe,
             held: Vec::with_capacity(SHARED_CONNECTIONS),
             tasks: JoinSet::new(),
             probing: HashSet::new(),
@@ -235,9 +234,9 @@ impl Service {
             && self.not_before <= Instant::now()
         {
             self.connecting = true;
-            let pool = pool.clone();
+            let (pool, probe) = (pool.clone(), Arc::clone(&self.probe));
             self.tasks
-                .spawn(async move { Task::Connected(connect(pool).await) });
+                .spawn(async move { Task::Connected(connect(pool, &probe).await) });
         }
     }
 
@@ -251,10 +250,11 @@ impl Service {
     fn probe(&mut self, which: impl SliceIndex<[Held], Output = [Held]>) {
         for held in self.held.get(which).unwrap_or_default() {
             if self.probing.insert(held.id) {
-                let shared_connection = held.shared_connection();
+                let (shared_connection, probe) =
+                    (held.shared_connection(), Arc::clone(&self.probe));
                 self.tasks.spawn(async move {
                     let asked_at = Instant::now();
-                    let reply = ask(shared_connection.connection()).await;
+                    let reply = probe.ask(shared_connection.connection()).await;
                     Task::Probed {
                         shared_connection: shared_connection.id,
                         asked_at,
@@ -279,9 +279,9 @@ fn heartbeats() -> Interval {
 }
 
 /// A connection to a master of a version that will do.
-async fn connect(pool: Pool) -> Result<(Connection, ProbeReply), ConnectError> {
+async fn connect(pool: Pool, probe: &Probe) -> Result<(Connection, ProbeReply), ConnectError> {
     let connection = pool.get().await?;
-    let checked = ask(MultiplexedConnection::clone(&connection)).await;
+    let checked = probe.ask(MultiplexedConnection::clone(&connection)).await;
     let error = match checked {
         Ok(reply) if reply.report.role != Role::Master => ConnectError::NotMaster,
         Ok(reply) if reply.report.is_too_old() => ConnectError::TooOld(reply.report.version),

@@ -12,6 +12,8 @@ if before.kind == 'live' and before.t == r.t and (before.c or nil) == r.c then
   return {'again', now, whole(before), '0', '', '', ''}
 end
 if before.kind ~= 'none' and before.kind ~= 'over' then return {'in_use'} end
+-- Who waited for so long that its token was taken over opens nothing.
+if r.c and redis.call('EXISTS', tag .. 'k:' .. r.id) == 1 then return {'in_use'} end
 local size = redis.call('ZCARD', login)
 local newer, ban = find_ban(r.k, r.l)
 if newer then return newer end

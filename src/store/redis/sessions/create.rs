@@ -14,6 +14,7 @@ use super::super::reply::{Reply, ids};
 use super::Sessions;
 use super::answers::{live, refusal};
 use super::changes::scope;
+use super::tokens::Taken;
 use crate::model::Timestamp;
 use crate::model::id::{LoginId, ServiceId, SessionId};
 use crate::model::limit::{LimitPer, Overflow};
@@ -99,18 +100,15 @@ impl Sessions {
         if slot_of(new.session_id) != slot_of_login(&new.login_id) {
             return Err(Refusal::TokenInUse.into());
         }
-        self.reserve(&new).await?;
+        let taken = self.take_token(&new).await?;
         let created = self.insert(&new).await;
-        match &created {
-            Ok(_) => self.settle(&new).await?,
-            Err(OpError::Refused(_)) => self.give_back(&new).await,
-            // The session may be there or not; the reservation runs out by itself.
-            Err(OpError::Store(_)) => {}
+        if let (Taken::Now, Err(OpError::Refused(_))) = (taken, &created) {
+            self.give_back(&new).await;
         }
         created
     }
 
-    async fn insert(&self, new: &NewSession) -> Result<Created, OpError> {
+    pub(super) async fn insert(&self, new: &NewSession) -> Result<Created, OpError> {
         let used = self.counted_sessions(new).await?;
         let create = self.create_of(new, &used);
         let opened = self.client.call(slot_of(new.session_id), &create).await??;

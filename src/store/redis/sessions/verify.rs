@@ -133,6 +133,9 @@ impl Sessions {
             (Lookup::Live(record), Touch::Yes) => {
                 self.touched(*record, token.hash, stored_until, now).await
             }
+            (Lookup::Live(_), Touch::No) if stored_until <= now => {
+                self.written(session_id, token.hash, touch).await
+            }
             (found, Touch::Yes | Touch::No) => {
                 Ok(found.map(|record| self.live(record, stored_until, now)))
             }
@@ -159,13 +162,23 @@ impl Sessions {
             let found = self.verified(Arc::new(record), life, stored_until, now);
             return Ok(Lookup::Live(Box::new(found)));
         }
-        let session_id = record.session.session_id;
-        let touched = self.load_or_expire(session_id, Some(hash), Touch::Yes);
+        self.written(record.session.session_id, hash, Touch::Yes)
+            .await
+    }
+
+    /// Looks again when the uses of it are written.
+    async fn written(
+        &self,
+        session_id: SessionId,
+        hash: CredentialHash,
+        touch: Touch,
+    ) -> Result<Lookup<Verified>, StoreError> {
+        let loaded = self.load_or_expire(session_id, Some(hash), touch);
         let Loaded {
             entry,
             stored_until,
             now,
-        } = touched.await?;
+        } = loaded.await?;
         let found = verify::verify(entry, &hash, &self.terms(now));
         Ok(found.map(|record| self.live(record, stored_until, now)))
     }
@@ -200,8 +213,8 @@ impl Sessions {
         Ok(loaded)
     }
 
-    /// The same by the server's own clock; a session that is over by its age ends. With a hash, nothing is there unless
-    /// that is of a good token of it.
+    /// The same by the server's own clock; a session that is over by its age ends, and the use of it that waits is
+    /// written. With a hash, nothing is there unless that is of a good token of it.
     pub(super) async fn load_or_expire(
         &self,
         session_id: SessionId,

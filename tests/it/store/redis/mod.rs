@@ -1,5 +1,6 @@
 //! What is told of the store in Redis alone, and what the contract stands on there.
 
+mod ahead;
 mod audit;
 mod channel;
 mod crowd;

@@ -34,6 +34,10 @@ pub enum Mode {
     Slice(usize),
     /// Replies are replaced by bytes that are none.
     Garbage,
+    /// A connection on which these bytes are sent is reset, and the request with them goes nowhere.
+    CutBefore(&'static [u8]),
+    /// A connection on which these bytes are sent is reset when there is a reply, which is lost.
+    CutBehind(&'static [u8]),
 }
 
 /// A proxy before one server.
@@ -52,24 +56,33 @@ struct Line {
     generation: watch::Receiver<u64>,
 }
 
-/// Whether the client of one connection listens to a channel.
+/// What is known of the client of one connection.
 #[derive(Debug, Default)]
-struct Listens(AtomicBool);
+struct Asker {
+    /// It listens to a channel.
+    listens: AtomicBool,
+    /// The next reply to it is lost.
+    is_doomed: AtomicBool,
+}
 
-impl Listens {
+impl Asker {
     fn note(&self, sent: &[u8]) {
         let word = b"SUBSCRIBE";
         if sent
             .windows(word.len())
             .any(|part| part.eq_ignore_ascii_case(word))
         {
-            self.0.store(true, Ordering::SeqCst);
+            self.listens.store(true, Ordering::SeqCst);
         }
     }
 
-    fn get(&self) -> bool {
-        self.0.load(Ordering::SeqCst)
+    fn listens(&self) -> bool {
+        self.listens.load(Ordering::SeqCst)
     }
+}
+
+fn has(sent: &[u8], word: &[u8]) -> bool {
+    sent.windows(word.len()).any(|part| part == word)
 }
 
 impl FaultProxy {
@@ -140,10 +153,10 @@ impl Line {
         let mut cut = self.generation.clone();
         // Halves come together again for the reset.
         let back = Arc::new(Mutex::new(Some(to_client)));
-        let listens = Listens::default();
+        let asker = Asker::default();
         tokio::select! {
-            () = self.up(&from_client, to_server, &listens) => {}
-            () = self.down(from_server, &back, &listens) => {}
+            () = self.up(&from_client, to_server, &asker) => {}
+            () = self.down(from_server, &back, &asker) => {}
             _ = cut.changed() => {}
         }
         let to_client = back.lock().unwrap().take();
@@ -152,7 +165,7 @@ impl Line {
         }
     }
 
-    async fn up(&self, from: &OwnedReadHalf, mut to: OwnedWriteHalf, listens: &Listens) {
+    async fn up(&self, from: &OwnedReadHalf, mut to: OwnedWriteHalf, asker: &Asker) {
         let mut bytes = vec![0; 65_536];
         loop {
             if from.readable().await.is_err() {
@@ -164,7 +177,18 @@ impl Line {
                 Err(error) if error.kind() == std::io::ErrorKind::WouldBlock => continue,
                 Err(_) => return,
             };
-            listens.note(&bytes[..read]);
+            asker.note(&bytes[..read]);
+            let mode = self.now();
+            if let Mode::CutBefore(word) = mode
+                && has(&bytes[..read], word)
+            {
+                return;
+            }
+            if let Mode::CutBehind(word) = mode
+                && has(&bytes[..read], word)
+            {
+                asker.is_doomed.store(true, Ordering::SeqCst);
+            }
             if self.now() != Mode::BlackHole && to.write_all(&bytes[..read]).await.is_err() {
                 return;
             }
@@ -175,20 +199,24 @@ impl Line {
         &self,
         mut from: OwnedReadHalf,
         to: &Mutex<Option<OwnedWriteHalf>>,
-        listens: &Listens,
+        asker: &Asker,
     ) {
         let mut bytes = vec![0; 65_536];
         let mut sent = 0;
         while let Ok(read) = from.read(&mut bytes).await {
             let mut part = &bytes[..read];
-            if read == 0 {
+            if read == 0 || asker.is_doomed.load(Ordering::SeqCst) {
                 return;
             }
             match self.now() {
                 Mode::Late(by) => tokio::time::sleep(by).await,
-                Mode::LateToAskers(by) if !listens.get() => tokio::time::sleep(by).await,
-                Mode::Deaf if listens.get() => continue,
-                Mode::Pass | Mode::LateToAskers(_) | Mode::Deaf => {}
+                Mode::LateToAskers(by) if !asker.listens() => tokio::time::sleep(by).await,
+                Mode::Deaf if asker.listens() => continue,
+                Mode::Pass
+                | Mode::LateToAskers(_)
+                | Mode::Deaf
+                | Mode::CutBefore(_)
+                | Mode::CutBehind(_) => {}
                 Mode::BlackHole | Mode::HalfOpen => continue,
                 Mode::Reset => return,
                 Mode::CutAfter(most) => {

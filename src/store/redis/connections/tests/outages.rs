@@ -21,6 +21,36 @@ async fn a_frozen_redis_fails_requests_in_time_and_then_at_once() {
     assert!(took <= RECOVERY, "{took:?}");
 }
 
+/// Sends a request and holds up the runtime before it is handed to its socket, for longer than anybody waits.
+async fn held_up<T>(request: impl Future<Output = T>) -> T {
+    let busy = async { std::thread::sleep(Deadlines::default().command * 3) };
+    tokio::join!(request, busy).0
+}
+
+#[tokio::test]
+async fn a_runtime_that_is_held_up_is_no_silence_of_redis() {
+    let server = RedisServer::start().await;
+    let proxy = FaultProxy::before(server.port).await;
+    let connections = open(&format!("redis://127.0.0.1:{}", proxy.port)).await;
+    eventually(RECOVERY, || async { proxy.accepted() == 2 }).await;
+    for _ in 0..5 {
+        held_up(get(&connections, SHARD, "any")).await.unwrap();
+        assert!(connections.health().is_ready());
+    }
+    assert_eq!(proxy.accepted(), 2, "a connection was made anew");
+}
+
+#[tokio::test]
+async fn a_script_that_is_not_known_is_sent_itself_however_late_that_is_told() {
+    let server = RedisServer::start().await;
+    let connections = open(&server.url()).await;
+    for number in 1..=5_i64 {
+        server.ask::<()>("SCRIPT FLUSH").await;
+        let added = held_up(add(&connections, SHARD, Effect::Once)).await;
+        assert_eq!(added.unwrap(), Value::Int(number));
+    }
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn redis_is_found_again_after_a_longer_outage_with_few_connections() {
     let mut server = RedisServer::start().await;

@@ -11,6 +11,7 @@ use crate::model::id::{LoginId, ServiceId, SessionId};
 mod facts;
 mod operations;
 mod requests;
+mod tokens;
 mod world;
 
 use world::World;

@@ -237,7 +237,7 @@ impl World {
     async fn load_or_expire(&mut self, facts: Facts) {
         let (session_id, hash) = self.token();
         let entry = facts.entry(session_id);
-        let decision = verify::verify_and_touch(entry, &hash, &self.terms());
+        let decision = verify::verify_and_write(entry, &hash, Touch::Yes, &self.terms());
         let loaded = self
             .sessions
             .load_or_expire(session_id, Some(hash), Touch::Yes);
