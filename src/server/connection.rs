@@ -8,15 +8,17 @@ use std::task::{Context, Poll};
 use axum::Router;
 use axum::body::{Body, Bytes};
 use axum::extract::ConnectInfo;
-use axum::http::{Request, Response, StatusCode};
+use axum::http::{HeaderValue, Request, Response, StatusCode, header};
 use hyper::body::{Body as HttpBody, Frame, Incoming, SizeHint};
 use hyper::server::conn::http1;
 use hyper::upgrade::OnUpgrade;
 use hyper_util::rt::TokioIo;
 use tower::ServiceExt;
 
-use super::io_deadline::{Answered, DeadlineStream, Exchange};
+use super::exchange::{After, Exchange};
+use super::io_deadline::DeadlineStream;
 use super::listener::Accepted;
+use super::request_body::{RequestBody, Rest};
 use super::{Deadlines, Open};
 
 /// The most bytes of a head that are buffered. Above the limits that the application tells with a document, so that
@@ -62,21 +64,35 @@ async fn answer(
     peer: SocketAddr,
     exchange: Exchange,
 ) -> Result<Response<Answer>, Infallible> {
-    exchange.begin();
-    let has_body = !request.body().is_end_stream();
+    let number = exchange.begin();
     let asks_for_upgrade = request.extensions().get::<OnUpgrade>().is_some();
-    let mut request = request.map(Body::new);
+    let (head, body) = request.into_parts();
+    let (body, lent) = if body.is_end_stream() {
+        (Body::empty(), None)
+    } else {
+        let (body, lent) = RequestBody::lend(body, &head.headers);
+        (Body::new(body), Some(lent))
+    };
+    let mut request = Request::from_parts(head, body);
     request.extensions_mut().insert(ConnectInfo(peer));
-    let response = app.oneshot(request).await?;
-    exchange.answered(
-        if response.status() == StatusCode::SWITCHING_PROTOCOLS && asks_for_upgrade {
-            Answered::Upgrading
-        } else if response.status().is_client_error() && has_body {
-            Answered::Early
-        } else {
-            Answered::Fully
-        },
-    );
+    let mut response = app.oneshot(request).await?;
+    if response.status() == StatusCode::SWITCHING_PROTOCOLS && asks_for_upgrade {
+        exchange.answered(After::Upgrade);
+    } else {
+        let rest = match lent {
+            Some(lent) => lent.read_past(&exchange, number).await,
+            None => Rest::Read,
+        };
+        match rest {
+            Rest::Read => exchange.answered(After::NextRequest),
+            Rest::Coming => {}
+            Rest::Unread => {
+                let close = HeaderValue::from_static("close");
+                response.headers_mut().insert(header::CONNECTION, close);
+                exchange.answered(After::Close);
+            }
+        }
+    }
     Ok(response.map(|body| Answer { body, exchange }))
 }
 

@@ -6,7 +6,6 @@
 
 use std::io;
 use std::pin::Pin;
-use std::sync::{Arc, Mutex, PoisonError};
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
@@ -14,105 +13,11 @@ use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::time::{Instant, Sleep};
 use tokio_util::sync::WaitForCancellationFutureOwned;
 
+use super::exchange::Exchange;
 use super::{Deadlines, Open};
 
-#[derive(Debug, Clone, Copy)]
-enum Phase {
-    /// Waiting for the next request.
-    Idle {
-        since: Instant,
-    },
-    Header {
-        since: Instant,
-    },
-    Busy,
-    /// Speaking something else than HTTP, which has deadlines of its own for silence.
-    Upgraded,
-}
-
-/// What an answer leaves behind.
-#[derive(Debug, Clone, Copy)]
-pub(super) enum Answered {
-    /// A connection for the next request.
-    Fully,
-    /// A part of its request that may still be on its way.
-    Early,
-    /// A connection that no longer speaks HTTP.
-    Upgrading,
-}
-
-/// The phase of a connection, shared by its stream and its service.
-#[derive(Debug, Clone)]
-pub(super) struct Exchange(Arc<Mutex<State>>);
-
-#[derive(Debug)]
-struct State {
-    phase: Phase,
-    answered: Answered,
-}
-
-impl Exchange {
-    pub(super) fn accepted() -> Self {
-        Self(Arc::new(Mutex::new(State {
-            phase: Phase::Header {
-                since: Instant::now(),
-            },
-            answered: Answered::Fully,
-        })))
-    }
-
-    fn with<T>(&self, use_it: impl FnOnce(&mut State) -> T) -> T {
-        use_it(&mut self.0.lock().unwrap_or_else(PoisonError::into_inner))
-    }
-
-    /// A header is complete.
-    pub(super) fn begin(&self) {
-        self.with(|state| state.phase = Phase::Busy);
-    }
-
-    /// The head of the answer is there.
-    pub(super) fn answered(&self, answered: Answered) {
-        self.with(|state| state.answered = answered);
-    }
-
-    /// The answer is with hyper to its last byte.
-    pub(super) fn end(&self) {
-        let since = Instant::now();
-        self.with(|state| {
-            state.phase = match state.answered {
-                Answered::Fully | Answered::Early => Phase::Idle { since },
-                Answered::Upgrading => Phase::Upgraded,
-            };
-        });
-    }
-
-    fn bytes_came(&self) {
-        self.with(|state| {
-            if matches!(state.phase, Phase::Idle { .. }) {
-                state.phase = Phase::Header {
-                    since: Instant::now(),
-                };
-            }
-        });
-    }
-
-    /// Until when the client may be silent.
-    fn silent_until(&self, deadlines: &Deadlines) -> Option<Instant> {
-        self.with(|state| match state.phase {
-            Phase::Idle { since } => Some(since + deadlines.idle),
-            Phase::Header { since } => Some(since + deadlines.header),
-            Phase::Busy | Phase::Upgraded => None,
-        })
-    }
-
-    fn answered_early(&self) -> bool {
-        self.with(|state| matches!(state.answered, Answered::Early))
-    }
-
-    fn is_upgraded(&self) -> bool {
-        self.with(|state| matches!(state.phase, Phase::Upgraded))
-    }
-}
+/// How long what still comes is read after the last answer, however steadily it comes.
+const MAX_LINGER: Duration = Duration::from_secs(30);
 
 #[derive(Debug)]
 pub(super) struct DeadlineStream<S> {
@@ -122,6 +27,7 @@ pub(super) struct DeadlineStream<S> {
     silence: Timer,
     write: Timer,
     linger: Timer,
+    linger_in_all: Timer,
     draining: Option<Pin<Box<WaitForCancellationFutureOwned>>>,
     open: Open,
 }
@@ -135,6 +41,7 @@ impl<S> DeadlineStream<S> {
             silence: Timer::default(),
             write: Timer::default(),
             linger: Timer::default(),
+            linger_in_all: Timer::default(),
             draining: None,
             open,
         }
@@ -226,23 +133,22 @@ impl<S: AsyncRead + AsyncWrite + Unpin> AsyncWrite for DeadlineStream<S> {
     }
 
     /// Closing a socket over unread bytes makes the kernel reset it, and the client may lose the answer it was about
-    /// to read. So what still comes is read and thrown away for a moment (as nginx does: `lingering_close`).
+    /// to read. So what still comes is read and thrown away for a while (as nginx does: `lingering_close`).
     fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         let this = &mut *self;
         ready!(Pin::new(&mut this.stream).poll_shutdown(cx))?;
-        if !this.exchange.answered_early() {
-            return Poll::Ready(Ok(()));
-        }
+        let awaits_bytes = this.exchange.leaves_bytes_unread();
         let mut scratch = [0; 4096];
-        while this
-            .linger
-            .poll_after(cx, this.deadlines.linger)
-            .is_pending()
-        {
+        while this.linger_in_all.poll_after(cx, MAX_LINGER).is_pending() {
             let mut buf = ReadBuf::new(&mut scratch);
-            ready!(Pin::new(&mut this.stream).poll_read(cx, &mut buf))?;
-            if buf.filled().is_empty() {
-                break;
+            match Pin::new(&mut this.stream).poll_read(cx, &mut buf) {
+                Poll::Ready(Ok(())) if !buf.filled().is_empty() => this.linger = Timer::default(),
+                Poll::Ready(_closed) => break,
+                Poll::Pending if awaits_bytes => {
+                    ready!(this.linger.poll_after(cx, this.deadlines.linger));
+                    break;
+                }
+                Poll::Pending => break,
             }
         }
         Poll::Ready(Ok(()))

@@ -13,8 +13,10 @@ use tokio_util::task::TaskTracker;
 use tokio_util::task::task_tracker::TaskTrackerToken;
 
 mod connection;
+mod exchange;
 mod io_deadline;
 mod listener;
+mod request_body;
 mod signals;
 mod sweeper;
 
@@ -45,7 +47,7 @@ pub struct Deadlines {
     pub idle: Duration,
     /// Without taking any byte of an answer.
     pub write: Duration,
-    /// To read an answer that came before its request was sent to the end.
+    /// Without a byte of the rest of a request, once its connection was closed on this side.
     pub linger: Duration,
 }
 
@@ -55,7 +57,7 @@ impl Default for Deadlines {
             header: Duration::from_secs(10),
             idle: Duration::from_secs(75),
             write: Duration::from_secs(30),
-            linger: Duration::from_secs(1),
+            linger: Duration::from_secs(2),
         }
     }
 }

@@ -3,6 +3,7 @@
 mod answers;
 mod connections;
 mod drain;
+mod early;
 mod followers;
 mod listeners;
 mod log;
