@@ -214,6 +214,8 @@ async fn serve_and_sweep(
     tokio::spawn(sweep_until(sweeping, config.store.sweep_interval, sweep));
     let settings = ServerSettings {
         max_connections: config.listener.max_connections,
+        max_connections_per_address: config.listener.max_connections_per_address,
+        trusted: config.proxies.trusted.clone(),
         drain_timeout: config.listener.drain_timeout,
         deadlines: Deadlines::default(),
     };
@@ -225,7 +227,7 @@ async fn serve_and_sweep(
     // The metrics are told until the last request is answered.
     let told = serve(
         [(metrics.listener.into(), metrics_app)],
-        settings,
+        settings.clone(),
         pending(),
     );
     let _told_until_the_end = AbortOnDropHandle::new(tokio::spawn(told));

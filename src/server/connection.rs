@@ -3,6 +3,7 @@
 use std::convert::Infallible;
 use std::net::SocketAddr;
 use std::pin::Pin;
+use std::sync::Arc;
 use std::task::{Context, Poll};
 
 use axum::Router;
@@ -15,11 +16,14 @@ use hyper::upgrade::OnUpgrade;
 use hyper_util::rt::TokioIo;
 use tower::ServiceExt;
 
+use super::admission::Place;
 use super::exchange::{After, Exchange};
 use super::io_deadline::DeadlineStream;
 use super::listener::Accepted;
-use super::request_body::{RequestBody, Rest};
+use super::request_body::RequestBody;
 use super::{Deadlines, Open};
+use crate::http::auth::Proof;
+use crate::http::middleware::{Unplaced, is_open_to_all};
 
 /// The most bytes of a head that are buffered. Above the limits that the application tells with a document, so that
 /// hyper's bare 431 is left for heads that are far out.
@@ -29,28 +33,40 @@ const MAX_HEAD_BUFFER: usize = 128 * 1024;
 const MAX_HEADERS: usize = 256;
 
 /// Serves the requests of one connection until either side closes it or a request upgrades it; once the server drains,
-/// until the request under way is answered.
-pub(super) async fn serve(accepted: Accepted, deadlines: Deadlines, open: Open) {
+/// until the request under way is answered; when it gives way to another, until none is under way.
+pub(super) async fn serve(
+    accepted: Accepted,
+    deadlines: Deadlines,
+    exchange: Exchange,
+    open: Open,
+) {
     let Accepted { stream, peer, app } = accepted;
     let drain = open.drain.clone();
-    let exchange = Exchange::accepted();
-    let stream = DeadlineStream::new(stream, exchange.clone(), deadlines, open);
-    let io = TokioIo::new(stream);
-    let service = hyper::service::service_fn(move |request| {
-        answer(app.clone(), request, peer, exchange.clone())
+    let served = Arc::new(Served {
+        app,
+        peer,
+        exchange: exchange.clone(),
+        place: Arc::clone(&open.place),
+        proof: Proof::default(),
     });
+    let stream = DeadlineStream::new(stream, exchange.clone(), deadlines, open);
+    let service = hyper::service::service_fn(move |request| Arc::clone(&served).answer(request));
     let connection = http1::Builder::new()
         .header_read_timeout(None)
         .max_buf_size(MAX_HEAD_BUFFER)
         .max_headers(MAX_HEADERS)
-        .serve_connection(io, service)
+        .serve_connection(TokioIo::new(stream), service)
         .with_upgrades();
     let mut connection = std::pin::pin!(connection);
-    let outcome = tokio::select! {
-        outcome = connection.as_mut() => outcome,
-        () = drain.cancelled() => {
-            connection.as_mut().graceful_shutdown();
-            connection.await
+    let outcome = loop {
+        tokio::select! {
+            outcome = connection.as_mut() => break outcome,
+            () = drain.cancelled() => {
+                connection.as_mut().graceful_shutdown();
+                break connection.await;
+            }
+            // It is looked at once more, and reads its end.
+            () = exchange.gave_way() => {}
         }
     };
     if let Err(error) = outcome {
@@ -58,42 +74,69 @@ pub(super) async fn serve(accepted: Accepted, deadlines: Deadlines, open: Open) 
     }
 }
 
-async fn answer(
+/// What the requests of one connection share.
+struct Served {
     app: Router,
-    request: Request<Incoming>,
     peer: SocketAddr,
     exchange: Exchange,
-) -> Result<Response<Answer>, Infallible> {
-    let number = exchange.begin();
-    let asks_for_upgrade = request.extensions().get::<OnUpgrade>().is_some();
-    let (head, body) = request.into_parts();
-    let (body, lent) = if body.is_end_stream() {
-        (Body::empty(), None)
-    } else {
-        let (body, lent) = RequestBody::lend(body, &head.headers);
-        (Body::new(body), Some(lent))
-    };
-    let mut request = Request::from_parts(head, body);
-    request.extensions_mut().insert(ConnectInfo(peer));
-    let mut response = app.oneshot(request).await?;
-    if response.status() == StatusCode::SWITCHING_PROTOCOLS && asks_for_upgrade {
-        exchange.answered(After::Upgrade);
-    } else {
-        let rest = match lent {
-            Some(lent) => lent.read_past(&exchange, number).await,
-            None => Rest::Read,
+    place: Arc<Place>,
+    proof: Proof,
+}
+
+impl Served {
+    async fn answer(
+        self: Arc<Self>,
+        request: Request<Incoming>,
+    ) -> Result<Response<Answer>, Infallible> {
+        let begun = self.exchange.begin();
+        let asks_for_upgrade = request.extensions().get::<OnUpgrade>().is_some();
+        let (head, body) = request.into_parts();
+        let (body, lent) = if body.is_end_stream() {
+            (Body::empty(), None)
+        } else {
+            let (body, lent) = RequestBody::lend(body, &head.headers);
+            (Body::new(body), Some(lent))
         };
-        match rest {
-            Rest::Read => exchange.answered(After::NextRequest),
-            Rest::Coming => {}
-            Rest::Unread => {
-                let close = HeaderValue::from_static("close");
-                response.headers_mut().insert(header::CONNECTION, close);
-                exchange.answered(After::Close);
+        let (mut response, is_placed) = self.ask(Request::from_parts(head, body)).await?;
+        let after = if response.status() == StatusCode::SWITCHING_PROTOCOLS && asks_for_upgrade {
+            After::Upgrade
+        } else {
+            let after = match lent {
+                Some(lent) => lent.read_past(&self.exchange, begun.number).await,
+                None => After::NextRequest,
+            };
+            if begun.is_last || !is_placed {
+                After::Close
+            } else {
+                after
             }
+        };
+        if matches!(after, After::Close) {
+            let close = HeaderValue::from_static("close");
+            response.headers_mut().insert(header::CONNECTION, close);
         }
+        self.exchange.answered(after);
+        let exchange = self.exchange.clone();
+        Ok(response.map(|body| Answer { body, exchange }))
     }
-    Ok(response.map(|body| Answer { body, exchange }))
+
+    /// What the application answers, and whether the connection has a place.
+    async fn ask(&self, mut request: Request<Body>) -> Result<(Response<Body>, bool), Infallible> {
+        let is_placed = is_open_to_all(request.uri().path()) || self.place.claim().await;
+        let extensions = request.extensions_mut();
+        extensions.insert(ConnectInfo(self.peer));
+        if !is_placed {
+            extensions.insert(Unplaced);
+        }
+        if self.place.is_stranger() {
+            extensions.insert(self.proof.clone());
+        }
+        let response = self.app.clone().oneshot(request).await?;
+        if self.place.is_stranger() && self.proof.is_given() {
+            self.place.recognise();
+        }
+        Ok((response, is_placed))
+    }
 }
 
 /// The body of an answer; when it is gone, the connection is idle or upgraded.

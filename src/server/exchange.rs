@@ -1,10 +1,16 @@
 //! What a connection is doing, shared by its stream and its service.
 
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
 
+use tokio::sync::Notify;
 use tokio::time::Instant;
 
 use super::Deadlines;
+use super::admission::LEAST_IDLE;
+
+/// How long a header may be on its way before its connection counts as idle.
+const SLOW_HEADER: Duration = Duration::from_secs(1);
 
 #[derive(Debug, Clone, Copy)]
 enum Phase {
@@ -40,36 +46,57 @@ pub(super) enum After {
 }
 
 #[derive(Debug, Clone)]
-pub(super) struct Exchange(Arc<Mutex<State>>);
+pub(super) struct Exchange(Arc<Shared>);
+
+#[derive(Debug)]
+struct Shared {
+    state: Mutex<State>,
+    gave_way: Notify,
+}
 
 #[derive(Debug)]
 struct State {
     phase: Phase,
     after: After,
     requests: u64,
+    gives_way: bool,
+}
+
+/// A request whose header is complete.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Begun {
+    pub(super) number: u64,
+    /// It came when its connection had just given way to another, and is the last one.
+    pub(super) is_last: bool,
 }
 
 impl Exchange {
     pub(super) fn accepted() -> Self {
-        Self(Arc::new(Mutex::new(State {
-            phase: Phase::Accepted {
-                since: Instant::now(),
-            },
-            after: After::NextRequest,
-            requests: 0,
-        })))
+        let since = Instant::now();
+        Self(Arc::new(Shared {
+            state: Mutex::new(State {
+                phase: Phase::Accepted { since },
+                after: After::NextRequest,
+                requests: 0,
+                gives_way: false,
+            }),
+            gave_way: Notify::new(),
+        }))
     }
 
     fn with<T>(&self, use_it: impl FnOnce(&mut State) -> T) -> T {
-        use_it(&mut self.0.lock().unwrap_or_else(PoisonError::into_inner))
+        use_it(&mut self.0.state.lock().unwrap_or_else(PoisonError::into_inner))
     }
 
-    /// A header is complete. Gives the number of the request.
-    pub(super) fn begin(&self) -> u64 {
+    /// A header is complete.
+    pub(super) fn begin(&self) -> Begun {
         self.with(|state| {
             state.phase = Phase::Busy;
             state.requests += 1;
-            state.requests
+            Begun {
+                number: state.requests,
+                is_last: state.gives_way,
+            }
         })
     }
 
@@ -137,7 +164,48 @@ impl Exchange {
         })
     }
 
+    /// Since when nothing is asked here, if that is long enough to give way to others.
+    pub(super) fn idle_since(&self, now: Instant) -> Option<Instant> {
+        self.with(|state| state.idle_since())
+            .filter(|(since, least)| now.duration_since(*since) >= *least)
+            .map(|(since, _least)| since)
+    }
+
+    /// Closes the connection if it has been idle all the time since then.
+    pub(super) fn give_way(&self, since: Instant) -> bool {
+        let gives_way = self.with(|state| {
+            let is_idle = state.idle_since().is_some_and(|(idle, _)| idle == since);
+            state.gives_way |= is_idle;
+            is_idle
+        });
+        if gives_way {
+            self.0.gave_way.notify_one();
+        }
+        gives_way
+    }
+
+    /// Resolves when the connection is to be looked at because it gives way.
+    pub(super) async fn gave_way(&self) {
+        self.0.gave_way.notified().await;
+    }
+
+    /// Whether nothing more is to be waited for.
+    pub(super) fn is_over(&self) -> bool {
+        self.with(|state| state.gives_way && state.idle_since().is_some())
+    }
+
     pub(super) fn is_upgraded(&self) -> bool {
         self.with(|state| matches!(state.phase, Phase::Upgraded))
+    }
+}
+
+impl State {
+    /// Since when nothing is asked, and how long that must last to count.
+    fn idle_since(&self) -> Option<(Instant, Duration)> {
+        match self.phase {
+            Phase::Accepted { since } | Phase::Idle { since } => Some((since, LEAST_IDLE)),
+            Phase::Header { since } => Some((since, SLOW_HEADER)),
+            Phase::Busy | Phase::Rest | Phase::Closing | Phase::Upgraded => None,
+        }
     }
 }

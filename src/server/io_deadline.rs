@@ -98,6 +98,9 @@ impl<S: AsyncRead + Unpin> AsyncRead for DeadlineStream<S> {
             this.exchange.bytes_came();
             return outcome;
         }
+        if this.exchange.is_over() {
+            return Poll::Ready(Ok(()));
+        }
         ready!(this.poll_silence(cx));
         Poll::Ready(Err(io::ErrorKind::TimedOut.into()))
     }

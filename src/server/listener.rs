@@ -2,22 +2,23 @@
 
 use std::future::poll_fn;
 use std::io;
-use std::net::{Ipv4Addr, SocketAddr};
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::Duration;
 
 use axum::Router;
 use tokio::net::{TcpListener, TcpStream, UnixListener, UnixStream};
-use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio_util::either::Either;
+
+use super::admission::Admission;
 
 /// How long accepting rests when the process has no file descriptor left: long enough not to spin, short enough to be
 /// back at once.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 
 /// The address of a client that has none: who reaches a Unix socket is on this machine.
-const THIS_MACHINE: SocketAddr = SocketAddr::new(std::net::IpAddr::V4(Ipv4Addr::LOCALHOST), 0);
+const THIS_MACHINE: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 0);
 
 /// A socket that clients connect to.
 #[derive(Debug)]
@@ -66,38 +67,42 @@ pub(super) struct Accepted {
     pub(super) app: Router,
 }
 
-/// Accepts one connection after another, within the bound. Repeated trouble is logged once.
+impl Accepted {
+    /// Where the client is, if it may be on another machine.
+    pub(super) fn address(&self) -> Option<IpAddr> {
+        match self.stream {
+            Either::Left(_) => Some(self.peer.ip()),
+            Either::Right(_) => None,
+        }
+    }
+}
+
+/// Accepts one connection after another, as there is room. Repeated trouble is logged once.
 pub(super) struct Acceptor {
     listeners: Vec<(Listener, Router)>,
-    slots: Arc<Semaphore>,
-    full: bool,
+    admission: Arc<Admission>,
     failing: bool,
 }
 
 impl Acceptor {
     pub(super) fn new(
         listeners: impl IntoIterator<Item = (Listener, Router)>,
-        max_connections: usize,
+        admission: Arc<Admission>,
     ) -> Self {
-        let max_connections = max_connections.min(Semaphore::MAX_PERMITS);
         Self {
             listeners: listeners.into_iter().collect(),
-            slots: Arc::new(Semaphore::new(max_connections)),
-            full: false,
+            admission,
             failing: false,
         }
     }
 
-    /// The next connection, and its place within the bound.
-    pub(super) async fn accept(&mut self) -> Option<(Accepted, OwnedSemaphorePermit)> {
-        // The place comes first and is for whichever listener has a client next: one that each of them held would be
-        // lost to the others.
-        let slot = self.slot().await?;
+    pub(super) async fn accept(&mut self) -> Accepted {
+        self.admission.room().await;
         loop {
             match self.accept_anywhere().await {
                 Ok(accepted) => {
                     self.failing = false;
-                    return Some((accepted, slot));
+                    return accepted;
                 }
                 Err(error) if is_about_one_connection(&error) => {}
                 Err(error) => {
@@ -128,17 +133,6 @@ impl Acceptor {
             Poll::Pending
         })
         .await
-    }
-
-    async fn slot(&mut self) -> Option<OwnedSemaphorePermit> {
-        if let Ok(slot) = Arc::clone(&self.slots).try_acquire_owned() {
-            self.full = false;
-            return Some(slot);
-        }
-        if !std::mem::replace(&mut self.full, true) {
-            tracing::warn!("as many connections are open as SGW_MAX_CONNECTIONS allows; more wait");
-        }
-        Arc::clone(&self.slots).acquire_owned().await.ok()
     }
 }
 

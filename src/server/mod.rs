@@ -4,14 +4,15 @@
 //! next request, the reading of an answer) and a bound for the number of connections. On shutdown no connection is
 //! accepted any more, idle ones are closed, and requests under way may finish in time.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use axum::Router;
-use tokio::sync::OwnedSemaphorePermit;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use tokio_util::task::task_tracker::TaskTrackerToken;
 
+mod admission;
 mod connection;
 mod exchange;
 mod io_deadline;
@@ -24,13 +25,21 @@ pub use listener::Listener;
 pub use signals::Signals;
 pub use sweeper::sweep_until;
 
+use admission::{Admission, Place};
+use exchange::Exchange;
 use listener::Acceptor;
 
+use crate::gateway::forward_auth::TrustedProxies;
+
 /// Bounds of the server.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ServerSettings {
-    /// The most connections at once; more wait in the kernel's queue.
+    /// The most connections at once. A tenth more may ask how the gateway is.
     pub max_connections: usize,
+    /// The most connections of one address on which no service has proved itself.
+    pub max_connections_per_address: usize,
+    /// Whose connections have no other bound than that of all.
+    pub trusted: TrustedProxies,
     /// How long requests under way may take once the server shuts down.
     pub drain_timeout: Duration,
     /// How long a client may be silent.
@@ -80,7 +89,8 @@ pub async fn serve(
     settings: ServerSettings,
     shutdown: impl Future<Output = ()>,
 ) -> Drained {
-    let mut acceptor = Acceptor::new(listeners, settings.max_connections);
+    let admission = Arc::new(Admission::new(&settings));
+    let mut acceptor = Acceptor::new(listeners, Arc::clone(&admission));
     let connections = TaskTracker::new();
     let drain = CancellationToken::new();
     let mut shutdown = std::pin::pin!(shutdown);
@@ -90,15 +100,19 @@ pub async fn serve(
             () = &mut shutdown => break,
             accepted = acceptor.accept() => accepted,
         };
-        let Some((accepted, slot)) = accepted else {
-            break;
+        let exchange = Exchange::accepted();
+        let address = accepted.address();
+        let address = address.filter(|address| !settings.trusted.include(*address));
+        let Some(place) = admission.take(&exchange, address) else {
+            continue;
         };
         let open = Open {
-            _slot: slot,
+            place: Arc::new(place),
             _counted: connections.token(),
             drain: drain.clone(),
         };
-        tokio::spawn(connection::serve(accepted, settings.deadlines, open));
+        let served = connection::serve(accepted, settings.deadlines, exchange, open);
+        tokio::spawn(served);
     }
     drop(acceptor);
     drain.cancel();
@@ -112,7 +126,7 @@ pub async fn serve(
 /// What a connection has of the server. It goes with the stream, which an upgrade takes away from hyper.
 #[derive(Debug)]
 struct Open {
-    _slot: OwnedSemaphorePermit,
+    place: Arc<Place>,
     _counted: TaskTrackerToken,
     drain: CancellationToken,
 }

@@ -39,17 +39,6 @@ enum Left {
     Nothing,
 }
 
-/// What is to be done with the connection.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Rest {
-    /// All was read.
-    Read,
-    /// It is read beside the answer, as the exchange knows.
-    Coming,
-    /// It is not read.
-    Unread,
-}
-
 /// Where the rest of a body comes back.
 pub(super) struct Lent {
     back: oneshot::Receiver<Left>,
@@ -79,19 +68,20 @@ impl RequestBody {
 }
 
 impl Lent {
-    /// Reads past what the reader has left. Who waits to be asked for a body is not asked: the final answer tells it not
+    /// Reads past what the reader has left, beside the answer if it can. What is too much to read past ends the
+    /// connection. Who waits to be asked for a body is not asked: the final answer tells it not
     /// to send one (RFC 9110, section 10.1.1).
-    pub(super) async fn read_past(mut self, exchange: &Exchange, request: u64) -> Rest {
+    pub(super) async fn read_past(mut self, exchange: &Exchange, request: u64) -> After {
         let mut rest = match self.back.try_recv() {
             Ok(Left::Rest(rest)) if !self.waits_to_be_asked => rest,
-            Ok(Left::Rest(_) | Left::Nothing) | Err(TryRecvError::Empty) => return Rest::Unread,
-            Err(TryRecvError::Closed) => return Rest::Read,
+            Ok(Left::Rest(_) | Left::Nothing) | Err(TryRecvError::Empty) => return After::Close,
+            Err(TryRecvError::Closed) => return After::NextRequest,
         };
         let Some(length) = rest.size_hint().exact() else {
             let read = Limited::new(&mut rest, MAX_REST).collect();
             return match tokio::time::timeout(PATIENCE, read).await {
-                Ok(Ok(_read)) => Rest::Read,
-                Ok(Err(_)) | Err(_) => Rest::Unread,
+                Ok(Ok(_read)) => After::NextRequest,
+                Ok(Err(_)) | Err(_) => After::Close,
             };
         };
         if usize::try_from(length).is_ok_and(|length| length <= MAX_REST) {
@@ -102,9 +92,9 @@ impl Lent {
                 exchange.rest_is_read(request);
             };
             tokio::spawn(tokio::time::timeout(REST_DEADLINE, read));
-            return Rest::Coming;
+            return After::Rest;
         }
-        Rest::Unread
+        After::Close
     }
 }
 

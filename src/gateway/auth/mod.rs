@@ -23,7 +23,7 @@ mod throttle;
 
 pub use built_in::ensure_admin;
 pub use caller::Caller;
-pub use throttle::Throttle;
+pub use throttle::{Throttle, network_of};
 
 pub(super) use reauthorization::Reauthorization;
 

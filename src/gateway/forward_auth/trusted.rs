@@ -30,7 +30,8 @@ impl TrustedProxies {
     }
 
     /// Whether this address is one of them.
-    pub(super) fn include(&self, address: IpAddr) -> bool {
+    #[must_use]
+    pub fn include(&self, address: IpAddr) -> bool {
         let address = address.to_canonical();
         self.0.iter().any(|network| network.contains(&address))
     }

@@ -13,9 +13,22 @@ pub const MAX_URI_BYTES: usize = 8 * 1024;
 /// The most bytes of all header names and values together.
 pub const MAX_HEADER_BYTES: usize = 16 * 1024;
 
-/// Refuses a head that is too large, a target that could be read in two ways, and one for no host or for several
+/// Beside a request: its connection is one too many.
+#[derive(Debug, Clone, Copy)]
+pub struct Unplaced;
+
+/// Whether this may be asked on any connection: how the gateway is.
+#[must_use]
+pub fn is_open_to_all(path: &str) -> bool {
+    matches!(path, "/livez" | "/readyz")
+}
+
+/// Refuses what comes on a connection too many, a head that is too large, a target that could be read in two ways, and one for no host or for several
 /// (RFC 9112, section 3.2).
 pub(super) fn check_head(request: &Request) -> Result<(), ApiError> {
+    if request.extensions().get::<Unplaced>().is_some() {
+        return Err(ApiError::Overloaded);
+    }
     let target = request.uri().path_and_query();
     if target.is_some_and(|target| target.as_str().len() > MAX_URI_BYTES) {
         return Err(ApiError::UriTooLong {

@@ -13,7 +13,7 @@ use utoipa_axum::router::OpenApiRouter;
 
 use crate::gateway::auth::Authenticator;
 use crate::gateway::forward_auth::{ForwardAuth, Principal};
-use crate::http::auth::{peer, presented_pair};
+use crate::http::auth::{Proof, peer, presented_pair};
 use crate::model::request::Touch;
 
 mod answer;
@@ -126,6 +126,9 @@ impl ProxyAuth {
             touch: Touch::Yes,
         };
         let decision = self.decide(&proxy_request).await;
+        if decision.is_ok() {
+            Proof::give(&head.extensions);
+        }
         self.rate_limited_log.hear(&proxy_request, &decision);
         self.answer(&proxy_request, &decision).await
     }

@@ -7,6 +7,7 @@ mod early;
 mod followers;
 mod listeners;
 mod log;
+mod places;
 mod routes;
 mod server;
 mod sweeping;
