@@ -6,7 +6,6 @@
 //! take the places of nobody but each other.
 
 use std::collections::HashMap;
-use std::hash::Hash;
 use std::net::IpAddr;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -182,12 +181,16 @@ impl Admission {
     }
 
     fn has_room(&self, table: &mut Table) -> bool {
-        if table.count(Pool::Full) < self.bounds.full {
-            table.warned = false;
+        let open = table.count(Pool::Full);
+        if open < self.bounds.full {
+            // Not at every one that comes and goes.
+            table.warned &= open + self.bounds.spare >= self.bounds.full;
             return true;
         }
         if !std::mem::replace(&mut table.warned, true) {
-            tracing::warn!("as many connections are open as SGW_MAX_CONNECTIONS allows");
+            tracing::warn!(
+                "as many connections are open as SGW_MAX_CONNECTIONS allows; the longest idle give way"
+            );
         }
         table.has_room(Pool::Spare, self.bounds.spare)
     }

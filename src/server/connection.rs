@@ -20,17 +20,20 @@ use super::admission::Place;
 use super::exchange::{After, Exchange};
 use super::io_deadline::DeadlineStream;
 use super::listener::Accepted;
-use super::request_body::RequestBody;
+use super::request_body::{RequestBody, Rest, read_past};
 use super::{Deadlines, Open};
 use crate::http::auth::Proof;
-use crate::http::middleware::{Unplaced, is_open_to_all};
+use crate::http::middleware::{MAX_HEADER_BYTES, MAX_URI_BYTES, Unplaced, is_open_to_all};
 
-/// The most bytes of a head that are buffered. Above the limits that the application tells with a document, so that
-/// hyper's bare 431 is left for heads that are far out.
-const MAX_HEAD_BUFFER: usize = 128 * 1024;
+/// The most bytes of a head that are buffered: what the application's limits of the target and of the headers come to.
+/// Above it hyper answers a bare 431.
+const MAX_HEAD_BUFFER: usize = MAX_URI_BYTES + MAX_HEADER_BYTES;
 
 /// The most headers; many small ones fit into the limit of bytes, and hyper's own 100 would be reached first.
 const MAX_HEADERS: usize = 256;
+
+/// The type of an answer that goes on for as long as something happens.
+const EVENT_STREAM: &[u8] = b"text/event-stream";
 
 /// Serves the requests of one connection until either side closes it or a request upgrades it; once the server drains,
 /// until the request under way is answered; when it gives way to another, until none is under way.
@@ -97,27 +100,36 @@ impl Served {
             let (body, lent) = RequestBody::lend(body, &head.headers);
             (Body::new(body), Some(lent))
         };
-        let (mut response, is_placed) = self.ask(Request::from_parts(head, body)).await?;
-        let after = if response.status() == StatusCode::SWITCHING_PROTOCOLS && asks_for_upgrade {
-            After::Upgrade
-        } else {
-            let after = match lent {
-                Some(lent) => lent.read_past(&self.exchange, begun.number).await,
-                None => After::NextRequest,
-            };
-            if begun.is_last || !is_placed {
-                After::Close
-            } else {
-                after
-            }
+        let (response, is_placed) = self.ask(Request::from_parts(head, body)).await?;
+        let upgrades = response.status() == StatusCode::SWITCHING_PROTOCOLS && asks_for_upgrade;
+        let rest = match lent {
+            Some(lent) => lent.come_back().await,
+            None => Rest::Read,
         };
-        if matches!(after, After::Close) {
-            let close = HeaderValue::from_static("close");
-            response.headers_mut().insert(header::CONNECTION, close);
+        let after = match &rest {
+            _ if upgrades => After::Upgrade,
+            _ if begun.is_last || !is_placed => After::Close,
+            Rest::Read => After::NextRequest,
+            Rest::Coming(_) => After::Rest,
+            Rest::Unread => After::Close,
+        };
+        let response = self.finish(response, after);
+        if let Rest::Coming(rest) = rest {
+            tokio::spawn(read_past(rest, self.exchange.clone(), begun.number));
         }
-        self.exchange.answered(after);
+        Ok(response)
+    }
+
+    fn finish(&self, mut response: Response<Body>, after: After) -> Response<Answer> {
+        let headers = response.headers_mut();
+        if matches!(after, After::Close) {
+            headers.insert(header::CONNECTION, HeaderValue::from_static("close"));
+        }
+        let kind = headers.get(header::CONTENT_TYPE);
+        let is_stream = kind.is_some_and(|kind| kind.as_bytes().starts_with(EVENT_STREAM));
+        self.exchange.answered(after, is_stream);
         let exchange = self.exchange.clone();
-        Ok(response.map(|body| Answer { body, exchange }))
+        response.map(|body| Answer { body, exchange })
     }
 
     /// What the application answers, and whether the connection has a place.

@@ -60,6 +60,7 @@ struct State {
     after: After,
     requests: u64,
     gives_way: bool,
+    is_stream: bool,
 }
 
 /// A request whose header is complete.
@@ -79,6 +80,7 @@ impl Exchange {
                 after: After::NextRequest,
                 requests: 0,
                 gives_way: false,
+                is_stream: false,
             }),
             gave_way: Notify::new(),
         }))
@@ -100,9 +102,17 @@ impl Exchange {
         })
     }
 
-    /// The head of the answer is there.
-    pub(super) fn answered(&self, after: After) {
-        self.with(|state| state.after = after);
+    /// The head of the answer is there. A stream of what happens may be taken at any pace.
+    pub(super) fn answered(&self, after: After, is_stream: bool) {
+        self.with(|state| {
+            state.after = after;
+            state.is_stream = is_stream;
+        });
+    }
+
+    /// Whether the client must take the answer at some pace.
+    pub(super) fn has_pace(&self) -> bool {
+        self.with(|state| !state.is_stream && !matches!(state.phase, Phase::Upgraded))
     }
 
     /// The answer is with hyper to its last byte.
@@ -122,7 +132,7 @@ impl Exchange {
     pub(super) fn rest_is_read(&self, request: u64) {
         let since = Instant::now();
         self.with(|state| {
-            if state.requests != request {
+            if state.requests != request || !matches!(state.after, After::Rest) {
                 return;
             }
             state.after = After::NextRequest;

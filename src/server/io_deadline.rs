@@ -11,35 +11,50 @@ use std::time::Duration;
 
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::time::{Instant, Sleep};
+use tokio_util::either::Either;
 use tokio_util::sync::WaitForCancellationFutureOwned;
 
 use super::exchange::Exchange;
+use super::listener::{SEND_BUFFER, Stream};
 use super::{Deadlines, Open};
 
 /// How long what still comes is read after the last answer, however steadily it comes.
 const MAX_LINGER: Duration = Duration::from_secs(30);
 
+/// What a client may have taken of an answer before it is known here: the system tells when a third of its buffer is
+/// free again.
+const UNTOLD: u32 = SEND_BUFFER / 2;
+
 #[derive(Debug)]
-pub(super) struct DeadlineStream<S> {
-    stream: S,
+pub(super) struct DeadlineStream {
+    stream: Stream,
     exchange: Exchange,
     deadlines: Deadlines,
     silence: Timer,
     write: Timer,
+    pace: Timer,
+    waiting: Option<Waiting>,
     linger: Timer,
     linger_in_all: Timer,
     draining: Option<Pin<Box<WaitForCancellationFutureOwned>>>,
     open: Open,
 }
 
-impl<S> DeadlineStream<S> {
-    pub(super) fn new(stream: S, exchange: Exchange, deadlines: Deadlines, open: Open) -> Self {
+impl DeadlineStream {
+    pub(super) fn new(
+        stream: Stream,
+        exchange: Exchange,
+        deadlines: Deadlines,
+        open: Open,
+    ) -> Self {
         Self {
             stream,
             exchange,
             deadlines,
             silence: Timer::default(),
             write: Timer::default(),
+            pace: Timer::default(),
+            waiting: None,
             linger: Timer::default(),
             linger_in_all: Timer::default(),
             draining: None,
@@ -73,16 +88,35 @@ impl<S> DeadlineStream<S> {
         cx: &mut Context<'_>,
         outcome: Poll<io::Result<usize>>,
     ) -> Poll<io::Result<usize>> {
-        if outcome.is_ready() {
+        if let Poll::Ready(written) = outcome {
             self.write = Timer::default();
-            return outcome;
+            if let (Some(waiting), Ok(bytes)) = (&mut self.waiting, &written) {
+                waiting.taken += *bytes;
+            }
+            return Poll::Ready(written);
         }
-        ready!(self.write.poll_after(cx, self.deadlines.write));
+        if self.write.poll_after(cx, self.deadlines.write).is_pending() {
+            ready!(self.poll_pace(cx));
+        }
+        if let Either::Left(stream) = &self.stream {
+            // Else the system would go on to send what it has, for as long as the client likes.
+            stream.set_zero_linger()?;
+        }
         Poll::Ready(Err(io::ErrorKind::TimedOut.into()))
+    }
+
+    /// Ready when bytes wait, and the client has taken those before them too slowly.
+    fn poll_pace(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        if !self.exchange.has_pace() {
+            return Poll::Pending;
+        }
+        let waiting = self.waiting.get_or_insert_with(Waiting::begin);
+        let until = waiting.until(self.deadlines.slow);
+        self.pace.poll_at(cx, until)
     }
 }
 
-impl<S: AsyncRead + Unpin> AsyncRead for DeadlineStream<S> {
+impl AsyncRead for DeadlineStream {
     fn poll_read(
         mut self: Pin<&mut Self>,
         cx: &mut Context<'_>,
@@ -106,7 +140,7 @@ impl<S: AsyncRead + Unpin> AsyncRead for DeadlineStream<S> {
     }
 }
 
-impl<S: AsyncRead + AsyncWrite + Unpin> AsyncWrite for DeadlineStream<S> {
+impl AsyncWrite for DeadlineStream {
     fn poll_write(
         mut self: Pin<&mut Self>,
         cx: &mut Context<'_>,
@@ -132,6 +166,8 @@ impl<S: AsyncRead + AsyncWrite + Unpin> AsyncWrite for DeadlineStream<S> {
     fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         // After an answer hyper may not ask for bytes before some have come. The timer makes it ask.
         let _silent = self.poll_silence(cx);
+        // hyper flushes what it has written to the last byte.
+        self.waiting = None;
         Pin::new(&mut self.stream).poll_flush(cx)
     }
 
@@ -155,6 +191,29 @@ impl<S: AsyncRead + AsyncWrite + Unpin> AsyncWrite for DeadlineStream<S> {
             }
         }
         Poll::Ready(Ok(()))
+    }
+}
+
+/// How long bytes of an answer have been waiting, and what was taken meanwhile.
+#[derive(Debug)]
+struct Waiting {
+    since: Instant,
+    taken: usize,
+}
+
+impl Waiting {
+    fn begin() -> Self {
+        Self {
+            since: Instant::now(),
+            taken: 0,
+        }
+    }
+
+    /// How long the client has for the next bytes, if it may take them at any pace for so long.
+    fn until(&self, slow: Duration) -> Instant {
+        let taken = u32::try_from(self.taken).unwrap_or(u32::MAX);
+        let paid = Duration::from_secs(1) * taken.saturating_add(UNTOLD) / Deadlines::LEAST_RATE;
+        self.since + paid.max(slow)
     }
 }
 

@@ -8,7 +8,7 @@ use std::task::{Context, Poll};
 use std::time::Duration;
 
 use axum::Router;
-use tokio::net::{TcpListener, TcpStream, UnixListener, UnixStream};
+use tokio::net::{TcpListener, TcpSocket, TcpStream, UnixListener, UnixStream};
 use tokio_util::either::Either;
 
 use super::admission::Admission;
@@ -16,6 +16,13 @@ use super::admission::Admission;
 /// How long accepting rests when the process has no file descriptor left: long enough not to spin, short enough to be
 /// back at once.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
+
+/// What the system keeps of answers that a client has yet to take, at most. What it would choose itself grows to
+/// megabytes, and hides for minutes that a client takes nothing. It is enough for 60 MB a second over a millisecond.
+pub(super) const SEND_BUFFER: u32 = 64 * 1024;
+
+/// How many clients may wait to be accepted, as tokio has it.
+const BACKLOG: u32 = 1024;
 
 /// The address of a client that has none: who reaches a Unix socket is on this machine.
 const THIS_MACHINE: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 0);
@@ -39,6 +46,20 @@ impl From<UnixListener> for Listener {
     fn from(listener: UnixListener) -> Self {
         Self::Unix(listener)
     }
+}
+
+/// Listens at an address, for connections that hold no more than they need.
+pub fn bind(address: SocketAddr) -> io::Result<TcpListener> {
+    let socket = match address {
+        SocketAddr::V4(_) => TcpSocket::new_v4()?,
+        SocketAddr::V6(_) => TcpSocket::new_v6()?,
+    };
+    // The address can be had again while connections of the process before are still being closed.
+    socket.set_reuseaddr(true)?;
+    // Accepted connections take it over.
+    socket.set_send_buffer_size(SEND_BUFFER)?;
+    socket.bind(address)?;
+    socket.listen(BACKLOG)
 }
 
 pub(super) type Stream = Either<TcpStream, UnixStream>;

@@ -21,7 +21,7 @@ mod request_body;
 mod signals;
 mod sweeper;
 
-pub use listener::Listener;
+pub use listener::{Listener, bind};
 pub use signals::Signals;
 pub use sweeper::sweep_until;
 
@@ -56,8 +56,16 @@ pub struct Deadlines {
     pub idle: Duration,
     /// Without taking any byte of an answer.
     pub write: Duration,
+    /// For an answer at any pace. From then on a client must have taken [`Deadlines::LEAST_RATE`] on average while bytes
+    /// waited for it; what is streamed as it happens is held to no pace.
+    pub slow: Duration,
     /// Without a byte of the rest of a request, once its connection was closed on this side.
     pub linger: Duration,
+}
+
+impl Deadlines {
+    /// The bytes a second that a client takes of an answer at least.
+    pub const LEAST_RATE: u32 = 4 * 1024;
 }
 
 impl Default for Deadlines {
@@ -66,6 +74,7 @@ impl Default for Deadlines {
             header: Duration::from_secs(10),
             idle: Duration::from_secs(75),
             write: Duration::from_secs(30),
+            slow: Duration::from_secs(10),
             linger: Duration::from_secs(2),
         }
     }

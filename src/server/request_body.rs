@@ -5,7 +5,7 @@
 //! `Connection: close`.
 
 use std::pin::Pin;
-use std::task::{Context, Poll};
+use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
 use axum::body::Bytes;
@@ -15,7 +15,7 @@ use hyper::body::{Body as HttpBody, Frame, Incoming, SizeHint};
 use tokio::sync::oneshot;
 use tokio::sync::oneshot::error::TryRecvError;
 
-use super::exchange::{After, Exchange};
+use super::exchange::Exchange;
 
 /// The most bytes that are read past: as many as a request may have that is not answered early.
 const MAX_REST: usize = 256 * 1024;
@@ -37,6 +37,15 @@ enum Left {
     Rest(Incoming),
     /// It broke off, or is no HTTP.
     Nothing,
+}
+
+/// How much of a request is still to be read when its answer is there.
+pub(super) enum Rest {
+    Read,
+    /// Little enough to be read beside the answer.
+    Coming(Incoming),
+    /// Too much, or nobody knows how much.
+    Unread,
 }
 
 /// Where the rest of a body comes back.
@@ -68,33 +77,35 @@ impl RequestBody {
 }
 
 impl Lent {
-    /// Reads past what the reader has left, beside the answer if it can. What is too much to read past ends the
-    /// connection. Who waits to be asked for a body is not asked: the final answer tells it not
-    /// to send one (RFC 9110, section 10.1.1).
-    pub(super) async fn read_past(mut self, exchange: &Exchange, request: u64) -> After {
+    /// What the reader has left, or what is left of that after a moment. Who waits to be asked for a body is not asked:
+    /// the final answer tells it not to send one (RFC 9110, section 10.1.1).
+    pub(super) async fn come_back(mut self) -> Rest {
         let mut rest = match self.back.try_recv() {
             Ok(Left::Rest(rest)) if !self.waits_to_be_asked => rest,
-            Ok(Left::Rest(_) | Left::Nothing) | Err(TryRecvError::Empty) => return After::Close,
-            Err(TryRecvError::Closed) => return After::NextRequest,
+            Ok(Left::Rest(_) | Left::Nothing) | Err(TryRecvError::Empty) => return Rest::Unread,
+            Err(TryRecvError::Closed) => return Rest::Read,
         };
-        let Some(length) = rest.size_hint().exact() else {
-            let read = Limited::new(&mut rest, MAX_REST).collect();
-            return match tokio::time::timeout(PATIENCE, read).await {
-                Ok(Ok(_read)) => After::NextRequest,
-                Ok(Err(_)) | Err(_) => After::Close,
+        if let Some(length) = rest.size_hint().exact() {
+            let is_short = usize::try_from(length).is_ok_and(|length| length <= MAX_REST);
+            return if is_short {
+                Rest::Coming(rest)
+            } else {
+                Rest::Unread
             };
-        };
-        if usize::try_from(length).is_ok_and(|length| length <= MAX_REST) {
-            exchange.answered(After::Rest);
-            let exchange = exchange.clone();
-            let read = async move {
-                while let Some(Ok(_piece)) = rest.frame().await {}
-                exchange.rest_is_read(request);
-            };
-            tokio::spawn(tokio::time::timeout(REST_DEADLINE, read));
-            return After::Rest;
         }
-        After::Close
+        let read = Limited::new(&mut rest, MAX_REST).collect();
+        match tokio::time::timeout(PATIENCE, read).await {
+            Ok(Ok(_read)) => Rest::Read,
+            Ok(Err(_)) | Err(_) => Rest::Unread,
+        }
+    }
+}
+
+/// Reads the rest of a request beside its answer, within its time.
+pub(super) async fn read_past(mut rest: Incoming, exchange: Exchange, request: u64) {
+    let read = async { while let Some(Ok(_piece)) = rest.frame().await {} };
+    if tokio::time::timeout(REST_DEADLINE, read).await.is_ok() {
+        exchange.rest_is_read(request);
     }
 }
 
@@ -109,7 +120,7 @@ impl HttpBody for RequestBody {
         let Some(body) = &mut self.body else {
             return Poll::Ready(None);
         };
-        let frame = std::task::ready!(Pin::new(body).poll_frame(cx));
+        let frame = ready!(Pin::new(body).poll_frame(cx));
         match &frame {
             Some(Ok(_)) => {}
             Some(Err(_)) => self.give_back(Left::Nothing),

@@ -10,5 +10,6 @@ mod log;
 mod places;
 mod routes;
 mod server;
+mod slow;
 mod sweeping;
 mod upgrades;

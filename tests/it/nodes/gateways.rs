@@ -32,6 +32,7 @@ fn settings() -> ServerSettings {
             header: Duration::from_secs(60),
             idle: Duration::from_secs(75),
             write: Duration::from_secs(60),
+            slow: Duration::from_secs(60),
             linger: Duration::from_secs(1),
         },
     }
