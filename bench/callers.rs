@@ -1,6 +1,7 @@
 //! Those who call the gateway, and what for.
 
 use std::net::SocketAddr;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use crate::http::Connection;
@@ -13,11 +14,12 @@ pub(crate) const CLIENTS: usize = 64;
 const SPAN: Duration = Duration::from_secs(3);
 
 /// In the order in which a round measures them.
-pub(crate) const OPERATIONS: [Operation; 5] = [
+pub(crate) const OPERATIONS: [Operation; 6] = [
     Operation::Open,
     Operation::Find,
     Operation::Verify,
     Operation::SetAttribute,
+    Operation::SetOnOneSession,
     Operation::Delete,
 ];
 
@@ -27,6 +29,8 @@ pub(crate) enum Operation {
     Find,
     Verify,
     SetAttribute,
+    /// An attribute of its own each, all on the same session.
+    SetOnOneSession,
     Delete,
 }
 
@@ -37,6 +41,7 @@ impl Operation {
             Self::Find => "find",
             Self::Verify => "verify",
             Self::SetAttribute => "set an attribute",
+            Self::SetOnOneSession => "set an attribute, all on one session",
             Self::Delete => "delete",
         }
     }
@@ -44,7 +49,7 @@ impl Operation {
     /// The command that the bare server is asked for beside it.
     pub(crate) fn beside(self) -> &'static str {
         match self {
-            Self::Open | Self::SetAttribute | Self::Delete => "SET",
+            Self::Open | Self::SetAttribute | Self::SetOnOneSession | Self::Delete => "SET",
             Self::Find | Self::Verify => "GET",
         }
     }
@@ -90,10 +95,15 @@ enum Outcome {
 
 /// For the span, or until there is nothing left to do.
 pub(crate) async fn all_at_once(callers: Vec<Caller>, operation: Operation) -> (Vec<Caller>, Run) {
+    let one_session = callers.first().and_then(|caller| caller.sessions.first());
+    let one_session: Arc<str> = one_session.map_or("", |session| &session.path).into();
     let started = Instant::now();
     let tasks: Vec<_> = callers
         .into_iter()
-        .map(|caller| tokio::spawn(caller.repeat(operation, started + SPAN)))
+        .map(|caller| {
+            let one_session = Arc::clone(&one_session);
+            tokio::spawn(caller.repeat(operation, one_session, started + SPAN))
+        })
         .collect();
     let mut callers = Vec::new();
     let (mut latencies, mut unavailable) = (Vec::new(), 0);
@@ -115,6 +125,7 @@ impl Caller {
     async fn repeat(
         mut self,
         operation: Operation,
+        one_session: Arc<str>,
         until: Instant,
     ) -> (Self, Vec<Duration>, usize) {
         let (mut latencies, mut unavailable) = (Vec::new(), 0);
@@ -123,7 +134,7 @@ impl Caller {
             if sent >= until {
                 return (self, latencies, unavailable);
             }
-            match self.once(operation, latencies.len()).await {
+            match self.once(operation, &one_session, latencies.len()).await {
                 Outcome::Done => latencies.push(sent.elapsed()),
                 Outcome::Unavailable => unavailable += 1,
                 Outcome::NothingLeft => return (self, latencies, unavailable),
@@ -131,7 +142,7 @@ impl Caller {
         }
     }
 
-    async fn once(&mut self, operation: Operation, turn: usize) -> Outcome {
+    async fn once(&mut self, operation: Operation, one_session: &str, turn: usize) -> Outcome {
         let connection = &mut self.connection;
         if operation == Operation::Open {
             return self.open(turn).await;
@@ -155,6 +166,14 @@ impl Caller {
             Operation::SetAttribute => {
                 let path = format!("{}/attributes/locale", session.path);
                 connection.call("PUT", &path, "\"de-DE\"", 200).await
+            }
+            Operation::SetOnOneSession => {
+                let path = format!("{one_session}/attributes/writer-{}", self.name);
+                let (json, value) = ("content-type: application/json\r\n", turn.to_string());
+                let (status, body) = connection.ask("PUT", &path, json, &value).await;
+                // New the first time, and replaced from then on.
+                assert!([200, 201, 503].contains(&status), "{status}");
+                (status != 503).then_some(body)
             }
             Operation::Find | Operation::Open | Operation::Delete => {
                 connection.call("GET", &session.path, "", 200).await

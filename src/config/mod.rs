@@ -15,7 +15,7 @@ use crate::model::limit::SessionLimit;
 use crate::model::token::ServiceSecret;
 use crate::store::embedded::EmbeddedSettings;
 use crate::store::node::cache::CacheSettings;
-use crate::store::redis::{Deadlines, RedisSettings, RedisUrl};
+use crate::store::redis::{Deadlines, FormatSettings, NEWEST_FORMAT, RedisSettings, RedisUrl};
 use crate::telemetry::log::LogSettings;
 
 mod error;
@@ -103,6 +103,8 @@ pub struct RedisOptions {
     pub ca_file: Option<PathBuf>,
     /// How many replicas must have an open, a rotation or an end before it is answered.
     pub wait_replicas: usize,
+    /// The format to write; none is the newest that all gateways read.
+    pub format: Option<u64>,
 }
 
 impl StoreSettings {
@@ -131,6 +133,10 @@ impl StoreSettings {
             event_retention: self.event_retention,
             touch_interval: self.touch_interval,
             sweep_grace: self.sweep_grace,
+            formats: FormatSettings {
+                fixed: self.redis.format,
+                ..FormatSettings::default()
+            },
             test_clock: None,
         }
     }
@@ -178,6 +184,9 @@ impl Config {
                     prefix: source.get(&var::REDIS_PREFIX, value::key_prefix)?,
                     ca_file: source.get(&var::REDIS_CA_FILE, value::optional_file)?,
                     wait_replicas: source.get(&var::REDIS_WAIT_REPLICAS, value::replicas)?,
+                    format: source.get(&var::STORE_FORMAT, |text| {
+                        value::store_format(text, NEWEST_FORMAT)
+                    })?,
                 },
                 cache: cache(source)?,
                 idle_after: source.get(&var::IDLE_AFTER, value::lasting)?,

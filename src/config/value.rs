@@ -66,6 +66,12 @@ pub enum InvalidValue {
     /// Not a number of replicas.
     #[error("must be a number from 0 to 16")]
     Replicas,
+    /// Not a format of what is stored.
+    #[error("must be the number of a format that this version writes, from 1 to {newest}")]
+    StoreFormat {
+        /// The newest.
+        newest: u64,
+    },
     /// Not a secret.
     #[error("must be 32 to 512 visible ASCII characters; `openssl rand -hex 32` makes a good one")]
     Secret,
@@ -295,6 +301,16 @@ pub(super) fn key_prefix(text: &str) -> Result<String, InvalidValue> {
 pub(super) fn replicas(text: &str) -> Result<usize, InvalidValue> {
     let number = text.parse().ok().filter(|number| *number <= 16);
     number.ok_or(InvalidValue::Replicas)
+}
+
+/// A format that may be left out.
+pub(super) fn store_format(text: &str, newest: u64) -> Result<Option<u64>, InvalidValue> {
+    if text.is_empty() {
+        return Ok(None);
+    }
+    let format = text.parse().ok();
+    let known = format.filter(|format| (1..=newest).contains(format));
+    known.map(Some).ok_or(InvalidValue::StoreFormat { newest })
 }
 
 /// A file that may be left out, and that is there if it is not.

@@ -49,6 +49,8 @@ variables! {
         "The certificates (PEM) that a Redis with TLS must be signed by, instead of those the machine trusts.";
     REDIS_WAIT_REPLICAS = "SGW_REDIS_WAIT_REPLICAS", Some("0"), "",
         "How many replicas must have an open, a rotation or an end of a session before it is answered; 503 when they do not come.";
+    STORE_FORMAT = "SGW_STORE_FORMAT", None, "1",
+        "The number of the format that is written in Redis. Without it, the newest that all gateways read which were heard of in the last 15 seconds.";
     CACHE_MAX_STALENESS = "SGW_CACHE_MAX_STALENESS", Some("1s"), "",
         "How late a node may hear of an ending or of a changed service, at most; usually it takes milliseconds. 0s asks the store each time.";
     CACHE_MAX_BYTES = "SGW_CACHE_MAX_BYTES", Some("96MiB"), "",

@@ -158,7 +158,6 @@ impl fmt::Display for Position {
     }
 }
 
-/// A text that is no position.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct InvalidPosition;
 
@@ -205,7 +204,6 @@ pub struct FeedPosition {
 }
 
 impl FeedPosition {
-    /// These marks, one a partition.
     pub(super) fn new(partitions: Partitions, marks: Vec<Checkpoint>) -> Self {
         Self { partitions, marks }
     }

@@ -5,7 +5,7 @@ use std::fmt::Debug;
 use async_trait::async_trait;
 
 use super::StoreError;
-use crate::telemetry::counters::Seen;
+use crate::telemetry::counters::Snapshot;
 
 /// How many sessions live at a moment.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -114,7 +114,7 @@ pub struct OperationStats {
     /// How it ended.
     pub outcome: &'static str,
     /// How long that took.
-    pub durations: Seen,
+    pub durations: Snapshot,
 }
 
 /// What a store tells of itself.

@@ -38,9 +38,8 @@ pub(super) struct Loading {
     pub(super) stale_for: Duration,
 }
 
-/// What a load came to.
 #[derive(Debug, Clone)]
-pub(super) enum Outcome {
+pub(super) enum LoadOutcome {
     Loaded(Profile),
     Missing,
     /// The loader did not tell; this is what was kept before.
@@ -67,9 +66,9 @@ impl Loading {
         ticket: LoadTicket,
         cause: LoadCause,
         ttl: Duration,
-    ) -> Outcome {
+    ) -> LoadOutcome {
         let settled = self.settle(login_id, ticket, cause, ttl).await;
-        settled.unwrap_or_else(|error| Outcome::Unknown(Arc::new(error)))
+        settled.unwrap_or_else(|error| LoadOutcome::Unknown(Arc::new(error)))
     }
 
     async fn settle(
@@ -78,7 +77,7 @@ impl Loading {
         mut ticket: LoadTicket,
         mut cause: LoadCause,
         ttl: Duration,
-    ) -> Result<Outcome, StoreError> {
+    ) -> Result<LoadOutcome, StoreError> {
         let profiles = &self.stores.profiles;
         let lease = self.loader.timeout() + MARGIN;
         let until = Instant::now() + lease;
@@ -88,8 +87,8 @@ impl Loading {
                     let loaded = self.ask(login_id, ticket, ttl).await;
                     let is_missing = matches!(loaded, Loaded::Missing { .. });
                     match profiles.end_load(login_id, ticket, loaded).await? {
-                        LoadEnd::Kept(profile) => return Ok(Outcome::Loaded(profile)),
-                        LoadEnd::Noted if is_missing => return Ok(Outcome::Missing),
+                        LoadEnd::Kept(profile) => return Ok(LoadOutcome::Loaded(profile)),
+                        LoadEnd::Noted if is_missing => return Ok(LoadOutcome::Missing),
                         LoadEnd::Noted => break,
                         LoadEnd::Overtaken => {}
                     }
@@ -98,12 +97,12 @@ impl Loading {
                     ticket = ticket.next();
                 }
                 LoadClaim::Busy => sleep(POLL_INTERVAL).await,
-                LoadClaim::Kept(profile) => return Ok(Outcome::Loaded(profile)),
-                LoadClaim::Missing => return Ok(Outcome::Missing),
+                LoadClaim::Kept(profile) => return Ok(LoadOutcome::Loaded(profile)),
+                LoadClaim::Missing => return Ok(LoadOutcome::Missing),
                 LoadClaim::Failed => break,
             }
         }
-        Ok(Outcome::Failed(profiles.find_profile(login_id).await?))
+        Ok(LoadOutcome::Failed(profiles.find_profile(login_id).await?))
     }
 
     async fn ask(&self, login_id: &LoginId, ticket: LoadTicket, ttl: Duration) -> Loaded {

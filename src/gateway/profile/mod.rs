@@ -30,7 +30,7 @@ mod signature;
 pub use settings::{InvalidLoaderUrl, LoaderSettings, LoaderUrl, ProfileSettings};
 pub use signature::SigningKey;
 
-use load::{Loading, Outcome};
+use load::{LoadOutcome, Loading};
 
 /// The most profiles that one call refreshes.
 const MAX_REFRESHED: usize = 100;
@@ -46,7 +46,7 @@ const REFRESH_DEADLINE: Duration = Duration::from_secs(10);
 pub struct Profiles {
     store: Handle<dyn ProfileStore>,
     loading: Option<Arc<Loading>>,
-    flights: Arc<Flights<LoginId, Outcome>>,
+    flights: Arc<Flights<LoginId, LoadOutcome>>,
 }
 
 /// What became of a profile that was to be loaded anew.
@@ -118,14 +118,14 @@ impl Profiles {
         };
         let load = load_for(loading, login_id, LoadCause::Miss, loading.ttl)?;
         match self.flights.join(login_id, load).await {
-            Some(Outcome::Loaded(profile)) => Ok(FoundProfile {
+            Some(LoadOutcome::Loaded(profile)) => Ok(FoundProfile {
                 profile,
                 stale: false,
             }),
-            Some(Outcome::Missing) => Err(GatewayError::ProfileNotFound),
-            Some(Outcome::Failed(Some(found))) => Ok(found),
-            Some(Outcome::Failed(None)) | None => Err(GatewayError::LoaderUnavailable),
-            Some(Outcome::Unknown(error)) => Err(error.into()),
+            Some(LoadOutcome::Missing) => Err(GatewayError::ProfileNotFound),
+            Some(LoadOutcome::Failed(Some(found))) => Ok(found),
+            Some(LoadOutcome::Failed(None)) | None => Err(GatewayError::LoaderUnavailable),
+            Some(LoadOutcome::Unknown(error)) => Err(error.into()),
         }
     }
 
@@ -163,7 +163,7 @@ fn load_for(
     login_id: &LoginId,
     cause: LoadCause,
     ttl: Duration,
-) -> Result<impl Future<Output = Outcome> + Send + use<>, GatewayError> {
+) -> Result<impl Future<Output = LoadOutcome> + Send + use<>, GatewayError> {
     let ticket = LoadTicket(*random_bytes()?);
     let (loading, login_id) = (Arc::clone(loading), login_id.clone());
     Ok(async move { loading.load(&login_id, ticket, cause, ttl).await })
@@ -172,15 +172,17 @@ fn load_for(
 /// Loads one profile, if there is still time for it. A client that hangs up must not leave a lease behind, so the load
 /// goes on without it.
 async fn refreshed(
-    load: impl Future<Output = Outcome> + Send + 'static,
+    load: impl Future<Output = LoadOutcome> + Send + 'static,
     until: Instant,
 ) -> Refreshed {
     if until <= Instant::now() {
         return Refreshed::Failed;
     }
     match timeout_at(until, tokio::spawn(load.in_current_span())).await {
-        Ok(Ok(Outcome::Loaded(_))) => Refreshed::Loaded,
-        Ok(Ok(Outcome::Missing)) => Refreshed::NotFound,
-        Ok(Ok(Outcome::Failed(_) | Outcome::Unknown(_)) | Err(_)) | Err(_) => Refreshed::Failed,
+        Ok(Ok(LoadOutcome::Loaded(_))) => Refreshed::Loaded,
+        Ok(Ok(LoadOutcome::Missing)) => Refreshed::NotFound,
+        Ok(Ok(LoadOutcome::Failed(_) | LoadOutcome::Unknown(_)) | Err(_)) | Err(_) => {
+            Refreshed::Failed
+        }
     }
 }

@@ -94,7 +94,6 @@ impl LoaderUrl {
         }
     }
 
-    /// Where the profile of a login is.
     pub(super) fn of(&self, login_id: &LoginId) -> Result<Uri, axum::http::uri::InvalidUri> {
         self.at(&utf8_percent_encode(login_id.as_str(), ENCODED).to_string())
     }

@@ -19,7 +19,6 @@ use crate::model::login::Ban;
 use crate::model::permission::Permission;
 use crate::model::session::{Device, EndDetail};
 
-/// The routes of bans and of kicking out.
 pub(super) fn routes() -> OpenApiRouter<AppState> {
     OpenApiRouter::new()
         .merge(guarded(Permission::LoginManage, routes!(ban_login)))

@@ -47,7 +47,6 @@ impl RequestRules {
         }
     }
 
-    /// Refuses what the operation does not take.
     pub(super) fn check(&self, request: &Request) -> Result<(), ApiError> {
         if !self.if_match && request.headers().contains_key(header::IF_MATCH) {
             let detail = "this operation does not take If-Match";

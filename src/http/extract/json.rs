@@ -15,7 +15,6 @@ use crate::model::json;
 /// The most characters of a name that a client sent and is told again.
 const NAME_SHOWN: usize = 32;
 
-/// Reads a JSON text into a type.
 pub(super) fn parse_json<T: DeserializeOwned>(text: &[u8]) -> Result<T, ApiError> {
     let at = |pointer: String, detail: String| {
         ApiError::InvalidBody(vec![FieldError { pointer, detail }])

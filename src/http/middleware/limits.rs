@@ -78,7 +78,6 @@ fn is_well_encoded(target: &str) -> bool {
     all_hex && percent_decode_str(target).decode_utf8().is_ok()
 }
 
-/// The answer of a path that leads nowhere.
 pub(crate) async fn not_found() -> ApiError {
     ApiError::RouteNotFound
 }

@@ -80,7 +80,6 @@ impl Exports {
         }
     }
 
-    /// The headers that tell of this session.
     pub(super) fn headers(&self, identity: &Identity) -> HeaderMap {
         let session = identity.session();
         let mut lines = Lines {

@@ -42,6 +42,7 @@ mod verify;
 mod writer;
 
 pub use open::OpenError;
+use tables::FORMAT;
 use writer::Writer;
 
 /// How long anybody waits for this store.
@@ -90,7 +91,7 @@ impl EmbeddedStore {
         settings: EmbeddedSettings,
         clock: Arc<dyn Clock>,
     ) -> Result<Stores, OpenError> {
-        Self::start(open::file(dir)?, true, settings, clock)
+        Self::start(open::file(dir, FORMAT)?, true, settings, clock)
     }
 
     /// A store that forgets everything with its process.
@@ -99,7 +100,7 @@ impl EmbeddedStore {
         clock: Arc<dyn Clock>,
     ) -> Result<Stores, OpenError> {
         let backend = redb::backends::InMemoryBackend::new();
-        Self::start(open::backend(backend)?, false, settings, clock)
+        Self::start(open::backend(backend, FORMAT)?, false, settings, clock)
     }
 
     /// Opens the store in storage of the caller's making, as if it were a disk.
@@ -108,7 +109,7 @@ impl EmbeddedStore {
         settings: EmbeddedSettings,
         clock: Arc<dyn Clock>,
     ) -> Result<Stores, OpenError> {
-        Self::start(open::backend(backend)?, true, settings, clock)
+        Self::start(open::backend(backend, FORMAT)?, true, settings, clock)
     }
 
     fn start(

@@ -39,7 +39,6 @@ pub(super) const PURGE: TableDefinition<'static, PurgeKey, ()> = TableDefinition
 pub(super) const META: TableDefinition<'static, &'static str, u64> = TableDefinition::new("meta");
 
 pub(super) mod meta {
-    /// The format of the tables.
     pub(in super::super) const FORMAT: &str = "format";
     /// The last event that is no longer kept.
     pub(in super::super) const TRIMMED: &str = "events_trimmed";
@@ -69,8 +68,8 @@ pub(super) fn login_key(login_id: &LoginId) -> Id {
     key
 }
 
-/// Makes every table, so that readers find them.
-pub(super) fn create_all(txn: &WriteTransaction) -> Result<(), TableError> {
+/// Makes every table, so that readers find them, in a format.
+pub(super) fn create_all(txn: &WriteTransaction, format: u64) -> Result<(), TableError> {
     txn.open_table(SESSIONS)?;
     txn.open_table(TOMBSTONES)?;
     txn.open_table(LOGINS)?;
@@ -83,7 +82,7 @@ pub(super) fn create_all(txn: &WriteTransaction) -> Result<(), TableError> {
     txn.open_table(CLAIMS)?;
     txn.open_table(OPERATION_IDS)?;
     txn.open_table(PURGE)?;
-    txn.open_table(META)?.insert(meta::FORMAT, FORMAT)?;
+    txn.open_table(META)?.insert(meta::FORMAT, format)?;
     Ok(())
 }
 

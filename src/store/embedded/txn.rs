@@ -42,7 +42,6 @@ pub(super) struct Txn<'t> {
     /// Whether any job of the group has written.
     pub(super) group_wrote: bool,
     next_event: u64,
-    /// The events of the group.
     pub(super) told: Vec<(Event, Origin)>,
     /// Where the expiry index has the sessions whose records the job that runs has read.
     pub(super) indexed_at: HashMap<SessionId, Timestamp>,
@@ -119,7 +118,6 @@ impl<'t> Txn<'t> {
         Ok(Some(record))
     }
 
-    /// What stands under the id of a session.
     pub(super) fn entry(&mut self, session_id: SessionId) -> Result<SessionEntry, StoreError> {
         if let Some(mut record) = self.record(session_id)? {
             self.shared.activity.overlay(&mut record);

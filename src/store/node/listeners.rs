@@ -5,7 +5,6 @@ use std::sync::{Arc, PoisonError, RwLock};
 use crate::model::event::Event;
 use crate::store::{Listener, Origin, Partition};
 
-/// All who want to be told of changes.
 #[derive(Debug, Default)]
 pub(in crate::store) struct Listeners(RwLock<Vec<Arc<dyn Listener>>>);
 

@@ -3,7 +3,8 @@
 //! A [`Handle`] stands between an engine and who uses it: it takes the time of operations, asks the [`cache`] and keeps it
 //! right, and makes of an engine's steps what callers ask for. What engines share lies beside it: the `clock` of a
 //! server, uses that are still to be written (`activity`), the `tail` of a feed and those who [`follow`] it, what of the
-//! last 15 minutes must not be taken back (`recovery`), and one load at a time of what is not kept ([`flight`]).
+//! last 15 minutes must not be taken back (`recovery`), which gateways run (`presence`), and one load at a time of what
+//! is not kept ([`flight`]).
 
 pub(in crate::store) mod activity;
 pub mod cache;
@@ -16,6 +17,7 @@ mod many;
 mod observer;
 mod operations;
 mod outcome;
+pub(in crate::store) mod presence;
 mod profiles;
 pub(in crate::store) mod recovery;
 mod services;

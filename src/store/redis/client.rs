@@ -10,6 +10,7 @@ use deadpool_redis::redis::{Cmd, Value};
 use super::RedisSettings;
 use super::call::{Argument, Call};
 use super::connections::{Address, Connections, OpenError, Slot};
+use super::formats::Formats;
 use super::keys::Keys;
 use super::reply::Reply;
 use crate::clock::Clock;
@@ -22,6 +23,7 @@ use crate::store::node::tail::NodeId;
 pub(super) struct Client {
     pub(super) connections: Connections,
     pub(super) keys: Keys,
+    pub(super) formats: Formats,
     tombstone_retention: Duration,
     event_retention: Duration,
     test_clock: Option<Arc<dyn Clock>>,
@@ -33,6 +35,7 @@ impl Client {
         Ok(Self {
             connections: Connections::open(settings).await?,
             keys: Keys::new(&settings.prefix, settings.url.database()),
+            formats: Formats::new(settings.formats),
             tombstone_retention: settings.tombstone_retention,
             event_retention: settings.event_retention,
             test_clock: settings.test_clock.clone(),
@@ -69,6 +72,8 @@ impl Client {
         self.event_retention.put(&mut args);
         self.keys.channel().put(&mut args);
         args.push(self.node.to_be_bytes().to_vec());
+        self.formats.written().put(&mut args);
+        self.formats.newest.put(&mut args);
         call.put(&mut args);
         let (script, effect) = (C::script(), call.effect());
         let value = if C::REPLICATED {

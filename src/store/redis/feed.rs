@@ -55,8 +55,8 @@ call! {
     }
 }
 
-enum Origin {
-    Start,
+enum ReadFrom {
+    Oldest,
     After(Partition, Position),
     At(Vec<Checkpoint>),
 }
@@ -70,14 +70,14 @@ impl EventFeed for RedisStore {
         limit: PageLimit,
     ) -> Result<EventPage, OpError> {
         let origin = match from {
-            FeedStart::Start => Origin::Start,
+            FeedStart::Start => ReadFrom::Oldest,
             FeedStart::AfterEvent(id) => {
                 let (stream, position) = PARTITIONS.locate(id).ok_or(Refusal::CursorInvalid)?;
-                Origin::After(stream, position)
+                ReadFrom::After(stream, position)
             }
             FeedStart::At(cursor) => {
                 let position = FeedPosition::of(PARTITIONS, cursor);
-                Origin::At(position.ok_or(Refusal::CursorInvalid)?.into_marks())
+                ReadFrom::At(position.ok_or(Refusal::CursorInvalid)?.into_marks())
             }
         };
         // Known before anything is read: a later history must not be taken for that of the positions.
@@ -102,12 +102,12 @@ impl EventFeed for RedisStore {
     }
 }
 
-impl Origin {
+impl ReadFrom {
     /// Where to read a stream from. In another history than that of the position, events may stand before it that were
     /// never told.
     fn position(&self, stream: Partition, history: Option<History>) -> Position {
         match self {
-            Self::Start => Position::default(),
+            Self::Oldest => Position::default(),
             Self::After(own, position) if *own == stream => *position,
             Self::After(_, position) => position.rewound(MARGIN),
             Self::At(marks) => {
@@ -125,7 +125,7 @@ impl Origin {
     fn check(&self, source: &PartitionPage, kept: Duration) -> Result<(), Refusal> {
         let gone = |position: Position| source.over.is_some_and(|over| position < over);
         let expired = match self {
-            Self::Start => false,
+            Self::Oldest => false,
             Self::After(own, position) if *own == source.partition => {
                 let kept_since = source.now.minus(kept).sort_key();
                 let known = source.newest.is_some_and(|newest| *position <= newest);
@@ -174,7 +174,7 @@ impl Feed {
     /// Reads as many entries as a page needs and may look at.
     async fn open_feed(
         &self,
-        origin: &Origin,
+        origin: &ReadFrom,
         histories: &[Option<History>],
         types: &[EventType],
         limit: PageLimit,

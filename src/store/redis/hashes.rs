@@ -13,12 +13,10 @@ use super::call::{List, call, table};
 use super::client::Client;
 use super::connections::{Effect, Slot};
 use super::fields::Fields;
+use super::formats::Formats;
 use super::reply::{Reply, newer};
 use crate::model::Timestamp;
 use crate::store::StoreError;
-
-/// The format of these records, which stands in the field `f`.
-pub(super) const FORMAT: &str = "1";
 
 #[derive(Debug)]
 pub(super) struct Hash {
@@ -84,12 +82,15 @@ impl Seen {
         self.number(name).map(Timestamp::from_millis)
     }
 
-    /// Whether there is a record; an error if it is of a newer format.
-    pub(super) fn is_there(&self, record: &'static str) -> Result<bool, StoreError> {
+    /// The format of the record, if there is one; an error if it is a newer one.
+    pub(super) fn format(
+        &self,
+        record: &'static str,
+        formats: &Formats,
+    ) -> Result<Option<&[u8]>, StoreError> {
         match self.bytes("f") {
-            None => Ok(false),
-            Some(format) if format == FORMAT.as_bytes() => Ok(true),
-            Some(format) => Err(newer(record, &String::from_utf8_lossy(format))),
+            Some(format) if formats.reads(format) != Some(true) => Err(newer(record, format)),
+            format => Ok(format),
         }
     }
 
@@ -290,7 +291,7 @@ mod tests {
         let overtaken = |_: &Seen| {
             attempts.fetch_add(1, Ordering::Relaxed);
             let next = Next {
-                fields: vec![("f", Value::Bytes(FORMAT.into()))],
+                fields: vec![("f", Value::Bytes("1".into()))],
                 holds_until: Some(Timestamp::from_millis(0)),
                 until: None,
             };
@@ -307,6 +308,7 @@ mod tests {
         assert!(begun.elapsed() >= DEADLINES.wait + DEADLINES.command);
         assert!(begun.elapsed() < 4 * DEADLINES.command);
         assert!(attempts.into_inner() > 1);
-        assert!(!client.see(&hash).await.unwrap().is_there("hash").unwrap());
+        let left = client.see(&hash).await.unwrap();
+        assert_eq!(left.format("hash", &client.formats).unwrap(), None);
     }
 }

@@ -7,7 +7,8 @@ use super::RedisStore;
 use super::client::Client;
 use super::connections::{Effect, Slot};
 use super::fields::Fields;
-use super::hashes::{Change, FORMAT, Hash, HashWrite, Next, Seen, Value};
+use super::formats::Formats;
+use super::hashes::{Change, Hash, HashWrite, Next, Seen, Value};
 use crate::rules::idempotency::{Claim, IdempotencyRecord, claim};
 use crate::store::{IdempotencyRecordKey, IdempotencyStore, StoreError};
 
@@ -28,9 +29,11 @@ impl IdempotencyStore for RedisStore {
             fields: Fields::new(),
             now: self.client.clock(hash.slot).now,
         };
+        let formats = &self.client.formats;
         let decide = |seen: &Seen| {
-            let (claim, next) = claim(record(seen)?, fingerprint, &sealed_entropy, seen.now);
-            Ok((claim, next.map(next_record)))
+            let held = record(seen, formats)?;
+            let (claim, next) = claim(held, fingerprint, &sealed_entropy, seen.now);
+            Ok((claim, next.map(|next| next_record(next, formats.written()))))
         };
         let decided = self.client.decide_over(&hash, unseen, Effect::Once, decide);
         Ok(decided.await?.0)
@@ -42,16 +45,23 @@ impl IdempotencyStore for RedisStore {
         sealed_answer: Vec<u8>,
     ) -> Result<(), StoreError> {
         // Nothing is read before: in a record whose time is over an answer is never looked at.
-        let write = HashWrite {
-            seen: vec![("f", FORMAT.into())],
+        let formats = &self.client.formats;
+        let mut write = HashWrite {
+            seen: vec![("f", formats.written().to_string().into())],
             changes: vec![("a".into(), Change::Put(sealed_answer))],
             ..HashWrite::default()
         };
         let hash = hash(&self.client, &key);
-        let written = self.client.write_hash(&hash, &write, Effect::Repeatable);
-        match written.await? {
-            Ok(_now) => Ok(()),
-            Err(seen) => seen.is_there(RECORD).map(|_| ()),
+        loop {
+            let written = self.client.write_hash(&hash, &write, Effect::Repeatable);
+            let Err(seen) = written.await? else {
+                return Ok(());
+            };
+            // The record may be of another format than is written by now.
+            match seen.format(RECORD, formats)? {
+                Some(format) => write.seen = vec![("f", format.to_vec())],
+                None => return Ok(()),
+            }
         }
     }
 
@@ -71,8 +81,8 @@ fn hash(client: &Client, key: &IdempotencyRecordKey) -> Hash {
     }
 }
 
-fn record(seen: &Seen) -> Result<Option<IdempotencyRecord>, StoreError> {
-    if !seen.is_there(RECORD)? {
+fn record(seen: &Seen, formats: &Formats) -> Result<Option<IdempotencyRecord>, StoreError> {
+    if seen.format(RECORD, formats)?.is_none() {
         return Ok(None);
     }
     let read = || {
@@ -88,9 +98,9 @@ fn record(seen: &Seen) -> Result<Option<IdempotencyRecord>, StoreError> {
 }
 
 /// What is granted once is granted later too: only writes change that.
-fn next_record(record: IdempotencyRecord) -> Next {
+fn next_record(record: IdempotencyRecord, format: u64) -> Next {
     let mut fields = vec![
-        ("f", Value::Bytes(FORMAT.into())),
+        ("f", Value::Bytes(format.to_string().into())),
         ("p", Value::Bytes(record.fingerprint.to_vec())),
         ("d", Value::Bytes(record.sealed_entropy)),
         ("u", Value::Moment(record.lease_until)),

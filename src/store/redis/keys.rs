@@ -13,10 +13,11 @@
 //! | `sgw:t:<hash of token>` | string | where the token of a caller leads |
 //! | `sgw:k:<claim>` | hash | the claim of an idempotency key |
 //! | `sgw:{services}:r` · `sgw:{services}:e` | hash · stream | services · their events |
+//! | `sgw:{services}:f` | string | the format that is written, if it is not the first |
 //!
-//! Everything but the services and bans without an end has a TTL from the moment it exists: records and indexes outlive the greatest age of a
-//! session by the grace of the sweep, streams the last event by twice the time that events are kept. No TTL decides
-//! anything: moments in the records do.
+//! Everything but the services, the format and bans without an end has a TTL from the moment it exists: records and
+//! indexes outlive the greatest age of a session by the grace of the sweep, streams the last event by twice the time that
+//! events are kept. No TTL decides anything: moments in the records do.
 
 use super::connections::Slot;
 use crate::model::id::{LoginId, SessionId};
@@ -92,6 +93,11 @@ impl Keys {
 
     pub(super) fn services(&self) -> Vec<u8> {
         self.tagged(SERVICES, "r")
+    }
+
+    /// Where it is noted which format is written.
+    pub(super) fn format(&self) -> Vec<u8> {
+        self.tagged(SERVICES, "f")
     }
 
     pub(super) fn record(&self, session_id: SessionId) -> Vec<u8> {

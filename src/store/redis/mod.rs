@@ -26,6 +26,7 @@ mod events;
 mod failover;
 mod feed;
 mod fields;
+mod formats;
 mod hashes;
 mod health;
 mod idempotency;
@@ -44,6 +45,8 @@ use client::Client;
 pub use connections::{Deadlines, OpenError, RedisUrl, UrlError};
 use failover::Recovery;
 use feed::Feed;
+use formats::Agreement;
+pub use formats::{FormatSettings, NEWEST_FORMAT};
 use live::Live;
 use services::Services;
 use sessions::Sessions;
@@ -75,6 +78,8 @@ pub struct RedisSettings {
     pub touch_interval: Duration,
     /// How long records outlive their expiry, so that their end can be told of after all nodes were down.
     pub sweep_grace: Duration,
+    /// In which format is written what gateways share.
+    pub formats: FormatSettings,
     /// A clock in place of the server's, for tests; `None` everywhere else.
     pub test_clock: Option<Arc<dyn Clock>>,
 }
@@ -98,6 +103,7 @@ impl RedisStore {
         let watermarks = Arc::new(Watermarks::new(PARTITIONS));
         let log = Arc::new(RecoveryLog::new(PARTITIONS));
         let client = Arc::new(Client::open(&settings, node).await?);
+        let noted = client.join().await?;
         let activity = Arc::new(Activity::new(Arc::clone(&client), settings.touch_interval));
         let feed = Arc::new(Feed::new(Arc::clone(&client), settings.event_retention));
         let services = Arc::new(Services::new(Arc::clone(&client), Arc::clone(&log)));
@@ -116,6 +122,7 @@ impl RedisStore {
             tail: Tail::new(FEED, node, &watermarks, &listeners, &log),
             log,
             services: Arc::clone(&services),
+            agreement: Agreement::new(settings.formats, noted),
             is_cluster: settings.url.is_cluster(),
         };
         let background = start(activity, recovery, live);

@@ -15,7 +15,8 @@ use async_trait::async_trait;
 use super::RedisStore;
 use super::client::Client;
 use super::connections::Effect;
-use super::hashes::{FORMAT, Hash, Next, Seen, Value};
+use super::formats::Formats;
+use super::hashes::{Hash, Next, Seen, Value};
 use super::keys::slot_of_login;
 use crate::model::Timestamp;
 use crate::model::id::LoginId;
@@ -33,7 +34,7 @@ impl ProfileStore for RedisStore {
     async fn load_profile(&self, login_id: &LoginId) -> Result<ProfileFacts, StoreError> {
         let seen = self.client.see(&hash(&self.client, login_id)).await?;
         Ok(ProfileFacts {
-            record: record(login_id, &seen)?.at(seen.now),
+            record: record(login_id, &seen, &self.client.formats)?.at(seen.now),
             now: seen.now,
         })
     }
@@ -45,15 +46,17 @@ impl ProfileStore for RedisStore {
     ) -> Result<ProfileFacts, StoreError> {
         let hash = hash(&self.client, login_id);
         let seen = self.client.see(&hash).await?;
+        let formats = &self.client.formats;
         let decide = |seen: &Seen| {
-            let held = match record(login_id, seen) {
+            let held = match record(login_id, seen, formats) {
                 // What nobody can read is put anew, loaded anew, or removed.
                 Err(StoreError::Corrupt { .. }) => ProfileRecord::nothing(login_id.clone()),
                 held => held?.at(seen.now),
             };
             let next = request.decide(&held, seen.now);
             let holds_until = held.next_moment(seen.now);
-            Ok((held, next.map(|next| next_profile(next, holds_until))))
+            let next = next.map(|next| next_profile(next, holds_until, formats.written()));
+            Ok((held, next))
         };
         let decided = self
             .client
@@ -81,8 +84,9 @@ fn hash(client: &Client, login_id: &LoginId) -> Hash {
     }
 }
 
-fn record(login_id: &LoginId, seen: &Seen) -> Result<ProfileRecord, StoreError> {
-    if !seen.is_there(PROFILE)? || seen.bytes("l") != Some(login_id.as_str().as_bytes()) {
+fn record(login_id: &LoginId, seen: &Seen, formats: &Formats) -> Result<ProfileRecord, StoreError> {
+    let there = seen.format(PROFILE, formats)?.is_some();
+    if !there || seen.bytes("l") != Some(login_id.as_str().as_bytes()) {
         return Ok(ProfileRecord::nothing(login_id.clone()));
     }
     let ticket = seen.bytes("n").and_then(|bytes| bytes.try_into().ok());
@@ -125,11 +129,11 @@ fn profile(seen: &Seen) -> Result<Option<Profile>, StoreError> {
 }
 
 /// A record that says nothing goes.
-fn next_profile(record: ProfileRecord, holds_until: Option<Timestamp>) -> Next {
+fn next_profile(record: ProfileRecord, holds_until: Option<Timestamp>, format: u64) -> Next {
     let until = record.until();
     let mut fields = Vec::new();
     if until.is_some() {
-        fields.push(("f", Value::Bytes(FORMAT.into())));
+        fields.push(("f", Value::Bytes(format.to_string().into())));
         fields.push(("l", Value::Bytes(record.login_id.as_str().into())));
     }
     if let Some(Kept { until, value }) = record.kept {

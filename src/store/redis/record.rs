@@ -29,32 +29,25 @@ use crate::model::session_token::{StoredToken, TokenOrigin};
 use crate::model::token::CredentialHash;
 use crate::rules::Kept;
 use crate::rules::entry::SessionEntry;
-use crate::store::StoreError;
 
 use super::fields::{ATTRIBUTE, Fields, PIECES, piece_name, reason_of, state_of, stats_of};
-use super::reply::newer;
 
-const FORMAT: &str = "1";
 /// What error messages call a record.
 pub(super) const SESSION: &str = "session";
 
-/// Reads what stands under the key of a session. What cannot be one is missing, with a warning.
-pub(super) fn decode(session_id: SessionId, fields: Fields) -> Result<SessionEntry, StoreError> {
+/// Reads what stands under the key of a session, in a format that this version reads. What cannot be one is missing,
+/// with a warning.
+pub(super) fn decode(session_id: SessionId, fields: Fields) -> SessionEntry {
     if fields.is_empty() {
-        return Ok(SessionEntry::Missing);
+        return SessionEntry::Missing;
     }
     let record = Record::new(fields);
-    if let Some(format) = record.text("f").filter(|format| *format != FORMAT)
-        && format.parse::<u64>().is_ok()
-    {
-        return Err(newer(SESSION, format));
-    }
     let stored = if record.text("r").is_some() {
         record.tombstone(session_id)
     } else {
         record.live(session_id)
     };
-    Ok(stored.unwrap_or_else(|| foreign(session_id)))
+    stored.unwrap_or_else(|| foreign(session_id))
 }
 
 /// What stands there is not ours.
@@ -122,7 +115,7 @@ impl Record {
     }
 
     fn is_of(&self, session_id: SessionId) -> bool {
-        self.text("f") == Some(FORMAT) && self.bytes("d") == Some(session_id.as_bytes())
+        self.number::<u64>("f").is_some() && self.bytes("d") == Some(session_id.as_bytes())
     }
 
     fn token(&self) -> Option<StoredToken> {

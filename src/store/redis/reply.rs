@@ -88,17 +88,20 @@ impl Reply {
     /// A word that is none of those the caller knows.
     pub(super) fn unexpected(mut self, record: &'static str, word: &str) -> StoreError {
         match self.text() {
-            Ok(format) if word == "newer" => newer(record, &format),
+            Ok(format) if word == "newer" => newer(record, format.as_bytes()),
             Ok(_) | Err(_) => odd(),
         }
     }
 }
 
 /// The error about a record of a newer format.
-pub(super) fn newer(record: &'static str, format: &str) -> StoreError {
+pub(super) fn newer(record: &'static str, format: &[u8]) -> StoreError {
+    let format = std::str::from_utf8(format).ok();
     StoreError::NewerFormat {
         record,
-        format: format.parse().unwrap_or(u8::MAX),
+        format: format
+            .and_then(|format| format.parse().ok())
+            .unwrap_or(u8::MAX),
     }
 }
 

@@ -248,7 +248,7 @@ pub(super) fn decode(bytes: &[u8]) -> Result<ServiceRecord, StoreError> {
             record.service.session_limit = Some(limit);
             Ok(record)
         }
-        Some((format, _)) => Err(newer(SERVICE, &format.to_string())),
+        Some((format, _)) => Err(newer(SERVICE, format.to_string().as_bytes())),
         None => Err(corrupt(postcard::Error::DeserializeUnexpectedEnd)),
     }
 }

@@ -56,7 +56,7 @@ struct Cells {
 
 /// What was sorted up to a moment.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Seen {
+pub struct Snapshot {
     /// The buckets.
     pub buckets: &'static Buckets,
     /// How many values lie in each range; one more than bounds.
@@ -93,7 +93,7 @@ impl Histogram {
 
     /// What was taken so far.
     #[must_use]
-    pub fn seen(&self) -> Seen {
+    pub fn seen(&self) -> Snapshot {
         let ranges = 0..=self.buckets.bounds.len();
         let in_range = |range: usize| -> u64 {
             let cells = self.stripes.each();
@@ -101,7 +101,7 @@ impl Histogram {
             counts.map(|count| count.load(Ordering::Relaxed)).sum()
         };
         let sums = self.stripes.each();
-        Seen {
+        Snapshot {
             buckets: self.buckets,
             ranges: ranges.map(in_range).collect(),
             sum: sums.map(|cells| cells.sum.load(Ordering::Relaxed)).sum(),

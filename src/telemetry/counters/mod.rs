@@ -10,7 +10,7 @@ use crossbeam_utils::CachePadded;
 
 mod histogram;
 
-pub use histogram::{Buckets, Histogram, LATENCIES, MOST_BOUNDS, Seen};
+pub use histogram::{Buckets, Histogram, LATENCIES, MOST_BOUNDS, Snapshot};
 
 /// Striped of each number; with more threads than that, some share.
 const STRIPES: usize = 8;

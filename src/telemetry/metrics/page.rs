@@ -5,7 +5,7 @@
 
 use std::fmt::{self, Display, Write};
 
-use crate::telemetry::counters::Seen;
+use crate::telemetry::counters::Snapshot;
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Kind {
@@ -56,7 +56,7 @@ impl Page {
         self.line(family.name, "", labels, None, value);
     }
 
-    pub(crate) fn histogram(&mut self, family: &Family, labels: Labels<'_>, seen: &Seen) {
+    pub(crate) fn histogram(&mut self, family: &Family, labels: Labels<'_>, seen: &Snapshot) {
         self.head(family);
         let per_second = f64::from(seen.buckets.per_second);
         let bounds = seen.buckets.bounds.iter();

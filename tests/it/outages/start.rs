@@ -81,6 +81,15 @@ async fn a_cluster_or_sentinel_that_does_not_know_the_password_stops_the_start()
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_newer_format_that_is_written_there_stops_the_start() {
+    let redis = RedisServer::start().await;
+    redis.ask::<()>("SET sgw:{services}:f 2").await;
+    let told = refusal(redis.url()).await;
+    let why = "gateways write format 2 there, and this one goes no further than format 1";
+    assert!(told.ends_with(why), "{told}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn an_old_redis_stops_the_start() {
     let redis = RedisServer::start().await;
     let version = redis.info("redis_version").await;

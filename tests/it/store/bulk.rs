@@ -8,12 +8,14 @@ use session_gateway::model::event::EventType;
 use session_gateway::model::filter::SessionFilter;
 use session_gateway::model::permission::Scope;
 use session_gateway::model::request::Access;
-use session_gateway::model::session::{EndReason, SessionState};
+use session_gateway::model::session::{EndDetail, EndReason, SessionState};
 use session_gateway::rules::create::NewSession;
+use session_gateway::rules::end::EndBatch;
 use tokio::task::JoinSet;
 
 use super::backend::{
-    Backend, IDLE, MINUTE, SECOND, SETTINGS, access, device, draft, login_id, presented, service,
+    Backend, IDLE, MILLISECOND, MINUTE, SECOND, SETTINGS, access, device, draft, login_id,
+    presented, service,
 };
 use crate::support::size;
 
@@ -28,6 +30,7 @@ contract! {
     hundreds_of_logins_end_each_once,
     what_is_broken_off_is_finished_by_the_next_call,
     what_was_opened_before_ends_and_what_is_opened_after_lives,
+    what_is_opened_between_two_steps_lives_on_as_does_what_is_excepted,
 }
 
 fn of_service(id: &str) -> SessionFilter {
@@ -241,4 +244,39 @@ async fn what_was_opened_before_ends_and_what_is_opened_after_lives(b: &Backend)
     b.ended(before.session_id).await;
     b.live(after.session_id).await;
     assert_eq!(endings(b).await as u64, ended);
+}
+
+async fn what_is_opened_between_two_steps_lives_on_as_does_what_is_excepted(b: &Backend) {
+    const MANY: usize = 450;
+    let engine = b.stores.sessions.clone().into_engine();
+    let of_login = SessionFilter::of_login(login_id("alice"));
+    for filter in [of_login.clone(), of_service("api")] {
+        b.create_all((0..MANY).map(|_| draft("alice"))).await;
+        let excepted = b.open("alice").await;
+        let batch = EndBatch {
+            filter,
+            except: Some(excepted.session_id),
+            reason: EndReason::Admin,
+            detail: EndDetail::parse("spring cleaning").ok(),
+            access: access(),
+        };
+        let mut step = engine.end_batch(&batch, None).await.unwrap();
+        b.advance(MILLISECOND);
+        let late = b.open("alice").await;
+        let mut ended = step.ended;
+        while let Some(position) = step.next {
+            step = engine.end_batch(&batch, Some(position)).await.unwrap();
+            assert!(step.ended.len() <= 200);
+            ended.extend(&step.ended);
+        }
+        ended.sort_unstable();
+        ended.dedup();
+        assert_eq!(ended.len(), MANY);
+        for session_id in [ended[0], ended[MANY - 1]] {
+            assert_eq!(b.ended(session_id).await.detail, batch.detail);
+        }
+        b.live(excepted.session_id).await;
+        b.live(late.session_id).await;
+        assert_eq!(end(b, of_login.clone()).await, 2);
+    }
 }

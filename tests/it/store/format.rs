@@ -216,7 +216,7 @@ async fn a_store_of_a_newer_format_is_refused_and_left_as_it_is() {
     drop(db);
     let clock = Arc::new(SettableClock::at(START));
     let error = EmbeddedStore::open(dir.path(), SETTINGS, clock).unwrap_err();
-    assert!(matches!(error, OpenError::NewerFormat { found: 2 }));
+    assert!(matches!(error, OpenError::NewerFormat { found: 2, .. }));
     assert_eq!(
         error.to_string(),
         "the store was written by a newer version: it has format 2, this version knows 1"

@@ -12,11 +12,11 @@ use super::backend::{
 
 contract! {
     a_repeated_create_opens_one_session,
-    a_create_without_a_mark_knows_its_own_session,
+    a_create_without_an_operation_id_knows_its_own_session,
     a_repeated_increment_counts_once,
     a_repeated_write_tells_what_the_first_did,
     a_repeated_refresh_moves_nothing,
-    a_mark_is_forgotten_after_a_day,
+    an_operation_id_is_forgotten_after_a_day,
     a_repetition_after_the_end_says_so,
 }
 
@@ -49,7 +49,7 @@ async fn a_repeated_create_opens_one_session(b: &Backend) {
     assert_eq!(b.feed().await.len(), 4);
 }
 
-async fn a_create_without_a_mark_knows_its_own_session(b: &Backend) {
+async fn a_create_without_an_operation_id_knows_its_own_session(b: &Backend) {
     let new = draft("alice");
     let first = b.create(new.clone()).await;
     assert_eq!(b.create(new).await, first);
@@ -107,7 +107,7 @@ async fn a_repeated_refresh_moves_nothing(b: &Backend) {
     );
 }
 
-async fn a_mark_is_forgotten_after_a_day(b: &Backend) {
+async fn an_operation_id_is_forgotten_after_a_day(b: &Backend) {
     let day = 24 * HOUR;
     let new = NewSession {
         idle_timeout: 10 * day,

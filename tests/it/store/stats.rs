@@ -28,7 +28,7 @@ contract! {
     the_session_counts_tell_what_lives_and_what_it_shows,
     counting_sessions_goes_through_many_sessions,
     each_act_is_told_once_whatever_operation_it_was,
-    what_was_ended_before_is_no_act,
+    what_was_ended_before_is_no_outcome,
     uses_wait_until_they_are_written,
 }
 
@@ -93,7 +93,7 @@ async fn counting_sessions_goes_through_many_sessions(b: &Backend) {
 
 /// Something that an operation of a node did to a session.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Act {
+pub(super) enum Outcome {
     Opened,
     Ended { reason: EndReason, lived: Duration },
 }
@@ -102,21 +102,21 @@ pub(super) enum Act {
 #[derive(Debug)]
 pub(super) struct Diary {
     stores: Stores,
-    acts: Arc<Acts>,
+    outcomes: Arc<Outcomes>,
 }
 
 #[derive(Debug, Default)]
-struct Acts(Mutex<Vec<Act>>);
+struct Outcomes(Mutex<Vec<Outcome>>);
 
-impl Listener for Acts {
+impl Listener for Outcomes {
     fn event(&self, event: &Event, origin: Origin) {
-        let act = match event.fact.change {
+        let outcome = match event.fact.change {
             _ if !origin.own => return,
-            Change::SessionCreated { .. } => Act::Opened,
+            Change::SessionCreated { .. } => Outcome::Opened,
             Change::SessionEnded { reason, .. } => ended(reason, origin.lived.unwrap()),
             _ => return,
         };
-        self.0.lock().unwrap().push(act);
+        self.0.lock().unwrap().push(outcome);
     }
 
     fn gap(&self, _partition: Partition) {}
@@ -126,33 +126,33 @@ impl Diary {
     /// From when all that happened before is told.
     pub(super) async fn of(stores: &Stores) -> Self {
         all_heard_now(stores).await;
-        let acts = Arc::<Acts>::default();
-        stores.events.listen(Arc::<Acts>::clone(&acts));
+        let outcomes = Arc::<Outcomes>::default();
+        stores.events.listen(Arc::<Outcomes>::clone(&outcomes));
         Self {
             stores: stores.clone(),
-            acts,
+            outcomes,
         }
     }
 
     /// What was done since it was asked last.
-    pub(super) async fn acts(&self) -> Vec<Act> {
+    pub(super) async fn outcomes(&self) -> Vec<Outcome> {
         all_heard_now(&self.stores).await;
-        std::mem::take(&mut self.acts.0.lock().unwrap())
+        std::mem::take(&mut self.outcomes.0.lock().unwrap())
     }
 }
 
-fn ended(reason: EndReason, lived: Duration) -> Act {
-    Act::Ended { reason, lived }
+fn ended(reason: EndReason, lived: Duration) -> Outcome {
+    Outcome::Ended { reason, lived }
 }
 
 async fn each_act_is_told_once_whatever_operation_it_was(b: &Backend) {
     let diary = Diary::of(&b.stores).await;
     let first = b.open("ana").await;
-    assert_eq!(diary.acts().await, [Act::Opened]);
+    assert_eq!(diary.outcomes().await, [Outcome::Opened]);
     b.advance(SECOND);
     b.put(first.session_id, "color", "1").await;
     b.end(first.session_id).await;
-    assert_eq!(diary.acts().await, [ended(EndReason::Logout, SECOND)]);
+    assert_eq!(diary.outcomes().await, [ended(EndReason::Logout, SECOND)]);
 
     let single = |login: &str| NewSession {
         limit: Some(SessionLimit {
@@ -165,12 +165,16 @@ async fn each_act_is_told_once_whatever_operation_it_was(b: &Backend) {
     b.create(single("bob")).await;
     b.advance(MINUTE);
     b.create(single("bob")).await;
-    let evicting = [Act::Opened, ended(EndReason::Replaced, MINUTE), Act::Opened];
-    let mut acts = diary.acts().await;
-    acts.sort_by_key(|act| *act != Act::Opened);
+    let evicting = [
+        Outcome::Opened,
+        ended(EndReason::Replaced, MINUTE),
+        Outcome::Opened,
+    ];
+    let mut outcomes = diary.outcomes().await;
+    outcomes.sort_by_key(|outcome| *outcome != Outcome::Opened);
     let mut wanted = evicting.to_vec();
-    wanted.sort_by_key(|act| *act != Act::Opened);
-    assert_eq!(acts, wanted);
+    wanted.sort_by_key(|outcome| *outcome != Outcome::Opened);
+    assert_eq!(outcomes, wanted);
 
     let ban = NewBan {
         login_id: login_id("bob"),
@@ -179,7 +183,7 @@ async fn each_act_is_told_once_whatever_operation_it_was(b: &Backend) {
     };
     b.stores.sessions.ban(ban, &service("web")).await.unwrap();
     assert_eq!(
-        diary.acts().await,
+        diary.outcomes().await,
         [ended(EndReason::Banned, Duration::ZERO)]
     );
 
@@ -193,9 +197,9 @@ async fn each_act_is_told_once_whatever_operation_it_was(b: &Backend) {
     };
     let gone = b.stores.sessions.end_all(all, &access()).await.unwrap();
     assert_eq!(gone.len(), 3);
-    let mut wanted = vec![Act::Opened; 3];
+    let mut wanted = vec![Outcome::Opened; 3];
     wanted.extend([ended(EndReason::Admin, Duration::ZERO); 3]);
-    assert_eq!(diary.acts().await, wanted);
+    assert_eq!(diary.outcomes().await, wanted);
 
     // One is met by an operation, the other by the sweep.
     let [met, _swept] = [b.open("dora").await, b.open("eve").await];
@@ -204,12 +208,15 @@ async fn each_act_is_told_once_whatever_operation_it_was(b: &Backend) {
     assert!(refresh.await.is_err());
     b.sweep().await;
     let expired = ended(EndReason::IdleTimeout, IDLE);
-    let mut acts = diary.acts().await;
-    acts.sort_by_key(|act| *act != Act::Opened);
-    assert_eq!(acts, [Act::Opened, Act::Opened, expired, expired]);
+    let mut outcomes = diary.outcomes().await;
+    outcomes.sort_by_key(|outcome| *outcome != Outcome::Opened);
+    assert_eq!(
+        outcomes,
+        [Outcome::Opened, Outcome::Opened, expired, expired]
+    );
 }
 
-async fn what_was_ended_before_is_no_act(b: &Backend) {
+async fn what_was_ended_before_is_no_outcome(b: &Backend) {
     let session = b.open("ana").await;
     b.end(session.session_id).await;
     let diary = Diary::of(&b.stores).await;
@@ -222,7 +229,7 @@ async fn what_was_ended_before_is_no_act(b: &Backend) {
     let (all, sessions) = (SessionFilter::default(), &b.stores.sessions);
     let listed = sessions.list(&all, &Scope::All, limit(10), None);
     listed.await.unwrap();
-    assert_eq!(diary.acts().await, []);
+    assert_eq!(diary.outcomes().await, []);
 }
 
 async fn uses_wait_until_they_are_written(b: &Backend) {

@@ -135,7 +135,6 @@ pub(super) async fn end_session(
     Ok(StatusCode::NO_CONTENT)
 }
 
-/// What a patch of a session asks for.
 enum Update {
     Close,
     Fields(SessionUpdate),

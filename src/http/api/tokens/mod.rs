@@ -76,7 +76,6 @@ pub(crate) struct VerifyTokenResponse {
     ended: Option<Ended>,
 }
 
-/// Why a token is not active.
 #[derive(Debug, Serialize)]
 #[serde(rename_all = "snake_case")]
 enum Inactive {

@@ -39,7 +39,6 @@ pub(in crate::store) struct ActivityBuffer {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(in crate::store) struct SessionActivity {
     pub(in crate::store) session_id: SessionId,
-    /// When it was used last.
     pub(in crate::store) at: Timestamp,
 }
 
@@ -206,7 +205,6 @@ impl ActivityBuffer {
         shard.put(touch.session_id, Use { due, ..written });
     }
 
-    /// How many uses are still to be written.
     pub(in crate::store) fn waiting(&self) -> u64 {
         let waiting = |shard: &Mutex<Shard>| {
             let shard = lock(shard);

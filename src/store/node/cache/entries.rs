@@ -78,7 +78,6 @@ fn bytes(record: &SessionRecord) -> u64 {
     COPY_BYTES + u64::try_from(texts + names).unwrap_or(u64::MAX / 2)
 }
 
-/// What a read was begun with.
 #[derive(Debug, Clone, Copy)]
 pub(in crate::store::node) struct Begun {
     generation: Generation,

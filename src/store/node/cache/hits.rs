@@ -3,7 +3,6 @@
 use crate::store::EntryStats;
 use crate::telemetry::counters::Counter;
 
-/// How often a copy was asked for.
 #[derive(Debug, Default)]
 pub(super) struct HitCounter {
     hits: Counter,

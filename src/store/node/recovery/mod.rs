@@ -32,11 +32,9 @@ const RECENT: usize = 64;
 /// Services that are kept, and as many bans.
 const MOST_SERVICES: usize = 10_000;
 
-/// Something that must not be taken back.
 #[derive(Debug)]
 pub(in crate::store) enum RecoveryEntry {
     Ended(SessionId, Ended),
-    /// A token was rotated at a moment.
     Rotated(TokenRotation, Timestamp),
     Service(ServiceId, ServiceState),
     /// A login was banned, or its ban was lifted.

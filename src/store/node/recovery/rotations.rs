@@ -21,7 +21,6 @@ const RECENT: usize = 64;
 #[derive(Debug, Default)]
 pub(super) struct Rotations(Mutex<VecDeque<Made>>);
 
-/// A rotation, and when it was made.
 #[derive(Debug, Clone)]
 pub(in crate::store) struct Made {
     learned: Instant,

@@ -65,7 +65,6 @@ fn within(horizon: Option<(Position, Partition)>, key: (Position, Partition)) ->
     horizon.is_none_or(|horizon| key <= horizon)
 }
 
-/// How many events the page has so far.
 pub(in crate::store) fn wanted(sources: &[PartitionPage], types: &[EventType]) -> usize {
     let horizon = horizon(sources);
     let entries = sources.iter().flat_map(|source| {

@@ -19,13 +19,13 @@ pub(super) struct PartitionTail {
     last: Option<Position>,
     /// Whether that is where telling began, and no event that is known to have been there.
     begun: bool,
-    state: State,
+    state: TailState,
     /// Counts the reads that were begun.
     reads: u64,
 }
 
 #[derive(Debug, Default)]
-enum State {
+enum TailState {
     /// Nobody listens.
     #[default]
     Disconnected,
@@ -47,7 +47,6 @@ pub(in crate::store) struct Entry {
     pub(in crate::store) told: Option<Recorded>,
 }
 
-/// A read that is to be made.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(in crate::store) struct Read {
     number: u64,
@@ -72,7 +71,7 @@ pub(super) enum After {
 
 impl PartitionTail {
     pub(super) fn is_live(&self) -> bool {
-        matches!(self.state, State::Live)
+        matches!(self.state, TailState::Live)
     }
 
     /// Whether it was never heard of before.
@@ -87,7 +86,7 @@ impl PartitionTail {
     }
 
     pub(super) fn disconnect(&mut self) {
-        self.state = State::Disconnected;
+        self.state = TailState::Disconnected;
     }
 
     /// Goes back: in another history there may be other events at earlier positions.
@@ -100,7 +99,7 @@ impl PartitionTail {
         self.reads += 1;
         // Events are kept from before the read is sent, so none falls between the two; those that the read has as well
         // are left out when they are appended.
-        self.state = State::CatchingUp {
+        self.state = TailState::CatchingUp {
             waiting: Vec::new(),
             missed: false,
         };
@@ -113,13 +112,13 @@ impl PartitionTail {
 
     /// Whether a read is the last that was begun, and still wanted.
     pub(super) fn wants(&self, read: Read) -> bool {
-        matches!(self.state, State::CatchingUp { .. }) && self.reads == read.number
+        matches!(self.state, TailState::CatchingUp { .. }) && self.reads == read.number
     }
 
     pub(super) fn hear(&mut self, entry: Entry) -> Result<Told, Missed> {
         match &mut self.state {
-            State::Disconnected => Ok(Told::new()),
-            State::CatchingUp { waiting, missed } => {
+            TailState::Disconnected => Ok(Told::new()),
+            TailState::CatchingUp { waiting, missed } => {
                 if waiting.len() < WAITING {
                     waiting.push(entry);
                 } else {
@@ -127,7 +126,7 @@ impl PartitionTail {
                 }
                 Ok(Told::new())
             }
-            State::Live => {
+            TailState::Live => {
                 let mut told = Told::new();
                 self.append(entry, &mut told).map(|()| told)
             }
@@ -157,7 +156,7 @@ impl PartitionTail {
         if !self.wants(read) {
             return (told, After::Nothing);
         }
-        let State::CatchingUp { waiting, missed } = std::mem::take(&mut self.state) else {
+        let TailState::CatchingUp { waiting, missed } = std::mem::take(&mut self.state) else {
             return (told, After::Nothing);
         };
         let newest = source.newest.unwrap_or_default();
@@ -183,7 +182,7 @@ impl PartitionTail {
         if more || missed || !self.append_all(waiting, &mut told) {
             return (told, After::ReadOn);
         }
-        self.state = State::Live;
+        self.state = TailState::Live;
         (told, After::Live)
     }
 

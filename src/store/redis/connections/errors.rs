@@ -132,7 +132,6 @@ fn redirect(error: &RedisError, answered_by: &Address, asking: bool) -> RetryDec
 }
 
 impl Failure {
-    /// The error Redis answered, if it answered.
     pub(super) fn code(&self) -> Option<&str> {
         self.refusal().and_then(RedisError::code)
     }

@@ -8,20 +8,17 @@ use crate::telemetry::log::with_causes;
 
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(in crate::store::redis) struct Health {
-    /// Every master that is known.
     pub(in crate::store::redis) masters: Vec<MasterHealth>,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(in crate::store::redis) struct MasterHealth {
     pub(in crate::store::redis) address: String,
-    /// Why it cannot be used, if it cannot.
     pub(in crate::store::redis) error: Option<String>,
     /// What an operator should know.
     pub(in crate::store::redis) warnings: Vec<Warning>,
 }
 
-/// What this node sees of each master.
 pub(super) fn stats(routes: &Routes) -> Vec<MasterStats> {
     let masters = routes.masters();
     let masters = masters.iter().map(|node| {

@@ -199,7 +199,6 @@ impl Connections {
         Health::of(&self.inner.routes)
     }
 
-    /// What this node sees of each master.
     pub(in crate::store::redis) fn stats(&self) -> Vec<MasterStats> {
         health::stats(&self.inner.routes)
     }

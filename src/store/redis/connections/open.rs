@@ -13,6 +13,7 @@ use super::routes::Routes;
 use super::shared_connection::State;
 use super::watcher::Watcher;
 use crate::certificates::CaFileError;
+use crate::store::StoreError;
 
 /// Why the Redis store does not open.
 #[derive(Debug, Error)]
@@ -46,6 +47,19 @@ pub enum OpenError {
         /// Why.
         #[source]
         cause: Arc<dyn std::error::Error + Send + Sync>,
+    },
+    /// Nobody tells in which format is written there.
+    #[error("which format is written there cannot be read")]
+    Format(#[source] StoreError),
+    /// Gateways write a format there that this one does not read, or is not to write.
+    #[error(
+        "gateways write format {noted} there, and this one goes no further than format {limit}"
+    )]
+    NewerFormat {
+        /// The format that is written.
+        noted: u64,
+        /// The newest that this gateway goes along with.
+        limit: u64,
     },
 }
 

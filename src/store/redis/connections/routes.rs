@@ -70,7 +70,6 @@ impl Routes {
         Ok(Arc::clone(node))
     }
 
-    /// The clock of the master of a slot.
     pub(super) fn clock_of(&self, slot: u16) -> Option<ServerClock> {
         self.table.load().of(slot)?.probe.clock()
     }

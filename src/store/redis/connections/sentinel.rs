@@ -9,7 +9,6 @@ use tokio::task::JoinSet;
 use super::connect::Dialer;
 use super::url::Address;
 
-/// The Sentinels, and the connections to them.
 #[derive(Debug)]
 pub(super) struct Sentinels {
     dialer: Dialer,

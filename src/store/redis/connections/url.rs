@@ -35,7 +35,6 @@ impl RedisUrl {
     }
 }
 
-/// How masters are found.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Deployment {
     Standalone(Address),
@@ -49,7 +48,6 @@ pub(super) enum Deployment {
     Cluster(Vec<Address>),
 }
 
-/// How bytes travel.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Transport {
     Plain,

@@ -34,7 +34,7 @@ pub(super) struct Heartbeat {
     pub(super) number: u64,
     /// Whether the master serves each key it was asked for.
     pub(super) served: Vec<bool>,
-    /// The newest format of what is stored that the sender can read.
+    /// The newest format of what is stored that the sender goes along with.
     pub(super) format: u64,
 }
 

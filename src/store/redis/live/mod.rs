@@ -11,12 +11,13 @@ use std::time::Duration;
 use futures_util::StreamExt;
 use futures_util::future::BoxFuture;
 use futures_util::stream::FuturesUnordered;
-use tokio::time::{MissedTickBehavior, interval};
+use tokio::time::{Instant, MissedTickBehavior, interval};
 use tokio_util::sync::CancellationToken;
 
 use super::client::Client;
 use super::connections::{Address, Signal, Topology};
 use super::feed::Feed;
+use super::formats::Agreement;
 use super::services::Services;
 use super::streams::{self, PARTITIONS, STREAMS};
 use crate::model::Timestamp;
@@ -51,6 +52,7 @@ pub(super) struct Live {
     pub(super) tail: Tail,
     pub(super) log: Arc<RecoveryLog>,
     pub(super) services: Arc<Services>,
+    pub(super) agreement: Agreement,
     pub(super) is_cluster: bool,
 }
 
@@ -104,19 +106,21 @@ impl Follower {
             Signal::Listening { master } => {
                 for stream in self.served_by(&master) {
                     self.live.tail.fall_behind(stream);
+                    self.listen(stream, Some(Instant::now()));
                 }
                 self.channels.opened(master);
             }
             Signal::Lost { master } => {
                 for stream in self.served_by(&master) {
                     self.live.tail.lose(stream);
+                    self.listen(stream, None);
                 }
                 self.channels.lost(&master);
             }
             Signal::Message { master, payload } => match message::decode(&payload) {
                 Some(Message::Event { stream, entry }) => self.take(&master, stream, entry),
                 Some(Message::Rotation(rotation, at)) => self.keep(&master, rotation, at),
-                Some(Message::Heartbeat(heartbeat)) => self.prove(&master, &heartbeat),
+                Some(Message::Heartbeat(heartbeat)) => self.take_heartbeat(&master, &heartbeat),
                 None => {}
             },
         }
@@ -147,10 +151,25 @@ impl Follower {
         }
     }
 
-    fn prove(&mut self, master: &Address, heartbeat: &Heartbeat) {
-        if heartbeat.sender != self.live.client.node {
-            return;
+    /// Every gateway that can do anything reaches the master of the services, so those count that are heard of there.
+    fn listen(&mut self, stream: Partition, since: Option<Instant>) {
+        if stream == PARTITIONS.of_services() {
+            self.live.agreement.presence.listen(since);
         }
+    }
+
+    fn take_heartbeat(&mut self, master: &Address, heartbeat: &Heartbeat) {
+        let Heartbeat { sender, format, .. } = *heartbeat;
+        if self.is_served_by(PARTITIONS.of_services(), master) {
+            let presence = &mut self.live.agreement.presence;
+            presence.hear(sender, format, Instant::now());
+        }
+        if sender == self.live.client.node {
+            self.prove(master, heartbeat);
+        }
+    }
+
+    fn prove(&mut self, master: &Address, heartbeat: &Heartbeat) {
         let Some(sent) = self.channels.heard(master, heartbeat) else {
             return;
         };
@@ -159,6 +178,9 @@ impl Follower {
             let served = heartbeat.served.get(at).is_none_or(|served| *served);
             if served && self.is_served_by(*stream, master) {
                 self.live.tail.prove(*stream, sent.at);
+                if *stream == PARTITIONS.of_services() {
+                    self.agree(sent.at);
+                }
             }
         }
     }
@@ -184,11 +206,14 @@ impl Follower {
             served.master = Some(now.address.clone());
             if replaced {
                 self.live.tail.rewind(stream);
+                self.live.agreement.forget();
             }
             self.live.tail.lose(stream);
-            if self.channels.is_heard(&now.address) {
+            let is_heard = self.channels.is_heard(&now.address);
+            if is_heard {
                 self.live.tail.fall_behind(stream);
             }
+            self.listen(stream, is_heard.then(Instant::now));
         }
     }
 }

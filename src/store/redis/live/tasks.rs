@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use tokio::time::sleep;
+use tokio::time::{Instant, sleep};
 
 use super::super::call::{List, call};
 use super::super::connections::Address;
@@ -13,8 +13,6 @@ use super::{Follower, WrittenService};
 use crate::store::node::tail::{PartitionPage, Read};
 use crate::store::{Partition, StoreError};
 
-/// The newest format of what is stored that this version reads.
-const FORMAT: u64 = 1;
 /// How long the trace of a heartbeat stays.
 const BEAT_KEPT: Duration = Duration::from_secs(10);
 /// Entries that one read takes.
@@ -46,6 +44,8 @@ pub(super) enum Task {
     },
     Beaten(Address),
     Remembered,
+    /// A format is noted, if it is.
+    Noted(Option<u64>),
 }
 
 impl Follower {
@@ -100,6 +100,7 @@ impl Follower {
             }
             Task::Beaten(master) => self.channels.beaten(&master),
             Task::Remembered => {}
+            Task::Noted(format) => self.live.agreement.noted(format),
         }
     }
 
@@ -123,6 +124,16 @@ impl Follower {
         }
     }
 
+    /// Goes on with the format, as all was heard up to a moment.
+    pub(super) fn agree(&mut self, heard_until: Instant) {
+        let client = Arc::clone(&self.live.client);
+        if let Some(format) = self.live.agreement.advance(&client.formats, heard_until) {
+            self.tasks.push(Box::pin(async move {
+                Task::Noted(client.note_format(format).await)
+            }));
+        }
+    }
+
     fn beat_of(&self, number: u64, streams: &[Partition]) -> TakeBeat {
         let keys = &self.live.client.keys;
         let events = |stream: &Partition| keys.events(streams::slot(*stream));
@@ -131,7 +142,7 @@ impl Follower {
             kept: BEAT_KEPT,
             node: self.live.client.node.to_string(),
             number,
-            format: FORMAT,
+            format: self.live.client.formats.limit,
             asked_for: List(if self.live.is_cluster {
                 streams.iter().map(events).collect()
             } else {

@@ -7,7 +7,7 @@ end
 -- format that this version does not know.
 local function find_ban(login_key, login)
   local held = redis.call('HMGET', ban_key(login_key), 'f', 'l', 'q', 'w', 'a', 'y')
-  if held[1] and held[1] ~= FORMAT then return {'newer', held[1]} end
+  if held[1] and not reads(held[1]) then return {'newer', held[1]} end
   local ends = tonumber(held[3])
   if held[2] ~= login or (ends and now >= ends) then return end
   return nil, {held[3], held[4], held[5], held[6]}

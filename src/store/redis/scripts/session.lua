@@ -5,7 +5,7 @@ local NUMBERS = {'v', 'b', 'u', 'i', 'm', 'p', 'n', 'z'}
 
 local function kind_of(r)
   if not r.f then return redis.call('EXISTS', r.key) == 1 and 'foreign' or 'none' end
-  if r.f ~= FORMAT then return tonumber(r.f) and 'newer' or 'foreign' end
+  if not reads(r.f) then return tonumber(r.f) and 'newer' or 'foreign' end
   if r.d ~= r.id then return 'foreign' end
   if r.r then
     r.q = tonumber(r.q)

@@ -6,7 +6,7 @@ for _, id in ipairs(found) do
   -- A key of another type is nobody's session.
   local r = redis.pcall('HMGET', tag .. 's:' .. id, 'f', 's', 'u', 'i')
   local used, ends = tonumber(r[3]), tonumber(r[4])
-  if r[1] == FORMAT and used and ends and now < ends then
+  if reads(r[1]) and used and ends and now < ends then
     live = live + 1
     if r[2] == 'a' and now - used >= idle_after then
       idle = idle + 1

@@ -1,11 +1,12 @@
 -- What all scripts on one hash tag share. Whatever can fail comes before the first write: an error rolls nothing back.
 -- KEYS: 1 ids, 2 expiries, 3 events; all other keys are made under the same tag.
-local FORMAT = '1'
 local OPERATION_KEPT = 24 * 60 * 60 * 1000
 local ids, expiries, events = KEYS[1], KEYS[2], KEYS[3]
 local tombstone_kept, events_kept, channel = tonumber(arg()), tonumber(arg()), arg()
 -- Whose operation this is.
 local node = arg()
+-- The format that is written, and the newest that is read.
+local FORMAT, NEWEST = arg(), tonumber(arg())
 local tag = string.sub(ids, 1, -2)
 
 -- A key that is never there: while a slot is moved to another master, Redis refuses to look for what is not (any more)
@@ -25,6 +26,11 @@ local function newest_over()
   local oldest = redis.call('XRANGE', events, '-', '+', 'COUNT', 1)[1]
   if not oldest or tonumber(string.match(oldest[1], '^%d+')) > kept_since then return end
   return redis.call('XREVRANGE', events, kept_since, '-', 'COUNT', 1)[1]
+end
+
+local function reads(format)
+  local number = tonumber(format)
+  return number and number >= 1 and number <= NEWEST
 end
 
 -- Old events go with the first of a second: one trimming finds enough, and under load there are many in a second.

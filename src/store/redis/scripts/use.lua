@@ -3,7 +3,7 @@
 local function life_of(id)
   local r = {key = tag .. 's:' .. id}
   local got = redis.pcall('HMGET', r.key, 'f', 'd', 'r', 'u', 'i', 'p', 'm')
-  if got.err or got[1] ~= FORMAT or got[2] ~= id or got[3] then return end
+  if got.err or not reads(got[1]) or got[2] ~= id or got[3] then return end
   r.u, r.i, r.p, r.m = tonumber(got[4]), tonumber(got[5]), tonumber(got[6]), tonumber(got[7])
   return r.u and r.i and r.p and r.m and r
 end

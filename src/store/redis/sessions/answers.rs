@@ -16,7 +16,7 @@ pub(super) fn live(
     reply: &mut Reply,
 ) -> Result<(Timestamp, SessionRecord), StoreError> {
     let now = reply.moment()?;
-    match record::decode(session_id, reply.fields()?)? {
+    match record::decode(session_id, reply.fields()?) {
         SessionEntry::Record(record) => Ok((now, *record)),
         SessionEntry::Tombstone(_) | SessionEntry::Missing => Err(unreadable()),
     }
@@ -28,7 +28,7 @@ pub(super) fn tombstone(
     reply: &mut Reply,
 ) -> Result<Box<Tombstone>, StoreError> {
     reply.moment()?;
-    match record::decode(session_id, reply.fields()?)? {
+    match record::decode(session_id, reply.fields()?) {
         SessionEntry::Tombstone(kept) => Ok(Box::new(kept.value)),
         SessionEntry::Record(_) | SessionEntry::Missing => Err(unreadable()),
     }

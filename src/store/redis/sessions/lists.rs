@@ -29,7 +29,7 @@ const FIRST_IDS: usize = 4;
 const COUNTED: usize = 1_000;
 
 /// The ids of one shard that are still to be merged, the newest last.
-struct Source {
+struct ShardIds {
     slot: Slot,
     ids: Vec<SessionId>,
     drained: bool,
@@ -130,7 +130,7 @@ impl Sessions {
         let first = most.min(FIRST_IDS);
         let shards = (0..=u8::MAX).map(|shard| self.source(Slot::Shard(shard), before, first));
         let sources: Vec<_> = stream::iter(shards).buffered(ABREAST).try_collect().await?;
-        let mut sources: Vec<Source> = sources;
+        let mut sources: Vec<ShardIds> = sources;
         let mut heads: BinaryHeap<_> = sources
             .iter_mut()
             .enumerate()
@@ -157,11 +157,11 @@ impl Sessions {
         slot: Slot,
         before: Option<SessionId>,
         most: usize,
-    ) -> Result<Source, StoreError> {
+    ) -> Result<ShardIds, StoreError> {
         let key = self.client.keys.ids(slot);
         let mut ids = self.ids_before(slot, key, before, most).await?;
         ids.reverse();
-        Ok(Source {
+        Ok(ShardIds {
             slot,
             drained: ids.len() < most,
             ids,

@@ -32,17 +32,17 @@ call! {
     }
     // The same successor for the same token is the same rotation.
     SESSION, replicated: true, effect: Effect::Repeatable;
-    (self, reply) -> Outcome {
-        "done" => Outcome::Done(live(self.session.id, reply)?),
-        "before" => Outcome::Before(live(self.session.id, reply)?),
-        "reused" => Outcome::Reused(live(self.session.id, reply)?),
-        "ended" => Outcome::Ended(tombstone(self.session.id, reply)?),
-        "unknown" => Outcome::Unknown,
+    (self, reply) -> RotationAnswer {
+        "done" => RotationAnswer::Done(live(self.session.id, reply)?),
+        "before" => RotationAnswer::Before(live(self.session.id, reply)?),
+        "reused" => RotationAnswer::Reused(live(self.session.id, reply)?),
+        "ended" => RotationAnswer::Ended(tombstone(self.session.id, reply)?),
+        "unknown" => RotationAnswer::Unknown,
     }
 }
 
 /// What a rotation came to, with the session at that moment.
-enum Outcome {
+enum RotationAnswer {
     Done((Timestamp, SessionRecord)),
     Before((Timestamp, SessionRecord)),
     Reused((Timestamp, SessionRecord)),
@@ -63,27 +63,27 @@ impl Sessions {
             grace: asked.grace,
         };
         match self.client.call(slot_of(session_id), &rotate).await? {
-            Outcome::Done((now, record)) => {
+            RotationAnswer::Done((now, record)) => {
                 if let Some(last) = &record.rotation {
                     self.log.keep(RecoveryEntry::Rotated(asked, last.at));
                 }
                 Ok(Rotated::Now(self.used_and_shown(record, now)))
             }
-            Outcome::Before((now, record)) => {
+            RotationAnswer::Before((now, record)) => {
                 let last = record.rotation.as_ref();
                 let sealed = last.map(|last| last.sealed.clone());
                 let sealed = sealed.ok_or(Refusal::TokenUnknown)?;
                 Ok(Rotated::Before(self.used_and_shown(record, now), sealed))
             }
-            Outcome::Reused((now, record)) => {
+            RotationAnswer::Reused((now, record)) => {
                 let by = asked.access.service_id;
                 let ended = Ended::by_service(EndReason::TokenReuse, now, by);
                 self.remember_ends(&[session_id], &ended);
                 let tombstone = record.end(ended);
                 Err(Refusal::SessionEnded(Box::new(tombstone)).into())
             }
-            Outcome::Ended(tombstone) => Err(Refusal::SessionEnded(tombstone).into()),
-            Outcome::Unknown => Err(Refusal::TokenUnknown.into()),
+            RotationAnswer::Ended(tombstone) => Err(Refusal::SessionEnded(tombstone).into()),
+            RotationAnswer::Unknown => Err(Refusal::TokenUnknown.into()),
         }
     }
 

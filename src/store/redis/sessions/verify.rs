@@ -50,7 +50,7 @@ call! {
     (self, reply) -> Option<(Timestamp, SessionEntry)> {
         "done" | "ended" => {
             let now = reply.moment()?;
-            Some((now, record::decode(self.session.id, reply.fields()?)?))
+            Some((now, record::decode(self.session.id, reply.fields()?)))
         },
         "unknown" => None,
     }
@@ -182,7 +182,10 @@ impl Sessions {
         let entry = match self.client.command(slot, &read).await {
             // A key of another type.
             Err(StoreError::Corrupt { .. }) => record::foreign(session_id),
-            read => record::decode(session_id, fields(read?)?)?,
+            read => {
+                let known = self.client.formats.known(SESSION, fields(read?)?)?;
+                record::decode(session_id, known)
+            }
         };
         let clock = self.client.clock(slot);
         let loaded = self.loaded(entry, clock.now);

@@ -7,7 +7,9 @@ use std::time::Duration;
 use deadpool_redis::redis::{Connection, Value, cmd};
 use session_gateway::clock::{Clock, SettableClock};
 use session_gateway::store::Stores;
-use session_gateway::store::redis::{Deadlines, RedisSettings, RedisStore, RedisUrl};
+use session_gateway::store::redis::{
+    Deadlines, FormatSettings, OpenError, RedisSettings, RedisStore, RedisUrl,
+};
 
 use super::super::backend::{HOUR, SETTINGS};
 use super::{audit, shared};
@@ -83,6 +85,11 @@ impl Keyspace {
         }
     }
 
+    /// What every key starts with.
+    pub(crate) fn prefix(&self) -> &str {
+        &self.prefix
+    }
+
     /// All servers that hold data.
     pub(crate) fn servers(&self) -> &[RedisServer] {
         self.topology.servers()
@@ -101,6 +108,24 @@ impl Keyspace {
         test_clock: Option<Arc<dyn Clock>>,
     ) -> Stores {
         let settings = RedisSettings {
+            event_retention,
+            test_clock,
+            ..self.settings()
+        };
+        RedisStore::open(settings).await.unwrap()
+    }
+
+    /// The store as a gateway with these formats opens it, under the server's own clock.
+    pub(crate) async fn open_with(&self, formats: FormatSettings) -> Result<Stores, OpenError> {
+        let settings = RedisSettings {
+            formats,
+            ..self.settings()
+        };
+        RedisStore::open(settings).await
+    }
+
+    fn settings(&self) -> RedisSettings {
+        RedisSettings {
             url: RedisUrl::parse(&self.url).unwrap(),
             ca_file: self.ca_file.clone(),
             deadlines: PATIENT,
@@ -108,12 +133,12 @@ impl Keyspace {
             prefix: self.prefix.clone(),
             idle_after: SETTINGS.idle_after,
             tombstone_retention: SETTINGS.tombstone_retention,
-            event_retention,
+            event_retention: SETTINGS.event_retention,
             touch_interval: SETTINGS.touch_interval,
             sweep_grace: 24 * HOUR,
-            test_clock,
-        };
-        RedisStore::open(settings).await.unwrap()
+            formats: FormatSettings::default(),
+            test_clock: None,
+        }
     }
 
     /// Checks what the prefix has on every master, and that nothing was forbidden to the gateway; then removes it.

@@ -3,6 +3,7 @@
 mod audit;
 mod channel;
 mod feed;
+mod formats;
 mod guards;
 mod keyspace;
 mod memory;

@@ -10,7 +10,9 @@ use session_gateway::model::permission::Scope;
 use session_gateway::model::session::Ended;
 use session_gateway::rules::entry::Lookup;
 use session_gateway::store::Stores;
-use session_gateway::store::redis::{Deadlines, RedisSettings, RedisStore, RedisUrl};
+use session_gateway::store::redis::{
+    Deadlines, FormatSettings, RedisSettings, RedisStore, RedisUrl,
+};
 
 use super::super::backend::{Backend, HOUR, SETTINGS, START, limit};
 use super::super::listeners::all_heard_now;
@@ -39,6 +41,7 @@ pub(super) async fn open_at(url: &str, clock: Option<Arc<dyn Clock>>) -> Stores 
         event_retention: SETTINGS.event_retention,
         touch_interval: SETTINGS.touch_interval,
         sweep_grace: 24 * HOUR,
+        formats: FormatSettings::default(),
         test_clock: clock,
     };
     RedisStore::open(settings).await.unwrap()

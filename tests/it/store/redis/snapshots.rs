@@ -156,7 +156,7 @@ async fn an_old_snapshot_revives_no_session() {
     }
     // They were counted when they ended first.
     for diary in diaries {
-        assert_eq!(diary.acts().await, []);
+        assert_eq!(diary.outcomes().await, []);
     }
 }
 

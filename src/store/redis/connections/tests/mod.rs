@@ -5,6 +5,7 @@ use std::time::{Duration, Instant};
 
 use deadpool_redis::redis::{self, Value};
 
+use super::super::FormatSettings;
 use super::{
     Connections, Deadlines, Effect, OpenError, RedisSettings, RedisUrl, Script, Slot, deadline,
 };
@@ -58,6 +59,7 @@ pub(in crate::store::redis) fn settings(url: &str) -> RedisSettings {
         sweep_grace: Duration::from_secs(60),
         deadlines: Deadlines::default(),
         wait_replicas: 0,
+        formats: FormatSettings::default(),
         test_clock: None,
     }
 }

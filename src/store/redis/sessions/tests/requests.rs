@@ -71,7 +71,7 @@ impl World {
             access: self.access(),
             precondition,
             operation_id: if operation_id {
-                self.maybe_marked(WRITE, session_id)
+                self.maybe_operation_id(WRITE, session_id)
             } else {
                 None
             },
@@ -127,7 +127,7 @@ impl World {
             client_port: Some(7),
             user_agent: None,
             server_addr: None,
-            operation_id: self.maybe_marked(CREATE, session_id),
+            operation_id: self.maybe_operation_id(CREATE, session_id),
         }
     }
 

@@ -6,7 +6,6 @@ use std::time::Duration;
 
 use deadpool_redis::redis;
 
-use super::super::super::RedisSettings;
 use super::super::super::activity::Activity;
 use super::super::super::client::Client;
 use super::super::super::connections::tests::servers::RedisServer;
@@ -17,6 +16,7 @@ use super::super::super::keys::slot_of_login;
 use super::super::super::record;
 use super::super::super::reply::{fields, ids};
 use super::super::super::streams::PARTITIONS;
+use super::super::super::{FormatSettings, RedisSettings};
 use super::super::Sessions;
 use super::facts::Facts;
 use super::{login, session};
@@ -83,6 +83,7 @@ fn settings(url: &str, clock: &Arc<SettableClock>) -> RedisSettings {
         event_retention: Duration::from_secs(3_600),
         touch_interval: Duration::from_secs(10),
         sweep_grace: Duration::from_secs(60),
+        formats: FormatSettings::default(),
         test_clock: Some(Arc::<SettableClock>::clone(clock)),
     }
 }
@@ -157,12 +158,12 @@ impl World {
         fields(self.client.command(self.slot(), &read).await.unwrap()).unwrap()
     }
 
-    pub(super) fn maybe_marked(&mut self, kind: u8, id: SessionId) -> Option<OperationId> {
+    pub(super) fn maybe_operation_id(&mut self, kind: u8, id: SessionId) -> Option<OperationId> {
         self.random.bool().then_some(operation_id(kind, id))
     }
 
     async fn entry(&self, id: SessionId) -> SessionEntry {
-        record::decode(id, self.hash(self.client.keys.record(id)).await).unwrap()
+        record::decode(id, self.hash(self.client.keys.record(id)).await)
     }
 
     /// What stands in Redis, without what counts no more.
