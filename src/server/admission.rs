@@ -2,8 +2,8 @@
 //!
 //! Beyond the bound a connection is still taken, as one of a few spare ones, from which nothing may be asked but how the
 //! gateway is; with its first other request it takes the place of the connection that has been idle for the longest.
-//! Connections of one address on which no service has proved itself have a bound of their own, so that strangers can
-//! take the places of nobody but each other.
+//! Connections of one address on which no service has proved itself have a bound of their own, so that no stranger takes
+//! the places of all others.
 
 use std::collections::HashMap;
 use std::net::IpAddr;

@@ -93,11 +93,11 @@ async fn server_of(app_of_test: &TestApp) -> EdgeServer {
 async fn no_early_answer_ends_a_connection_without_a_word() {
     let gateway = TestApp::new();
     let session = open(&gateway.admin(), json!({"login_id": "ana"})).await;
-    let reader = json!({"service_id": "reader", "service_name": "r", "permissions": []});
+    let reader = json!({"service_id": "reader", "service_name": "r", "permissions": ["session.read"]});
     let made = gateway.admin().post("/v1/services").json(&reader).await;
     let secret = made.value(201)["secret"].as_str().unwrap().to_owned();
     let admin = basic("admin", ADMIN_SECRET);
-    let session = session.path();
+    let path = session.path();
     let kinds = [
         ("POST", "/v1/sessions", JSON.to_owned(), 401),
         ("POST", "/v1/sessions", basic("reader", &secret) + JSON, 403),
@@ -111,7 +111,7 @@ async fn no_early_answer_ends_a_connection_without_a_word() {
         ),
         (
             "PATCH",
-            &session,
+            path.as_str(),
             admin.clone() + JSON + "if-match: junk\r\n",
             400,
         ),

@@ -34,13 +34,13 @@ fn routes() -> Router {
 /// A connection that nobody asks anything on for a while.
 async fn idle(server: &EdgeServer) -> Raw {
     let mut raw = server.connect().await;
-    assert_served(raw.get("/").await);
+    assert_served(&raw.get("/").await);
     tokio::time::sleep(A_MOMENT).await;
     raw
 }
 
 #[track_caller]
-fn assert_served(answer: String) {
+fn assert_served(answer: &str) {
     assert!(answer.starts_with("HTTP/1.1 200"), "{answer}");
 }
 
@@ -57,10 +57,10 @@ async fn the_longest_idle_gives_way() {
     let mut first = idle(&server).await;
     let mut second = idle(&server).await;
     let mut third = idle(&server).await;
-    assert_served(first.get("/").await);
+    assert_served(&first.get("/").await);
     tokio::time::sleep(A_MOMENT).await;
     let mut fourth = server.connect().await;
-    assert_served(fourth.get("/").await);
+    assert_served(&fourth.get("/").await);
     assert_eq!(
         second.read_to_end().await,
         "",
@@ -89,7 +89,7 @@ async fn who_asks_how_the_gateway_is_takes_no_place_either() {
     let mut first = idle(&server).await;
     let mut health = server.connect().await;
     for _ in 0..3 {
-        assert_served(health.get("/livez").await);
+        assert_served(&health.get("/livez").await);
     }
     assert!(is_open(&mut first).await);
 }
@@ -107,7 +107,7 @@ async fn while_nobody_is_idle_only_health_is_told() {
     busy.send("GET /slow HTTP/1.1\r\nhost: test\r\n\r\n").await;
     patiently(begun.notified()).await;
     let mut other = server.connect().await;
-    assert_served(other.get("/livez").await);
+    assert_served(&other.get("/livez").await);
     other.send("GET / HTTP/1.1\r\nhost: test\r\n\r\n").await;
     let answer = other.read_to_end().await;
     assert!(answer.starts_with("HTTP/1.1 503"), "{answer}");
@@ -115,9 +115,9 @@ async fn while_nobody_is_idle_only_health_is_told() {
         assert!(answer.contains(told), "{answer}");
     }
     may_end.notify_one();
-    assert_served(busy.read_until("\r\n\r\n").await);
+    assert_served(&busy.read_until("\r\n\r\n").await);
     tokio::time::sleep(A_MOMENT).await;
-    assert_served(server.connect().await.get("/").await);
+    assert_served(&server.connect().await.get("/").await);
 }
 
 #[tokio::test]
@@ -129,7 +129,7 @@ async fn a_crowd_of_idle_sockets_keeps_nobody_waiting() {
     }
     for _ in 0..5 {
         let begun = Instant::now();
-        assert_served(server.connect().await.get("/").await);
+        assert_served(&server.connect().await.get("/").await);
         // A tenth of it on a machine that does nothing else.
         assert!(
             begun.elapsed() < Duration::from_secs(1),
@@ -147,7 +147,7 @@ async fn strangers_of_one_address_give_way_to_each_other() {
     };
     let server = EdgeServer::start(routes(), two_each).await;
     let mut neighbour = server.connect_from([127, 0, 0, 2]).await;
-    assert_served(neighbour.get("/").await);
+    assert_served(&neighbour.get("/").await);
     tokio::time::sleep(A_MOMENT).await;
     let mut first = idle(&server).await;
     let mut second = idle(&server).await;
