@@ -65,6 +65,14 @@ struct Connection {
     stranger: Option<IpAddr>,
 }
 
+/// What came of a connection.
+enum Taken {
+    Placed(u64, Pool),
+    /// Its address has more than its share.
+    Crowded,
+    NoRoom,
+}
+
 #[derive(Debug, Default)]
 struct Members {
     count: usize,
@@ -97,6 +105,16 @@ impl Table {
                 self.pools.remove(&pool);
             }
         }
+    }
+
+    fn insert(&mut self, connection: Connection) -> u64 {
+        let id = self.next;
+        self.next += 1;
+        for pool in connection.pools() {
+            self.join(pool);
+        }
+        self.connections.insert(id, connection);
+        id
     }
 
     fn remove(&mut self, id: u64) {
@@ -173,14 +191,52 @@ impl Admission {
         use_it(&mut self.table.lock().unwrap_or_else(PoisonError::into_inner))
     }
 
-    /// Waits until one more connection can be taken.
-    pub(super) async fn room(&self) {
-        while !self.with(|table| self.has_room(table)) {
-            tokio::time::sleep(LEAST_IDLE).await;
+    /// Takes a connection, once there is room for it. It counts for its address, if there is one, until a service has
+    /// proved itself. None if it cannot be taken, as its address has more than its share and none of it is idle.
+    pub(super) async fn place(
+        self: &Arc<Self>,
+        exchange: &Exchange,
+        address: Option<IpAddr>,
+    ) -> Option<Place> {
+        let stranger = address.map(network_of);
+        loop {
+            match self.with(|table| self.take(table, exchange, stranger)) {
+                Taken::Placed(id, pool) => {
+                    return Some(Place {
+                        admission: Arc::clone(self),
+                        id,
+                        is_full: AtomicBool::new(pool == Pool::Full),
+                        is_stranger: AtomicBool::new(stranger.is_some()),
+                    });
+                }
+                Taken::Crowded => return None,
+                Taken::NoRoom => tokio::time::sleep(LEAST_IDLE).await,
+            }
         }
     }
 
-    fn has_room(&self, table: &mut Table) -> bool {
+    fn take(&self, table: &mut Table, exchange: &Exchange, stranger: Option<IpAddr>) -> Taken {
+        let within_share = stranger
+            .is_none_or(|address| table.has_room(Pool::Strangers(address), self.bounds.strangers));
+        let pool = if within_share && self.is_below(table) {
+            Pool::Full
+        } else if table.has_room(Pool::Spare, self.bounds.spare) {
+            Pool::Spare
+        } else if within_share {
+            return Taken::NoRoom;
+        } else {
+            return Taken::Crowded;
+        };
+        let connection = Connection {
+            exchange: exchange.clone(),
+            pool,
+            stranger,
+        };
+        Taken::Placed(table.insert(connection), pool)
+    }
+
+    /// Whether fewer connections are open than may be. Tells once when not.
+    fn is_below(&self, table: &mut Table) -> bool {
         let open = table.count(Pool::Full);
         if open < self.bounds.full {
             // Not at every one that comes and goes.
@@ -192,49 +248,7 @@ impl Admission {
                 "as many connections are open as SGW_MAX_CONNECTIONS allows; the longest idle give way"
             );
         }
-        table.has_room(Pool::Spare, self.bounds.spare)
-    }
-
-    /// Takes a connection. It counts for its address, if there is one, until a service has proved itself. None if it
-    /// cannot be taken, as its address has more than its share and none of it is idle.
-    pub(super) fn take(
-        self: &Arc<Self>,
-        exchange: &Exchange,
-        address: Option<IpAddr>,
-    ) -> Option<Place> {
-        let stranger = address.map(network_of);
-        let (id, pool) = self.with(|table| {
-            let pool = self.pool_for(table, stranger)?;
-            let id = table.next;
-            table.next += 1;
-            let exchange = exchange.clone();
-            let connection = Connection {
-                exchange,
-                pool,
-                stranger,
-            };
-            for pool in connection.pools() {
-                table.join(pool);
-            }
-            table.connections.insert(id, connection);
-            Some((id, pool))
-        })?;
-        Some(Place {
-            admission: Arc::clone(self),
-            id,
-            is_full: AtomicBool::new(pool == Pool::Full),
-            is_stranger: AtomicBool::new(stranger.is_some()),
-        })
-    }
-
-    fn pool_for(&self, table: &mut Table, stranger: Option<IpAddr>) -> Option<Pool> {
-        let within_share = stranger
-            .is_none_or(|address| table.has_room(Pool::Strangers(address), self.bounds.strangers));
-        if within_share && table.count(Pool::Full) < self.bounds.full {
-            return Some(Pool::Full);
-        }
-        let has_room = table.has_room(Pool::Spare, self.bounds.spare);
-        has_room.then_some(Pool::Spare)
+        false
     }
 
     /// Whether this connection has a place now.

@@ -11,7 +11,10 @@ use axum::Router;
 use tokio::net::{TcpListener, TcpSocket, TcpStream, UnixListener, UnixStream};
 use tokio_util::either::Either;
 
-use super::admission::Admission;
+use super::ServerSettings;
+use super::admission::{Admission, Place};
+use super::exchange::Exchange;
+use crate::gateway::forward_auth::TrustedProxies;
 
 /// How long accepting rests when the process has no file descriptor left: long enough not to spin, short enough to be
 /// back at once.
@@ -102,23 +105,37 @@ impl Accepted {
 pub(super) struct Acceptor {
     listeners: Vec<(Listener, Router)>,
     admission: Arc<Admission>,
+    trusted: TrustedProxies,
     failing: bool,
 }
 
 impl Acceptor {
     pub(super) fn new(
         listeners: impl IntoIterator<Item = (Listener, Router)>,
-        admission: Arc<Admission>,
+        settings: &ServerSettings,
     ) -> Self {
         Self {
             listeners: listeners.into_iter().collect(),
-            admission,
+            admission: Arc::new(Admission::new(settings)),
+            trusted: settings.trusted.clone(),
             failing: false,
         }
     }
 
-    pub(super) async fn accept(&mut self) -> Accepted {
-        self.admission.room().await;
+    /// The next connection that can be taken, and its place.
+    pub(super) async fn accept(&mut self) -> (Accepted, Exchange, Place) {
+        loop {
+            let accepted = self.accept_next().await;
+            let exchange = Exchange::accepted();
+            let address = accepted.address();
+            let address = address.filter(|address| !self.trusted.include(*address));
+            if let Some(place) = self.admission.place(&exchange, address).await {
+                return (accepted, exchange, place);
+            }
+        }
+    }
+
+    async fn accept_next(&mut self) -> Accepted {
         loop {
             match self.accept_anywhere().await {
                 Ok(accepted) => {

@@ -25,8 +25,7 @@ pub use listener::{Listener, bind};
 pub use signals::Signals;
 pub use sweeper::sweep_until;
 
-use admission::{Admission, Place};
-use exchange::Exchange;
+use admission::Place;
 use listener::Acceptor;
 
 use crate::gateway::forward_auth::TrustedProxies;
@@ -98,22 +97,15 @@ pub async fn serve(
     settings: ServerSettings,
     shutdown: impl Future<Output = ()>,
 ) -> Drained {
-    let admission = Arc::new(Admission::new(&settings));
-    let mut acceptor = Acceptor::new(listeners, Arc::clone(&admission));
+    let mut acceptor = Acceptor::new(listeners, &settings);
     let connections = TaskTracker::new();
     let drain = CancellationToken::new();
     let mut shutdown = std::pin::pin!(shutdown);
     loop {
-        let accepted = tokio::select! {
+        let (accepted, exchange, place) = tokio::select! {
             biased;
             () = &mut shutdown => break,
-            accepted = acceptor.accept() => accepted,
-        };
-        let exchange = Exchange::accepted();
-        let address = accepted.address();
-        let address = address.filter(|address| !settings.trusted.include(*address));
-        let Some(place) = admission.take(&exchange, address) else {
-            continue;
+            taken = acceptor.accept() => taken,
         };
         let open = Open {
             place: Arc::new(place),

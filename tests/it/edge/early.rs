@@ -93,7 +93,8 @@ async fn server_of(app_of_test: &TestApp) -> EdgeServer {
 async fn no_early_answer_ends_a_connection_without_a_word() {
     let gateway = TestApp::new();
     let session = open(&gateway.admin(), json!({"login_id": "ana"})).await;
-    let reader = json!({"service_id": "reader", "service_name": "r", "permissions": ["session.read"]});
+    let reader =
+        json!({"service_id": "reader", "service_name": "r", "permissions": ["session.read"]});
     let made = gateway.admin().post("/v1/services").json(&reader).await;
     let secret = made.value(201)["secret"].as_str().unwrap().to_owned();
     let admin = basic("admin", ADMIN_SECRET);
