@@ -180,14 +180,7 @@ impl Config {
             },
             store: StoreSettings {
                 location: source.get_or_read(&var::STORE, &var::STORE_FILE, value::store)?,
-                redis: RedisOptions {
-                    prefix: source.get(&var::REDIS_PREFIX, value::key_prefix)?,
-                    ca_file: source.get(&var::REDIS_CA_FILE, value::optional_file)?,
-                    wait_replicas: source.get(&var::REDIS_WAIT_REPLICAS, value::replicas)?,
-                    format: source.get(&var::STORE_FORMAT, |text| {
-                        value::store_format(text, NEWEST_FORMAT)
-                    })?,
-                },
+                redis: redis(source)?,
                 cache: cache(source)?,
                 idle_after: source.get(&var::IDLE_AFTER, value::lasting)?,
                 tombstone_retention: source.get(&var::TOMBSTONE_RETENTION, value::duration)?,
@@ -250,6 +243,16 @@ fn lifetimes(source: &Source) -> Result<Lifetimes, ConfigError> {
         max_age_limit: source.get(&var::MAX_AGE_LIMIT, value::lifetime)?,
         rotate_grace: source.get(&var::ROTATE_GRACE, value::duration)?,
         rotate_after: source.get(&var::ROTATE_AFTER, value::optional_duration)?,
+    })
+}
+
+fn redis(source: &Source) -> Result<RedisOptions, ConfigError> {
+    let format = |text: &str| value::store_format(text, NEWEST_FORMAT);
+    Ok(RedisOptions {
+        prefix: source.get(&var::REDIS_PREFIX, value::key_prefix)?,
+        ca_file: source.get(&var::REDIS_CA_FILE, value::optional_file)?,
+        wait_replicas: source.get(&var::REDIS_WAIT_REPLICAS, value::replicas)?,
+        format: source.get(&var::STORE_FORMAT, format)?,
     })
 }
 

@@ -43,25 +43,10 @@ pub(super) fn decode(message: &[u8]) -> Option<Message> {
     let texts = texts(message)?;
     let (kind, rest) = texts.split_first()?;
     match (*kind, rest) {
-        (b"event", [tag, previous, position, fields @ ..]) => {
-            let previous = match *previous {
-                b"" => None,
-                position => Some(text(position)?.parse().ok()?),
-            };
-            let (pairs, _) = fields.as_chunks::<2>();
-            let fields = pairs
-                .iter()
-                .map(|[name, value]| (name.to_vec(), value.to_vec()));
-            let entry = Entry {
-                previous,
-                position: text(position)?.parse().ok()?,
-                told: events::decode(fields.collect()),
-            };
-            Some(Message::Event {
-                stream: PARTITIONS.named(text(tag)?)?,
-                entry,
-            })
-        }
+        (b"event", [tag, previous, position, fields @ ..]) => Some(Message::Event {
+            stream: PARTITIONS.named(text(tag)?)?,
+            entry: entry(previous, position, fields)?,
+        }),
         (b"turn", [session_id, presented, hash, sealed, at, grace, by]) => {
             let rotation = TokenRotation {
                 session_id: SessionId::from_bytes((*session_id).try_into().ok()?),
@@ -88,6 +73,22 @@ pub(super) fn decode(message: &[u8]) -> Option<Message> {
         })),
         _ => None,
     }
+}
+
+fn entry(previous: &[u8], position: &[u8], fields: &[&[u8]]) -> Option<Entry> {
+    let previous = match previous {
+        b"" => None,
+        position => Some(text(position)?.parse().ok()?),
+    };
+    let (pairs, _) = fields.as_chunks::<2>();
+    let fields = pairs
+        .iter()
+        .map(|[name, value]| (name.to_vec(), value.to_vec()));
+    Some(Entry {
+        previous,
+        position: text(position)?.parse().ok()?,
+        told: events::decode(fields.collect()),
+    })
 }
 
 fn text(bytes: &[u8]) -> Option<&str> {
