@@ -37,12 +37,11 @@ impl<'a> Pooled<'a> {
 
     /// Sends a head, then a body; an error of any kind is a connection that closed without a word.
     async fn call(&mut self, head: &str, body: &[u8]) -> std::io::Result<Told> {
-        let mut connection = match self.kept.take() {
-            Some(kept) => kept,
-            None => {
-                self.connections += 1;
-                self.server.connect().await.0
-            }
+        let mut connection = if let Some(kept) = self.kept.take() {
+            kept
+        } else {
+            self.connections += 1;
+            self.server.connect().await.0
         };
         connection.set_nodelay(true)?;
         connection.write_all(head.as_bytes()).await?;
