@@ -111,7 +111,7 @@ async fn upgrade(stored: Stored) {
     sleep(phase()).await;
 
     let new = start(&launch).await;
-    let story = Story::follow(&[&old[0], &new[0]]).await;
+    let story = Story::follow(&old[0], &new[0]).await;
     load.live.are(old.iter().chain(&new)).await;
     sleep(phase()).await;
     story.assert_one().await;

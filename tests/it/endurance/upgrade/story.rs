@@ -18,17 +18,14 @@ const PAUSE: Duration = Duration::from_millis(20);
 
 type Told = HashMap<String, Value>;
 
-/// Gateways whose feed is followed from the same event on.
+/// What an old and a new gateway tell in pages, and the new one as it happens. The old one is not followed: in a9b8ef3 a
+/// stream whose read fails before it has caught up leaves events out.
 pub(super) struct Story {
-    followed: Vec<Followed>,
-    /// What was told before any of them was followed.
-    before: Told,
-}
-
-struct Followed {
-    client: Client,
+    tellers: [Client; 2],
     seen: Arc<Mutex<Told>>,
     following: JoinHandle<()>,
+    /// What was told before the new one was followed.
+    before: Told,
 }
 
 /// All that the feed of a gateway tells, in its order.
@@ -63,48 +60,38 @@ async fn follow(client: Client, path: String, seen: Arc<Mutex<Told>>) {
 }
 
 impl Story {
-    pub(super) async fn follow(gateways: &[&Gateway]) -> Self {
-        let told = of(gateways[0]).await;
+    pub(super) async fn follow(old: &Gateway, new: &Gateway) -> Self {
+        let told = of(old).await;
         let last = told.last().unwrap()["id"].as_str().unwrap();
         let path = format!("/v1/events?after={last}");
-        let before = told.into_iter().map(named).collect();
-        let mut followed = Vec::new();
-        for gateway in gateways {
-            let client = gateway.admin();
-            let seen = Arc::<Mutex<Told>>::default();
-            let following = follow(client.clone(), path.clone(), Arc::clone(&seen));
-            let following = tokio::spawn(following);
-            followed.push(Followed {
-                client,
-                seen,
-                following,
-            });
+        let seen = Arc::<Mutex<Told>>::default();
+        let following = follow(new.admin(), path, Arc::clone(&seen));
+        Self {
+            tellers: [old.admin(), new.admin()],
+            seen,
+            following: tokio::spawn(following),
+            before: told.into_iter().map(named).collect(),
         }
-        Self { followed, before }
     }
 
-    /// Each gateway tells what the others have told before, live and in pages, to the letter.
+    /// Each gateway tells what the other has told before, to the letter, and the stream as well.
     pub(super) async fn assert_one(self) {
         let mut before = Told::new();
-        for _ in 0..2 {
-            for followed in &self.followed {
-                let told = read(&followed.client).await;
-                for (id, event) in &before {
-                    assert_eq!(told.get(id), Some(event), "{id}");
-                }
-                self.assert_seen(followed, &told).await;
-                before = told;
+        for teller in self.tellers.iter().chain(&self.tellers) {
+            let told = read(teller).await;
+            for (id, event) in &before {
+                assert_eq!(told.get(id), Some(event), "{id}");
             }
+            before = told;
         }
-        for followed in self.followed {
-            followed.following.abort();
-        }
+        self.assert_seen(&before).await;
+        self.following.abort();
     }
 
-    async fn assert_seen(&self, followed: &Followed, told: &Told) {
+    async fn assert_seen(&self, told: &Told) {
         let deadline = Instant::now() + DEADLINE;
         let missing = || {
-            let seen = followed.seen.lock().unwrap();
+            let seen = self.seen.lock().unwrap();
             let told = told.iter().filter(|(id, _)| !self.before.contains_key(*id));
             let missing = told.filter(|(id, event)| seen.get(*id) != Some(*event));
             missing.map(|(id, _)| id.clone()).collect::<Vec<_>>()
