@@ -20,7 +20,7 @@ const A_MOMENT: Duration = Duration::from_millis(100);
 fn places(max_connections: usize) -> ServerSettings {
     ServerSettings {
         max_connections,
-        max_connections_per_address: max_connections,
+        max_connections_per_address: 10 * max_connections,
         deadlines: Deadlines::default(),
         ..settings()
     }

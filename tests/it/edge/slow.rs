@@ -15,7 +15,7 @@ use super::server::{EdgeServer, Raw, settings};
 use crate::support::Gateway;
 
 /// As long as any client takes for what it is sent.
-const PATIENCE: Duration = Duration::from_secs(15);
+const PATIENCE: Duration = Duration::from_secs(28);
 
 async fn large() -> Vec<u8> {
     vec![b'x'; 16 * 1024 * 1024]
@@ -29,6 +29,7 @@ async fn server() -> (EdgeServer, SocketAddr) {
     let patient = ServerSettings {
         deadlines: Deadlines {
             slow: Duration::from_millis(400),
+            write: 2 * PATIENCE,
             ..Deadlines::default()
         },
         ..settings()
