@@ -46,7 +46,7 @@ fn first_steps(url: &str, secret: &ServiceSecret) -> String {
          store keeps its hash. Paste this into another terminal:\n\n  \
            export SGW_ADMIN_SECRET={secret}\n  \
            curl -u \"admin:$SGW_ADMIN_SECRET\" {url}/v1/whoami\n  \
-           session-gateway service add shop --permission 'session.*' --permission 'attribute.*'\n  \
+           session-gateway service --url {url} add shop --permission 'session.*' --permission 'attribute.*'\n  \
            curl -u \"admin:$SGW_ADMIN_SECRET\" {url}/v1/sessions -H 'Content-Type: application/json' \\\n    \
              -d '{{\"login_id\": \"user123\", \"device\": \"web\"}}'\n"
     )

@@ -157,6 +157,9 @@ async fn run_traced(config: &Config, signals: Signals, traces: Traces) -> Result
         Some(address) => Some(Bound::to("SGW_METRICS_LISTEN", address)?),
         None => None,
     };
+    for warning in config.warnings() {
+        tracing::warn!("{warning}");
+    }
     // A secret that is made must be shown, or nobody ever knows it: nothing that may fail comes in between.
     let made = ensure_admin(&stores, &admin).await;
     let made = made.map_err(ServeError::Admin)?;
@@ -168,6 +171,7 @@ async fn run_traced(config: &Config, signals: Signals, traces: Traces) -> Result
         .with_profiles(profiles);
     let state = AppState::new(gateway)
         .with_proxies(config.proxies.clone())
+        .with_operators_at(config.listener.metrics_allow.clone())
         .with_traces(traces);
     let stop = Stop::watch(signals, state.draining.clone());
     let served = serve_and_sweep(main, metrics, state, config, stop.first);

@@ -76,6 +76,10 @@ enum Action {
 pub(super) enum ServiceError {
     #[error("there is no secret for admin: set SGW_ADMIN_SECRET or give --secret-file")]
     NoAdminSecret,
+    #[error(
+        "SGW_LISTEN is from .env and the secret of admin from the environment, which is not sent there; say --url"
+    )]
+    ForeignAddress,
     #[error("--as {0} needs --secret-file")]
     NoSecret(String),
     #[error("{path}: {source}", path = path.display())]
@@ -253,6 +257,10 @@ impl GatewayClient {
             Some(_other) => return Err(ServiceError::Url),
             None => format!("http://{}", reachable(config.listener.listen)),
         };
+        let is_ours = arguments.url.is_some() || arguments.secret_file.is_some();
+        if !is_ours && config.listen_is_foreign {
+            return Err(ServiceError::ForeignAddress);
+        }
         let secret = secret(arguments, config)?;
         let credentials = basic(&arguments.caller, &secret).ok_or(ServiceError::Credentials)?;
         Ok(Self { url, credentials })

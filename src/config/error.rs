@@ -54,6 +54,14 @@ pub enum ConfigError {
     /// The file `.env` is there, but cannot be read.
     #[error(".env cannot be read: {0}")]
     DotEnv(#[source] io::Error),
+    /// The file `.env` is somebody else's.
+    #[error(
+        ".env belongs to another user, so it is not read; who runs session-gateway must own it"
+    )]
+    DotEnvForeign,
+    /// The file `.env` can be written by others.
+    #[error(".env can be written by others, so it is not read; chmod go-w .env")]
+    DotEnvWritable,
     /// The file `.env` has a line that assigns nothing. The line is not shown: it may hold a secret.
     #[error(".env has a line that is no NAME=value")]
     DotEnvLine,

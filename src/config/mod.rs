@@ -8,7 +8,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use crate::gateway::Lifetimes;
-use crate::gateway::forward_auth::TrustedProxies;
+use crate::gateway::auth::Networks;
 use crate::gateway::profile::{LoaderSettings, LoaderUrl, ProfileSettings, SigningKey};
 use crate::http::proxy::{Exports, LoginOrigins, ProxySettings, TokenCookie};
 use crate::model::limit::SessionLimit;
@@ -22,13 +22,16 @@ mod error;
 mod source;
 mod value;
 mod variables;
+mod warnings;
 
 pub use error::ConfigError;
 pub use value::StoreLocation;
 pub(crate) use value::duration as parse_duration;
 pub use variables::{VARIABLES, Variable, example};
+pub use warnings::Warning;
 
 use source::Source;
+use value::InvalidValue;
 use variables as var;
 
 /// Everything that can be set.
@@ -40,6 +43,10 @@ pub struct Config {
     pub store: StoreSettings,
     /// The secret of the built-in service `admin`, if it is configured; it wins over a stored one.
     pub admin_secret: Option<ServiceSecret>,
+    /// Whether `.env` says where the gateway is, but not the secret of `admin`, which whoever wrote the file may not have.
+    pub listen_is_foreign: bool,
+    /// Files with secrets that every user of the machine can read, by what names them.
+    pub readable_files: Vec<&'static str>,
     /// How long sessions live.
     pub lifetimes: Lifetimes,
     /// How many sessions a login may have; none is any number.
@@ -57,7 +64,7 @@ pub struct Config {
 }
 
 /// How requests come in.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ListenerSettings {
     /// Address and port; port 0 takes any free one.
     pub listen: SocketAddr,
@@ -69,6 +76,8 @@ pub struct ListenerSettings {
     pub drain_timeout: Duration,
     /// Address and port for metrics alone; none if they are told where everything is.
     pub metrics: Option<SocketAddr>,
+    /// Who may read metrics and the details of readiness without credentials, beside this machine.
+    pub metrics_allow: Networks,
 }
 
 /// Where sessions are kept, and for how long what is over.
@@ -177,6 +186,7 @@ impl Config {
                     .unwrap_or(max_connections.div_ceil(4)),
                 drain_timeout: source.get(&var::DRAIN_TIMEOUT, value::duration)?,
                 metrics: source.get(&var::METRICS_LISTEN, value::optional_address)?,
+                metrics_allow: source.get(&var::METRICS_ALLOW, networks)?,
             },
             store: StoreSettings {
                 location: source.get_or_read(&var::STORE, &var::STORE_FILE, value::store)?,
@@ -190,6 +200,10 @@ impl Config {
                 touch_interval: source.get(&var::TOUCH_INTERVAL, value::duration)?,
             },
             admin_secret: source.secret(&var::ADMIN_SECRET, &var::ADMIN_SECRET_FILE)?,
+            listen_is_foreign: source.is_from_file(&var::LISTEN)
+                && !source.is_from_file(&var::ADMIN_SECRET)
+                && !source.is_from_file(&var::ADMIN_SECRET_FILE),
+            readable_files: warnings::readable_files(source),
             session_limit: session_limit(source)?,
             lifetimes: lifetimes(source)?,
             event_followers: source.get(&var::EVENT_FOLLOWERS, value::connections)?,
@@ -275,15 +289,18 @@ fn cache(source: &Source) -> Result<Option<CacheSettings>, ConfigError> {
 
 fn proxies(source: &Source) -> Result<ProxySettings, ConfigError> {
     let cookie = |text: &str| Ok(TokenCookie::parse(text)?);
-    let trusted = |text: &str| Ok(TrustedProxies::parse(text)?);
     let exports = |text: &str| Ok(Exports::parse(text)?);
     let origins = |text: &str| Ok(LoginOrigins::parse(text)?);
     Ok(ProxySettings {
         token_cookie: source.get(&var::TOKEN_COOKIE, cookie)?,
-        trusted: source.get(&var::TRUSTED_PROXIES, trusted)?,
+        trusted: source.get(&var::TRUSTED_PROXIES, networks)?,
         exports: source.get(&var::EXPORT_ATTRIBUTES, exports)?,
         login_origins: source.get(&var::LOGIN_URL_ALLOW, origins)?,
     })
+}
+
+fn networks(text: &str) -> Result<Networks, InvalidValue> {
+    Ok(Networks::parse(text)?)
 }
 
 fn profiles(source: &Source) -> Result<ProfileSettings, ConfigError> {

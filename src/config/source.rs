@@ -1,9 +1,12 @@
 //! Where values come from: the environment first, then `.env`.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
+use std::fs::File;
 use std::io;
+use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 
+use nix::unistd::geteuid;
 use url::Url;
 use zeroize::Zeroizing;
 
@@ -37,21 +40,33 @@ fn is_http(url: &str) -> bool {
     Url::parse(url).is_ok_and(|url| matches!(url.scheme(), "http" | "https"))
 }
 
+/// The file in the working directory that settings are also read from.
+pub(super) const DOT_ENV: &str = ".env";
+
+/// Others than the owner, as bits of a mode.
+const WRITABLE_BY_OTHERS: u32 = 0o022;
+
 /// All variables that start with `SGW_`, and those of OpenTelemetry.
-pub(super) struct Source(BTreeMap<String, String>);
+pub(super) struct Source {
+    values: BTreeMap<String, String>,
+    /// Those that are set in `.env` and not in the environment.
+    from_file: BTreeSet<String>,
+}
 
 impl Source {
     pub(super) fn load() -> Result<Self, ConfigError> {
-        let mut source = Self::from_pairs(dot_env(Path::new(".env"))?);
-        // Whoever reads these reads the environment alone.
-        source.0.retain(|name, _| name.starts_with(PREFIX));
+        let mut source = Self::from_pairs(dot_env(Path::new(DOT_ENV))?);
+        // Whoever reads those of OpenTelemetry reads the environment alone.
+        source.values.retain(|name, _| name.starts_with(PREFIX));
+        source.from_file = source.values.keys().cloned().collect();
         for (name, value) in std::env::vars_os() {
             let name = name.to_string_lossy().into_owned();
             if is_ours(&name) {
                 let value = value
                     .into_string()
                     .map_err(|_bytes| ConfigError::NotUtf8(name.clone()))?;
-                source.0.insert(name, value);
+                source.from_file.remove(&name);
+                source.values.insert(name, value);
             }
         }
         Ok(source)
@@ -59,12 +74,25 @@ impl Source {
 
     pub(super) fn from_pairs(pairs: impl IntoIterator<Item = (String, String)>) -> Self {
         let ours = pairs.into_iter().filter(|(name, _)| is_ours(name));
-        Self(ours.collect())
+        Self {
+            values: ours.collect(),
+            from_file: BTreeSet::new(),
+        }
+    }
+
+    /// Whether `.env` sets a variable, and the environment does not.
+    pub(super) fn is_from_file(&self, variable: &Variable) -> bool {
+        self.from_file.contains(variable.name)
+    }
+
+    /// The value of a variable as it is set.
+    pub(super) fn text(&self, variable: &Variable) -> Option<&str> {
+        self.values.get(variable.name).map(String::as_str)
     }
 
     pub(super) fn refuse_unknown(&self) -> Result<(), ConfigError> {
         let known = |name: &str| VARIABLES.iter().any(|variable| variable.name == name);
-        let mut names = self.0.keys().filter(|name| name.starts_with(PREFIX));
+        let mut names = self.values.keys().filter(|name| name.starts_with(PREFIX));
         match names.find(|name| !known(name)) {
             Some(name) => Err(ConfigError::Unknown(name.clone())),
             None => Ok(()),
@@ -74,16 +102,16 @@ impl Source {
     /// Whether the environment says where traces go.
     pub(super) fn sends_traces(&self) -> Result<bool, ConfigError> {
         let is = |name: &str, word: &str| {
-            let value = self.0.get(name);
+            let value = self.values.get(name);
             value.is_some_and(|value| value.eq_ignore_ascii_case(word))
         };
-        let names = |name: &str| self.0.get(name).is_some_and(|value| !value.is_empty());
+        let names = |name: &str| self.values.get(name).is_some_and(|value| !value.is_empty());
         let off = is("OTEL_SDK_DISABLED", "true") || is("OTEL_TRACES_EXPORTER", "none");
         let endpoints: Vec<_> = ENDPOINTS.into_iter().filter(|name| names(name)).collect();
         if off || endpoints.is_empty() {
             return Ok(false);
         }
-        let is_url = |name: &str| self.0.get(name).is_some_and(|value| is_http(value));
+        let is_url = |name: &str| self.values.get(name).is_some_and(|value| is_http(value));
         if let Some(name) = endpoints.into_iter().find(|name| !is_url(name)) {
             return Err(ConfigError::TraceEndpoint(name));
         }
@@ -100,7 +128,7 @@ impl Source {
         variable: &'static Variable,
         parse: impl FnOnce(&str) -> Result<T, InvalidValue>,
     ) -> Result<T, ConfigError> {
-        let text = self.0.get(variable.name).map(String::as_str);
+        let text = self.text(variable);
         let invalid = |source| ConfigError::Invalid {
             name: variable.name,
             source,
@@ -144,7 +172,7 @@ impl Source {
         variable: &'static Variable,
         file: &'static Variable,
     ) -> Result<Option<(&'static str, Zeroizing<String>)>, ConfigError> {
-        match (self.0.get(variable.name), self.0.get(file.name)) {
+        match (self.values.get(variable.name), self.values.get(file.name)) {
             (None, None) => Ok(None),
             (Some(_), Some(_)) => Err(ConfigError::Twice(variable.name)),
             (Some(text), None) => Ok(Some((variable.name, Zeroizing::new(text.clone())))),
@@ -164,11 +192,22 @@ fn first_line(name: &'static str, path: &Path) -> Result<Zeroizing<String>, Conf
     ))
 }
 
+/// What `.env` sets. Whoever can write it could set anything, so it must be ours alone to write.
 fn dot_env(path: &Path) -> Result<Vec<(String, String)>, ConfigError> {
-    let read = dotenvy::from_path_iter(path).and_then(Iterator::collect);
-    match read {
+    let file = match File::open(path) {
+        Ok(file) => file,
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
+        Err(error) => return Err(ConfigError::DotEnv(error)),
+    };
+    let metadata = file.metadata().map_err(ConfigError::DotEnv)?;
+    if metadata.uid() != geteuid().as_raw() {
+        return Err(ConfigError::DotEnvForeign);
+    }
+    if metadata.mode() & WRITABLE_BY_OTHERS != 0 {
+        return Err(ConfigError::DotEnvWritable);
+    }
+    match dotenvy::from_read_iter(file).collect() {
         Ok(pairs) => Ok(pairs),
-        Err(dotenvy::Error::Io(error)) if error.kind() == io::ErrorKind::NotFound => Ok(Vec::new()),
         Err(dotenvy::Error::Io(error)) => Err(ConfigError::DotEnv(error)),
         Err(_line) => Err(ConfigError::DotEnvLine),
     }

@@ -8,7 +8,7 @@ use thiserror::Error;
 use tracing::level_filters::LevelFilter;
 use tracing_subscriber::EnvFilter;
 
-use crate::gateway::forward_auth::InvalidNetwork;
+use crate::gateway::auth::InvalidNetwork;
 use crate::gateway::profile::InvalidLoaderUrl;
 use crate::http::proxy::InvalidProxySetting;
 use crate::model::limit::{LimitPer, Overflow};

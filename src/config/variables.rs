@@ -38,7 +38,9 @@ variables! {
     DRAIN_TIMEOUT = "SGW_DRAIN_TIMEOUT", Some("25s"), "",
         "How long requests under way may take after SIGTERM.";
     METRICS_LISTEN = "SGW_METRICS_LISTEN", None, "127.0.0.1:9090",
-        "Address and port for /metrics alone; without it, /metrics is where everything is.";
+        "Address and port for /metrics alone, for whoever reaches it; without it, /metrics is where everything is.";
+    METRICS_ALLOW = "SGW_METRICS_ALLOW", None, "10.0.5.0/24",
+        "Addresses and networks that may read /metrics, and the details of /readyz, beside this machine and services with service.read.";
     STORE = "SGW_STORE", Some("embedded:./data"), "",
         "Where sessions are kept: embedded:DIR (files, needs nothing else), memory: (gone at exit), redis://HOST, redis+sentinel://HOST,HOST/MASTER or redis+cluster://HOST,HOST; rediss for TLS.";
     STORE_FILE = "SGW_STORE_FILE", None, "/run/secrets/sgw-store",

@@ -7,7 +7,7 @@ use thiserror::Error;
 
 use crate::entropy::EntropyError;
 use crate::model::attribute::AttributeLimit;
-use crate::model::permission::Permission;
+use crate::model::permission::Grant;
 use crate::model::record::Unchangeable;
 use crate::model::session::Ended;
 use crate::rules::refusal::Refusal;
@@ -37,7 +37,7 @@ pub enum GatewayError {
     },
     /// The service may not do this.
     #[error("this needs the permission {0}")]
-    PermissionDenied(Permission),
+    PermissionDenied(Grant),
     /// A session, as named by the request, was never known.
     #[error("no session has this id")]
     SessionNotFound,
@@ -214,6 +214,7 @@ impl From<Refusal> for GatewayError {
             Refusal::Unchangeable(Unchangeable::Limit(limit)) => Self::AttributeLimit(limit),
             Refusal::ServiceExists => Self::ServiceExists,
             Refusal::ServiceUnknown => Self::ServiceNotFound,
+            Refusal::NotHeld(grant) => Self::PermissionDenied(grant),
             Refusal::CursorInvalid => Self::CursorInvalid,
             Refusal::CursorExpired => Self::CursorExpired,
         }

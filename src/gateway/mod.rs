@@ -33,7 +33,7 @@ pub use services::RegisterService;
 pub use sessions::Heartbeat;
 pub use tokens::Verification;
 
-use auth::Throttle;
+use auth::Refusals;
 use profile::Profiles;
 
 /// Followers of the feed at once, unless a setting says otherwise.
@@ -81,7 +81,7 @@ impl Gateway {
             authenticator: Arc::new(Authenticator {
                 stores: stores.clone(),
                 admin,
-                throttle: Throttle::default(),
+                refusals: Refusals::default(),
             }),
             followers: Followers::new(stores.events.clone(), MAX_FOLLOWERS),
             profiles: Arc::new(Profiles::without_loader(&stores)),

@@ -11,7 +11,9 @@ use crate::model::permission::Permissions;
 use crate::model::record::Field;
 use crate::model::service::{Service, ServiceName, ServiceUpdate};
 use crate::model::token::ServiceSecret;
+use crate::rules::refusal::Refusal;
 use crate::rules::services::NewService;
+use crate::store::OpError;
 
 /// The longest grace of a rotated secret: time enough for any rollout, and an end to a leaked secret.
 const MAX_GRACE: Duration = Duration::from_secs(30 * 24 * 60 * 60);
@@ -51,8 +53,9 @@ impl Gateway {
             secret: secret.hash(),
             operation_id: entropy.operation_id(),
         };
-        let service = self.stores.services.register(new, caller.id()).await?;
-        Ok((service, secret))
+        let services = &self.stores.services;
+        let registered = services.register(new, &caller.manager()).await;
+        Ok((self.noted(caller, registered)?, secret))
     }
 
     /// One page of services in the order of their ids.
@@ -78,13 +81,14 @@ impl Gateway {
         service_id: &ServiceId,
         update: ServiceUpdate,
     ) -> Result<Service, GatewayError> {
-        refuse_built_in(service_id)?;
+        self.refuse_built_in(caller, service_id)?;
         if let Field::Set(limit) = update.session_limit {
             service_limit(limit)?;
         }
         let services = &self.stores.services;
-        let updated = services.update_service(service_id, update, caller.id());
-        Ok(updated.await?)
+        let manager = caller.manager();
+        let updated = services.update_service(service_id, update, &manager).await;
+        self.noted(caller, updated)
     }
 
     /// Removes a service.
@@ -93,9 +97,10 @@ impl Gateway {
         caller: &Caller,
         service_id: &ServiceId,
     ) -> Result<(), GatewayError> {
-        refuse_built_in(service_id)?;
+        self.refuse_built_in(caller, service_id)?;
         let services = &self.stores.services;
-        Ok(services.remove_service(service_id, caller.id()).await?)
+        let removed = services.remove_service(service_id, &caller.manager()).await;
+        self.noted(caller, removed)
     }
 
     /// Gives a service a new secret. The one before it stays good for `grace`, any older one does not.
@@ -106,8 +111,9 @@ impl Gateway {
         service_id: &ServiceId,
         grace: Duration,
     ) -> Result<(Service, ServiceSecret), GatewayError> {
-        if service_id.is_admin() && self.authenticator.admin.0.is_some() {
-            return Err(GatewayError::ServiceBuiltIn);
+        let rotates_itself = caller.id().is_admin() && self.authenticator.admin.0.is_none();
+        if !rotates_itself {
+            self.refuse_built_in(caller, service_id)?;
         }
         if grace > MAX_GRACE {
             let most = MAX_GRACE.as_secs();
@@ -116,16 +122,37 @@ impl Gateway {
         }
         let secret = ServiceSecret::made(&*entropy.secret()?);
         let services = &self.stores.services;
-        let rotated = services.rotate_secret(service_id, secret.hash(), grace, caller.id());
-        Ok((rotated.await?, secret))
+        let (hash, manager) = (secret.hash(), caller.manager());
+        let rotated = services
+            .rotate_secret(service_id, hash, grace, &manager)
+            .await;
+        Ok((self.noted(caller, rotated)?, secret))
     }
-}
 
-fn refuse_built_in(service_id: &ServiceId) -> Result<(), GatewayError> {
-    if service_id.is_admin() {
-        Err(GatewayError::ServiceBuiltIn)
-    } else {
-        Ok(())
+    /// Notes who wanted more than it holds.
+    fn noted<T>(&self, caller: &Caller, written: Result<T, OpError>) -> Result<T, GatewayError> {
+        written.map_err(|error| match error {
+            OpError::Refused(Refusal::NotHeld(grant)) => {
+                self.authenticator.refusals.deny(caller.id(), grant)
+            }
+            OpError::Refused(refusal) => refusal.into(),
+            OpError::Store(error) => error.into(),
+        })
+    }
+
+    /// Also who holds everything may not touch `admin`.
+    fn refuse_built_in(&self, caller: &Caller, service_id: &ServiceId) -> Result<(), GatewayError> {
+        if !service_id.is_admin() {
+            return Ok(());
+        }
+        let held = &caller.service.permissions;
+        match held.first_missing(&Permissions::everything()) {
+            Some(missing) => Err(self
+                .authenticator
+                .refusals
+                .deny(caller.id(), missing.clone())),
+            None => Err(GatewayError::ServiceBuiltIn),
+        }
     }
 }
 

@@ -25,8 +25,7 @@ pub fn app(state: AppState) -> Router {
 
 /// The application, and its metrics apart from it.
 pub fn app_and_metrics(state: AppState) -> (Router, Router) {
-    let metrics = OpenApiRouter::<AppState>::new().merge(api::metrics::routes());
-    let metrics = Router::from(metrics).with_state(state.clone());
+    let metrics = api::metrics::routes_apart().with_state(state.clone());
     let metrics = with_middleware(metrics, &state.watcher());
     (serve_all(documented_without_metrics, state), metrics)
 }

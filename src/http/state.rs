@@ -8,6 +8,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::middleware::RequestWatcher;
 use super::proxy::{ProxyAuth, ProxySettings};
+use crate::gateway::auth::{Networks, Operators};
 use crate::gateway::{self, Gateway};
 use crate::telemetry::metrics::Metrics;
 use crate::telemetry::traces::Traces;
@@ -23,6 +24,8 @@ pub struct Shared {
     pub gateway: Gateway,
     /// Speaks with reverse proxies.
     pub proxy_auth: Arc<ProxyAuth>,
+    /// Who may see how this node is.
+    pub operators: Arc<Operators>,
     /// Set while the server drains.
     pub draining: Draining,
     /// What is told at `/metrics`.
@@ -35,10 +38,14 @@ impl AppState {
     /// In front of this gateway, with no settings for reverse proxies.
     #[must_use]
     pub fn new(gateway: Gateway) -> Self {
-        let authenticator = Arc::clone(&gateway.authenticator);
+        let authenticator = || Arc::clone(&gateway.authenticator);
         Self(Arc::new(Shared {
-            metrics: Arc::new(gateway::metrics::of(&gateway.stores)),
-            proxy_auth: Arc::new(ProxyAuth::new(authenticator, ProxySettings::default())),
+            metrics: Arc::new(gateway::metrics::of(&gateway)),
+            proxy_auth: Arc::new(ProxyAuth::new(authenticator(), ProxySettings::default())),
+            operators: Arc::new(Operators {
+                authenticator: authenticator(),
+                networks: Networks::default(),
+            }),
             draining: Draining::default(),
             traces: Traces::default(),
             gateway,
@@ -50,6 +57,19 @@ impl AppState {
     pub fn with_traces(&self, traces: Traces) -> Self {
         Self(Arc::new(Shared {
             traces,
+            ..Shared::clone(self)
+        }))
+    }
+
+    /// The same with networks from which anybody may see how this node is.
+    #[must_use]
+    pub fn with_operators_at(&self, networks: Networks) -> Self {
+        let authenticator = Arc::clone(&self.gateway.authenticator);
+        Self(Arc::new(Shared {
+            operators: Arc::new(Operators {
+                authenticator,
+                networks,
+            }),
             ..Shared::clone(self)
         }))
     }

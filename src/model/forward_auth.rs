@@ -44,7 +44,10 @@ pub enum Denial {
     TokenMalformed,
     /// Nobody of ours asks.
     #[error("neither a trusted address nor the credentials of a service with token.verify")]
-    ProxyUnauthenticated,
+    ProxyUnauthenticated {
+        /// Seconds until its next try may succeed, after too many.
+        retry_after: Option<u64>,
+    },
     /// What the proxy asks for cannot be read.
     #[error(transparent)]
     Misconfigured(#[from] InvalidCondition),
@@ -122,7 +125,7 @@ impl Denial {
             Self::TokenMissing => ("token_missing", Check::Token, Fault::NotLoggedIn),
             Self::TokenAmbiguous => ("token_ambiguous", Check::Token, Fault::NotLoggedIn),
             Self::TokenMalformed => ("token_invalid", Check::Token, Fault::NotLoggedIn),
-            Self::ProxyUnauthenticated => {
+            Self::ProxyUnauthenticated { .. } => {
                 ("proxy_unauthenticated", Check::Proxy, Fault::NotAllowed)
             }
             Self::Misconfigured(_) => ("misconfigured", Check::Conditions, Fault::NotAllowed),

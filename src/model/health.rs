@@ -11,14 +11,11 @@ pub struct StoreHealth {
 }
 
 /// Something that an operator should mend, although requests are served.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, ToSchema)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct StoreWarning {
     /// What can happen, for programs; stable.
     pub code: Risk,
     /// Where, why, and what helps.
-    #[schema(
-        example = "redis.internal:6379: Redis keeps no append-only file; after a crash, ended sessions can be back. Set appendonly yes"
-    )]
     pub detail: String,
 }
 

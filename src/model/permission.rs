@@ -1,8 +1,10 @@
 //! What a service may do: `resource.action`, `resource.*`, `*`, and `:own` for sessions it opened itself.
 
-use super::id::ServiceId;
+use std::borrow::Cow;
 use std::fmt;
 use std::str::FromStr;
+
+use super::id::ServiceId;
 
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 use thiserror::Error;
@@ -10,10 +12,10 @@ use utoipa::ToSchema;
 
 /// Makes the enum and its texts from one table, so that neither can miss a row.
 macro_rules! permissions {
-    ($($(#[$doc:meta])* $name:ident = $text:literal),+ $(,)?) => {
+    ($(#[doc = $about:literal] $name:ident = $text:literal),+ $(,)?) => {
         /// One action on one resource.
         #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-        pub enum Permission { $($(#[$doc])* $name),+ }
+        pub enum Permission { $(#[doc = $about] $name),+ }
 
         impl Permission {
             /// Every permission there is.
@@ -23,6 +25,13 @@ macro_rules! permissions {
             #[must_use]
             pub const fn as_str(self) -> &'static str {
                 match self { $(Self::$name => $text),+ }
+            }
+
+            /// What it allows, in a sentence.
+            #[must_use]
+            pub fn about(self) -> &'static str {
+                let sentence: &str = match self { $(Self::$name => $about),+ };
+                sentence.trim()
             }
         }
     };
@@ -47,12 +56,6 @@ permissions! {
     LoginRead = "login.read",
     /// Kick out, ban, keep profiles.
     LoginManage = "login.manage",
-    /// See who is online.
-    OnlineRead = "online.read",
-    /// Mark users online and offline.
-    OnlineWrite = "online.write",
-    /// Send messages.
-    MessageSend = "message.send",
     /// Read the feed.
     EventRead = "event.read",
     /// See services.
@@ -106,7 +109,7 @@ impl FromStr for Permission {
 pub struct UnknownPermission;
 
 /// One entry of a service's permissions.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Grant {
     /// `*`
     Everything,
@@ -116,6 +119,30 @@ pub enum Grant {
     One(Permission),
     /// `resource.action:own`
     Own(Permission),
+    /// One that a gateway of another version wrote. It allows nothing here, and is kept.
+    Unknown(Box<str>),
+}
+
+impl Grant {
+    /// Whether all that `other` allows is allowed by this one.
+    fn covers(&self, other: &Self) -> bool {
+        self == other
+            || match self {
+                Self::Everything => true,
+                Self::Resource(resource) => match other {
+                    Self::One(one) | Self::Own(one) => *resource == one.resource(),
+                    Self::Everything | Self::Resource(_) | Self::Unknown(_) => false,
+                },
+                Self::One(one) => *other == Self::Own(*one),
+                Self::Own(_) | Self::Unknown(_) => false,
+            }
+    }
+}
+
+impl From<Permission> for Grant {
+    fn from(permission: Permission) -> Self {
+        Self::One(permission)
+    }
 }
 
 impl FromStr for Grant {
@@ -155,6 +182,7 @@ impl fmt::Display for Grant {
             Self::Resource(resource) => write!(f, "{resource}.*"),
             Self::One(permission) => permission.fmt(f),
             Self::Own(permission) => write!(f, "{permission}:own"),
+            Self::Unknown(text) => f.write_str(text),
         }
     }
 }
@@ -165,10 +193,12 @@ impl Serialize for Grant {
     }
 }
 
+/// For what is stored, which a gateway of another version may have written.
 impl<'de> Deserialize<'de> for Grant {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        let text = std::borrow::Cow::<'de, str>::deserialize(deserializer)?;
-        text.parse().map_err(de::Error::custom)
+        let text = Cow::<'de, str>::deserialize(deserializer)?;
+        let known = text.parse();
+        Ok(known.unwrap_or_else(|_unknown| Self::Unknown(text.into())))
     }
 }
 
@@ -214,6 +244,14 @@ impl Permissions {
         &self.0
     }
 
+    /// The first of `others` that allows something which none of these allows. A wildcard is more than all that it
+    /// reaches today, as there will be more permissions.
+    #[must_use]
+    pub fn first_missing<'a>(&self, others: &'a Self) -> Option<&'a Grant> {
+        let is_covered = |other: &Grant| self.0.iter().any(|held| held.covers(other));
+        others.0.iter().find(|other| !is_covered(other))
+    }
+
     /// How far `permission` reaches for a service with these permissions; `None` if it does not have it.
     #[must_use]
     pub fn scope(&self, permission: Permission, service_id: &ServiceId) -> Option<Scope> {
@@ -221,7 +259,7 @@ impl Permissions {
             Grant::Everything => true,
             Grant::Resource(resource) => *resource == permission.resource(),
             Grant::One(one) => *one == permission,
-            Grant::Own(_) => false,
+            Grant::Own(_) | Grant::Unknown(_) => false,
         };
         if self.0.iter().any(whole) {
             return Some(Scope::All);
@@ -249,6 +287,35 @@ impl TryFrom<Vec<Grant>> for Permissions {
     }
 }
 
+/// Permissions that a service is to get: all of them are known here.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[serde(try_from = "Vec<KnownGrant>")]
+pub struct NewPermissions(Permissions);
+
+#[derive(Deserialize)]
+#[serde(transparent)]
+struct KnownGrant(#[serde(deserialize_with = "known_grant")] Grant);
+
+fn known_grant<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Grant, D::Error> {
+    let text = Cow::<'de, str>::deserialize(deserializer)?;
+    text.parse().map_err(de::Error::custom)
+}
+
+impl TryFrom<Vec<KnownGrant>> for NewPermissions {
+    type Error = TooManyGrants;
+
+    fn try_from(grants: Vec<KnownGrant>) -> Result<Self, Self::Error> {
+        let grants: Vec<Grant> = grants.into_iter().map(|known| known.0).collect();
+        grants.try_into().map(Self)
+    }
+}
+
+impl From<NewPermissions> for Permissions {
+    fn from(new: NewPermissions) -> Self {
+        new.0
+    }
+}
+
 impl FromIterator<Grant> for Permissions {
     fn from_iter<I: IntoIterator<Item = Grant>>(grants: I) -> Self {
         Self(grants.into_iter().collect())
@@ -259,12 +326,58 @@ impl FromIterator<Grant> for Permissions {
 mod tests {
     use super::*;
 
+    fn permissions(grants: &[&str]) -> Permissions {
+        let grants = grants.iter().map(|text| text.parse::<Grant>().unwrap());
+        grants.collect()
+    }
+
     fn scope(grants: &[&str], permission: Permission) -> Option<Scope> {
-        let permissions: Permissions = grants
-            .iter()
-            .map(|text| text.parse::<Grant>().unwrap())
-            .collect();
-        permissions.scope(permission, &ServiceId::parse("me").unwrap())
+        permissions(grants).scope(permission, &ServiceId::parse("me").unwrap())
+    }
+
+    #[test]
+    fn nobody_holds_more_than_it_was_given() {
+        for (held, others, missing) in [
+            (&["*"][..], &["*", "session.*", "event.read"][..], None),
+            (&["session.*"], &["session.read", "session.read:own"], None),
+            (&["session.read"], &["session.read:own"], None),
+            (&["session.read:own"], &["session.read:own"], None),
+            (
+                &["session.read:own"],
+                &["session.read"],
+                Some("session.read"),
+            ),
+            (&["session.read"], &["session.*"], Some("session.*")),
+            (&["session.*", "login.*"], &["*"], Some("*")),
+            (
+                &["session.*"],
+                &["session.read", "event.read"],
+                Some("event.read"),
+            ),
+            (&[], &["event.read"], Some("event.read")),
+            (&[], &[], None),
+        ] {
+            let (held, others) = (permissions(held), permissions(others));
+            let found = held.first_missing(&others).map(ToString::to_string);
+            assert_eq!(found.as_deref(), missing, "{held:?} {others:?}");
+        }
+    }
+
+    #[test]
+    fn what_another_version_wrote_is_kept_and_allows_nothing() {
+        let text = r#"["session.import","online.*","session.read"]"#;
+        let stored: Permissions = serde_json::from_str(text).unwrap();
+        assert_eq!(serde_json::to_string(&stored).unwrap(), text);
+        assert!(serde_json::from_str::<NewPermissions>(text).is_err());
+        let me = ServiceId::parse("me").unwrap();
+        assert_eq!(stored.scope(Permission::SessionRead, &me), Some(Scope::All));
+        assert_eq!(stored.scope(Permission::SessionCreate, &me), None);
+        let missing = permissions(&["session.*"]).first_missing(&stored);
+        assert_eq!(
+            missing.map(ToString::to_string).as_deref(),
+            Some("session.import")
+        );
+        assert_eq!(Permissions::everything().first_missing(&stored), None);
     }
 
     #[test]
@@ -309,6 +422,8 @@ mod tests {
             "session",
             "session.fly",
             "rocket.*",
+            "online.read",
+            "session.import",
             "token.verify:own",
             "session.*:own",
             "**",

@@ -46,6 +46,15 @@ impl<'de, T: Deserialize<'de>> Deserialize<'de> for Field<T> {
 }
 
 impl<T> Field<T> {
+    /// The same with another value, if it gives one.
+    pub fn map<U>(self, value: impl FnOnce(T) -> U) -> Field<U> {
+        match self {
+            Self::Keep => Field::Keep,
+            Self::Clear => Field::Clear,
+            Self::Set(old) => Field::Set(value(old)),
+        }
+    }
+
     pub(super) fn apply(self, slot: &mut Option<T>) -> bool {
         match self {
             Self::Keep => return false,

@@ -53,6 +53,26 @@ impl Service {
     }
 }
 
+/// Who manages services. It may not give what it does not hold, nor touch who holds more.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Manager {
+    /// Its id.
+    pub service_id: ServiceId,
+    /// What it holds.
+    pub permissions: Permissions,
+}
+
+impl Manager {
+    /// The built-in service.
+    #[must_use]
+    pub fn admin() -> Self {
+        Self {
+            service_id: ServiceId::admin(),
+            permissions: Permissions::everything(),
+        }
+    }
+}
+
 /// The part of [`Service`] that records of every format have; its limit, if there is one, is stored beside it.
 #[derive(Serialize, Deserialize)]
 #[serde(remote = "Service")]

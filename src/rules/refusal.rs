@@ -2,6 +2,7 @@
 
 use thiserror::Error;
 
+use crate::model::permission::Grant;
 use crate::model::record::Unchangeable;
 use crate::model::session::Tombstone;
 
@@ -42,6 +43,9 @@ pub enum Refusal {
     /// No service has this id.
     #[error("the service is not known")]
     ServiceUnknown,
+    /// Who manages the service does not hold what it holds or is to get.
+    #[error("the manager does not hold {0}")]
+    NotHeld(Grant),
     /// The cursor was not made by this store for this list.
     #[error("the cursor is not one of this list")]
     CursorInvalid,

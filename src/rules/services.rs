@@ -9,7 +9,9 @@ use crate::model::id::ServiceId;
 use crate::model::limit::SessionLimit;
 use crate::model::permission::Permissions;
 use crate::model::request::OperationId;
-use crate::model::service::{PreviousSecret, Service, ServiceName, ServiceRecord, ServiceUpdate};
+use crate::model::service::{
+    Manager, PreviousSecret, Service, ServiceName, ServiceRecord, ServiceUpdate,
+};
 use crate::model::token::CredentialHash;
 
 /// A service to be registered.
@@ -72,8 +74,10 @@ impl ServiceRequest {
     pub fn decide(
         &self,
         held: Option<ServiceRecord>,
+        by: &Manager,
         now: Timestamp,
     ) -> Result<ServicePlan, Refusal> {
+        self.check_rights(held.as_ref(), &by.permissions)?;
         match self {
             Self::Register(new) => match held {
                 Some(record) if new.operation_id.is_some() && record.secret == new.secret => {
@@ -105,6 +109,28 @@ impl ServiceRequest {
                     record: None,
                 }),
             }),
+        }
+    }
+}
+
+impl ServiceRequest {
+    /// Nobody may give what it does not hold, nor change, rotate or remove a service that holds something which it does
+    /// not hold: it could make itself more than it is.
+    fn check_rights(
+        &self,
+        held: Option<&ServiceRecord>,
+        rights: &Permissions,
+    ) -> Result<(), Refusal> {
+        let (given, touched) = match self {
+            Self::Register(new) => (Some(&new.permissions), None),
+            Self::Update(update) => (update.permissions.as_ref(), held),
+            Self::RotateSecret { .. } | Self::Remove => (None, held),
+        };
+        let touched = touched.map(|record| &record.service.permissions);
+        let mut needed = given.into_iter().chain(touched);
+        match needed.find_map(|needed| rights.first_missing(needed)) {
+            Some(missing) => Err(Refusal::NotHeld(missing.clone())),
+            None => Ok(()),
         }
     }
 }
@@ -205,7 +231,7 @@ mod tests {
 
     fn shop() -> ServiceRecord {
         let request = ServiceRequest::Register(new(b"first", None));
-        let (change, record) = written(request.decide(None, START).unwrap());
+        let (change, record) = written(request.decide(None, &Manager::admin(), START).unwrap());
         assert_eq!(change, ServiceChange::Registered);
         record.unwrap()
     }
@@ -214,7 +240,7 @@ mod tests {
     fn a_repeated_registration_is_answered_only_to_who_has_the_secret_and_an_operation_id() {
         let decide = |secret, operation_id| {
             let request = ServiceRequest::Register(new(secret, operation_id));
-            request.decide(Some(shop()), START)
+            request.decide(Some(shop()), &Manager::admin(), START)
         };
         let operation_id = Some(OperationId([1; 32]));
         let again = ServicePlan {
@@ -234,7 +260,7 @@ mod tests {
                 secret,
                 grace: GRACE,
             };
-            request.decide(Some(held), now).unwrap()
+            request.decide(Some(held), &Manager::admin(), now).unwrap()
         };
         let (change, second) = written(rotate(shop(), b"second", START));
         assert_eq!(change, ServiceChange::SecretRotated);
@@ -249,6 +275,68 @@ mod tests {
     }
 
     #[test]
+    fn who_manages_services_cannot_rise() {
+        let grants = |texts: &[&str]| -> Permissions {
+            texts.iter().map(|text| text.parse().unwrap()).collect()
+        };
+        let manager = Manager {
+            service_id: ServiceId::parse("manager").unwrap(),
+            permissions: grants(&["service.manage", "session.read"]),
+        };
+        let with = |texts| {
+            let mut record = shop();
+            record.service.permissions = grants(texts);
+            record
+        };
+        let update = |permissions| {
+            ServiceRequest::Update(ServiceUpdate {
+                permissions,
+                ..ServiceUpdate::default()
+            })
+        };
+        let rotate = ServiceRequest::RotateSecret {
+            secret: CredentialHash::of(b"second"),
+            grace: GRACE,
+        };
+        let not_held = |text: &str| Some(Refusal::NotHeld(text.parse().unwrap()));
+        let give = |texts| {
+            ServiceRequest::Register(NewService {
+                permissions: grants(texts),
+                ..new(b"first", None)
+            })
+        };
+        let (less, more) = (&["session.read:own"][..], &["session.*"][..]);
+        for (request, held, refused) in [
+            (give(less), None, None),
+            (give(more), None, not_held("session.*")),
+            (update(None), Some(with(less)), None),
+            (update(Some(grants(less))), Some(with(less)), None),
+            (
+                update(Some(grants(more))),
+                Some(with(less)),
+                not_held("session.*"),
+            ),
+            (
+                update(Some(grants(less))),
+                Some(with(more)),
+                not_held("session.*"),
+            ),
+            (update(None), Some(with(more)), not_held("session.*")),
+            (rotate.clone(), Some(with(less)), None),
+            (rotate, Some(with(more)), not_held("session.*")),
+            (ServiceRequest::Remove, Some(with(less)), None),
+            (
+                ServiceRequest::Remove,
+                Some(with(more)),
+                not_held("session.*"),
+            ),
+        ] {
+            let found = request.decide(held, &manager, START).err();
+            assert_eq!(found, refused, "{request:?}");
+        }
+    }
+
+    #[test]
     fn nothing_is_written_to_a_service_that_is_not_there() {
         for request in [
             ServiceRequest::Update(ServiceUpdate::default()),
@@ -258,7 +346,7 @@ mod tests {
             },
             ServiceRequest::Remove,
         ] {
-            let refused = request.decide(None, START);
+            let refused = request.decide(None, &Manager::admin(), START);
             assert_eq!(refused, Err(Refusal::ServiceUnknown), "{request:?}");
         }
     }

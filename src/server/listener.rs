@@ -14,7 +14,7 @@ use tokio_util::either::Either;
 use super::ServerSettings;
 use super::admission::{Admission, Place};
 use super::exchange::Exchange;
-use crate::gateway::forward_auth::TrustedProxies;
+use crate::gateway::auth::Networks;
 
 /// How long accepting rests when the process has no file descriptor left: long enough not to spin, short enough to be
 /// back at once.
@@ -105,7 +105,7 @@ impl Accepted {
 pub(super) struct Acceptor {
     listeners: Vec<(Listener, Router)>,
     admission: Arc<Admission>,
-    trusted: TrustedProxies,
+    trusted: Networks,
     failing: bool,
 }
 

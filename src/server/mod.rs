@@ -28,7 +28,7 @@ pub use sweeper::sweep_until;
 use admission::Place;
 use listener::Acceptor;
 
-use crate::gateway::forward_auth::TrustedProxies;
+use crate::gateway::auth::Networks;
 
 /// Bounds of the server.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -38,7 +38,7 @@ pub struct ServerSettings {
     /// The most connections of one address on which no service has proved itself.
     pub max_connections_per_address: usize,
     /// Whose connections have no other bound than that of all.
-    pub trusted: TrustedProxies,
+    pub trusted: Networks,
     /// How long requests under way may take once the server shuts down.
     pub drain_timeout: Duration,
     /// How long a client may be silent.

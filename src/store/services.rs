@@ -7,7 +7,7 @@ use async_trait::async_trait;
 use super::{OpError, StoreError};
 use crate::model::id::ServiceId;
 use crate::model::page::PageLimit;
-use crate::model::service::{Service, ServiceRecord};
+use crate::model::service::{Manager, Service, ServiceRecord};
 use crate::rules::services::ServiceRequest;
 
 /// Registered services.
@@ -32,6 +32,6 @@ pub trait ServiceStore: Debug + Send + Sync {
         &self,
         service_id: &ServiceId,
         request: ServiceRequest,
-        by: &ServiceId,
+        by: &Manager,
     ) -> Result<Service, OpError>;
 }

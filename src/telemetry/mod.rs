@@ -2,5 +2,6 @@
 
 pub mod counters;
 pub mod log;
+pub(crate) mod log_limit;
 pub mod metrics;
 pub mod traces;

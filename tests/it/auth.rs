@@ -19,7 +19,7 @@ use session_gateway::http::state::AppState;
 use session_gateway::model::id::ServiceId;
 use session_gateway::model::page::PageLimit;
 use session_gateway::model::permission::Permission;
-use session_gateway::model::service::{Service, ServiceRecord};
+use session_gateway::model::service::{Manager, Service, ServiceRecord};
 use session_gateway::model::token::CredentialHash;
 use session_gateway::rules::services::ServiceRequest;
 use session_gateway::store::node::Handle;
@@ -243,9 +243,10 @@ async fn a_configured_secret_wins_over_the_stored_one_and_is_never_stored() {
     assert_eq!(found.unwrap().secret, CredentialHash::NONE);
     let stored = "a stored secret of the built-in service";
     let hash = CredentialHash::of(stored.as_bytes());
+    let manager = Manager::admin();
     let rotated = stores
         .services
-        .rotate_secret(&admin, hash, Duration::ZERO, &admin);
+        .rotate_secret(&admin, hash, Duration::ZERO, &manager);
     rotated.await.unwrap();
     assert_shut_out(&whoami(&app, "admin", stored).await);
     let me = whoami(&app, "admin", ADMIN_SECRET).await.expect(200).json();
@@ -297,7 +298,10 @@ async fn a_configured_secret_is_good_also_when_the_store_was_emptied() {
     let id = ServiceId::admin();
     let services = &app.state.gateway.stores.services;
     assert_let_in(&whoami(&app, "admin", ADMIN_SECRET).await);
-    services.remove_service(&id, &id).await.unwrap();
+    services
+        .remove_service(&id, &Manager::admin())
+        .await
+        .unwrap();
     assert_let_in(&whoami(&app, "admin", ADMIN_SECRET).await);
 }
 
@@ -334,6 +338,28 @@ async fn many_failures_are_told_to_wait_and_good_credentials_pass() {
             .await,
     );
     assert_shut_out(&from_address(&app, "203.0.113.7").get(WHOAMI).await);
+}
+
+#[tokio::test]
+async fn whatever_is_wrong_is_told_at_the_same_moment() {
+    let app = TestApp::new();
+    let good = register(&app, "shop", &[]).await;
+    let off = register(&app, "off", &[]).await;
+    enable(&app, "off", false).await;
+    assert_let_in(&whoami(&app, "shop", &good).await);
+    tokio::time::pause();
+    for (id, secret) in [
+        ("shop", "wrong"),
+        ("nobody", "wrong"),
+        ("off", off.as_str()),
+        ("admin", good.as_str()),
+    ] {
+        let since = tokio::time::Instant::now();
+        assert_shut_out(&whoami(&app, id, secret).await);
+        // Timers have steps of a millisecond.
+        let waited = since.elapsed().as_millis();
+        assert!((10..=11).contains(&waited), "{id}: {waited}");
+    }
 }
 
 #[tokio::test]
@@ -390,7 +416,7 @@ impl ServiceStore for Silent {
         &self,
         _: &ServiceId,
         _: ServiceRequest,
-        _: &ServiceId,
+        _: &Manager,
     ) -> Result<Service, OpError> {
         Err(StoreError::TimedOut.into())
     }

@@ -14,6 +14,7 @@ mod api;
 mod auth;
 mod deploy;
 mod document;
+mod doors;
 mod edge;
 mod endurance;
 mod idempotency;

@@ -102,7 +102,9 @@ async fn who_calls_and_what_they_may_is_found_out_once() {
     let registered = gateway.register_service(&admin, &Entropy::Fresh, shop);
     let (_, secret) = registered.await.unwrap();
     let denied = calls(gateway, "shop", secret.expose(), manage).await;
-    assert!(matches!(denied, Err(GatewayError::PermissionDenied(needed)) if needed == manage));
+    assert!(
+        matches!(denied, Err(GatewayError::PermissionDenied(needed)) if needed == manage.into())
+    );
     let delete = Permission::SessionDelete;
     let shop = calls(gateway, "shop", secret.expose(), delete)
         .await

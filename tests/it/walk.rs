@@ -102,6 +102,7 @@ const PERMISSIONS: &[(&str, &str, Option<&str>)] = &[
         Some("service.manage"),
     ),
     ("GET", "/v1/whoami", None),
+    ("GET", "/v1/permissions", None),
     ("POST", "/v1/sessions", Some("session.create")),
     ("GET", "/v1/sessions", Some("session.read")),
     ("POST", "/v1/sessions/bulk-delete", Some("session.delete")),

@@ -9,7 +9,7 @@ use crate::entropy::Entropy;
 use crate::gateway::GatewayError;
 use crate::model::id::ServiceId;
 use crate::model::permission::Permissions;
-use crate::model::service::ServiceName;
+use crate::model::service::{Manager, ServiceName};
 use crate::model::token::{CredentialHash, ServiceSecret};
 use crate::rules::refusal::Refusal;
 use crate::rules::services::NewService;
@@ -60,7 +60,7 @@ async fn set_up(
     }
     stores
         .services
-        .rotate_secret(&admin, secret.hash(), Duration::ZERO, &admin)
+        .rotate_secret(&admin, secret.hash(), Duration::ZERO, &Manager::admin())
         .await?;
     Ok(true)
 }
@@ -79,7 +79,7 @@ pub(super) async fn register(
         secret,
         operation_id: None,
     };
-    match stores.services.register(new, &ServiceId::admin()).await {
+    match stores.services.register(new, &Manager::admin()).await {
         Ok(_service) => Ok(true),
         Err(OpError::Refused(Refusal::ServiceExists)) => Ok(false),
         Err(error) => Err(error.into()),

@@ -5,7 +5,7 @@ use crate::gateway::GatewayError;
 use crate::model::id::{ServiceId, SessionId};
 use crate::model::permission::{Permission, Scope};
 use crate::model::request::{Access, OperationId, Precondition, Target};
-use crate::model::service::Service;
+use crate::model::service::{Manager, Service};
 use crate::model::token::CredentialHash;
 
 /// The service behind a request, and how far the permission that the operation needs reaches for it.
@@ -25,10 +25,7 @@ impl Authenticated {
         let id = &self.service.service_id;
         let scope = match needed {
             None => Scope::OpenedBy(id.clone()),
-            Some(needed) => {
-                let scope = self.service.scope(needed);
-                scope.ok_or(GatewayError::PermissionDenied(needed))?
-            }
+            Some(needed) => self.authenticator.permit(&self.service, needed)?,
         };
         Ok(Caller {
             service: self.service.clone(),
@@ -44,6 +41,15 @@ impl Caller {
     #[must_use]
     pub fn id(&self) -> &ServiceId {
         &self.service.service_id
+    }
+
+    /// Who manages other services.
+    #[must_use]
+    pub fn manager(&self) -> Manager {
+        Manager {
+            service_id: self.id().clone(),
+            permissions: self.service.permissions.clone(),
+        }
     }
 
     /// Who acts, for the store.

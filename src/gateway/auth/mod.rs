@@ -1,16 +1,19 @@
 //! Who calls: the credentials of services.
 //!
-//! An unknown id, a wrong secret and a disabled service cost the same look into the store and get the same answer; a
-//! store that does not answer is no answer, never a refusal.
+//! An unknown id, a wrong secret and a disabled service cost the same look into the store and get the same answer at the
+//! same time; a store that does not answer is no answer, never a refusal.
 
 use std::net::IpAddr;
 use std::sync::Arc;
+use std::time::Duration;
 
+use tokio::time::{Instant, sleep_until};
 use zeroize::Zeroizing;
 
 use super::GatewayError;
 use super::idempotency::{CallerKey, Claimant};
 use crate::model::id::ServiceId;
+use crate::model::permission::{Permission, Scope};
 use crate::model::request::Consistency;
 use crate::model::service::{Service, ServiceRecord};
 use crate::model::token::CredentialHash;
@@ -18,12 +21,18 @@ use crate::store::Stores;
 
 mod built_in;
 mod caller;
+mod networks;
+mod operators;
 mod reauthorization;
+mod refusals;
 mod throttle;
 
 pub use built_in::ensure_admin;
 pub use caller::Caller;
-pub use throttle::{Throttle, network_of};
+pub use networks::{InvalidNetwork, Networks};
+pub use operators::Operators;
+pub use refusals::Refusals;
+pub use throttle::network_of;
 
 pub(super) use reauthorization::Reauthorization;
 
@@ -38,8 +47,8 @@ pub struct Authenticator {
     pub stores: Stores,
     /// The configured secret of the built-in service, if there is one.
     pub admin: AdminCredential,
-    /// Slows addresses down from which too many authentications failed.
-    pub throttle: Throttle,
+    /// What is told of services that were refused, and what slows them down.
+    pub refusals: Refusals,
 }
 
 /// What a service presents. Its `Debug` form does not show the secret.
@@ -93,6 +102,15 @@ impl Authenticated {
     }
 }
 
+/// Wrong credentials are refused at whole multiples of this after they came in: whether the service is unknown, disabled
+/// or has another secret takes different work, and none of it shows.
+const REFUSAL_STEP: Duration = Duration::from_millis(10);
+
+fn next_step(since: Instant) -> Instant {
+    let steps = since.elapsed().as_millis() / REFUSAL_STEP.as_millis() + 1;
+    since + REFUSAL_STEP.saturating_mul(u32::try_from(steps).unwrap_or(u32::MAX))
+}
+
 impl Authenticator {
     /// The service that calls. A failure counts against the address.
     pub async fn authenticate(
@@ -101,42 +119,49 @@ impl Authenticator {
         address: Option<IpAddr>,
         consistency: Consistency,
     ) -> Result<Authenticated, GatewayError> {
-        let Credentials { service_id, secret } = match presented {
-            Presented::Nothing => return Err(GatewayError::Unauthenticated),
-            Presented::Malformed => return Err(self.throttle.refuse(address)),
-            Presented::Credentials(credentials) => credentials,
-        };
-        let presented = CredentialHash::of(&secret);
-        let Some(service) = self.admit(&service_id, &presented, consistency).await? else {
-            return Err(self.throttle.refuse(address));
+        let (service, hash) = self.identify(&presented, address, consistency).await?;
+        let Presented::Credentials(Credentials { secret, .. }) = presented else {
+            return Err(GatewayError::Unauthenticated);
         };
         Ok(Authenticated {
             service,
-            presented,
+            presented: hash,
             key: CallerKey::new(secret),
             authenticator: Arc::clone(self),
         })
     }
 
-    /// The service behind credentials, if they are good. Failures count against the address, but are never told to wait.
-    pub(super) async fn recognise(
+    /// The service behind credentials, and the hash of its secret. A failure counts against the address.
+    pub(super) async fn identify(
         &self,
         presented: &Presented,
         address: Option<IpAddr>,
-    ) -> Result<Option<Service>, GatewayError> {
-        let found = match presented {
-            Presented::Nothing => return Ok(None),
-            Presented::Malformed => None,
-            Presented::Credentials(Credentials { service_id, secret }) => {
-                let presented = CredentialHash::of(secret);
-                self.admit(service_id, &presented, Consistency::Bounded)
-                    .await?
-            }
+        consistency: Consistency,
+    ) -> Result<(Service, CredentialHash), GatewayError> {
+        let since = Instant::now();
+        let Credentials { service_id, secret } = match presented {
+            Presented::Nothing => return Err(GatewayError::Unauthenticated),
+            Presented::Malformed => return Err(self.refusals.refuse(None, address)),
+            Presented::Credentials(credentials) => credentials,
         };
-        if found.is_none() {
-            drop(self.throttle.refuse(address));
+        let hash = CredentialHash::of(secret);
+        if let Some(service) = self.admit(service_id, &hash, consistency).await? {
+            return Ok((service, hash));
         }
-        Ok(found)
+        // Taken before the wait, so that what is told to wait is told by the moment it came.
+        let refusal = self.refusals.refuse(Some(service_id), address);
+        sleep_until(next_step(since)).await;
+        Err(refusal)
+    }
+
+    /// How far a permission reaches for a service; a service without it is noted.
+    pub(super) fn permit(
+        &self,
+        service: &Service,
+        needed: Permission,
+    ) -> Result<Scope, GatewayError> {
+        let denied = || self.refusals.deny(&service.service_id, needed.into());
+        service.scope(needed).ok_or_else(denied)
     }
 
     /// The service, if these are its credentials. Only a good credential is taken from what this node knows; whatever is

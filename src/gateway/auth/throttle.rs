@@ -24,7 +24,7 @@ const TIDY_EVERY: u32 = 4_096;
 
 /// Slows addresses down from which too many authentications failed.
 #[derive(Debug)]
-pub struct Throttle {
+pub(super) struct Throttle {
     failures: DefaultKeyedRateLimiter<Source>,
     until_tidy: AtomicU32,
 }

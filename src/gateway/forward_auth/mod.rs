@@ -10,7 +10,7 @@ use std::time::Duration;
 use thiserror::Error;
 use tokio::time::timeout;
 
-use super::auth::{Authenticator, Presented};
+use super::auth::{Authenticator, Networks, Presented};
 use super::error::GatewayError;
 use crate::model::Timestamp;
 use crate::model::forward_auth::{Denial, InvalidCondition};
@@ -22,10 +22,8 @@ use crate::rules::entry::Lookup;
 use crate::store::{StoreError, Verified};
 
 mod conditions;
-mod trusted;
 
 pub use conditions::Conditions;
-pub use trusted::{InvalidNetwork, TrustedProxies};
 
 /// The store's time for one decision. Envoy waits 200 ms for the answer; what is left is for the way.
 const STORE_DEADLINE: Duration = Duration::from_millis(150);
@@ -34,7 +32,7 @@ const STORE_DEADLINE: Duration = Duration::from_millis(150);
 #[derive(Debug)]
 pub struct ForwardAuth {
     authenticator: Arc<Authenticator>,
-    trusted: TrustedProxies,
+    trusted: Networks,
 }
 
 /// Who asks for a decision.
@@ -108,7 +106,7 @@ impl From<InvalidCondition> for NotAllowed {
 impl ForwardAuth {
     /// Over the stores of this authenticator.
     #[must_use]
-    pub fn new(authenticator: Arc<Authenticator>, trusted: TrustedProxies) -> Self {
+    pub fn new(authenticator: Arc<Authenticator>, trusted: Networks) -> Self {
         Self {
             authenticator,
             trusted,
@@ -124,9 +122,7 @@ impl ForwardAuth {
     }
 
     async fn ask_store(&self, request: ForwardedRequest<'_>) -> Result<Identity, NotAllowed> {
-        if !self.is_proxy(request.principal).await? {
-            return Err(Denial::ProxyUnauthenticated.into());
-        }
+        self.admit(request.principal).await?;
         let conditions = request.conditions?;
         let stores = &self.authenticator.stores;
         // Browsers send `no-cache` with every reload: what this node knows must do.
@@ -142,19 +138,29 @@ impl ForwardAuth {
 
     /// Whether a proxy of ours asks, as far as the store tells in time.
     pub async fn is_proxy_in_time(&self, principal: &Principal) -> bool {
-        let asked = timeout(STORE_DEADLINE, self.is_proxy(principal));
-        matches!(asked.await, Ok(Ok(true)))
+        let asked = timeout(STORE_DEADLINE, self.admit(principal));
+        matches!(asked.await, Ok(Ok(())))
     }
 
-    async fn is_proxy(&self, principal: &Principal) -> Result<bool, NotAllowed> {
+    /// Admits a proxy of ours. Its failures count like those of any service, and it learns when to try again.
+    async fn admit(&self, principal: &Principal) -> Result<(), NotAllowed> {
         let Principal::Peer { address, presented } = principal else {
-            return Ok(true);
+            return Ok(());
         };
         if address.is_some_and(|address| self.trusted.include(address)) {
-            return Ok(true);
+            return Ok(());
         }
-        let service = self.authenticator.recognise(presented, *address).await;
-        let service = service.map_err(NotAllowed::Unknown)?;
-        Ok(service.is_some_and(|service| service.scope(Permission::TokenVerify).is_some()))
+        let authenticator = &self.authenticator;
+        let identified = authenticator.identify(presented, *address, Consistency::Bounded);
+        let refused = |retry_after| Err(Denial::ProxyUnauthenticated { retry_after }.into());
+        match identified.await {
+            Ok((service, _)) => match authenticator.permit(&service, Permission::TokenVerify) {
+                Ok(_scope) => Ok(()),
+                Err(_denied) => refused(None),
+            },
+            Err(GatewayError::Unauthenticated) => refused(None),
+            Err(GatewayError::RateLimited { retry_after }) => refused(Some(retry_after)),
+            Err(error) => Err(NotAllowed::Unknown(error)),
+        }
     }
 }

@@ -2,10 +2,11 @@
 
 use std::sync::Arc;
 
-use crate::store::Stores;
+use crate::gateway::Gateway;
 use crate::telemetry::metrics::Metrics;
 
 mod outcomes;
+mod refusals;
 mod session_counts;
 mod store;
 
@@ -13,14 +14,16 @@ use outcomes::Outcomes;
 use session_counts::SessionGauges;
 use store::StoreMetrics;
 
-/// The metrics of the node that uses this store, counted from here on.
+/// The metrics of this node, counted from here on.
 #[must_use]
-pub(crate) fn of(stores: &Stores) -> Metrics {
+pub(crate) fn of(gateway: &Gateway) -> Metrics {
+    let stores = &gateway.stores;
     let outcomes = Arc::<Outcomes>::default();
     stores.events.listen(Arc::<Outcomes>::clone(&outcomes));
     Metrics::new(vec![
         Box::new(SessionGauges::of(stores.stats.clone())),
         Box::new(outcomes),
+        Box::new(Arc::clone(&gateway.authenticator)),
         Box::new(StoreMetrics {
             feed: stores.events.clone(),
             stats: stores.stats.clone(),

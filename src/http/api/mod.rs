@@ -17,6 +17,7 @@ pub(crate) mod health;
 mod limit;
 mod logins;
 pub(crate) mod metrics;
+mod permissions;
 mod problems;
 mod profiles;
 mod services;
@@ -28,6 +29,7 @@ mod tokens;
 pub fn routes() -> OpenApiRouter<AppState> {
     OpenApiRouter::new()
         .merge(services::routes())
+        .merge(permissions::routes())
         .merge(sessions::routes())
         .merge(attributes::routes())
         .merge(logins::routes())

@@ -43,5 +43,6 @@ problems! {
     ServiceExists: "409" "A service with this id exists.";
     BuiltIn: "409" "The service is built in.";
     SecretConfigured: "409" "The secret of the built-in service is configured.";
+    Stranger: "401" "Neither an address that may ask nor credentials of a service with `service.read`.";
     PlaceExpired: "410" "`cursor_expired`: what followed this place is no longer kept.";
 }

@@ -17,12 +17,14 @@ use crate::entropy::Entropy;
 use crate::gateway::{Caller, RegisterService};
 use crate::http::auth::{guarded, open_to_any};
 use crate::http::error::ApiError;
-use crate::http::extract::{Json, OptionalJson, Patch, Path, Query, location, optional_object};
+use crate::http::extract::{
+    Json, OptionalJson, Patch, Path, Query, given, location, optional_object,
+};
 use crate::http::state::AppState;
 use crate::model::id::ServiceId;
 use crate::model::limit::SessionLimit;
 use crate::model::page::{Cursor, Page};
-use crate::model::permission::{Permission, Permissions};
+use crate::model::permission::{NewPermissions, Permission, Permissions};
 use crate::model::record::Field;
 use crate::model::service::{Service, ServiceName, ServiceUpdate};
 use crate::model::token::ServiceSecret;
@@ -52,8 +54,9 @@ struct RegisterServiceRequest {
     service_id: ServiceId,
     /// What people call it.
     service_name: ServiceName,
-    /// What it may do.
-    permissions: Permissions,
+    /// What it may do; `GET /v1/permissions` lists what there is.
+    #[schema(value_type = Permissions)]
+    permissions: NewPermissions,
     /// Its secret; the gateway makes one if it is left out.
     #[serde(default)]
     secret: Option<ServiceSecret>,
@@ -73,8 +76,8 @@ struct UpdateServiceRequest {
     service_name: Option<ServiceName>,
     /// The new permissions, which replace the old ones.
     #[serde(default, deserialize_with = "given")]
-    #[schema(nullable = false)]
-    permissions: Option<Permissions>,
+    #[schema(value_type = Option<Permissions>, nullable = false)]
+    permissions: Option<NewPermissions>,
     /// A disabled service is answered like an unknown one.
     #[serde(default, deserialize_with = "given")]
     #[schema(nullable = false)]
@@ -148,7 +151,7 @@ async fn register_service(
     let asked = RegisterService {
         service_id: request.service_id,
         service_name: request.service_name,
-        permissions: request.permissions,
+        permissions: request.permissions.into(),
         secret: request.secret,
         session_limit: request.session_limit.map(SessionLimit::from),
     };
@@ -224,13 +227,9 @@ async fn update_service(
 ) -> Result<Json<Service>, ApiError> {
     let update = ServiceUpdate {
         service_name: request.service_name,
-        permissions: request.permissions,
+        permissions: request.permissions.map(Permissions::from),
         enabled: request.enabled,
-        session_limit: match request.session_limit {
-            Field::Keep => Field::Keep,
-            Field::Clear => Field::Clear,
-            Field::Set(limit) => Field::Set(limit.into()),
-        },
+        session_limit: request.session_limit.map(SessionLimit::from),
     };
     let updated = state.gateway.update_service(&caller, &service_id, update);
     Ok(Json(updated.await?))
@@ -306,11 +305,4 @@ fn limit_object<'de, D: Deserializer<'de>>(
 ) -> Result<Field<LimitRequest>, D::Error> {
     let limit = optional_object(deserializer)?;
     Ok(limit.map_or(Field::Clear, Field::Set))
-}
-
-/// Without this, `null` would count as left out; no such field of a service can be cleared.
-fn given<'de, D: Deserializer<'de>, T: Deserialize<'de>>(
-    deserializer: D,
-) -> Result<Option<T>, D::Error> {
-    T::deserialize(deserializer).map(Some)
 }

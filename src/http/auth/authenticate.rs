@@ -30,9 +30,9 @@ pub async fn authenticate(
     Ok(next.run(request).await)
 }
 
-/// The address at the other end of the connection.
+/// The address at the other end of the connection, without the dress of IPv6 that a listener on both gives one of IPv4.
 #[must_use]
 pub fn peer(extensions: &Extensions) -> Option<IpAddr> {
     let ConnectInfo(address) = extensions.get::<ConnectInfo<SocketAddr>>()?;
-    Some(address.ip())
+    Some(address.ip().to_canonical())
 }

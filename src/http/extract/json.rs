@@ -71,6 +71,38 @@ where
     T::deserialize(reader)
 }
 
+/// For a word that may be left out or null.
+pub fn optional_word<'de, T, D>(deserializer: D) -> Result<Option<T>, D::Error>
+where
+    T: Deserialize<'de>,
+    D: Deserializer<'de>,
+{
+    let found = Option::<Word<T>>::deserialize(deserializer)?;
+    Ok(found.map(|word| word.0))
+}
+
+/// For a field that may be left out, but is not null: in a condition that would be none.
+pub fn given<'de, T, D>(deserializer: D) -> Result<Option<T>, D::Error>
+where
+    T: Deserialize<'de>,
+    D: Deserializer<'de>,
+{
+    T::deserialize(deserializer).map(Some)
+}
+
+/// The same for a word.
+pub fn given_word<'de, T, D>(deserializer: D) -> Result<Option<T>, D::Error>
+where
+    T: Deserialize<'de>,
+    D: Deserializer<'de>,
+{
+    word(deserializer).map(Some)
+}
+
+#[derive(Deserialize)]
+#[serde(bound = "T: Deserialize<'de>")]
+struct Word<T>(#[serde(deserialize_with = "word")] T);
+
 fn pointer(path: &serde_path_to_error::Path) -> String {
     let mut pointer = String::new();
     for segment in path {

@@ -16,7 +16,7 @@ mod version;
 
 pub use body::{Form, Json, JsonValue, MAX_BODY_BYTES, OptionalJson, Patch, read_body};
 pub use consistency::consistency_of;
-pub use json::{optional_object, word};
+pub use json::{given, given_word, optional_object, optional_word, word};
 pub use path::{Path, PathParam};
 pub use version::{IfMatch, etag};
 

@@ -87,6 +87,12 @@ fn denied(denial: &Denial) -> Response {
     });
     let headers = response.headers_mut();
     headers.insert(REASON, HeaderValue::from_static(reason));
+    if let Denial::ProxyUnauthenticated {
+        retry_after: Some(seconds),
+    } = denial
+    {
+        headers.insert(header::RETRY_AFTER, HeaderValue::from(*seconds));
+    }
     if fault == Fault::NotLoggedIn {
         let nothing_sent = *denial == Denial::TokenMissing;
         let challenge = if nothing_sent {

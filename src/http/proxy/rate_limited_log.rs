@@ -2,16 +2,11 @@
 //! every request of every client, so that each kind of complaint has a bound.
 
 use std::error::Error;
-use std::num::NonZeroU32;
-
-use governor::{DefaultKeyedRateLimiter, Quota, RateLimiter};
 
 use super::proxy_request::ProxyRequest;
 use crate::gateway::forward_auth::{Identity, NotAllowed, Principal};
 use crate::model::forward_auth::Denial;
-
-/// Lines of a kind a minute, and at once.
-const LINES_PER_MINUTE: NonZeroU32 = NonZeroU32::MIN.saturating_add(5);
+use crate::telemetry::log_limit::LogLimit;
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 enum Kind {
@@ -22,20 +17,10 @@ enum Kind {
 }
 
 /// Writes to the log, seldom.
-#[derive(Debug)]
-pub(super) struct RateLimitedLog(DefaultKeyedRateLimiter<Kind>);
-
-impl Default for RateLimitedLog {
-    fn default() -> Self {
-        Self(RateLimiter::keyed(Quota::per_minute(LINES_PER_MINUTE)))
-    }
-}
+#[derive(Debug, Default)]
+pub(super) struct RateLimitedLog(LogLimit<Kind>);
 
 impl RateLimitedLog {
-    fn may(&self, kind: Kind) -> bool {
-        self.0.check_key(&kind).is_ok()
-    }
-
     /// Hears of a decision. What is the client's fault is not worth a line.
     pub(super) fn hear(
         &self,
@@ -47,18 +32,18 @@ impl RateLimitedLog {
             Principal::Service => None,
         };
         match decision {
-            Err(NotAllowed::Denied(denial @ Denial::ProxyUnauthenticated)) => {
-                if self.may(Kind::Proxy) {
+            Err(NotAllowed::Denied(denial @ Denial::ProxyUnauthenticated { .. })) => {
+                if self.0.allows(&Kind::Proxy) {
                     tracing::warn!(client.address = address, reason = %denial, "a proxy was refused");
                 }
             }
             Err(NotAllowed::Denied(Denial::Misconfigured(condition))) => {
-                if self.may(Kind::Condition) {
+                if self.0.allows(&Kind::Condition) {
                     tracing::warn!(client.address = address, reason = %condition, "a proxy is misconfigured");
                 }
             }
             Err(NotAllowed::Unknown(error)) => {
-                if self.may(Kind::Store) {
+                if self.0.allows(&Kind::Store) {
                     let error: &(dyn Error + 'static) = error;
                     tracing::warn!(error, "proxies get no answer");
                 }
@@ -78,7 +63,7 @@ impl RateLimitedLog {
 
     /// Hears that a login page is not used.
     pub(super) fn login_page_not_allowed(&self) {
-        if self.may(Kind::LoginPage) {
+        if self.0.allows(&Kind::LoginPage) {
             tracing::warn!("login_url is not in SGW_LOGIN_URL_ALLOW; users get 401");
         }
     }

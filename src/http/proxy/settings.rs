@@ -5,7 +5,7 @@ use url::{Origin, Url};
 
 use super::identity::Exports;
 use super::setting_text::{InvalidProxySetting, parts};
-use crate::gateway::forward_auth::TrustedProxies;
+use crate::gateway::auth::Networks;
 
 /// What reverse proxies may do, and what they are told.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
@@ -13,7 +13,7 @@ pub struct ProxySettings {
     /// The cookie that carries the user's token (`SGW_TOKEN_COOKIE`).
     pub token_cookie: Option<TokenCookie>,
     /// Who needs no credentials to ask (`SGW_TRUSTED_PROXIES`).
-    pub trusted: TrustedProxies,
+    pub trusted: Networks,
     /// The attributes that are told (`SGW_EXPORT_ATTRIBUTES`).
     pub exports: Exports,
     /// Where users may be sent to log in (`SGW_LOGIN_URL_ALLOW`).
@@ -55,9 +55,9 @@ impl LoginOrigins {
         origins.map(Self).ok_or(InvalidProxySetting::Origin)
     }
 
-    /// Whether a user may be sent there.
+    /// Whether a user may be sent there. The origin alone does not tell: `blob:` has that of the page that made it.
     pub(super) fn include(&self, url: &Url) -> bool {
-        self.0.contains(&url.origin())
+        is_web(url) && self.0.contains(&url.origin())
     }
 }
 
@@ -65,14 +65,17 @@ fn bare_origin(text: &str) -> Option<Origin> {
     let url = Url::parse(text).ok()?;
     let origin = url.origin();
     let written = text.strip_suffix('/').unwrap_or(text);
-    let is_web = matches!(url.scheme(), "http" | "https");
     // What is more than an origin does not print as one; a default port may be written.
     let bare = url.path() == "/"
         && url.query().is_none()
         && url.fragment().is_none()
         && url.username().is_empty()
         && url.password().is_none();
-    (is_web && bare && !written.ends_with('/')).then_some(origin)
+    (is_web(&url) && bare && !written.ends_with('/')).then_some(origin)
+}
+
+fn is_web(url: &Url) -> bool {
+    matches!(url.scheme(), "http" | "https")
 }
 
 #[cfg(test)]
@@ -110,6 +113,8 @@ mod tests {
             ("https://login.example.com:8443/", false),
             ("http://localhost:3000/", true),
             ("javascript:alert(1)", false),
+            ("blob:https://login.example.com/in", false),
+            ("view-source:https://login.example.com/in", false),
         ] {
             assert_eq!(origins.include(&Url::parse(url).unwrap()), is_one, "{url}");
         }

@@ -12,7 +12,7 @@ use super::txn::Txn;
 use super::{EmbeddedStore, Shared};
 use crate::model::id::ServiceId;
 use crate::model::page::PageLimit;
-use crate::model::service::{Service, ServiceRecord};
+use crate::model::service::{Manager, Service, ServiceRecord};
 use crate::rules::services::{ServiceRequest, ServiceWrite};
 use crate::store::{OpError, ServiceStore, StoreError};
 
@@ -39,15 +39,15 @@ impl ServiceStore for EmbeddedStore {
         &self,
         service_id: &ServiceId,
         request: ServiceRequest,
-        by: &ServiceId,
+        by: &Manager,
     ) -> Result<Service, OpError> {
         let (service_id, by) = (service_id.clone(), by.clone());
         self.writer
             .operate(move |txn| {
                 let held = find(&txn.services, &service_id)?;
-                let plan = request.decide(held, txn.now)?;
+                let plan = request.decide(held, &by, txn.now)?;
                 if let Some(write) = plan.write {
-                    apply(txn, &service_id, &write, &by)?;
+                    apply(txn, &service_id, &write, &by.service_id)?;
                 }
                 Ok(plan.service)
             })

@@ -9,7 +9,7 @@ use super::cache::Cache;
 use super::operations::Operation;
 use crate::model::id::ServiceId;
 use crate::model::page::{Cursor, Page, PageLimit};
-use crate::model::service::{Service, ServiceRecord, ServiceUpdate};
+use crate::model::service::{Manager, Service, ServiceRecord, ServiceUpdate};
 use crate::model::token::CredentialHash;
 use crate::rules::refusal::Refusal;
 use crate::rules::services::{NewService, ServiceRequest};
@@ -61,7 +61,7 @@ impl Handle<dyn ServiceStore> {
     }
 
     /// Registers a service.
-    pub async fn register(&self, new: NewService, by: &ServiceId) -> Result<Service, OpError> {
+    pub async fn register(&self, new: NewService, by: &Manager) -> Result<Service, OpError> {
         let service_id = new.service_id.clone();
         let request = ServiceRequest::Register(new);
         self.write(&service_id, request, by).await
@@ -72,7 +72,7 @@ impl Handle<dyn ServiceStore> {
         &self,
         service_id: &ServiceId,
         update: ServiceUpdate,
-        by: &ServiceId,
+        by: &Manager,
     ) -> Result<Service, OpError> {
         let request = ServiceRequest::Update(update);
         self.write(service_id, request, by).await
@@ -84,7 +84,7 @@ impl Handle<dyn ServiceStore> {
         service_id: &ServiceId,
         secret: CredentialHash,
         grace: Duration,
-        by: &ServiceId,
+        by: &Manager,
     ) -> Result<Service, OpError> {
         let request = ServiceRequest::RotateSecret { secret, grace };
         self.write(service_id, request, by).await
@@ -94,7 +94,7 @@ impl Handle<dyn ServiceStore> {
     pub async fn remove_service(
         &self,
         service_id: &ServiceId,
-        by: &ServiceId,
+        by: &Manager,
     ) -> Result<(), OpError> {
         let request = ServiceRequest::Remove;
         self.write(service_id, request, by).await?;
@@ -105,7 +105,7 @@ impl Handle<dyn ServiceStore> {
         &self,
         service_id: &ServiceId,
         request: ServiceRequest,
-        by: &ServiceId,
+        by: &Manager,
     ) -> Result<Service, OpError> {
         let operation = match &request {
             ServiceRequest::Register(_) => Operation::Register,

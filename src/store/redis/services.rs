@@ -16,7 +16,7 @@ use crate::model::Timestamp;
 use crate::model::event::ServiceChange;
 use crate::model::id::ServiceId;
 use crate::model::page::PageLimit;
-use crate::model::service::{Service, ServiceRecord};
+use crate::model::service::{Manager, Service, ServiceRecord};
 use crate::rules::services::ServiceRequest;
 use crate::store::node::recovery::{RecoveryEntry, RecoveryLog, ServiceState, WrittenService};
 use crate::store::{OpError, ServiceStore, StoreError};
@@ -81,7 +81,7 @@ impl ServiceStore for RedisStore {
         &self,
         service_id: &ServiceId,
         request: ServiceRequest,
-        by: &ServiceId,
+        by: &Manager,
     ) -> Result<Service, OpError> {
         self.services.write_service(service_id, &request, by).await
     }
@@ -106,7 +106,7 @@ impl Services {
         &self,
         service_id: &ServiceId,
         request: &ServiceRequest,
-        by: &ServiceId,
+        by: &Manager,
     ) -> Result<Service, OpError> {
         let deadline = self.client.connections.operation_deadline();
         // Also for a registration: a full server refuses the write before it says that the id is taken.
@@ -114,14 +114,14 @@ impl Services {
         loop {
             let record = held.as_deref().map(decode).transpose()?;
             let now = self.client.clock(SERVICES).now;
-            let plan = request.decide(record, now)?;
+            let plan = request.decide(record, by, now)?;
             let Some(write) = plan.write else {
                 return Ok(plan.service);
             };
             let left = ServiceState {
                 record: write.record.as_ref().map(encode).transpose()?,
                 at: now,
-                by: by.clone(),
+                by: by.service_id.clone(),
             };
             let put = self.put_service(service_id, held.as_deref(), &left, write.change);
             match put.await? {

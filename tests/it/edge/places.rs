@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use axum::Router;
 use axum::routing::get;
-use session_gateway::gateway::forward_auth::TrustedProxies;
+use session_gateway::gateway::auth::Networks;
 use session_gateway::http::app::app;
 use session_gateway::server::{Deadlines, ServerSettings};
 use tokio::sync::Notify;
@@ -192,7 +192,7 @@ async fn services_and_trusted_proxies_are_no_strangers() {
     assert!(connections_stay(two_each.clone(), &admin).await);
     assert!(!connections_stay(two_each.clone(), &admin.replace("test", "not")).await);
     let trusting = ServerSettings {
-        trusted: TrustedProxies::parse("127.0.0.0/8").unwrap(),
+        trusted: Networks::parse("127.0.0.0/8").unwrap(),
         ..two_each
     };
     assert!(connections_stay(trusting, "").await);

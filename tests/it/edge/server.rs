@@ -4,7 +4,7 @@ use std::net::SocketAddr;
 use std::time::Duration;
 
 use axum::Router;
-use session_gateway::gateway::forward_auth::TrustedProxies;
+use session_gateway::gateway::auth::Networks;
 use session_gateway::http::app::with_middleware;
 use session_gateway::http::middleware::RequestWatcher;
 use session_gateway::server::{Deadlines, Drained, Listener, ServerSettings, serve};
@@ -22,7 +22,7 @@ pub(super) fn settings() -> ServerSettings {
     ServerSettings {
         max_connections: 100,
         max_connections_per_address: 100,
-        trusted: TrustedProxies::default(),
+        trusted: Networks::default(),
         drain_timeout: Duration::from_secs(10),
         deadlines: Deadlines {
             header: Duration::from_millis(400),

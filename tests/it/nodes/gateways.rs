@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 use session_gateway::config::Config;
-use session_gateway::gateway::forward_auth::TrustedProxies;
+use session_gateway::gateway::auth::Networks;
 use session_gateway::gateway::profile::Profiles;
 use session_gateway::gateway::{AdminCredential, Gateway};
 use session_gateway::http::app::app;
@@ -26,7 +26,7 @@ fn settings() -> ServerSettings {
     ServerSettings {
         max_connections: 10_000,
         max_connections_per_address: 10_000,
-        trusted: TrustedProxies::default(),
+        trusted: Networks::default(),
         drain_timeout: Duration::from_secs(20),
         deadlines: Deadlines {
             header: Duration::from_secs(60),

@@ -1,7 +1,7 @@
 use serde_json::Value;
 
 use crate::support::redis::TestCertificates;
-use crate::support::{Gateway, Launch, TlsFront};
+use crate::support::{ADMIN_SECRET, Gateway, Launch, TlsFront};
 
 #[test]
 fn openapi_prints_the_document_and_needs_no_settings() {
@@ -177,4 +177,30 @@ async fn services_are_managed_over_https_where_the_machine_trusts_the_certificat
     let other = command(&gateway, &["service", "list", "--url", "ftp://127.0.0.1"]);
     let stderr = String::from_utf8(other.output().stderr).unwrap();
     assert!(stderr.contains("http:// or https://"), "{stderr}");
+}
+
+#[tokio::test]
+async fn the_admin_secret_of_the_environment_is_not_sent_where_dot_env_says() {
+    let gateway = Gateway::start().await;
+    let address = gateway.address();
+    let launch = Launch::new().unset("SGW_LISTEN");
+    let dot_env = launch.directory().join(".env");
+    std::fs::write(&dot_env, format!("SGW_LISTEN={address}\n")).unwrap();
+    let refused = launch.clone().arguments(&["service", "list"]).output();
+    let stderr = String::from_utf8(refused.stderr).unwrap();
+    assert_eq!(refused.status.code(), Some(1), "{stderr}");
+    assert!(stderr.contains("SGW_LISTEN is from .env"), "{stderr}");
+    assert_eq!(stderr.lines().count(), 1, "{stderr}");
+    let url = format!("http://{address}");
+    let named = launch
+        .clone()
+        .arguments(&["service", "list", "--url", &url]);
+    assert!(stdout(&named).contains("admin"));
+
+    let both = format!("SGW_LISTEN={address}\nSGW_ADMIN_SECRET={ADMIN_SECRET}\n");
+    std::fs::write(&dot_env, both).unwrap();
+    let together = launch
+        .unset("SGW_ADMIN_SECRET")
+        .arguments(&["service", "list"]);
+    assert!(stdout(&together).contains("admin"));
 }

@@ -188,3 +188,71 @@ async fn without_file_descriptors_it_waits_and_is_back_when_there_are_some() {
         .count();
     assert_eq!(told, 1, "{}", gateway.stderr());
 }
+
+#[tokio::test]
+async fn a_terminal_that_goes_away_ends_nothing() {
+    let mut gateway = Gateway::start().await;
+    for _ in 0..3 {
+        gateway.signal(Signal::SIGHUP);
+        gateway.wait_for_stderr("SIGHUP").await;
+    }
+    gateway.admin().get("/v1/whoami").await.expect(200);
+    gateway.signal(Signal::SIGTERM);
+    assert_eq!(gateway.ended().await.code(), Some(0));
+}
+
+#[tokio::test]
+async fn a_file_at_its_greatest_size_is_a_failed_write_and_no_end() {
+    let launch = Launch::new().limit_file_size(8 << 20);
+    let gateway = launch.start().await;
+    let new = json!({"login_id": "ana", "attributes": {"text": "x".repeat(60_000)}});
+    let mut refused = None;
+    for _ in 0..1_000 {
+        let answer = gateway.admin().post("/v1/sessions").json(&new).await;
+        if answer.status != 201 {
+            refused = Some(answer);
+            break;
+        }
+    }
+    refused.unwrap().problem(503, "store_unavailable");
+    gateway.nobody().get("/livez").await.expect(200);
+    gateway.admin().get("/v1/whoami").await.expect(200);
+}
+
+#[tokio::test]
+async fn refusals_of_services_are_counted_and_told_in_few_lines() {
+    let gateway = Gateway::start().await;
+    let reader = gateway.service("reader", &["service.read"]).await;
+    let wrong = gateway
+        .nobody()
+        .as_service("shop", "hunter2-is-not-its-secret");
+    for _ in 0..30 {
+        wrong.get("/v1/whoami").await.expect(401);
+        reader.get("/v1/sessions").await.expect(403);
+    }
+    let stderr = gateway.stderr();
+    for (wanted, most) in [
+        (
+            "service.id=shop client.address=127.0.0.1 error=service credentials are missing or wrong",
+            8,
+        ),
+        (
+            "service.id=reader error=this needs the permission session.read",
+            8,
+        ),
+    ] {
+        let lines = stderr
+            .lines()
+            .filter(|line| line.contains(wanted) && line.contains("INFO"));
+        assert!((1..=most).contains(&lines.count()), "{wanted} in {stderr}");
+    }
+    assert!(!stderr.contains("hunter2"), "{stderr}");
+    let metrics = gateway.nobody().get("/metrics").await.expect(200).text();
+    for counted in [
+        "sgw_service_refusals_total{reason=\"unauthenticated\"} 30",
+        "sgw_service_refusals_total{reason=\"permission_denied\"} 30",
+        "sgw_service_refusals_total{reason=\"rate_limited\"} 0",
+    ] {
+        assert!(metrics.contains(counted), "{counted} in {metrics}");
+    }
+}

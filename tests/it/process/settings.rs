@@ -1,4 +1,12 @@
+use std::fs::{Permissions, set_permissions};
+use std::os::unix::fs::PermissionsExt;
+use std::path::Path;
+
 use crate::support::Launch;
+
+fn set_mode(path: &Path, mode: u32) {
+    set_permissions(path, Permissions::from_mode(mode)).unwrap();
+}
 
 /// Starts with a setting that must stop it, and returns the line that says so.
 #[track_caller]
@@ -53,4 +61,68 @@ fn a_broken_line_of_dot_env_stops_the_start_without_being_shown() {
     std::fs::write(&dot_env, "SGW_ADMIN_SECRET hunter2\n").unwrap();
     let line = refusal(&launch);
     assert!(line.contains(".env") && !line.contains("hunter2"), "{line}");
+}
+
+#[test]
+fn a_dot_env_that_others_can_write_stops_the_start() {
+    let launch = Launch::new();
+    let dot_env = launch.directory().join(".env");
+    std::fs::write(&dot_env, "SGW_LISTEN=nonsense\n").unwrap();
+    for mode in [0o602, 0o620, 0o666] {
+        set_mode(&dot_env, mode);
+        let line = refusal(&launch);
+        assert!(line.contains(".env can be written by others"), "{line}");
+    }
+    // The environment wins over what it says, once it is read.
+    set_mode(&dot_env, 0o600);
+    let healthcheck = launch.arguments(&["healthcheck"]).output();
+    assert_eq!(healthcheck.status.code(), Some(1));
+}
+
+/// Only who may give files away can test that.
+#[test]
+fn a_dot_env_of_another_user_stops_the_start() {
+    let launch = Launch::new();
+    let dot_env = launch.directory().join(".env");
+    std::fs::write(&dot_env, "SGW_LISTEN=127.0.0.1:1\n").unwrap();
+    if std::os::unix::fs::chown(&dot_env, Some(12_345), None).is_ok() {
+        let line = refusal(&launch);
+        assert!(line.contains(".env belongs to another user"), "{line}");
+    }
+}
+
+#[tokio::test]
+async fn doors_that_stand_open_are_warned_of_at_the_start() {
+    let shut = Launch::new().start().await;
+    assert!(!shut.stderr().contains("WARN"), "{}", shut.stderr());
+    let launch = Launch::new()
+        .unset("SGW_LISTEN")
+        .set("SGW_LISTEN", "0.0.0.0:0")
+        .unset("SGW_ADMIN_SECRET")
+        .set("SGW_ADMIN_SECRET_FILE", "secret")
+        .set("SGW_TRUSTED_PROXIES", "10.0.0.1,::/0")
+        .set("SGW_METRICS_ALLOW", "0.0.0.0/0");
+    let at = |name: &str| launch.directory().join(name);
+    for (name, text) in [
+        (".env", "SGW_LOG=info\n".to_owned()),
+        ("secret", "s".repeat(32)),
+    ] {
+        std::fs::write(at(name), text).unwrap();
+        set_mode(&at(name), 0o604);
+    }
+    std::fs::create_dir(at("data")).unwrap();
+    set_mode(&at("data"), 0o755);
+    let gateway = launch.start().await;
+    let stderr = gateway.stderr();
+    for wanted in [
+        "SGW_LISTEN=0.0.0.0:0 opens the gateway to every network without TLS",
+        "SGW_TRUSTED_PROXIES contains every address",
+        "SGW_METRICS_ALLOW contains every address",
+        "the data directory ./data is open to other users",
+        "SGW_ADMIN_SECRET_FILE can be read by every user",
+        ".env can be read by every user",
+    ] {
+        assert!(stderr.contains(wanted), "{wanted} in {stderr}");
+    }
+    assert_eq!(stderr.matches("WARN").count(), 6, "{stderr}");
 }

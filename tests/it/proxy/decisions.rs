@@ -153,16 +153,25 @@ async fn the_basic_credentials_of_a_user_are_not_those_of_the_proxy() {
 }
 
 #[tokio::test]
-async fn failures_of_proxies_count_and_are_never_told_to_wait() {
+async fn failures_of_proxies_count_and_are_told_to_wait_in_the_words_of_proxies() {
     let app = gateway();
     let session = open(&app.admin(), json!({"login_id": "ana"})).await;
     let stranger = from(&app.state, "192.0.2.1");
-    for _ in 0..150 {
-        let answer = with_token(stranger.get("/auth/forward"), &session.token)
+    let ask_as_admin = |secret: &str| {
+        with_token(stranger.get("/auth/forward"), &session.token)
             .header("x-service-id", "admin")
-            .header("x-service-secret", "wrong");
-        assert_refused(&answer.await, 403, "proxy_unauthenticated");
+            .header("x-service-secret", secret)
+    };
+    let mut told_to_wait = 0;
+    for number in 0..150 {
+        let answer = ask_as_admin("wrong").await;
+        assert_refused(&answer, 403, "proxy_unauthenticated");
+        let waits = answer.headers.contains_key("retry-after");
+        assert!(!waits || number >= 100, "{number}");
+        told_to_wait += u32::from(waits);
     }
+    assert!(told_to_wait > 0);
+    assert_allowed(&ask_as_admin(ADMIN_SECRET).await, "ana");
     let limited = stranger
         .as_service("admin", "wrong")
         .get("/v1/whoami")

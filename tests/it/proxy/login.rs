@@ -59,6 +59,7 @@ async fn only_forward_and_only_allowed_origins_redirect() {
         "/auth/forward?login_url=https%3A%2F%2Flogin.example.com%40evil.example.com%2F".to_owned(),
         "/auth/forward?login_url=%2F%2Flogin.example.com".to_owned(),
         "/auth/forward?login_url=javascript%3Aalert(1)".to_owned(),
+        "/auth/forward?login_url=blob%3Ahttps%3A%2F%2Flogin.example.com%2Fin".to_owned(),
     ] {
         let answer = navigation(&proxy, &path).await;
         assert_refused(&answer, 401, "token_missing");

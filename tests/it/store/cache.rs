@@ -9,7 +9,7 @@ use session_gateway::model::event::{EventPage, EventType, FeedStart};
 use session_gateway::model::page::PageLimit;
 use session_gateway::model::permission::Permissions;
 use session_gateway::model::request::{Consistency, Touch};
-use session_gateway::model::service::{ServiceName, ServiceUpdate};
+use session_gateway::model::service::{Manager, ServiceName, ServiceUpdate};
 use session_gateway::model::session::EndReason;
 use session_gateway::model::token::{CredentialHash, PresentedToken};
 use session_gateway::rules::end::EndAll;
@@ -278,7 +278,7 @@ async fn a_service_is_known_until_any_service_changes() {
         secret: CredentialHash::of(b"secret"),
         operation_id: None,
     };
-    services.register(new, &shop).await.unwrap();
+    services.register(new, &Manager::admin()).await.unwrap();
     assert!(services.recall_service(&shop).is_none());
     let found = services.find_service(&shop).await.unwrap().unwrap();
     assert_eq!(services.recall_service(&shop).as_deref(), Some(&found));
@@ -288,7 +288,7 @@ async fn a_service_is_known_until_any_service_changes() {
     };
     let elsewhere = &node.backend.stores.services;
     elsewhere
-        .update_service(&shop, disable, &shop)
+        .update_service(&shop, disable, &Manager::admin())
         .await
         .unwrap();
     assert!(services.recall_service(&shop).is_none());

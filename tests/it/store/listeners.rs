@@ -7,7 +7,7 @@ use std::time::Duration;
 use session_gateway::model::event::Event;
 use session_gateway::model::id::SessionId;
 use session_gateway::model::permission::Permissions;
-use session_gateway::model::service::ServiceName;
+use session_gateway::model::service::{Manager, ServiceName};
 use session_gateway::model::token::CredentialHash;
 use session_gateway::rules::services::NewService;
 use session_gateway::store::{Listener, Origin, Partition, Partitions, Stores};
@@ -105,7 +105,7 @@ pub(crate) async fn register(stores: &Stores, id: &str) {
         secret: CredentialHash::of(id.as_bytes()),
         operation_id: None,
     };
-    let admin = service("admin");
+    let admin = Manager::admin();
     stores.services.register(new, &admin).await.unwrap();
 }
 

@@ -4,7 +4,7 @@ use session_gateway::model::event::{Change, ServiceChange};
 use session_gateway::model::page::Cursor;
 use session_gateway::model::permission::Permissions;
 use session_gateway::model::request::OperationId;
-use session_gateway::model::service::{Service, ServiceName, ServiceUpdate};
+use session_gateway::model::service::{Manager, Service, ServiceName, ServiceUpdate};
 use session_gateway::model::token::CredentialHash;
 use session_gateway::rules::refusal::Refusal;
 use session_gateway::rules::services::NewService;
@@ -16,6 +16,7 @@ contract! {
     a_service_is_changed_in_part,
     a_rotated_secret_is_good_until_its_grace_is_over,
     a_removed_service_is_gone,
+    nobody_touches_a_service_that_holds_more,
     services_are_listed_in_the_order_of_their_ids,
 }
 
@@ -41,7 +42,7 @@ async fn register(b: &Backend, id: &str) -> Service {
     let registered = b
         .stores
         .services
-        .register(draft(id, "first"), &service("admin"))
+        .register(draft(id, "first"), &Manager::admin())
         .await;
     registered.unwrap()
 }
@@ -80,7 +81,7 @@ async fn a_service_is_registered_once(b: &Backend) {
         ..draft("shop", "first")
     };
     for again in [other, unmarked] {
-        let refused = services.register(again, &service("admin")).await;
+        let refused = services.register(again, &Manager::admin()).await;
         assert_eq!(refusal(refused), Refusal::ServiceExists);
     }
     assert_eq!(told(b).await, [ServiceChange::Registered]);
@@ -96,7 +97,7 @@ async fn a_service_is_changed_in_part(b: &Backend) {
     };
     let services = &b.stores.services;
     let changed = services
-        .update_service(&shop.service_id, update.clone(), &service("admin"))
+        .update_service(&shop.service_id, update.clone(), &Manager::admin())
         .await;
     let changed = changed.unwrap();
     assert_eq!(changed.service_name, shop.service_name);
@@ -109,7 +110,7 @@ async fn a_service_is_changed_in_part(b: &Backend) {
         .unwrap();
     assert!(!record.accepts(&hash("first"), || b.now()));
     let unknown = services
-        .update_service(&service("nobody"), update, &service("admin"))
+        .update_service(&service("nobody"), update, &Manager::admin())
         .await;
     assert_eq!(refusal(unknown), Refusal::ServiceUnknown);
     let expected = [ServiceChange::Registered, ServiceChange::Updated];
@@ -119,7 +120,7 @@ async fn a_service_is_changed_in_part(b: &Backend) {
 async fn a_rotated_secret_is_good_until_its_grace_is_over(b: &Backend) {
     let shop = register(b, "shop").await.service_id;
     let services = &b.stores.services;
-    let admin = service("admin");
+    let admin = Manager::admin();
     for _ in 0..2 {
         let rotated = services
             .rotate_secret(&shop, hash("second"), MINUTE, &admin)
@@ -146,14 +147,51 @@ async fn a_removed_service_is_gone(b: &Backend) {
     let shop = register(b, "shop").await.service_id;
     let services = &b.stores.services;
     services
-        .remove_service(&shop, &service("admin"))
+        .remove_service(&shop, &Manager::admin())
         .await
         .unwrap();
     assert_eq!(services.find_service(&shop).await.unwrap(), None);
-    let again = services.remove_service(&shop, &service("admin")).await;
+    let again = services.remove_service(&shop, &Manager::admin()).await;
     assert_eq!(refusal(again), Refusal::ServiceUnknown);
     let expected = [ServiceChange::Registered, ServiceChange::Removed];
     assert_eq!(told(b).await, expected);
+}
+
+async fn nobody_touches_a_service_that_holds_more(b: &Backend) {
+    let shop = register(b, "shop").await;
+    let manager = Manager {
+        service_id: service("manager"),
+        permissions: ["service.manage", "session.*"]
+            .iter()
+            .map(|text| text.parse().unwrap())
+            .collect(),
+    };
+    let id = &shop.service_id;
+    let services = &b.stores.services;
+    let not_held = Refusal::NotHeld("attribute.read:own".parse().unwrap());
+    let off = ServiceUpdate {
+        enabled: Some(false),
+        ..ServiceUpdate::default()
+    };
+    let refused = services.update_service(id, off, &manager).await;
+    assert_eq!(refusal(refused), not_held);
+    let refused = services.rotate_secret(id, hash("second"), MINUTE, &manager);
+    assert_eq!(refusal(refused.await), not_held);
+    let refused = services.remove_service(id, &manager).await;
+    assert_eq!(refusal(refused), not_held);
+    let refused = services.register(draft("other", "first"), &manager).await;
+    assert_eq!(refusal(refused), not_held);
+    let record = services.find_service(id).await.unwrap().unwrap();
+    assert_eq!(record.service, shop);
+    assert!(record.accepts(&hash("first"), || b.now()));
+    assert_eq!(told(b).await, [ServiceChange::Registered]);
+    let less = NewService {
+        permissions: ["session.read:own".parse().unwrap()].into_iter().collect(),
+        ..draft("less", "first")
+    };
+    services.register(less, &manager).await.unwrap();
+    let removed = services.remove_service(&service("less"), &manager).await;
+    removed.unwrap();
 }
 
 async fn services_are_listed_in_the_order_of_their_ids(b: &Backend) {

@@ -1,8 +1,11 @@
-//! The application in process: no socket, a store in memory, and a clock that the test moves.
+//! The application in process, called from this machine: no socket, a store in memory, and a clock that the test moves.
 
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
+use axum::Extension;
+use axum::extract::ConnectInfo;
 use session_gateway::clock::{Clock, SettableClock};
 use session_gateway::config::Config;
 use session_gateway::gateway::profile::Profiles;
@@ -48,8 +51,12 @@ impl TestApp {
             .with_session_limit(config.session_limit)
             .with_followers(config.event_followers)
             .with_profiles(profiles);
-        let state = AppState::new(gateway).with_proxies(config.proxies);
-        let nobody = Client::in_process(app(state.clone()));
+        let state = AppState::new(gateway)
+            .with_proxies(config.proxies)
+            .with_operators_at(config.listener.metrics_allow);
+        let here = SocketAddr::from(([127, 0, 0, 1], 54_321));
+        let router = app(state.clone()).layer(Extension(ConnectInfo(here)));
+        let nobody = Client::in_process(router);
         Self {
             clock,
             state,

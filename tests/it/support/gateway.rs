@@ -27,7 +27,7 @@ pub(crate) struct Launch {
     directory: Arc<TempDir>,
     arguments: Vec<String>,
     variables: Vec<(String, String)>,
-    open_files: Option<u32>,
+    limits: Vec<String>,
     program: PathBuf,
 }
 
@@ -38,7 +38,7 @@ impl Launch {
             directory: Arc::new(tempfile::tempdir().unwrap()),
             arguments: Vec::new(),
             variables: Vec::new(),
-            open_files: None,
+            limits: Vec::new(),
             program: env!("CARGO_BIN_EXE_session-gateway").into(),
         }
         .set("SGW_LISTEN", "127.0.0.1:0")
@@ -69,7 +69,14 @@ impl Launch {
 
     /// Lets it have no more file descriptors than this.
     pub(crate) fn limit_open_files(mut self, open_files: u32) -> Self {
-        self.open_files = Some(open_files);
+        self.limits.push(format!("ulimit -n {open_files}"));
+        self
+    }
+
+    /// Lets no file of it grow beyond this.
+    pub(crate) fn limit_file_size(mut self, bytes: u64) -> Self {
+        // The unit of POSIX.
+        self.limits.push(format!("ulimit -f {}", bytes / 512));
         self
     }
 
@@ -79,11 +86,11 @@ impl Launch {
     }
 
     fn limited(&self) -> Command {
-        let Some(open_files) = self.open_files else {
+        if self.limits.is_empty() {
             return Command::new(&self.program);
-        };
+        }
         let mut shell = Command::new("/bin/sh");
-        let limited = format!("ulimit -n {open_files} && exec \"$0\" \"$@\"");
+        let limited = format!("{} && exec \"$0\" \"$@\"", self.limits.join(" && "));
         shell.args(["-c", &limited]).arg(&self.program);
         shell
     }

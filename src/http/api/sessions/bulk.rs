@@ -8,7 +8,7 @@ use utoipa::ToSchema;
 
 use crate::gateway::Caller;
 use crate::http::error::ApiError;
-use crate::http::extract::{Json, optional_object, word};
+use crate::http::extract::{Json, given, given_word, optional_object, word};
 use crate::http::state::AppState;
 use crate::model::Timestamp;
 use crate::model::filter::SessionFilter;
@@ -33,31 +33,49 @@ pub(crate) struct BulkDeleteRequest {
     dry_run: bool,
 }
 
-/// Conditions that must all hold.
+/// Conditions that must all hold. One that is null is refused, as it would widen them.
 #[derive(Debug, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct FilterRequest {
     /// Of this login.
+    #[serde(default, deserialize_with = "given")]
+    #[schema(nullable = false)]
     login_id: Option<LoginId>,
     /// Opened by this service.
+    #[serde(default, deserialize_with = "given")]
+    #[schema(nullable = false)]
     service_id: Option<ServiceId>,
     /// On this kind of device.
+    #[serde(default, deserialize_with = "given")]
+    #[schema(nullable = false)]
     device: Option<Device>,
     /// In this state.
-    #[serde(default, deserialize_with = "state_word")]
+    #[serde(default, deserialize_with = "given_word")]
+    #[schema(nullable = false)]
     state: Option<SessionState>,
     /// With this connection.
+    #[serde(default, deserialize_with = "given")]
+    #[schema(nullable = false)]
     connection_id: Option<ConnectionId>,
     /// From this address.
-    #[schema(value_type = Option<String>)]
+    #[serde(default, deserialize_with = "given")]
+    #[schema(value_type = Option<String>, nullable = false)]
     client_ip: Option<IpAddr>,
     /// Opened after this moment.
+    #[serde(default, deserialize_with = "given")]
+    #[schema(nullable = false)]
     created_after: Option<Timestamp>,
     /// Opened before this moment.
+    #[serde(default, deserialize_with = "given")]
+    #[schema(nullable = false)]
     created_before: Option<Timestamp>,
     /// Last used after this moment.
+    #[serde(default, deserialize_with = "given")]
+    #[schema(nullable = false)]
     active_after: Option<Timestamp>,
     /// Last used before this moment.
+    #[serde(default, deserialize_with = "given")]
+    #[schema(nullable = false)]
     active_before: Option<Timestamp>,
 }
 
@@ -100,7 +118,7 @@ impl FilterRequest {
             device: self.device,
             state: self.state,
             connection_id: self.connection_id,
-            client_ip: self.client_ip,
+            client_ip: self.client_ip.map(|ip| ip.to_canonical()),
             created_after: self.created_after,
             created_before: self.created_before,
             active_after: self.active_after,
@@ -111,13 +129,4 @@ impl FilterRequest {
 
 const fn logout() -> EndReason {
     EndReason::Logout
-}
-
-fn state_word<'de, D: serde::Deserializer<'de>>(
-    deserializer: D,
-) -> Result<Option<SessionState>, D::Error> {
-    #[derive(Deserialize)]
-    struct Word(#[serde(deserialize_with = "word")] SessionState);
-    let state = Option::<Word>::deserialize(deserializer)?;
-    Ok(state.map(|state| state.0))
 }

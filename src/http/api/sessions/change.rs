@@ -13,7 +13,7 @@ use crate::entropy::Entropy;
 use crate::gateway::Caller;
 use crate::http::api::problems::{StaleEnd, UnknownSession, WriteProblems};
 use crate::http::error::ApiError;
-use crate::http::extract::{IfMatch, Patch, Path, Query, optional_object, word};
+use crate::http::extract::{IfMatch, Patch, Path, Query, optional_object, optional_word};
 use crate::http::state::AppState;
 use crate::model::id::SessionId;
 use crate::model::record::{Field, SessionChange, SessionUpdate};
@@ -147,7 +147,7 @@ impl UpdateSessionRequest {
             device: self.device,
             device_id: self.device_id,
             connection_id: self.connection_id,
-            client_ip: self.client_ip,
+            client_ip: self.client_ip.map(|ip| ip.to_canonical()),
             client_port: self.client_port,
             user_agent: self.user_agent,
             server_addr: self.server_addr,
@@ -181,10 +181,7 @@ impl UpdateSessionRequest {
 
 /// `null` is told apart from words, so that the refusal can name what is wrong with it.
 fn state_word<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Field<SessionState>, D::Error> {
-    #[derive(Deserialize)]
-    struct Word(#[serde(deserialize_with = "word")] SessionState);
-    let state = Option::<Word>::deserialize(deserializer)?;
-    Ok(state.map_or(Field::Clear, |state| Field::Set(state.0)))
+    Ok(optional_word(deserializer)?.map_or(Field::Clear, Field::Set))
 }
 
 fn stats_object<'de, D>(deserializer: D) -> Result<Field<ConnectionStats>, D::Error>

@@ -14,7 +14,7 @@ use crate::gateway::{Caller, OpenSession, Opened};
 use crate::http::api::limit::LimitRequest;
 use crate::http::api::problems::NotOpened;
 use crate::http::error::ApiError;
-use crate::http::extract::{Json, etag, location, optional_object, word};
+use crate::http::extract::{Json, etag, location, optional_object, optional_word};
 use crate::http::state::AppState;
 use crate::model::attribute::Attributes;
 use crate::model::id::{LoginId, SessionId};
@@ -24,7 +24,7 @@ use crate::model::session::{
 };
 use crate::model::token::Token;
 
-/// A session to open.
+/// A session to open. A field that is null counts as left out.
 #[derive(Debug, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct CreateSessionRequest {
@@ -39,13 +39,10 @@ pub(crate) struct CreateSessionRequest {
     /// Which device.
     device_id: Option<DeviceId>,
     /// What to keep in it.
-    #[serde(default)]
-    #[schema(required = false)]
-    attributes: Attributes,
+    attributes: Option<Attributes>,
     /// Where it starts; `active` if left out.
-    #[serde(default, deserialize_with = "word")]
-    #[schema(required = false)]
-    state: FirstState,
+    #[serde(default, deserialize_with = "optional_word")]
+    state: Option<FirstState>,
     /// How long it lives without use; the server's `SGW_IDLE_TIMEOUT` if left out.
     #[schema(minimum = 1)]
     idle_timeout_seconds: Option<u64>,
@@ -123,15 +120,15 @@ impl CreateSessionRequest {
         OpenSession {
             login_id: self.login_id,
             token: self.token,
-            state: self.state,
+            state: self.state.unwrap_or_default(),
             idle_timeout: self.idle_timeout_seconds.map(Duration::from_secs),
             max_age: self.max_age_seconds.map(Duration::from_secs),
             limit: self.limit.map(SessionLimit::from),
-            attributes: self.attributes,
+            attributes: self.attributes.unwrap_or_default(),
             device: self.device,
             device_id: self.device_id,
             connection_id: self.connection_id,
-            client_ip: self.client_ip,
+            client_ip: self.client_ip.map(|ip| ip.to_canonical()),
             client_port: self.client_port,
             user_agent: self.user_agent,
             server_addr: self.server_addr,

@@ -138,7 +138,7 @@ impl ListSessionsQuery {
             device: self.device,
             state: self.state,
             connection_id: self.connection_id,
-            client_ip: self.client_ip,
+            client_ip: self.client_ip.map(|ip| ip.to_canonical()),
             created_after: self.created_after,
             created_before: self.created_before,
             active_after: self.active_after,

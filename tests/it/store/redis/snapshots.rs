@@ -5,7 +5,7 @@ use session_gateway::model::event::{EventType, FeedStart};
 use session_gateway::model::id::SessionId;
 use session_gateway::model::limit::{LimitPer, Overflow, SessionLimit};
 use session_gateway::model::request::Touch;
-use session_gateway::model::service::ServiceUpdate;
+use session_gateway::model::service::{Manager, ServiceUpdate};
 use session_gateway::model::session::{EndDetail, EndReason, Ended};
 use session_gateway::rules::ban::NewBan;
 use session_gateway::rules::create::NewSession;
@@ -32,7 +32,7 @@ async fn disable(stores: &Stores, id: &str) {
         enabled: Some(false),
         ..ServiceUpdate::default()
     };
-    let (id, admin) = (service(id), service("admin"));
+    let (id, admin) = (service(id), Manager::admin());
     let updated = stores.services.update_service(&id, update, &admin);
     updated.await.unwrap();
 }
@@ -171,7 +171,7 @@ async fn an_old_snapshot_gives_no_service_back_what_it_lost() {
     }
     server.ask::<()>("SAVE").await;
     one.advance(MINUTE);
-    let (removed, admin) = (service("removed"), service("admin"));
+    let (removed, admin) = (service("removed"), Manager::admin());
     let services = &one.stores.services;
     services.remove_service(&removed, &admin).await.unwrap();
     disable(&one.stores, "disabled").await;
