@@ -23,7 +23,7 @@ use crate::http::middleware::install_panic_hook;
 use crate::http::state::{AppState, Draining};
 use crate::model::token::ServiceSecret;
 use crate::outbound::{Client, ClientSettings};
-use crate::server::{Deadlines, Drained, ServerSettings, Signals, serve, sweep_until};
+use crate::server::{Deadlines, Drained, ServerSettings, Signals, bind, serve, sweep_until};
 use crate::store::embedded::EmbeddedStore;
 use crate::store::redis::RedisStore;
 use crate::store::{Cause, Stores};
@@ -152,9 +152,9 @@ async fn run_traced(config: &Config, signals: Signals, traces: Traces) -> Result
     let profiles = Profiles::open(&stores, &config.profiles).map_err(ServeError::Loader)?;
     let secret = config.admin_secret.as_ref().map(ServiceSecret::hash);
     let admin = AdminCredential(secret);
-    let main = Bound::to("SGW_LISTEN", config.listener.listen).await?;
+    let main = Bound::to("SGW_LISTEN", config.listener.listen)?;
     let metrics = match config.listener.metrics {
-        Some(address) => Some(Bound::to("SGW_METRICS_LISTEN", address).await?),
+        Some(address) => Some(Bound::to("SGW_METRICS_LISTEN", address)?),
         None => None,
     };
     for warning in config.warnings() {
@@ -189,9 +189,8 @@ struct Bound {
 }
 
 impl Bound {
-    async fn to(variable: &'static str, address: SocketAddr) -> Result<Self, ServeError> {
-        let bound = TcpListener::bind(address).await;
-        let listener = bound.map_err(|source| ServeError::Listen {
+    fn to(variable: &'static str, address: SocketAddr) -> Result<Self, ServeError> {
+        let listener = bind(address).map_err(|source| ServeError::Listen {
             variable,
             address,
             source,
@@ -218,6 +217,8 @@ async fn serve_and_sweep(
     tokio::spawn(sweep_until(sweeping, config.store.sweep_interval, sweep));
     let settings = ServerSettings {
         max_connections: config.listener.max_connections,
+        max_connections_per_address: config.listener.max_connections_per_address,
+        trusted: config.proxies.trusted.clone(),
         drain_timeout: config.listener.drain_timeout,
         deadlines: Deadlines::default(),
     };
@@ -229,7 +230,7 @@ async fn serve_and_sweep(
     // The metrics are told until the last request is answered.
     let told = serve(
         [(metrics.listener.into(), metrics_app)],
-        settings,
+        settings.clone(),
         pending(),
     );
     let _told_until_the_end = AbortOnDropHandle::new(tokio::spawn(told));

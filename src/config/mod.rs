@@ -71,6 +71,8 @@ pub struct ListenerSettings {
     pub listen: SocketAddr,
     /// The most connections at once.
     pub max_connections: usize,
+    /// The most connections of one address on which no service has proved itself.
+    pub max_connections_per_address: usize,
     /// How long requests under way may take at shutdown.
     pub drain_timeout: Duration,
     /// Address and port for metrics alone; none if they are told where everything is.
@@ -174,10 +176,17 @@ impl Config {
 
     fn read(source: &Source) -> Result<Self, ConfigError> {
         source.refuse_unknown()?;
+        let max_connections = source.get(&var::MAX_CONNECTIONS, value::connections)?;
         let config = Self {
             listener: ListenerSettings {
                 listen: source.get(&var::LISTEN, value::address)?,
-                max_connections: source.get(&var::MAX_CONNECTIONS, value::connections)?,
+                max_connections,
+                max_connections_per_address: source
+                    .get(
+                        &var::MAX_CONNECTIONS_PER_ADDRESS,
+                        value::optional_connections,
+                    )?
+                    .unwrap_or(max_connections.div_ceil(4)),
                 drain_timeout: source.get(&var::DRAIN_TIMEOUT, value::duration)?,
                 metrics: source.get(&var::METRICS_LISTEN, value::optional_address)?,
                 metrics_allow: source.get(&var::METRICS_ALLOW, networks)?,

@@ -22,6 +22,7 @@ fn without_variables_everything_has_its_default() {
     let config = with(&[]).unwrap();
     assert_eq!(config.listener.listen.to_string(), "127.0.0.1:8080");
     assert_eq!(config.listener.max_connections, 10_000);
+    assert_eq!(config.listener.max_connections_per_address, 2_500);
     assert_eq!(
         config.store.location,
         StoreLocation::Embedded(PathBuf::from("./data"))

@@ -151,6 +151,14 @@ pub(super) fn connections(text: &str) -> Result<usize, InvalidValue> {
         .ok_or(InvalidValue::Connections)
 }
 
+pub(super) fn optional_connections(text: &str) -> Result<Option<usize>, InvalidValue> {
+    if text.is_empty() {
+        Ok(None)
+    } else {
+        connections(text).map(Some)
+    }
+}
+
 pub(super) fn sessions(text: &str) -> Result<usize, InvalidValue> {
     let number = text.parse().ok();
     number

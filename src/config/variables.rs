@@ -32,7 +32,9 @@ variables! {
     LISTEN = "SGW_LISTEN", Some("127.0.0.1:8080"), "",
         "Address and port to listen on. 0.0.0.0 opens it to the network.";
     MAX_CONNECTIONS = "SGW_MAX_CONNECTIONS", Some("10000"), "",
-        "The most connections at once; more wait. Each needs a file descriptor (ulimit -n).";
+        "The most connections at once; beyond, those that have been idle for the longest give way. Each, and a tenth more, needs a file descriptor (ulimit -n).";
+    MAX_CONNECTIONS_PER_ADDRESS = "SGW_MAX_CONNECTIONS_PER_ADDRESS", None, "2500",
+        "The most connections of one address on which no service has proved itself; without it, a quarter of all. SGW_TRUSTED_PROXIES are not counted.";
     DRAIN_TIMEOUT = "SGW_DRAIN_TIMEOUT", Some("25s"), "",
         "How long requests under way may take after SIGTERM.";
     METRICS_LISTEN = "SGW_METRICS_LISTEN", None, "127.0.0.1:9090",

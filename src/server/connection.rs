@@ -3,52 +3,73 @@
 use std::convert::Infallible;
 use std::net::SocketAddr;
 use std::pin::Pin;
+use std::sync::Arc;
 use std::task::{Context, Poll};
 
 use axum::Router;
 use axum::body::{Body, Bytes};
 use axum::extract::ConnectInfo;
-use axum::http::{Request, Response, StatusCode};
+use axum::http::{HeaderValue, Request, Response, StatusCode, header};
 use hyper::body::{Body as HttpBody, Frame, Incoming, SizeHint};
 use hyper::server::conn::http1;
 use hyper::upgrade::OnUpgrade;
 use hyper_util::rt::TokioIo;
 use tower::ServiceExt;
 
-use super::io_deadline::{Answered, DeadlineStream, Exchange};
+use super::admission::Place;
+use super::exchange::{After, Exchange};
+use super::io_deadline::DeadlineStream;
 use super::listener::Accepted;
+use super::request_body::{RequestBody, Rest, read_past};
 use super::{Deadlines, Open};
+use crate::http::auth::Proof;
+use crate::http::middleware::{MAX_HEADER_BYTES, MAX_URI_BYTES, Unplaced, is_open_to_all};
 
-/// The most bytes of a head that are buffered. Above the limits that the application tells with a document, so that
-/// hyper's bare 431 is left for heads that are far out.
-const MAX_HEAD_BUFFER: usize = 128 * 1024;
+/// The most bytes of a head that are buffered: what the application's limits of the target and of the headers come to.
+/// Above it hyper answers a bare 431.
+const MAX_HEAD_BUFFER: usize = MAX_URI_BYTES + MAX_HEADER_BYTES;
 
 /// The most headers; many small ones fit into the limit of bytes, and hyper's own 100 would be reached first.
 const MAX_HEADERS: usize = 256;
 
+/// The type of an answer that goes on for as long as something happens.
+const EVENT_STREAM: &[u8] = b"text/event-stream";
+
 /// Serves the requests of one connection until either side closes it or a request upgrades it; once the server drains,
-/// until the request under way is answered.
-pub(super) async fn serve(accepted: Accepted, deadlines: Deadlines, open: Open) {
+/// until the request under way is answered; when it gives way to another, until none is under way.
+pub(super) async fn serve(
+    accepted: Accepted,
+    deadlines: Deadlines,
+    exchange: Exchange,
+    open: Open,
+) {
     let Accepted { stream, peer, app } = accepted;
     let drain = open.drain.clone();
-    let exchange = Exchange::accepted();
-    let stream = DeadlineStream::new(stream, exchange.clone(), deadlines, open);
-    let io = TokioIo::new(stream);
-    let service = hyper::service::service_fn(move |request| {
-        answer(app.clone(), request, peer, exchange.clone())
+    let served = Arc::new(Served {
+        app,
+        peer,
+        exchange: exchange.clone(),
+        place: Arc::clone(&open.place),
+        proof: Proof::default(),
     });
+    let stream = DeadlineStream::new(stream, exchange.clone(), deadlines, open);
+    let service = hyper::service::service_fn(move |request| Arc::clone(&served).answer(request));
     let connection = http1::Builder::new()
         .header_read_timeout(None)
         .max_buf_size(MAX_HEAD_BUFFER)
         .max_headers(MAX_HEADERS)
-        .serve_connection(io, service)
+        .serve_connection(TokioIo::new(stream), service)
         .with_upgrades();
     let mut connection = std::pin::pin!(connection);
-    let outcome = tokio::select! {
-        outcome = connection.as_mut() => outcome,
-        () = drain.cancelled() => {
-            connection.as_mut().graceful_shutdown();
-            connection.await
+    let outcome = loop {
+        tokio::select! {
+            outcome = connection.as_mut() => break outcome,
+            () = drain.cancelled() => {
+                connection.as_mut().graceful_shutdown();
+                break connection.await;
+            }
+            // It is looked at once more, and reads its end.
+            () = exchange.gave_way() => {}
         }
     };
     if let Err(error) = outcome {
@@ -56,28 +77,78 @@ pub(super) async fn serve(accepted: Accepted, deadlines: Deadlines, open: Open) 
     }
 }
 
-async fn answer(
+/// What the requests of one connection share.
+struct Served {
     app: Router,
-    request: Request<Incoming>,
     peer: SocketAddr,
     exchange: Exchange,
-) -> Result<Response<Answer>, Infallible> {
-    exchange.begin();
-    let has_body = !request.body().is_end_stream();
-    let asks_for_upgrade = request.extensions().get::<OnUpgrade>().is_some();
-    let mut request = request.map(Body::new);
-    request.extensions_mut().insert(ConnectInfo(peer));
-    let response = app.oneshot(request).await?;
-    exchange.answered(
-        if response.status() == StatusCode::SWITCHING_PROTOCOLS && asks_for_upgrade {
-            Answered::Upgrading
-        } else if response.status().is_client_error() && has_body {
-            Answered::Early
+    place: Arc<Place>,
+    proof: Proof,
+}
+
+impl Served {
+    async fn answer(
+        self: Arc<Self>,
+        request: Request<Incoming>,
+    ) -> Result<Response<Answer>, Infallible> {
+        let begun = self.exchange.begin();
+        let asks_for_upgrade = request.extensions().get::<OnUpgrade>().is_some();
+        let (head, body) = request.into_parts();
+        let (body, lent) = if body.is_end_stream() {
+            (Body::empty(), None)
         } else {
-            Answered::Fully
-        },
-    );
-    Ok(response.map(|body| Answer { body, exchange }))
+            let (body, lent) = RequestBody::lend(body, &head.headers);
+            (Body::new(body), Some(lent))
+        };
+        let (response, is_placed) = self.ask(Request::from_parts(head, body)).await?;
+        let upgrades = response.status() == StatusCode::SWITCHING_PROTOCOLS && asks_for_upgrade;
+        let rest = match lent {
+            Some(lent) => lent.come_back().await,
+            None => Rest::Read,
+        };
+        let after = match &rest {
+            _ if upgrades => After::Upgrade,
+            _ if begun.is_last || !is_placed => After::Close,
+            Rest::Read => After::NextRequest,
+            Rest::Coming(_) => After::Rest,
+            Rest::Unread => After::Close,
+        };
+        let response = self.finish(response, after);
+        if let Rest::Coming(rest) = rest {
+            tokio::spawn(read_past(rest, self.exchange.clone(), begun.number));
+        }
+        Ok(response)
+    }
+
+    fn finish(&self, mut response: Response<Body>, after: After) -> Response<Answer> {
+        let headers = response.headers_mut();
+        if matches!(after, After::Close) {
+            headers.insert(header::CONNECTION, HeaderValue::from_static("close"));
+        }
+        let kind = headers.get(header::CONTENT_TYPE);
+        let is_stream = kind.is_some_and(|kind| kind.as_bytes().starts_with(EVENT_STREAM));
+        self.exchange.answered(after, is_stream);
+        let exchange = self.exchange.clone();
+        response.map(|body| Answer { body, exchange })
+    }
+
+    /// What the application answers, and whether the connection has a place.
+    async fn ask(&self, mut request: Request<Body>) -> Result<(Response<Body>, bool), Infallible> {
+        let is_placed = is_open_to_all(request.uri().path()) || self.place.claim().await;
+        let extensions = request.extensions_mut();
+        extensions.insert(ConnectInfo(self.peer));
+        if !is_placed {
+            extensions.insert(Unplaced);
+        }
+        if self.place.is_stranger() {
+            extensions.insert(self.proof.clone());
+        }
+        let response = self.app.clone().oneshot(request).await?;
+        if self.place.is_stranger() && self.proof.is_given() {
+            self.place.recognise();
+        }
+        Ok((response, is_placed))
+    }
 }
 
 /// The body of an answer; when it is gone, the connection is idle or upgraded.

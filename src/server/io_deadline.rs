@@ -6,133 +6,57 @@
 
 use std::io;
 use std::pin::Pin;
-use std::sync::{Arc, Mutex, PoisonError};
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::time::{Instant, Sleep};
+use tokio_util::either::Either;
 use tokio_util::sync::WaitForCancellationFutureOwned;
 
+use super::exchange::Exchange;
+use super::listener::{SEND_BUFFER, Stream};
 use super::{Deadlines, Open};
 
-#[derive(Debug, Clone, Copy)]
-enum Phase {
-    /// Waiting for the next request.
-    Idle {
-        since: Instant,
-    },
-    Header {
-        since: Instant,
-    },
-    Busy,
-    /// Speaking something else than HTTP, which has deadlines of its own for silence.
-    Upgraded,
-}
+/// How long what still comes is read after the last answer, however steadily it comes.
+const MAX_LINGER: Duration = Duration::from_secs(30);
 
-/// What an answer leaves behind.
-#[derive(Debug, Clone, Copy)]
-pub(super) enum Answered {
-    /// A connection for the next request.
-    Fully,
-    /// A part of its request that may still be on its way.
-    Early,
-    /// A connection that no longer speaks HTTP.
-    Upgrading,
-}
-
-/// The phase of a connection, shared by its stream and its service.
-#[derive(Debug, Clone)]
-pub(super) struct Exchange(Arc<Mutex<State>>);
+/// What a client may have taken of an answer before it is known here: the system tells when a third of its buffer is
+/// free again.
+const UNTOLD: u32 = SEND_BUFFER / 2;
 
 #[derive(Debug)]
-struct State {
-    phase: Phase,
-    answered: Answered,
-}
-
-impl Exchange {
-    pub(super) fn accepted() -> Self {
-        Self(Arc::new(Mutex::new(State {
-            phase: Phase::Header {
-                since: Instant::now(),
-            },
-            answered: Answered::Fully,
-        })))
-    }
-
-    fn with<T>(&self, use_it: impl FnOnce(&mut State) -> T) -> T {
-        use_it(&mut self.0.lock().unwrap_or_else(PoisonError::into_inner))
-    }
-
-    pub(super) fn begin(&self) {
-        self.with(|state| state.phase = Phase::Busy);
-    }
-
-    pub(super) fn answered(&self, answered: Answered) {
-        self.with(|state| state.answered = answered);
-    }
-
-    /// The answer is with hyper to its last byte.
-    pub(super) fn end(&self) {
-        let since = Instant::now();
-        self.with(|state| {
-            state.phase = match state.answered {
-                Answered::Fully | Answered::Early => Phase::Idle { since },
-                Answered::Upgrading => Phase::Upgraded,
-            };
-        });
-    }
-
-    fn bytes_came(&self) {
-        self.with(|state| {
-            if matches!(state.phase, Phase::Idle { .. }) {
-                state.phase = Phase::Header {
-                    since: Instant::now(),
-                };
-            }
-        });
-    }
-
-    /// Until when the client may be silent.
-    fn silent_until(&self, deadlines: &Deadlines) -> Option<Instant> {
-        self.with(|state| match state.phase {
-            Phase::Idle { since } => Some(since + deadlines.idle),
-            Phase::Header { since } => Some(since + deadlines.header),
-            Phase::Busy | Phase::Upgraded => None,
-        })
-    }
-
-    fn answered_early(&self) -> bool {
-        self.with(|state| matches!(state.answered, Answered::Early))
-    }
-
-    fn is_upgraded(&self) -> bool {
-        self.with(|state| matches!(state.phase, Phase::Upgraded))
-    }
-}
-
-#[derive(Debug)]
-pub(super) struct DeadlineStream<S> {
-    stream: S,
+pub(super) struct DeadlineStream {
+    stream: Stream,
     exchange: Exchange,
     deadlines: Deadlines,
     silence: Timer,
     write: Timer,
+    pace: Timer,
+    waiting: Option<Waiting>,
     linger: Timer,
+    linger_in_all: Timer,
     draining: Option<Pin<Box<WaitForCancellationFutureOwned>>>,
     open: Open,
 }
 
-impl<S> DeadlineStream<S> {
-    pub(super) fn new(stream: S, exchange: Exchange, deadlines: Deadlines, open: Open) -> Self {
+impl DeadlineStream {
+    pub(super) fn new(
+        stream: Stream,
+        exchange: Exchange,
+        deadlines: Deadlines,
+        open: Open,
+    ) -> Self {
         Self {
             stream,
             exchange,
             deadlines,
             silence: Timer::default(),
             write: Timer::default(),
+            pace: Timer::default(),
+            waiting: None,
             linger: Timer::default(),
+            linger_in_all: Timer::default(),
             draining: None,
             open,
         }
@@ -164,16 +88,35 @@ impl<S> DeadlineStream<S> {
         cx: &mut Context<'_>,
         outcome: Poll<io::Result<usize>>,
     ) -> Poll<io::Result<usize>> {
-        if outcome.is_ready() {
+        if let Poll::Ready(written) = outcome {
             self.write = Timer::default();
-            return outcome;
+            if let (Some(waiting), Ok(bytes)) = (&mut self.waiting, &written) {
+                waiting.taken += *bytes;
+            }
+            return Poll::Ready(written);
         }
-        ready!(self.write.poll_after(cx, self.deadlines.write));
+        if self.write.poll_after(cx, self.deadlines.write).is_pending() {
+            ready!(self.poll_pace(cx));
+        }
+        if let Either::Left(stream) = &self.stream {
+            // Else the system would go on to send what it has, for as long as the client likes.
+            stream.set_zero_linger()?;
+        }
         Poll::Ready(Err(io::ErrorKind::TimedOut.into()))
+    }
+
+    /// Ready when bytes wait, and the client has taken those before them too slowly.
+    fn poll_pace(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        if !self.exchange.has_pace() {
+            return Poll::Pending;
+        }
+        let waiting = self.waiting.get_or_insert_with(Waiting::begin);
+        let until = waiting.until(self.deadlines.slow);
+        self.pace.poll_at(cx, until)
     }
 }
 
-impl<S: AsyncRead + Unpin> AsyncRead for DeadlineStream<S> {
+impl AsyncRead for DeadlineStream {
     fn poll_read(
         mut self: Pin<&mut Self>,
         cx: &mut Context<'_>,
@@ -189,12 +132,15 @@ impl<S: AsyncRead + Unpin> AsyncRead for DeadlineStream<S> {
             this.exchange.bytes_came();
             return outcome;
         }
+        if this.exchange.is_over() {
+            return Poll::Ready(Ok(()));
+        }
         ready!(this.poll_silence(cx));
         Poll::Ready(Err(io::ErrorKind::TimedOut.into()))
     }
 }
 
-impl<S: AsyncRead + AsyncWrite + Unpin> AsyncWrite for DeadlineStream<S> {
+impl AsyncWrite for DeadlineStream {
     fn poll_write(
         mut self: Pin<&mut Self>,
         cx: &mut Context<'_>,
@@ -220,30 +166,54 @@ impl<S: AsyncRead + AsyncWrite + Unpin> AsyncWrite for DeadlineStream<S> {
     fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         // After an answer hyper may not ask for bytes before some have come. The timer makes it ask.
         let _silent = self.poll_silence(cx);
+        // hyper flushes what it has written to the last byte.
+        self.waiting = None;
         Pin::new(&mut self.stream).poll_flush(cx)
     }
 
     /// Closing a socket over unread bytes makes the kernel reset it, and the client may lose the answer it was about
-    /// to read. So what still comes is read and thrown away for a moment (as nginx does: `lingering_close`).
+    /// to read. So what still comes is read and thrown away for a while (as nginx does: `lingering_close`).
     fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         let this = &mut *self;
         ready!(Pin::new(&mut this.stream).poll_shutdown(cx))?;
-        if !this.exchange.answered_early() {
-            return Poll::Ready(Ok(()));
-        }
+        let awaits_bytes = this.exchange.leaves_bytes_unread();
         let mut scratch = [0; 4096];
-        while this
-            .linger
-            .poll_after(cx, this.deadlines.linger)
-            .is_pending()
-        {
+        while this.linger_in_all.poll_after(cx, MAX_LINGER).is_pending() {
             let mut buf = ReadBuf::new(&mut scratch);
-            ready!(Pin::new(&mut this.stream).poll_read(cx, &mut buf))?;
-            if buf.filled().is_empty() {
-                break;
+            match Pin::new(&mut this.stream).poll_read(cx, &mut buf) {
+                Poll::Ready(Ok(())) if !buf.filled().is_empty() => this.linger = Timer::default(),
+                Poll::Ready(_closed) => break,
+                Poll::Pending if awaits_bytes => {
+                    ready!(this.linger.poll_after(cx, this.deadlines.linger));
+                    break;
+                }
+                Poll::Pending => break,
             }
         }
         Poll::Ready(Ok(()))
+    }
+}
+
+/// How long bytes of an answer have been waiting, and what was taken meanwhile.
+#[derive(Debug)]
+struct Waiting {
+    since: Instant,
+    taken: usize,
+}
+
+impl Waiting {
+    fn begin() -> Self {
+        Self {
+            since: Instant::now(),
+            taken: 0,
+        }
+    }
+
+    /// How long the client has for the next bytes, if it may take them at any pace for so long.
+    fn until(&self, slow: Duration) -> Instant {
+        let taken = u32::try_from(self.taken).unwrap_or(u32::MAX);
+        let paid = Duration::from_secs(1) * taken.saturating_add(UNTOLD) / Deadlines::LEAST_RATE;
+        self.since + paid.max(slow)
     }
 }
 

@@ -2,22 +2,33 @@
 
 use std::future::poll_fn;
 use std::io;
-use std::net::{Ipv4Addr, SocketAddr};
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::Duration;
 
 use axum::Router;
-use tokio::net::{TcpListener, TcpStream, UnixListener, UnixStream};
-use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio::net::{TcpListener, TcpSocket, TcpStream, UnixListener, UnixStream};
 use tokio_util::either::Either;
+
+use super::ServerSettings;
+use super::admission::{Admission, Place};
+use super::exchange::Exchange;
+use crate::gateway::auth::Networks;
 
 /// How long accepting rests when the process has no file descriptor left: long enough not to spin, short enough to be
 /// back at once.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 
+/// What the system keeps of answers that a client has yet to take, at most. What it would choose itself grows to
+/// megabytes, and hides for minutes that a client takes nothing. It is enough for 60 MB a second over a millisecond.
+pub(super) const SEND_BUFFER: u32 = 64 * 1024;
+
+/// How many clients may wait to be accepted, as tokio has it.
+const BACKLOG: u32 = 1024;
+
 /// The address of a client that has none: who reaches a Unix socket is on this machine.
-const THIS_MACHINE: SocketAddr = SocketAddr::new(std::net::IpAddr::V4(Ipv4Addr::LOCALHOST), 0);
+const THIS_MACHINE: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 0);
 
 /// A socket that clients connect to.
 #[derive(Debug)]
@@ -38,6 +49,20 @@ impl From<UnixListener> for Listener {
     fn from(listener: UnixListener) -> Self {
         Self::Unix(listener)
     }
+}
+
+/// Listens at an address, for connections that hold no more than they need.
+pub fn bind(address: SocketAddr) -> io::Result<TcpListener> {
+    let socket = match address {
+        SocketAddr::V4(_) => TcpSocket::new_v4()?,
+        SocketAddr::V6(_) => TcpSocket::new_v6()?,
+    };
+    // The address can be had again while connections of the process before are still being closed.
+    socket.set_reuseaddr(true)?;
+    // Accepted connections take it over.
+    socket.set_send_buffer_size(SEND_BUFFER)?;
+    socket.bind(address)?;
+    socket.listen(BACKLOG)
 }
 
 pub(super) type Stream = Either<TcpStream, UnixStream>;
@@ -66,38 +91,56 @@ pub(super) struct Accepted {
     pub(super) app: Router,
 }
 
-/// Accepts one connection after another, within the bound. Repeated trouble is logged once.
+impl Accepted {
+    /// Where the client is, if it may be on another machine.
+    pub(super) fn address(&self) -> Option<IpAddr> {
+        match self.stream {
+            Either::Left(_) => Some(self.peer.ip()),
+            Either::Right(_) => None,
+        }
+    }
+}
+
+/// Accepts one connection after another, as there is room. Repeated trouble is logged once.
 pub(super) struct Acceptor {
     listeners: Vec<(Listener, Router)>,
-    slots: Arc<Semaphore>,
-    full: bool,
+    admission: Arc<Admission>,
+    trusted: Networks,
     failing: bool,
 }
 
 impl Acceptor {
     pub(super) fn new(
         listeners: impl IntoIterator<Item = (Listener, Router)>,
-        max_connections: usize,
+        settings: &ServerSettings,
     ) -> Self {
-        let max_connections = max_connections.min(Semaphore::MAX_PERMITS);
         Self {
             listeners: listeners.into_iter().collect(),
-            slots: Arc::new(Semaphore::new(max_connections)),
-            full: false,
+            admission: Arc::new(Admission::new(settings)),
+            trusted: settings.trusted.clone(),
             failing: false,
         }
     }
 
-    /// The next connection, and its place within the bound.
-    pub(super) async fn accept(&mut self) -> Option<(Accepted, OwnedSemaphorePermit)> {
-        // The place comes first and is for whichever listener has a client next: one that each of them held would be
-        // lost to the others.
-        let slot = self.slot().await?;
+    /// The next connection that can be taken, and its place.
+    pub(super) async fn accept(&mut self) -> (Accepted, Exchange, Place) {
+        loop {
+            let accepted = self.accept_next().await;
+            let exchange = Exchange::accepted();
+            let address = accepted.address();
+            let address = address.filter(|address| !self.trusted.include(*address));
+            if let Some(place) = self.admission.place(&exchange, address).await {
+                return (accepted, exchange, place);
+            }
+        }
+    }
+
+    async fn accept_next(&mut self) -> Accepted {
         loop {
             match self.accept_anywhere().await {
                 Ok(accepted) => {
                     self.failing = false;
-                    return Some((accepted, slot));
+                    return accepted;
                 }
                 Err(error) if is_about_one_connection(&error) => {}
                 Err(error) => {
@@ -128,17 +171,6 @@ impl Acceptor {
             Poll::Pending
         })
         .await
-    }
-
-    async fn slot(&mut self) -> Option<OwnedSemaphorePermit> {
-        if let Ok(slot) = Arc::clone(&self.slots).try_acquire_owned() {
-            self.full = false;
-            return Some(slot);
-        }
-        if !std::mem::replace(&mut self.full, true) {
-            tracing::warn!("as many connections are open as SGW_MAX_CONNECTIONS allows; more wait");
-        }
-        Arc::clone(&self.slots).acquire_owned().await.ok()
     }
 }
 

@@ -4,31 +4,41 @@
 //! next request, the reading of an answer) and a bound for the number of connections. On shutdown no connection is
 //! accepted any more, idle ones are closed, and requests under way may finish in time.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use axum::Router;
-use tokio::sync::OwnedSemaphorePermit;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use tokio_util::task::task_tracker::TaskTrackerToken;
 
+mod admission;
 mod connection;
+mod exchange;
 mod io_deadline;
 mod listener;
+mod request_body;
 mod signals;
 mod sweeper;
 
-pub use listener::Listener;
+pub use listener::{Listener, bind};
 pub use signals::Signals;
 pub use sweeper::sweep_until;
 
+use admission::Place;
 use listener::Acceptor;
 
+use crate::gateway::auth::Networks;
+
 /// Bounds of the server.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ServerSettings {
-    /// The most connections at once; more wait in the kernel's queue.
+    /// The most connections at once. A tenth more may ask how the gateway is.
     pub max_connections: usize,
+    /// The most connections of one address on which no service has proved itself.
+    pub max_connections_per_address: usize,
+    /// Whose connections have no other bound than that of all.
+    pub trusted: Networks,
     /// How long requests under way may take once the server shuts down.
     pub drain_timeout: Duration,
     /// How long a client may be silent.
@@ -45,8 +55,16 @@ pub struct Deadlines {
     pub idle: Duration,
     /// Without taking any byte of an answer.
     pub write: Duration,
-    /// To read an answer that came before its request was sent to the end.
+    /// For an answer at any pace. From then on a client must have taken [`Deadlines::LEAST_RATE`] on average while bytes
+    /// waited for it; what is streamed as it happens is held to no pace.
+    pub slow: Duration,
+    /// Without a byte of the rest of a request, once its connection was closed on this side.
     pub linger: Duration,
+}
+
+impl Deadlines {
+    /// The bytes a second that a client takes of an answer at least.
+    pub const LEAST_RATE: u32 = 4 * 1024;
 }
 
 impl Default for Deadlines {
@@ -55,7 +73,8 @@ impl Default for Deadlines {
             header: Duration::from_secs(10),
             idle: Duration::from_secs(75),
             write: Duration::from_secs(30),
-            linger: Duration::from_secs(1),
+            slow: Duration::from_secs(10),
+            linger: Duration::from_secs(2),
         }
     }
 }
@@ -78,25 +97,23 @@ pub async fn serve(
     settings: ServerSettings,
     shutdown: impl Future<Output = ()>,
 ) -> Drained {
-    let mut acceptor = Acceptor::new(listeners, settings.max_connections);
+    let mut acceptor = Acceptor::new(listeners, &settings);
     let connections = TaskTracker::new();
     let drain = CancellationToken::new();
     let mut shutdown = std::pin::pin!(shutdown);
     loop {
-        let accepted = tokio::select! {
+        let (accepted, exchange, place) = tokio::select! {
             biased;
             () = &mut shutdown => break,
-            accepted = acceptor.accept() => accepted,
-        };
-        let Some((accepted, slot)) = accepted else {
-            break;
+            taken = acceptor.accept() => taken,
         };
         let open = Open {
-            _slot: slot,
+            place: Arc::new(place),
             _counted: connections.token(),
             drain: drain.clone(),
         };
-        tokio::spawn(connection::serve(accepted, settings.deadlines, open));
+        let served = connection::serve(accepted, settings.deadlines, exchange, open);
+        tokio::spawn(served);
     }
     drop(acceptor);
     drain.cancel();
@@ -110,7 +127,7 @@ pub async fn serve(
 /// What a connection has of the server. It goes with the stream, which an upgrade takes away from hyper.
 #[derive(Debug)]
 struct Open {
-    _slot: OwnedSemaphorePermit,
+    place: Arc<Place>,
     _counted: TaskTrackerToken,
     drain: CancellationToken,
 }

@@ -33,6 +33,7 @@ pub use caller::Caller;
 pub use networks::{InvalidNetwork, Networks};
 pub use operators::Operators;
 pub use refusals::Refusals;
+pub use throttle::network_of;
 
 pub(super) use reauthorization::Reauthorization;
 

@@ -29,23 +29,27 @@ pub(super) struct Throttle {
     until_tidy: AtomicU32,
 }
 
-/// Where failures come from: an IPv4 address, or an IPv6 network of the size that one customer gets.
+/// Where failures come from.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 enum Source {
     Address(IpAddr),
     Unknown,
 }
 
+/// What one customer gets: an IPv4 address, or an IPv6 network, which is told by its first address.
+#[must_use]
+pub fn network_of(address: IpAddr) -> IpAddr {
+    match address.to_canonical() {
+        IpAddr::V4(address) => address.into(),
+        IpAddr::V6(address) => {
+            Ipv6Addr::from_bits(address.to_bits() & !u128::from(u64::MAX)).into()
+        }
+    }
+}
+
 impl Source {
     fn of(address: Option<IpAddr>) -> Self {
-        match address.map(|address| address.to_canonical()) {
-            None => Self::Unknown,
-            Some(IpAddr::V4(address)) => Self::Address(address.into()),
-            Some(IpAddr::V6(address)) => {
-                let network = address.to_bits() & !u128::from(u64::MAX);
-                Self::Address(Ipv6Addr::from_bits(network).into())
-            }
-        }
+        address.map_or(Self::Unknown, |address| Self::Address(network_of(address)))
     }
 }
 

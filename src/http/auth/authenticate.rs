@@ -9,6 +9,7 @@ use axum::middleware::Next;
 use axum::response::Response;
 
 use super::credentials::presented;
+use super::proof::Proof;
 use crate::gateway::auth::Authenticator;
 use crate::http::error::ApiError;
 use crate::http::extract::consistency_of;
@@ -24,6 +25,7 @@ pub async fn authenticate(
     let authenticated =
         authenticator.authenticate(presented(headers), address, consistency_of(headers));
     let authenticated = authenticated.await?;
+    Proof::give(request.extensions());
     request.extensions_mut().insert(authenticated);
     Ok(next.run(request).await)
 }

@@ -85,7 +85,7 @@ const ERRORS: [(&str, &str); 7] = [
     ("500", "A bug in the gateway."),
     (
         "503",
-        "The store did not answer in time: nothing is known about the outcome.",
+        "The store did not answer in time: nothing is known about the outcome. `overloaded`: too many connections are open, and nothing was done.",
     ),
 ];
 

@@ -16,12 +16,14 @@ mod credentials;
 mod document;
 mod guard;
 mod operator;
+mod proof;
 mod rules;
 
 pub use authenticate::{authenticate, peer};
 pub(super) use credentials::presented_pair;
 pub use guard::{guarded, open_to_any};
 pub use operator::Operator;
+pub use proof::Proof;
 
 impl<S: Send + Sync> FromRequestParts<S> for Caller {
     type Rejection = ApiError;

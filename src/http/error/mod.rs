@@ -19,8 +19,8 @@ pub use problem::{FieldError, Problem, problem_response};
 
 use problem::title_of;
 
-/// Seconds after which a client may try again when the store did not answer.
-const STORE_RETRY_SECONDS: u64 = 1;
+/// Seconds after which a client may try again when it was no fault of its own.
+const RETRY_SECONDS: u64 = 1;
 
 /// Everything that is told instead of an answer.
 #[derive(Debug, Error)]
@@ -67,6 +67,9 @@ pub enum ApiError {
         /// What it takes.
         expected: &'static str,
     },
+    /// All connections are taken, and none of them is idle.
+    #[error("as many connections are open as the gateway serves")]
+    Overloaded,
     /// The request was understood, and this came of it.
     #[error(transparent)]
     Gateway(GatewayError),
@@ -117,6 +120,7 @@ impl ApiError {
             Self::UnsupportedMediaType { .. } => {
                 (StatusCode::UNSUPPORTED_MEDIA_TYPE, "unsupported_media_type")
             }
+            Self::Overloaded => (StatusCode::SERVICE_UNAVAILABLE, "overloaded"),
             Self::Gateway(error) => gateway::kind_of(error),
         }
     }
@@ -154,7 +158,7 @@ impl ApiError {
             return Some(*retry_after);
         }
         let (status, _) = self.kind();
-        (status == StatusCode::SERVICE_UNAVAILABLE).then_some(STORE_RETRY_SECONDS)
+        (status == StatusCode::SERVICE_UNAVAILABLE).then_some(RETRY_SECONDS)
     }
 }
 

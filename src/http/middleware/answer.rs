@@ -114,7 +114,8 @@ impl RequestContext {
                 )
             };
         }
-        match failure {
+        // Of a server that is full the server tells, once.
+        match failure.filter(|failure| !matches!(*failure.error, ApiError::Overloaded)) {
             Some(failure) if status == StatusCode::SERVICE_UNAVAILABLE => {
                 let error = with_causes(failure.error.as_ref());
                 log!(warn, "a request could not be served", error);

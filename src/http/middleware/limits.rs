@@ -2,6 +2,7 @@
 
 use axum::extract::Request;
 use axum::http::uri::PathAndQuery;
+use axum::http::{Version, header};
 use percent_encoding::percent_decode_str;
 
 use crate::http::error::ApiError;
@@ -12,8 +13,22 @@ pub const MAX_URI_BYTES: usize = 8 * 1024;
 /// The most bytes of all header names and values together.
 pub const MAX_HEADER_BYTES: usize = 16 * 1024;
 
-/// Refuses a head that is too large, or a target that could be read in two ways.
+/// Beside a request: its connection is one too many.
+#[derive(Debug, Clone, Copy)]
+pub struct Unplaced;
+
+/// Whether this may be asked on any connection: how the gateway is.
+#[must_use]
+pub fn is_open_to_all(path: &str) -> bool {
+    matches!(path, "/livez" | "/readyz")
+}
+
+/// Refuses what comes on a connection too many, a head that is too large, a target that could be read in two ways, and one for no host or for several
+/// (RFC 9112, section 3.2).
 pub(super) fn check_head(request: &Request) -> Result<(), ApiError> {
+    if request.extensions().get::<Unplaced>().is_some() {
+        return Err(ApiError::Overloaded);
+    }
     let target = request.uri().path_and_query();
     if target.is_some_and(|target| target.as_str().len() > MAX_URI_BYTES) {
         return Err(ApiError::UriTooLong {
@@ -24,8 +39,7 @@ pub(super) fn check_head(request: &Request) -> Result<(), ApiError> {
         !is_question_of_proxy(target.path()) && !is_well_encoded(target.as_str())
     };
     if target.is_some_and(is_refused) {
-        let rule = "the URI is not percent-encoded UTF-8";
-        return Err(ApiError::InvalidRequest(rule.to_owned()));
+        return refused("the URI is not percent-encoded UTF-8");
     }
     let headers = request.headers().iter();
     let bytes: usize = headers
@@ -36,7 +50,15 @@ pub(super) fn check_head(request: &Request) -> Result<(), ApiError> {
             limit: MAX_HEADER_BYTES,
         });
     }
-    Ok(())
+    match request.headers().get_all(header::HOST).iter().count() {
+        0 if request.version() >= Version::HTTP_11 => refused("the request names no Host"),
+        0 | 1 => Ok(()),
+        _ => refused("the request names more than one Host"),
+    }
+}
+
+fn refused(rule: &str) -> Result<(), ApiError> {
+    Err(ApiError::InvalidRequest(rule.to_owned()))
 }
 
 /// What a proxy asks with may hold the path of its client, and has no 400 for an answer.

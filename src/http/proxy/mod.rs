@@ -5,19 +5,15 @@
 //! turn any other into 500. Unknown is 503, never 401.
 
 use std::sync::Arc;
-use std::time::Duration;
 
-use axum::body::{Body, Bytes, HttpBody};
 use axum::extract::{FromRef, Request, State};
-use axum::http::{HeaderMap, header};
 use axum::response::Response;
 use axum::routing::any;
-use http_body_util::BodyExt;
 use utoipa_axum::router::OpenApiRouter;
 
 use crate::gateway::auth::Authenticator;
 use crate::gateway::forward_auth::{ForwardAuth, Principal};
-use crate::http::auth::{peer, presented_pair};
+use crate::http::auth::{Proof, peer, presented_pair};
 use crate::model::request::Touch;
 
 mod answer;
@@ -40,10 +36,6 @@ pub use settings::{LoginOrigins, ProxySettings, TokenCookie};
 use document::{Answers, HeaderConditions, LoginPage, QueryConditions};
 use proxy_request::{Dialect, ProxyRequest};
 use rate_limited_log::RateLimitedLog;
-
-/// The most of a body that is read past for the sake of the connection, and the most time for it.
-const MAX_SKIPPED_BYTES: usize = 256 * 1024;
-const SKIP_DEADLINE: Duration = Duration::from_secs(1);
 
 /// What it takes to ask for a decision and to tell it.
 #[derive(Debug)]
@@ -124,8 +116,7 @@ async fn ask_by_envoy(State(proxy_auth): State<Arc<ProxyAuth>>, request: Request
 
 impl ProxyAuth {
     async fn ask(&self, dialect: Dialect, request: Request) -> Response {
-        let (head, body) = request.into_parts();
-        skip(&head.headers, body);
+        let (head, _body) = request.into_parts();
         let proxy_request = ProxyRequest {
             dialect,
             method: &head.method,
@@ -139,26 +130,10 @@ impl ProxyAuth {
             touch: Touch::Yes,
         };
         let decision = self.decide(&proxy_request).await;
+        if decision.is_ok() {
+            Proof::give(&head.extensions);
+        }
         self.rate_limited_log.hear(&proxy_request, &decision);
         self.answer(&proxy_request, &decision).await
     }
-}
-
-/// Lets a body pass unseen, beside the answer, so that the next request finds its place on the connection. Who waits to
-/// be asked for a body is not asked: the final answer tells it not to send one (RFC 9110, section 10.1.1).
-fn skip(headers: &HeaderMap, mut body: Body) {
-    if body.is_end_stream() || headers.contains_key(header::EXPECT) {
-        return;
-    }
-    let skipped = async move {
-        let mut left = MAX_SKIPPED_BYTES;
-        while let Some(Ok(frame)) = body.frame().await {
-            let bytes = frame.data_ref().map_or(0, Bytes::len);
-            let Some(rest) = left.checked_sub(bytes) else {
-                break;
-            };
-            left = rest;
-        }
-    };
-    tokio::spawn(tokio::time::timeout(SKIP_DEADLINE, skipped));
 }

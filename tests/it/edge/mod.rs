@@ -3,10 +3,13 @@
 mod answers;
 mod connections;
 mod drain;
+mod early;
 mod followers;
 mod listeners;
 mod log;
+mod places;
 mod routes;
 mod server;
+mod slow;
 mod sweeping;
 mod upgrades;

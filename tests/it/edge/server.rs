@@ -4,11 +4,12 @@ use std::net::SocketAddr;
 use std::time::Duration;
 
 use axum::Router;
+use session_gateway::gateway::auth::Networks;
 use session_gateway::http::app::with_middleware;
 use session_gateway::http::middleware::RequestWatcher;
 use session_gateway::server::{Deadlines, Drained, Listener, ServerSettings, serve};
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
-use tokio::net::{TcpListener, TcpStream};
+use tokio::net::{TcpListener, TcpSocket, TcpStream};
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
@@ -20,6 +21,8 @@ const PATIENCE: Duration = Duration::from_secs(20);
 pub(super) fn settings() -> ServerSettings {
     ServerSettings {
         max_connections: 100,
+        max_connections_per_address: 100,
+        trusted: Networks::default(),
         drain_timeout: Duration::from_secs(10),
         deadlines: Deadlines {
             header: Duration::from_millis(400),
@@ -64,6 +67,13 @@ impl EdgeServer {
 
     pub(super) async fn connect(&self) -> Raw {
         Raw(TcpStream::connect(self.address).await.unwrap())
+    }
+
+    /// From an address of this machine.
+    pub(super) async fn connect_from(&self, address: [u8; 4]) -> Raw {
+        let socket = TcpSocket::new_v4().unwrap();
+        socket.bind((address, 0).into()).unwrap();
+        Raw(socket.connect(self.address).await.unwrap())
     }
 
     pub(super) fn shut_down(&self) {

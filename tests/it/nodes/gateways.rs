@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 use session_gateway::config::Config;
+use session_gateway::gateway::auth::Networks;
 use session_gateway::gateway::profile::Profiles;
 use session_gateway::gateway::{AdminCredential, Gateway};
 use session_gateway::http::app::app;
@@ -21,16 +22,21 @@ use crate::store::redis::Keyspace;
 use crate::support::redis::Topology;
 use crate::support::{ADMIN_SECRET, Client, feed};
 
-const SETTINGS: ServerSettings = ServerSettings {
-    max_connections: 10_000,
-    drain_timeout: Duration::from_secs(20),
-    deadlines: Deadlines {
-        header: Duration::from_secs(60),
-        idle: Duration::from_secs(75),
-        write: Duration::from_secs(60),
-        linger: Duration::from_secs(1),
-    },
-};
+fn settings() -> ServerSettings {
+    ServerSettings {
+        max_connections: 10_000,
+        max_connections_per_address: 10_000,
+        trusted: Networks::default(),
+        drain_timeout: Duration::from_secs(20),
+        deadlines: Deadlines {
+            header: Duration::from_secs(60),
+            idle: Duration::from_secs(75),
+            write: Duration::from_secs(60),
+            slow: Duration::from_secs(60),
+            linger: Duration::from_secs(1),
+        },
+    }
+}
 
 /// Longer than any test.
 const FEED_RETENTION: Duration = Duration::from_secs(3_600);
@@ -124,7 +130,7 @@ impl Node {
             nobody,
             stores,
             draining,
-            served: tokio::spawn(serve([(listener.into(), app(state))], SETTINGS, told)),
+            served: tokio::spawn(serve([(listener.into(), app(state))], settings(), told)),
         }
     }
 }

@@ -32,6 +32,7 @@ fn a_bad_setting_stops_the_start_without_being_shown() {
         ("SGW_IDLE_TIMEOUT", "soon"),
         ("SGW_ADMIN_SECRET", "too-short-hunter2"),
         ("SGW_MAX_CONNECTIONS", "0"),
+        ("SGW_MAX_CONNECTIONS_PER_ADDRESS", "0"),
         ("SGW_LOG_FORMAT", "xml"),
         ("SGW_STORE_FORMAT", "2"),
     ] {

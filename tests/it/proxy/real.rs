@@ -11,6 +11,7 @@ use axum::extract::Request;
 use axum::routing::any;
 use http_body_util::BodyExt;
 use serde_json::{Value, json};
+use session_gateway::gateway::auth::Networks;
 use session_gateway::http::state::AppState;
 use session_gateway::server::{Deadlines, ServerSettings, serve};
 use tempfile::TempDir;
@@ -145,6 +146,8 @@ pub(super) async fn listen(state: AppState) -> (SocketAddr, tokio::task::JoinHan
     let address = listener.local_addr().unwrap();
     let settings = ServerSettings {
         max_connections: 100,
+        max_connections_per_address: 100,
+        trusted: Networks::default(),
         drain_timeout: Duration::ZERO,
         deadlines: Deadlines::default(),
     };

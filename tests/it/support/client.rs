@@ -151,7 +151,11 @@ impl Call {
         *request.uri_mut() = uri.parse().expect("a valid URI");
         *request.headers_mut() = self.headers;
         match self.transport {
-            Transport::InProcess(router) => Some(router.oneshot(request).await.unwrap()),
+            Transport::InProcess(router) => {
+                let host = HeaderValue::from_static("gateway.test");
+                request.headers_mut().entry(header::HOST).or_insert(host);
+                Some(router.oneshot(request).await.unwrap())
+            }
             Transport::Tcp(_, http) => Some(http.request(request).await.ok()?.map(Body::new)),
         }
     }
