@@ -90,7 +90,7 @@ variables! {
     ROTATE_AFTER = "SGW_ROTATE_AFTER", Some("0s"), "",
         "How old a token should become before it is rotated; verify tells when that is. 0s tells nothing.";
     LOGIN_MAX_SESSIONS = "SGW_LOGIN_MAX_SESSIONS", Some("0"), "",
-        "How many sessions a login may have at once, unless the service or its create says so; 0 is any number.";
+        "How many sessions a login may have at once, unless the service or its create says so: 1 to 200; 0 is any number.";
     LOGIN_LIMIT_PER = "SGW_LOGIN_LIMIT_PER", Some("login"), "",
         "What that counts together: all sessions of a login, or those on the same kind of device: login or device.";
     LOGIN_OVERFLOW = "SGW_LOGIN_OVERFLOW", Some("evict_oldest"), "",
