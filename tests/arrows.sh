@@ -55,7 +55,7 @@ only entropy 'model'
 only seal 'model'
 only gateway 'model|rules|seal|entropy|store|certificates|outbound|telemetry'
 only http 'gateway|model|entropy|telemetry'
-only server 'gateway|http|store|telemetry'
+only server 'http|model|store|telemetry'
 never 'the contract of the store and what a node needs know no engine' '\bstore::(embedded|redis)\b' store/*.rs store/node
 for engine in embedded redis; do
     never "$engine uses no other engine" "\\bstore::(?!$engine\\b)(embedded|redis)\\b" "store/$engine"

@@ -8,11 +8,11 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use crate::gateway::Lifetimes;
-use crate::gateway::auth::Networks;
 use crate::gateway::forward_auth::StoreDeadline;
 use crate::gateway::profile::{LoaderSettings, LoaderUrl, ProfileSettings, SigningKey};
 use crate::http::proxy::{Exports, LoginOrigins, ProxySettings, TokenCookie};
 use crate::model::limit::SessionLimit;
+use crate::model::network::Networks;
 use crate::model::token::ServiceSecret;
 use crate::store::embedded::EmbeddedSettings;
 use crate::store::node::cache::CacheSettings;
@@ -177,6 +177,8 @@ impl Config {
     fn read(source: &Source) -> Result<Self, ConfigError> {
         source.refuse_unknown()?;
         let max_connections = source.get(&var::MAX_CONNECTIONS, value::connections)?;
+        let redis = redis(source)?;
+        let proxies = proxies(source, redis.timeout)?;
         let config = Self {
             listener: ListenerSettings {
                 listen: source.get(&var::LISTEN, value::address)?,
@@ -193,7 +195,7 @@ impl Config {
             },
             store: StoreSettings {
                 location: source.get_or_read(&var::STORE, &var::STORE_FILE, value::store)?,
-                redis: redis(source)?,
+                redis,
                 cache: cache(source)?,
                 idle_after: source.get(&var::IDLE_AFTER, value::lasting)?,
                 tombstone_retention: source.get(&var::TOMBSTONE_RETENTION, value::duration)?,
@@ -210,7 +212,7 @@ impl Config {
             session_limit: session_limit(source)?,
             lifetimes: lifetimes(source)?,
             event_followers: source.get(&var::EVENT_FOLLOWERS, value::connections)?,
-            proxies: proxies(source)?,
+            proxies,
             profiles: profiles(source)?,
             log: LogSettings {
                 filter: source.get(&var::LOG, value::filter)?,
@@ -291,7 +293,7 @@ fn cache(source: &Source) -> Result<Option<CacheSettings>, ConfigError> {
     Ok((!settings.max_staleness.is_zero()).then_some(settings))
 }
 
-fn proxies(source: &Source) -> Result<ProxySettings, ConfigError> {
+fn proxies(source: &Source, store_timeout: Duration) -> Result<ProxySettings, ConfigError> {
     let cookie = |text: &str| Ok(TokenCookie::parse(text)?);
     let exports = |text: &str| Ok(Exports::parse(text)?);
     let origins = |text: &str| Ok(LoginOrigins::parse(text)?);
@@ -300,9 +302,7 @@ fn proxies(source: &Source) -> Result<ProxySettings, ConfigError> {
         trusted: source.get(&var::TRUSTED_PROXIES, networks)?,
         exports: source.get(&var::EXPORT_ATTRIBUTES, exports)?,
         login_origins: source.get(&var::LOGIN_URL_ALLOW, origins)?,
-        store_deadline: StoreDeadline::after(
-            source.get(&var::REDIS_TIMEOUT, value::redis_timeout)?,
-        ),
+        store_deadline: StoreDeadline::after(store_timeout),
     })
 }
 

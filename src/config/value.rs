@@ -1,6 +1,7 @@
 //! The forms that values have.
 
 use std::net::SocketAddr;
+use std::ops::RangeInclusive;
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -8,10 +9,10 @@ use thiserror::Error;
 use tracing::level_filters::LevelFilter;
 use tracing_subscriber::EnvFilter;
 
-use crate::gateway::auth::InvalidNetwork;
 use crate::gateway::profile::InvalidLoaderUrl;
 use crate::http::proxy::InvalidProxySetting;
 use crate::model::limit::{LimitPer, Overflow, SessionLimit};
+use crate::model::network::InvalidNetwork;
 use crate::model::profile::MAX_PROFILE_TTL;
 use crate::model::token::ServiceSecret;
 use crate::store::redis::{RedisUrl, UrlError};
@@ -246,25 +247,25 @@ pub(super) fn bytes(text: &str) -> Result<u64, InvalidValue> {
         .ok_or(InvalidValue::Bytes)
 }
 
-/// How long a request to the loader of profiles may take. Callers wait for it.
+/// How long Redis may take for an answer.
 pub(super) fn redis_timeout(text: &str) -> Result<Duration, InvalidValue> {
-    let duration = duration(text)?;
     let bearable = Duration::from_millis(50)..=Duration::from_secs(2);
-    if bearable.contains(&duration) {
-        Ok(duration)
-    } else {
-        Err(InvalidValue::RedisTimeout)
-    }
+    duration_within(text, &bearable, InvalidValue::RedisTimeout)
 }
 
+/// How long a request to the loader of profiles may take. Callers wait for it.
 pub(super) fn patience(text: &str) -> Result<Duration, InvalidValue> {
-    let duration = duration(text)?;
     let bearable = Duration::from_millis(100)..=Duration::from_secs(10);
-    if bearable.contains(&duration) {
-        Ok(duration)
-    } else {
-        Err(InvalidValue::Patience)
-    }
+    duration_within(text, &bearable, InvalidValue::Patience)
+}
+
+fn duration_within(
+    text: &str,
+    bounds: &RangeInclusive<Duration>,
+    beyond: InvalidValue,
+) -> Result<Duration, InvalidValue> {
+    let duration = duration(text)?;
+    bounds.contains(&duration).then_some(duration).ok_or(beyond)
 }
 
 /// How long a profile is fresh; answers tell it in whole seconds.

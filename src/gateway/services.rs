@@ -135,8 +135,7 @@ impl Gateway {
             OpError::Refused(Refusal::NotHeld(grant)) => {
                 self.authenticator.refusals.deny(caller.id(), grant)
             }
-            OpError::Refused(refusal) => refusal.into(),
-            OpError::Store(error) => error.into(),
+            OpError::Refused(_) | OpError::Store(_) => error.into(),
         })
     }
 

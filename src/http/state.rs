@@ -8,8 +8,9 @@ use tokio_util::sync::CancellationToken;
 
 use super::middleware::RequestWatcher;
 use super::proxy::{ProxyAuth, ProxySettings};
-use crate::gateway::auth::{Networks, Operators};
+use crate::gateway::auth::Operators;
 use crate::gateway::{self, Gateway};
+use crate::model::network::Networks;
 use crate::telemetry::metrics::Metrics;
 use crate::telemetry::traces::Traces;
 

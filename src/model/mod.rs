@@ -9,6 +9,7 @@ pub mod id;
 pub mod json;
 pub mod limit;
 pub mod login;
+pub mod network;
 pub mod page;
 pub mod permission;
 pub mod profile;

@@ -14,11 +14,8 @@ use std::time::Duration;
 use tokio::time::Instant;
 
 use super::ServerSettings;
-use super::exchange::Exchange;
-use crate::gateway::auth::network_of;
-
-/// How long a connection must have been idle to give way: its request may be on its way here.
-pub(super) const LEAST_IDLE: Duration = Duration::from_millis(50);
+use super::exchange::{Exchange, LEAST_IDLE};
+use crate::model::network::network_of;
 
 /// How long nobody is looked for after nobody was found.
 const PAUSE: Duration = Duration::from_millis(10);

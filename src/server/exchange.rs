@@ -7,7 +7,9 @@ use tokio::sync::Notify;
 use tokio::time::Instant;
 
 use super::Deadlines;
-use super::admission::LEAST_IDLE;
+
+/// How long a connection must have been idle to give way: its request may be on its way here.
+pub(super) const LEAST_IDLE: Duration = Duration::from_millis(50);
 
 /// How long a header may be on its way before its connection counts as idle.
 const SLOW_HEADER: Duration = Duration::from_secs(1);

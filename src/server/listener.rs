@@ -14,7 +14,7 @@ use tokio_util::either::Either;
 use super::ServerSettings;
 use super::admission::{Admission, Place};
 use super::exchange::Exchange;
-use crate::gateway::auth::Networks;
+use crate::model::network::Networks;
 
 /// How long accepting rests when the process has no file descriptor left: long enough not to spin, short enough to be
 /// back at once.

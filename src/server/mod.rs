@@ -28,7 +28,7 @@ pub use sweeper::sweep_until;
 use admission::Place;
 use listener::Acceptor;
 
-use crate::gateway::auth::Networks;
+use crate::model::network::Networks;
 
 /// Bounds of the server.
 #[derive(Debug, Clone, PartialEq, Eq)]

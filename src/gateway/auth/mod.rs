@@ -22,7 +22,6 @@ use crate::store::Stores;
 
 mod built_in;
 mod caller;
-mod networks;
 mod operators;
 mod reauthorization;
 mod refusals;
@@ -30,10 +29,8 @@ mod throttle;
 
 pub use built_in::ensure_admin;
 pub use caller::Caller;
-pub use networks::{InvalidNetwork, Networks};
 pub use operators::Operators;
 pub use refusals::Refusals;
-pub use throttle::network_of;
 
 pub(super) use reauthorization::Reauthorization;
 

@@ -3,8 +3,9 @@
 use std::net::IpAddr;
 use std::sync::Arc;
 
-use super::{Authenticator, Networks, Presented};
+use super::{Authenticator, Presented};
 use crate::gateway::GatewayError;
+use crate::model::network::Networks;
 use crate::model::permission::Permission;
 use crate::model::request::Consistency;
 

@@ -1,7 +1,7 @@
 //! Slows addresses down from which too many authentications failed. Good credentials are never asked about here, so
 //! nobody can lock a service out by failing in its name or from its address.
 
-use std::net::{IpAddr, Ipv6Addr};
+use std::net::IpAddr;
 use std::num::NonZeroU32;
 use std::sync::atomic::{AtomicU32, Ordering};
 
@@ -9,6 +9,7 @@ use governor::clock::{Clock, DefaultClock};
 use governor::{DefaultKeyedRateLimiter, Quota, RateLimiter};
 
 use crate::gateway::GatewayError;
+use crate::model::network::network_of;
 
 /// Failures an address may have at once: a fleet behind one address that starts with an old secret stays below.
 const BURST: NonZeroU32 = NonZeroU32::MIN.saturating_add(99);
@@ -34,17 +35,6 @@ pub(super) struct Throttle {
 enum Source {
     Address(IpAddr),
     Unknown,
-}
-
-/// What one customer gets: an IPv4 address, or an IPv6 network, which is told by its first address.
-#[must_use]
-pub fn network_of(address: IpAddr) -> IpAddr {
-    match address.to_canonical() {
-        IpAddr::V4(address) => address.into(),
-        IpAddr::V6(address) => {
-            Ipv6Addr::from_bits(address.to_bits() & !u128::from(u64::MAX)).into()
-        }
-    }
 }
 
 impl Source {

@@ -10,10 +10,11 @@ use std::time::Duration;
 use thiserror::Error;
 use tokio::time::timeout;
 
-use super::auth::{Authenticator, Networks, Presented};
+use super::auth::{Authenticator, Presented};
 use super::error::GatewayError;
 use crate::model::Timestamp;
 use crate::model::forward_auth::{Denial, InvalidCondition};
+use crate::model::network::Networks;
 use crate::model::permission::Permission;
 use crate::model::request::{Consistency, Touch};
 use crate::model::session::Session;

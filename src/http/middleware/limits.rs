@@ -23,8 +23,8 @@ pub fn is_open_to_all(path: &str) -> bool {
     matches!(path, "/livez" | "/readyz")
 }
 
-/// Refuses what comes on a connection too many, a head that is too large, a target that could be read in two ways, and one for no host or for several
-/// (RFC 9112, section 3.2).
+/// Refuses what comes on a connection too many, a head that is too large, a target that could be read in two ways, and one
+/// for no host or for several (RFC 9112, section 3.2).
 pub(super) fn check_head(request: &Request) -> Result<(), ApiError> {
     if request.extensions().get::<Unplaced>().is_some() {
         return Err(ApiError::Overloaded);

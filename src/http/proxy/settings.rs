@@ -5,8 +5,8 @@ use url::{Origin, Url};
 
 use super::identity::Exports;
 use super::setting_text::{InvalidProxySetting, parts};
-use crate::gateway::auth::Networks;
 use crate::gateway::forward_auth::StoreDeadline;
+use crate::model::network::Networks;
 
 /// What reverse proxies may do, and what they are told.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]

@@ -12,7 +12,7 @@ mod histogram;
 
 pub use histogram::{Buckets, Histogram, LATENCIES, MOST_BOUNDS, Snapshot};
 
-/// Striped of each number; with more threads than that, some share.
+/// Stripes of each number; with more threads than that, some share.
 const STRIPES: usize = 8;
 
 /// One number in all its stripes.

@@ -5,8 +5,8 @@ use std::time::Duration;
 
 use axum::Router;
 use axum::routing::get;
-use session_gateway::gateway::auth::Networks;
 use session_gateway::http::app::app;
+use session_gateway::model::network::Networks;
 use session_gateway::server::{Deadlines, ServerSettings};
 use tokio::sync::Notify;
 use tokio::time::Instant;

@@ -4,9 +4,9 @@ use std::net::SocketAddr;
 use std::time::Duration;
 
 use axum::Router;
-use session_gateway::gateway::auth::Networks;
 use session_gateway::http::app::with_middleware;
 use session_gateway::http::middleware::RequestWatcher;
+use session_gateway::model::network::Networks;
 use session_gateway::server::{Deadlines, Drained, Listener, ServerSettings, serve};
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpSocket, TcpStream};

@@ -5,11 +5,11 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 use session_gateway::config::Config;
-use session_gateway::gateway::auth::Networks;
 use session_gateway::gateway::profile::Profiles;
 use session_gateway::gateway::{AdminCredential, Gateway};
 use session_gateway::http::app::app;
 use session_gateway::http::state::{AppState, Draining};
+use session_gateway::model::network::Networks;
 use session_gateway::model::token::CredentialHash;
 use session_gateway::server::{Deadlines, Drained, ServerSettings, serve};
 use session_gateway::store::Stores;

@@ -23,7 +23,7 @@ use deadpool_redis::{HookError, PoolError};
 use thiserror::Error;
 
 use super::checks::{OLDEST_MAJOR, Version};
-use super::probe::ProbeError;
+use super::patience::Elapsed;
 use super::url::Address;
 use crate::store::StoreError;
 
@@ -81,6 +81,15 @@ pub(super) enum ConnectError {
     NotMaster,
     #[error("it is Redis {0}, and {OLDEST_MAJOR}.0 is needed")]
     TooOld(Version),
+}
+
+/// Why a heartbeat told nothing.
+#[derive(Debug, Error)]
+pub(super) enum ProbeError {
+    #[error("it does not answer")]
+    Silent(Elapsed),
+    #[error(transparent)]
+    Failed(#[from] RedisError),
 }
 
 /// What to do about an error that Redis answered.

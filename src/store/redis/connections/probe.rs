@@ -6,10 +6,10 @@ use std::time::Duration;
 use arc_swap::ArcSwapOption;
 use deadpool_redis::redis::aio::MultiplexedConnection;
 use deadpool_redis::redis::{self, RedisError, Value};
-use thiserror::Error;
 use tokio::time::Instant;
 
 use super::checks::{Report, Warning};
+use super::errors::ProbeError;
 use super::patience::{Elapsed, within};
 use super::shared_connection::Fault;
 use crate::store::node::clock::{Sample, ServerClock};
@@ -34,15 +34,6 @@ struct Signs {
 pub(super) struct ProbeReply {
     pub(super) sample: Sample,
     pub(super) report: Report,
-}
-
-/// Why a heartbeat told nothing.
-#[derive(Debug, Error)]
-pub(super) enum ProbeError {
-    #[error("it does not answer")]
-    Silent(Elapsed),
-    #[error(transparent)]
-    Failed(#[from] RedisError),
 }
 
 impl Probe {

@@ -17,8 +17,8 @@ use super::backoff::{Backoff, jitter};
 use super::checks::Role;
 use super::connect::SHARED_CONNECTIONS;
 use super::deadline;
-use super::errors::ConnectError;
-use super::probe::{Probe, ProbeError, ProbeReply};
+use super::errors::{ConnectError, ProbeError};
+use super::probe::{Probe, ProbeReply};
 use super::shared_connection::{Fault, SharedConnection, State};
 use super::url::Address;
 

@@ -20,10 +20,9 @@ use crate::model::session::{Device, EndDetail, EndReason};
 use crate::rules::end::EndBatch;
 use crate::store::{EndPosition, EndedBatch, StoreError};
 
-/// Sessions of a login that one step looks at.
-const MEMBERS: usize = 200;
-/// Sessions that one step looks at of those of all logins: a server does nothing else while it ends them, some 100 µs
-/// each.
+/// Sessions of a login that one step ends at the most: a server does nothing else meanwhile, some 100 µs for each.
+const MEMBERS: usize = 50;
+/// The same of those of all logins, which is not urgent.
 const STEP: usize = 5;
 /// How often a session is looked at that changes between the look and the end.
 const LOOKS: usize = 5;
