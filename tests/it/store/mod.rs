@@ -60,3 +60,4 @@ mod history;
 mod property;
 pub(crate) mod redis;
 mod reference;
+mod registrations;
