@@ -5,5 +5,6 @@ mod canary;
 mod commands;
 mod crash;
 mod lifecycle;
+mod polls;
 mod settings;
 mod slow_start;
