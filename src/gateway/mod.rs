@@ -28,10 +28,10 @@ mod tokens;
 pub use auth::{AdminCredential, Authenticator, Caller};
 pub use error::{FieldRule, GatewayError};
 pub use health::NotReady;
-pub use open::{OpenSession, Opened};
-pub use services::RegisterService;
+pub use open::{OpenSession, Opened, OpenedBefore};
+pub use services::{RegisterService, SecretBefore};
 pub use sessions::Heartbeat;
-pub use tokens::Verification;
+pub use tokens::{RotatedBefore, Verification};
 
 use auth::Refusals;
 use profile::Profiles;
@@ -81,7 +81,7 @@ impl Gateway {
             authenticator: Arc::new(Authenticator {
                 stores: stores.clone(),
                 admin,
-                refusals: Refusals::default(),
+                refusals: Refusals::new(stores.throttles.clone()),
                 session_ids: Arc::default(),
             }),
             followers: Followers::new(stores.events.clone(), MAX_FOLLOWERS),

@@ -17,6 +17,7 @@ mod services;
 mod sessions;
 mod stats;
 mod stores;
+mod throttles;
 
 pub use error::{Cause, OpError, StoreError};
 pub use feed::{EventFeed, Listener, Origin};
@@ -29,3 +30,4 @@ pub use stats::{
     Breaker, CacheStats, EntryStats, MasterStats, OperationStats, SessionCounts, Stats, StoreStats,
 };
 pub use stores::Stores;
+pub use throttles::ThrottleStore;

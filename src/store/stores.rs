@@ -6,7 +6,7 @@ use super::node::cache::{Cache, CacheSettings};
 use super::node::{Handle, Observer};
 use super::{
     EventFeed, IdempotencyStore, ProfileStore, ServiceStore, SessionStore, StoreError, StoreStats,
-    Verified,
+    ThrottleStore, Verified,
 };
 use crate::model::request::{Consistency, Touch};
 use crate::model::token::PresentedToken;
@@ -26,6 +26,8 @@ pub struct Stores {
     pub idempotency: Handle<dyn IdempotencyStore>,
     /// Profiles of logins.
     pub profiles: Handle<dyn ProfileStore>,
+    /// Networks that are slowed down.
+    pub throttles: Handle<dyn ThrottleStore>,
     /// What it tells of itself.
     pub stats: Handle<dyn StoreStats>,
 }
@@ -39,6 +41,7 @@ impl Stores {
             + EventFeed
             + IdempotencyStore
             + ProfileStore
+            + ThrottleStore
             + StoreStats
             + 'static,
     {
@@ -48,6 +51,7 @@ impl Stores {
             events: Handle::new(Arc::<E>::clone(engine)),
             idempotency: Handle::new(Arc::<E>::clone(engine)),
             profiles: Handle::new(Arc::<E>::clone(engine)),
+            throttles: Handle::new(Arc::<E>::clone(engine)),
             stats: Handle::new(Arc::<E>::clone(engine)),
         }
     }
@@ -62,6 +66,7 @@ impl Stores {
             events: self.events.observed(&observer),
             idempotency: self.idempotency.observed(&observer),
             profiles: self.profiles.observed(&observer),
+            throttles: self.throttles.observed(&observer),
             stats: self.stats.observed(&observer),
         }
     }

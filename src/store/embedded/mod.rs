@@ -42,6 +42,7 @@ mod stats;
 mod stored;
 mod sweep;
 mod tables;
+mod throttles;
 mod txn;
 mod verify;
 mod volume;

@@ -1,7 +1,9 @@
 //! What a handle lets through to its engine, and nothing is to be done beside it on this node but to take the time of
 //! what is timed.
 
+use std::net::IpAddr;
 use std::sync::Arc;
+use std::time::Duration;
 
 use tokio::time::Instant;
 
@@ -22,7 +24,7 @@ use crate::rules::entry::Lookup;
 use crate::rules::idempotency::Claim;
 use crate::store::{
     EventFeed, IdempotencyRecordKey, IdempotencyStore, Listener, OpError, Partition, Partitions,
-    SessionCounts, SessionStore, Stats, StoreError, StoreStats,
+    SessionCounts, SessionStore, Stats, StoreError, StoreStats, ThrottleStore,
 };
 
 /// Makes methods of a handle out of those of its contract that have the same names.
@@ -61,6 +63,11 @@ through! {
         /// The present moment by the store's clock: [`SessionStore::now`].
         #[must_use]
         fn now() -> Timestamp;
+    }
+    IdempotencyStore {
+        /// Whether what remains of an answer may be kept: [`IdempotencyStore::may_keep_remains`].
+        #[must_use]
+        fn may_keep_remains() -> bool;
     }
     EventFeed {
         /// How the feed is cut.
@@ -118,6 +125,12 @@ timed! {
         ) -> Result<(), StoreError>;
         /// Gives a claim up, as if the key had never been used.
         Release: fn release(key: IdempotencyRecordKey) -> Result<(), StoreError>;
+    }
+    ThrottleStore {
+        /// Slows networks down: [`ThrottleStore::throttle`].
+        Throttle: fn throttle(networks: &[(IpAddr, Duration)]) -> Result<(), StoreError>;
+        /// For how much longer a network is slowed down.
+        FindThrottle: fn throttled(network: IpAddr) -> Result<Option<Duration>, StoreError>;
     }
     StoreStats {
         /// Counts the sessions that live now: [`StoreStats::session_counts`].

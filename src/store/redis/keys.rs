@@ -14,6 +14,7 @@
 //! | `sgw:t:<hash of token>` | string | where the token of a caller leads |
 //! | `sgw:k:<claim>` | hash | the claim of an idempotency key |
 //! | `sgw:{services}:r` · `sgw:{services}:e` | hash · stream | services · their events |
+//! | `sgw:{services}:n` | zset | networks that are slowed down, by the end of that |
 //! | `sgw:{services}:f` | string | the format that is written, if it is not the first |
 //!
 //! Everything but the services, the format and bans without an end has a TTL from the moment it exists: records and
@@ -94,6 +95,10 @@ impl Keys {
 
     pub(super) fn services(&self) -> Vec<u8> {
         self.tagged(SERVICES, "r")
+    }
+
+    pub(super) fn throttles(&self) -> Vec<u8> {
+        self.tagged(SERVICES, "n")
     }
 
     /// Where it is noted which format is written.

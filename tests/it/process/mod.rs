@@ -6,5 +6,6 @@ mod commands;
 mod crash;
 mod full_disk;
 mod lifecycle;
+mod repetitions;
 mod settings;
 mod slow_start;
