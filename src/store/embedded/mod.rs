@@ -25,6 +25,7 @@ mod bulk;
 mod feed;
 mod format1;
 mod idempotency;
+mod keyring;
 mod lists;
 mod open;
 mod plans;

@@ -31,6 +31,8 @@ pub(super) const BANS: TableDefinition<'static, &'static Id, Bytes> = TableDefin
 /// Profiles, by the keys of their logins.
 pub(super) const PROFILES: TableDefinition<'static, &'static Id, Bytes> =
     TableDefinition::new("profiles");
+/// The keyring, by purpose.
+pub(super) const KEYS: TableDefinition<'static, &'static str, Bytes> = TableDefinition::new("keys");
 pub(super) const CLAIMS: TableDefinition<'static, &'static Hash, Bytes> =
     TableDefinition::new("claims");
 pub(super) const OPERATION_IDS: TableDefinition<'static, &'static Hash, Bytes> =
@@ -79,6 +81,7 @@ pub(super) fn create_all(txn: &WriteTransaction, format: u64) -> Result<(), Tabl
     txn.open_table(SERVICES)?;
     txn.open_table(BANS)?;
     txn.open_table(PROFILES)?;
+    txn.open_table(KEYS)?;
     txn.open_table(CLAIMS)?;
     txn.open_table(OPERATION_IDS)?;
     txn.open_table(PURGE)?;
@@ -86,11 +89,16 @@ pub(super) fn create_all(txn: &WriteTransaction, format: u64) -> Result<(), Tabl
     Ok(())
 }
 
-/// Whether every table is there: files of the first versions have no bans, and later ones no profiles.
+/// Whether every table is there: files of the first versions have no bans, later ones no profiles or no keys.
 pub(super) fn has_all(txn: &ReadTransaction) -> Result<bool, TableError> {
-    for table in [BANS, PROFILES] {
-        match txn.open_table(table) {
-            Ok(_) => {}
+    let opened = [
+        txn.open_table(BANS).map(drop),
+        txn.open_table(PROFILES).map(drop),
+        txn.open_table(KEYS).map(drop),
+    ];
+    for opened in opened {
+        match opened {
+            Ok(()) => {}
             Err(TableError::TableDoesNotExist(_)) => return Ok(false),
             Err(error) => return Err(error),
         }

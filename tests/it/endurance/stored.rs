@@ -11,8 +11,10 @@ use crate::support::redis::{FaultProxy, RedisCluster, RedisServer, eventually};
 /// Generous: the machine may be busy.
 pub(super) const DEADLINE: Duration = Duration::from_secs(60);
 
-/// The only key that stays.
-pub(super) const SERVICES: &[u8] = b"sgw:{services}:r";
+/// The only keys that stay.
+const SERVICES: &[u8] = b"sgw:{services}:r";
+const KEYRING: &[u8] = b"sgw:keys";
+pub(super) const LASTING: [&[u8]; 2] = [SERVICES, KEYRING];
 
 /// One server or a cluster.
 pub(super) struct Stored {
@@ -121,7 +123,7 @@ impl Stored {
     pub(super) fn assert_mortal(&self) {
         for mut master in self.masters() {
             let keys: Vec<Vec<u8>> = master.keys("*").unwrap();
-            for key in keys.iter().filter(|key| *key != SERVICES) {
+            for key in keys.iter().filter(|key| !LASTING.contains(&key.as_slice())) {
                 let ttl: i64 = master.pttl(key).unwrap();
                 assert_ne!(ttl, -1, "{} has no TTL", key.escape_ascii());
             }

@@ -27,12 +27,13 @@ pub(crate) fn audit(redis: &mut Connection, prefix: &str) -> Vec<Bytes> {
     let mut keys: Vec<Bytes> = redis.keys(format!("{prefix}:*")).unwrap();
     // Expiries before records: uses of sessions may still be written, and move only the records' forward.
     keys.sort_unstable_by(|a, b| b.cmp(a));
-    let services = format!("{prefix}:{{services}}:r");
+    let lasting = [format!("{prefix}:{{services}}:r"), format!("{prefix}:keys")];
     let mut shards: BTreeMap<String, Shard> = BTreeMap::new();
     for key in &keys {
         let ttl: i64 = redis.pttl(key).unwrap();
         // A key whose time is over meanwhile answers -2.
-        let endless = key == services.as_bytes() || is_endless_ban(redis, key, prefix);
+        let lasts = lasting.iter().any(|name| name.as_bytes() == key);
+        let endless = lasts || is_endless_ban(redis, key, prefix);
         assert!(endless || ttl != -1, "{} has no TTL", key.escape_ascii());
         match in_shard(key, prefix) {
             Some((_, name)) if name == HEARTBEAT => {}
