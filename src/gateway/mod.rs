@@ -85,7 +85,7 @@ impl Gateway {
             authenticator: Arc::new(Authenticator {
                 stores: stores.clone(),
                 admin,
-                refusals: Refusals::default(),
+                refusals: Refusals::new(stores.throttles.clone()),
                 session_ids: Arc::default(),
             }),
             followers: Followers::new(stores.events.clone(), MAX_FOLLOWERS),

@@ -18,6 +18,7 @@ mod services;
 mod sessions;
 mod stats;
 mod stores;
+mod throttles;
 
 pub use error::{Cause, OpError, StoreError};
 pub use feed::{EventFeed, Listener, Origin};
@@ -31,3 +32,4 @@ pub use stats::{
     Breaker, CacheStats, EntryStats, MasterStats, OperationStats, SessionCounts, Stats, StoreStats,
 };
 pub use stores::Stores;
+pub use throttles::ThrottleStore;

@@ -6,7 +6,7 @@ use super::node::cache::{Cache, CacheSettings};
 use super::node::{Handle, Observer};
 use super::{
     EventFeed, IdempotencyStore, KeyringStore, ProfileStore, ServiceStore, SessionStore,
-    StoreError, StoreStats, Verified,
+    StoreError, StoreStats, ThrottleStore, Verified,
 };
 use crate::model::request::{Consistency, Touch};
 use crate::model::token::PresentedToken;
@@ -28,6 +28,8 @@ pub struct Stores {
     pub keyring: Handle<dyn KeyringStore>,
     /// Profiles of logins.
     pub profiles: Handle<dyn ProfileStore>,
+    /// Networks that are slowed down.
+    pub throttles: Handle<dyn ThrottleStore>,
     /// What it tells of itself.
     pub stats: Handle<dyn StoreStats>,
 }
@@ -42,6 +44,7 @@ impl Stores {
             + IdempotencyStore
             + KeyringStore
             + ProfileStore
+            + ThrottleStore
             + StoreStats
             + 'static,
     {
@@ -52,6 +55,7 @@ impl Stores {
             idempotency: Handle::new(Arc::<E>::clone(engine)),
             keyring: Handle::new(Arc::<E>::clone(engine)),
             profiles: Handle::new(Arc::<E>::clone(engine)),
+            throttles: Handle::new(Arc::<E>::clone(engine)),
             stats: Handle::new(Arc::<E>::clone(engine)),
         }
     }
@@ -67,6 +71,7 @@ impl Stores {
             idempotency: self.idempotency.observed(&observer),
             keyring: self.keyring.observed(&observer),
             profiles: self.profiles.observed(&observer),
+            throttles: self.throttles.observed(&observer),
             stats: self.stats.observed(&observer),
         }
     }

@@ -142,7 +142,7 @@ impl Authenticator {
         let since = Instant::now();
         let Credentials { service_id, secret } = match presented {
             Presented::Nothing => return Err(GatewayError::Unauthenticated),
-            Presented::Malformed => return Err(self.refusals.refuse(None, address)),
+            Presented::Malformed => return Err(self.refusals.refuse(None, address).await),
             Presented::Credentials(credentials) => credentials,
         };
         let hash = CredentialHash::of(secret);
@@ -150,7 +150,7 @@ impl Authenticator {
             return Ok((service, hash));
         }
         // Taken before the wait, so that what is told to wait is told by the moment it came.
-        let refusal = self.refusals.refuse(Some(service_id), address);
+        let refusal = self.refusals.refuse(Some(service_id), address).await;
         sleep_until(next_step(since)).await;
         Err(refusal)
     }

@@ -6,11 +6,13 @@ use super::throttle::Throttle;
 use crate::gateway::GatewayError;
 use crate::model::id::ServiceId;
 use crate::model::permission::Grant;
+use crate::store::ThrottleStore;
+use crate::store::node::Handle;
 use crate::telemetry::counters::Counter;
 use crate::telemetry::log_limit::LogLimit;
 
 /// What is told of refusals, and what slows them down.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub struct Refusals {
     throttle: Throttle,
     log: LogLimit<Kind>,
@@ -42,17 +44,29 @@ impl Kind {
 }
 
 impl Refusals {
+    /// Of one node, which tells the others here whom it slows down.
+    #[must_use]
+    pub fn new(throttles: Handle<dyn ThrottleStore>) -> Self {
+        Self {
+            throttle: Throttle::new(throttles),
+            log: LogLimit::default(),
+            counts: Default::default(),
+        }
+    }
+
     /// Notes that credentials are not good, and says how that is to be answered.
-    pub(super) fn refuse(
+    pub(super) async fn refuse(
         &self,
         claimed: Option<&ServiceId>,
         address: Option<IpAddr>,
     ) -> GatewayError {
-        let error = self.throttle.refuse(address);
-        let kind = if let GatewayError::RateLimited { .. } = error {
-            Kind::RateLimited
-        } else {
-            Kind::Unauthenticated
+        let (kind, error) = match self.throttle.failed(address).await {
+            Ok(None) => (Kind::Unauthenticated, GatewayError::Unauthenticated),
+            Ok(Some(left)) => {
+                let retry_after = left.as_secs() + 1;
+                (Kind::RateLimited, GatewayError::RateLimited { retry_after })
+            }
+            Err(error) => return error.into(),
         };
         if self.note(kind) {
             let claimed = claimed.map(tracing::field::display);

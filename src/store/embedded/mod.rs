@@ -38,6 +38,7 @@ mod stats;
 mod stored;
 mod sweep;
 mod tables;
+mod throttles;
 mod txn;
 mod verify;
 mod wall_clock;

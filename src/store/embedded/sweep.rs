@@ -7,6 +7,7 @@ use super::record::decode;
 use super::rows::row;
 use super::stored::StoredEvent;
 use super::tables::{FIRST_ID, Hash, Id, LAST_ID, kind, meta};
+use super::throttles;
 use super::txn::Txn;
 use crate::model::id::SessionId;
 use crate::model::login::Ban;
@@ -103,6 +104,9 @@ fn purge_one(txn: &mut Txn<'_>, kind: u8, key: &[u8]) -> Result<(), StoreError> 
     }
     if let (kind::PROFILE, Ok(login)) = (kind, key.try_into()) {
         return profiles::forget(txn, login);
+    }
+    if let (kind::THROTTLE, Ok(network)) = (kind, str::from_utf8(key)) {
+        return throttles::forget(txn, network);
     }
     let Ok(key) = <&Hash>::try_from(key) else {
         return Ok(());

@@ -2,7 +2,7 @@
 //! of services.
 
 use crate::model::id::LoginId;
-use redb::{ReadTransaction, TableDefinition, TableError, WriteTransaction};
+use redb::{Key, ReadTransaction, TableDefinition, TableError, Value, WriteTransaction};
 
 pub(super) type Id = [u8; 16];
 /// A SHA-256 digest.
@@ -33,6 +33,9 @@ pub(super) const PROFILES: TableDefinition<'static, &'static Id, Bytes> =
     TableDefinition::new("profiles");
 /// The keyring, by purpose.
 pub(super) const KEYS: TableDefinition<'static, &'static str, Bytes> = TableDefinition::new("keys");
+/// Until when networks are slowed down, in milliseconds.
+pub(super) const THROTTLES: TableDefinition<'static, &'static str, u64> =
+    TableDefinition::new("throttles");
 pub(super) const CLAIMS: TableDefinition<'static, &'static Hash, Bytes> =
     TableDefinition::new("claims");
 pub(super) const OPERATION_IDS: TableDefinition<'static, &'static Hash, Bytes> =
@@ -56,6 +59,7 @@ pub(super) mod kind {
     pub(in super::super) const CLAIM: u8 = 2;
     pub(in super::super) const BAN: u8 = 3;
     pub(in super::super) const PROFILE: u8 = 4;
+    pub(in super::super) const THROTTLE: u8 = 5;
 }
 
 pub(super) const FIRST_ID: Id = [0; 16];
@@ -82,6 +86,7 @@ pub(super) fn create_all(txn: &WriteTransaction, format: u64) -> Result<(), Tabl
     txn.open_table(BANS)?;
     txn.open_table(PROFILES)?;
     txn.open_table(KEYS)?;
+    txn.open_table(THROTTLES)?;
     txn.open_table(CLAIMS)?;
     txn.open_table(OPERATION_IDS)?;
     txn.open_table(PURGE)?;
@@ -89,21 +94,20 @@ pub(super) fn create_all(txn: &WriteTransaction, format: u64) -> Result<(), Tabl
     Ok(())
 }
 
-/// Whether every table is there: files of the first versions have no bans, later ones no profiles or no keys.
+/// Whether every table is there: files of the first versions have no bans, later ones no profiles, then no throttles or no keys.
 pub(super) fn has_all(txn: &ReadTransaction) -> Result<bool, TableError> {
-    let opened = [
-        txn.open_table(BANS).map(drop),
-        txn.open_table(PROFILES).map(drop),
-        txn.open_table(KEYS).map(drop),
-    ];
-    for opened in opened {
-        match opened {
-            Ok(()) => {}
-            Err(TableError::TableDoesNotExist(_)) => return Ok(false),
-            Err(error) => return Err(error),
-        }
+    Ok(has(txn, BANS)? && has(txn, PROFILES)? && has(txn, THROTTLES)? && has(txn, KEYS)?)
+}
+
+fn has<K: Key, V: Value>(
+    txn: &ReadTransaction,
+    table: TableDefinition<'_, K, V>,
+) -> Result<bool, TableError> {
+    match txn.open_table(table) {
+        Ok(_) => Ok(true),
+        Err(TableError::TableDoesNotExist(_)) => Ok(false),
+        Err(error) => Err(error),
     }
-    Ok(true)
 }
 
 /// The format that is stored; none in a new file.

@@ -13,8 +13,8 @@ use super::rows::{load, row, session_ids, tombstone};
 use super::stored::{StoredEvent, StoredSession};
 use super::tables::{
     BANS, Bytes, CLAIMS, EVENTS, EXPIRY, ExpiryKey, Hash, Id, KEYS, LOGINS, LoginKey, META,
-    OPERATION_IDS, PROFILES, PURGE, PurgeKey, SERVICES, SESSIONS, TOKENS, TOMBSTONES, login_key,
-    meta,
+    OPERATION_IDS, PROFILES, PURGE, PurgeKey, SERVICES, SESSIONS, THROTTLES, TOKENS, TOMBSTONES,
+    login_key, meta,
 };
 use crate::model::Timestamp;
 use crate::model::event::{Event, Fact};
@@ -55,6 +55,7 @@ pub(super) struct Txn<'t> {
     pub(super) bans: Table<'t, &'static Id, Bytes>,
     pub(super) profiles: Table<'t, &'static Id, Bytes>,
     pub(super) keys: Table<'t, &'static str, Bytes>,
+    pub(super) throttles: Table<'t, &'static str, u64>,
     pub(super) claims: Table<'t, &'static Hash, Bytes>,
     pub(super) operation_ids: Table<'t, &'static Hash, Bytes>,
     pub(super) purge: Table<'t, PurgeKey, ()>,
@@ -85,6 +86,7 @@ impl<'t> Txn<'t> {
             bans: txn.open_table(BANS)?,
             profiles: txn.open_table(PROFILES)?,
             keys: txn.open_table(KEYS)?,
+            throttles: txn.open_table(THROTTLES)?,
             claims: txn.open_table(CLAIMS)?,
             operation_ids: txn.open_table(OPERATION_IDS)?,
             purge: txn.open_table(PURGE)?,

@@ -63,6 +63,8 @@ operations! {
     RemoveProfile = "remove_profile",
     BeginLoad = "begin_load",
     EndLoad = "end_load",
+    Throttle = "throttle",
+    FindThrottle = "find_throttle",
 }
 
 /// How long each took; what never happened takes no room.

@@ -1,7 +1,9 @@
 //! What a handle lets through to its engine, and nothing is to be done beside it on this node but to take the time of
 //! what is timed.
 
+use std::net::IpAddr;
 use std::sync::Arc;
+use std::time::Duration;
 
 use tokio::time::Instant;
 
@@ -23,7 +25,7 @@ use crate::rules::entry::Lookup;
 use crate::rules::idempotency::Claim;
 use crate::store::{
     EventFeed, IdempotencyRecordKey, IdempotencyStore, KeyringStore, Listener, OpError, Partition,
-    Partitions, SessionCounts, SessionStore, Stats, StoreError, StoreStats,
+    Partitions, SessionCounts, SessionStore, Stats, StoreError, StoreStats, ThrottleStore,
 };
 
 /// Makes methods of a handle out of those of its contract that have the same names.
@@ -123,6 +125,12 @@ timed! {
     KeyringStore {
         /// The ring for a purpose: [`KeyringStore::keyring`].
         Keyring: fn keyring(purpose: KeyPurpose, offered: OfferedKey) -> Result<Keyring, StoreError>;
+    }
+    ThrottleStore {
+        /// Slows networks down: [`ThrottleStore::throttle`].
+        Throttle: fn throttle(networks: &[(IpAddr, Duration)]) -> Result<(), StoreError>;
+        /// For how much longer a network is slowed down.
+        FindThrottle: fn throttled(network: IpAddr) -> Result<Option<Duration>, StoreError>;
     }
     StoreStats {
         /// Counts the sessions that live now: [`StoreStats::session_counts`].

@@ -15,6 +15,7 @@
 //! | `sgw:k:<claim>` | hash | the claim of an idempotency key |
 //! | `sgw:{services}:r` · `sgw:{services}:e` | hash · stream | services · their events |
 //! | `sgw:keys` | hash | the keyring, a field for each purpose |
+//! | `sgw:{services}:n` | zset | networks that are slowed down, by the end of that |
 //! | `sgw:{services}:f` | string | the format that is written, if it is not the first |
 //!
 //! Everything but the services, the keyring, the format and bans without an end has a TTL from the moment it exists: records and
@@ -99,6 +100,10 @@ impl Keys {
 
     pub(super) fn keyring(&self) -> Vec<u8> {
         format!("{}:keys", self.prefix).into_bytes()
+    }
+
+    pub(super) fn throttles(&self) -> Vec<u8> {
+        self.tagged(SERVICES, "n")
     }
 
     /// Where it is noted which format is written.

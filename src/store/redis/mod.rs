@@ -41,6 +41,7 @@ mod scripts;
 mod services;
 mod sessions;
 mod streams;
+mod throttles;
 
 use activity::Activity;
 use agreement::Agreement;

@@ -14,7 +14,7 @@ use crate::support::open;
 use crate::support::redis::{RedisServer, Topology, eventually};
 
 /// All that a gateway may ask on the way of a request.
-const ALLOWED: [&str; 27] = [
+const ALLOWED: [&str; 28] = [
     "del",
     "eval",
     "evalsha",
@@ -42,6 +42,7 @@ const ALLOWED: [&str; 27] = [
     "zrangebyscore",
     "zrem",
     "zrevrangebylex",
+    "zscore",
 ];
 
 /// What is asked beside all requests, by gateways to know the masters and their clocks, by the test, and by servers.

@@ -9,7 +9,7 @@ use tokio::task::JoinSet;
 
 use crate::store::redis::{Keyspace, shared};
 use crate::support::redis::eventually;
-use crate::support::{Answer, Call, Client, Gateway};
+use crate::support::{Answer, Call, Client, Gateway, assert_throttled, fail_until_throttled};
 
 /// Generous: the machine may be busy.
 const DEADLINE: Duration = Duration::from_secs(20);
@@ -114,6 +114,21 @@ async fn what_a_node_acknowledged_before_it_was_killed_holds_on_the_others() {
         }
     }
     drop((node, other));
+    redis.close().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn whom_a_killed_node_slowed_down_the_others_slow_down_too() {
+    let redis = Keyspace::on(shared::standalone().await);
+    let killed = redis.launch().start().await;
+    let other = redis.launch().start().await;
+    fail_until_throttled(&killed.nobody(), 6).await;
+    let again = killed.kill_and_restart().await;
+    for node in [&other, &again] {
+        assert_throttled(&node.nobody()).await;
+        node.admin().get("/v1/whoami").await.expect(200);
+    }
+    drop((other, again));
     redis.close().await;
 }
 

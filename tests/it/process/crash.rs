@@ -9,7 +9,7 @@ use nix::sys::signal::Signal;
 use serde_json::{Value, json};
 use tokio::task::JoinSet;
 
-use crate::support::{Client, Gateway, Launch};
+use crate::support::{Client, Gateway, Launch, assert_throttled, fail_until_throttled};
 
 /// Clients that write when the server is killed.
 const WRITERS: usize = 8;
@@ -200,4 +200,13 @@ fn count(events: &[Value], event_type: &str) -> HashMap<String, usize> {
         *times.entry(id).or_insert(0) += 1;
     }
     times
+}
+
+#[tokio::test]
+async fn whom_a_killed_server_slowed_down_it_slows_down_again() {
+    let gateway = Gateway::start().await;
+    fail_until_throttled(&gateway.nobody(), 6).await;
+    let again = gateway.kill_and_restart().await;
+    assert_throttled(&again.nobody()).await;
+    again.admin().get("/v1/whoami").await.expect(200);
 }

@@ -81,6 +81,7 @@ pub(crate) fn check(db: &Database) {
     check_purge(&read, &tombstones);
     check_bans(&read);
     check_profiles(&read);
+    check_throttles(&read);
     check_feed(&read, &sessions, &tombstones);
 }
 
@@ -192,6 +193,19 @@ fn check_profiles(read: &ReadTransaction) {
     purged.sort();
     let logins = rows::<&Id, &[u8], _>(read, "profiles", |login, _| login.to_vec());
     assert_eq!(logins, purged, "profiles to be purged");
+}
+
+/// Each has a time at which it goes.
+fn check_throttles(read: &ReadTransaction) {
+    let purge = rows::<(u64, u8, &[u8]), (), _>(read, "purge", |(at, kind, key), ()| {
+        (kind, key.to_vec(), at)
+    });
+    for (network, until) in rows::<&str, u64, _>(read, "throttles", |network, until| {
+        (network.as_bytes().to_vec(), until)
+    }) {
+        let entry = (5, network, until);
+        assert!(purge.contains(&entry), "a throttle that is never purged");
+    }
 }
 
 /// Exactly one creation, at most one ending and nothing after it, versions that only grow.

@@ -1,5 +1,6 @@
 //! What is on the disk: pinned to the byte, and left alone where a newer version wrote it.
 
+use std::net::{IpAddr, Ipv4Addr};
 use std::sync::Arc;
 
 use redb::{Database, ReadableDatabase, TableDefinition};
@@ -236,6 +237,8 @@ async fn a_file_of_the_first_version_gets_the_tables_it_lacks() {
         let table = TableDefinition::<&[u8; 16], &[u8]>::new(name);
         assert!(write.delete_table(table).unwrap());
     }
+    let table = TableDefinition::<&str, u64>::new("throttles");
+    assert!(write.delete_table(table).unwrap());
     write.commit().unwrap();
     drop(db);
     let b = open(&dir);
@@ -243,6 +246,9 @@ async fn a_file_of_the_first_version_gets_the_tables_it_lacks() {
     let found = b.stores.sessions.find_ban(&login_id("alice")).await;
     assert_eq!(found.unwrap(), None);
     let found = b.stores.profiles.find_profile(&login_id("alice")).await;
+    assert_eq!(found.unwrap(), None);
+    let address = IpAddr::V4(Ipv4Addr::LOCALHOST);
+    let found = b.stores.throttles.throttled(address).await;
     assert_eq!(found.unwrap(), None);
 }
 

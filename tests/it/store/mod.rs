@@ -46,6 +46,7 @@ mod rotation_races;
 mod services;
 mod sessions;
 mod stats;
+mod throttles;
 mod touches;
 mod values;
 

@@ -97,3 +97,23 @@ pub(crate) async fn persistently(request: impl Fn() -> Call) -> Answer {
         }
     }
 }
+
+/// Fails to authenticate until the gateway slows this machine down for at least so many seconds.
+pub(crate) async fn fail_until_throttled(nobody: &Client, seconds: u64) {
+    let wrong = nobody.as_service("admin", "not its secret");
+    let deadline = Instant::now() + PATIENCE;
+    loop {
+        let answer = wrong.get("/v1/whoami").await;
+        if answer.status == 429 && answer.header("retry-after").parse::<u64>().unwrap() >= seconds {
+            return;
+        }
+        assert!(Instant::now() < deadline, "never slowed down");
+    }
+}
+
+/// A failure to authenticate that comes to a gateway which slows this machine down.
+pub(crate) async fn assert_throttled(nobody: &Client) {
+    let wrong = nobody.as_service("admin", "not its secret");
+    let failed = persistently(|| wrong.get("/v1/whoami")).await;
+    failed.problem(429, "rate_limited");
+}
