@@ -89,9 +89,9 @@ pub enum GatewayError {
     /// With this change the session would hold too much.
     #[error(transparent)]
     AttributeLimit(AttributeLimit),
-    /// The session is over.
+    /// The session is over; when, why and by whom is known as long as its tombstone is kept.
     #[error("the session has ended")]
-    SessionEnded(Ended),
+    SessionEnded(Option<Ended>),
     /// A total of what cannot be counted exactly and soon.
     #[error(
         "`total` goes only without filters or with `login_id` alone, and not with `session.read:own`"
@@ -109,6 +109,11 @@ pub enum GatewayError {
     /// The idempotency key was used for another request.
     #[error("this Idempotency-Key was used for another request")]
     IdempotencyKeyReused,
+    /// What is kept under the idempotency key was sealed with another secret of the service.
+    #[error(
+        "what is kept under this Idempotency-Key cannot be read since the secret of the service was changed"
+    )]
+    IdempotencyKeyUnreadable,
     /// The store does not know: neither yes nor no.
     #[error("the store does not answer; nothing is known about the outcome")]
     StoreUnavailable(#[source] Arc<StoreError>),
@@ -211,7 +216,7 @@ impl From<Refusal> for GatewayError {
     fn from(refusal: Refusal) -> Self {
         match refusal {
             Refusal::SessionUnknown => Self::SessionNotFound,
-            Refusal::SessionEnded(tombstone) => Self::SessionEnded(tombstone.ended),
+            Refusal::SessionEnded(tombstone) => Self::SessionEnded(Some(tombstone.ended)),
             Refusal::VersionConflict => Self::VersionConflict,
             Refusal::TokenInUse => Self::TokenInUse,
             Refusal::TokenUnknown => Self::TokenNotFound,

@@ -30,10 +30,10 @@ mod tokens;
 pub use auth::{AdminCredential, Authenticator, Caller};
 pub use error::{FieldRule, GatewayError};
 pub use health::NotReady;
-pub use open::{OpenSession, Opened};
-pub use services::RegisterService;
+pub use open::{OpenSession, Opened, OpenedBefore};
+pub use services::{RegisterService, SecretBefore};
 pub use sessions::{Heartbeat, SessionList};
-pub use tokens::Verification;
+pub use tokens::{RotatedBefore, Verification};
 
 use auth::Refusals;
 use cursors::Cursors;

@@ -46,6 +46,19 @@ impl Gateway {
         Ok(found.live()?)
     }
 
+    /// A session that the caller was shown before, as it is now. It was there, so if nothing is known of it any more, it has
+    /// ended.
+    pub async fn as_it_is(
+        &self,
+        caller: &Caller,
+        session_id: SessionId,
+    ) -> Result<Session, GatewayError> {
+        match self.find(caller, session_id).await {
+            Err(GatewayError::SessionNotFound) => Err(GatewayError::SessionEnded(None)),
+            found => found,
+        }
+    }
+
     /// One page of live sessions, newest first.
     pub async fn list(
         &self,

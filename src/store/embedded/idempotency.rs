@@ -31,6 +31,11 @@ impl IdempotencyStore for EmbeddedStore {
             .await
     }
 
+    /// One gateway alone opens the file.
+    fn may_keep_remains(&self) -> bool {
+        true
+    }
+
     async fn keep_answer(
         &self,
         key: IdempotencyRecordKey,

@@ -65,6 +65,11 @@ through! {
         #[must_use]
         fn now() -> Timestamp;
     }
+    IdempotencyStore {
+        /// Whether what remains of an answer may be kept: [`IdempotencyStore::may_keep_remains`].
+        #[must_use]
+        fn may_keep_remains() -> bool;
+    }
     EventFeed {
         /// How the feed is cut.
         #[must_use]

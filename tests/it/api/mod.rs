@@ -9,6 +9,7 @@ mod follow;
 mod limits;
 mod logins;
 mod profiles;
+mod repetitions;
 mod rotation;
 mod sessions;
 mod states;

@@ -5,5 +5,6 @@ mod canary;
 mod commands;
 mod crash;
 mod lifecycle;
+mod repetitions;
 mod settings;
 mod slow_start;
