@@ -19,6 +19,19 @@ pub struct StoreWarning {
     pub detail: String,
 }
 
+impl StoreWarning {
+    /// The keyring lies in the store as it is.
+    #[must_use]
+    pub fn keys_in_clear() -> Self {
+        Self {
+            code: Risk::KeysInClear,
+            detail: "the keys of the gateways lie in the store in clear; who reads it can forge cursors of lists. \
+                     Let nobody else read it"
+                .to_owned(),
+        }
+    }
+}
+
 /// What can happen.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, ToSchema)]
 #[serde(rename_all = "snake_case")]
@@ -37,4 +50,6 @@ pub enum Risk {
     StoreFull,
     /// Time as the store has it and the wall clock differ: a restart jumps from the one to the other.
     ClockStepped,
+    /// Who reads the store can forge what only the gateways should make.
+    KeysInClear,
 }

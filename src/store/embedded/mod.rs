@@ -27,6 +27,7 @@ mod feed;
 mod format1;
 mod group;
 mod idempotency;
+mod keyring;
 mod lists;
 mod look;
 mod open;

@@ -7,7 +7,7 @@ use super::txn::Txn;
 use super::{EmbeddedStore, bans, bulk, lists, sweep, unavailable, verify, wall_clock};
 use crate::model::Timestamp;
 use crate::model::filter::SessionFilter;
-use crate::model::health::StoreHealth;
+use crate::model::health::{StoreHealth, StoreWarning};
 use crate::model::id::{LoginId, ServiceId, SessionId};
 use crate::model::login::Ban;
 use crate::model::page::{Cursor, Page, PageLimit};
@@ -39,9 +39,15 @@ impl SessionStore for EmbeddedStore {
             Err(error) => return Err(error),
         }
         let scarcity = room::warning(self.shared.engine.volume()).map_err(unavailable)?;
-        let wall_clock = wall_clock::warning(&*self.shared.clock);
+        let stepped = wall_clock::warning(&*self.shared.clock);
+        // What memory holds nobody else reads.
+        let readable = self.shared.on_disk.then(StoreWarning::keys_in_clear);
         Ok(StoreHealth {
-            warnings: scarcity.into_iter().chain(wall_clock).collect(),
+            warnings: scarcity
+                .into_iter()
+                .chain(stepped)
+                .chain(readable)
+                .collect(),
         })
     }
 
