@@ -4,12 +4,13 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
+use super::cursors::Binding;
 use super::{Caller, FieldRule, Gateway, GatewayError, limit_within};
 use crate::entropy::Entropy;
 use crate::model::Timestamp;
 use crate::model::id::ServiceId;
 use crate::model::limit::SessionLimit;
-use crate::model::page::{Cursor, Page, PageLimit};
+use crate::model::page::{Page, PageLimit, SealedCursor};
 use crate::model::permission::Permissions;
 use crate::model::record::Field;
 use crate::model::service::{Service, ServiceName, ServiceUpdate};
@@ -97,10 +98,14 @@ impl Gateway {
     /// One page of services in the order of their ids.
     pub async fn list_services(
         &self,
+        caller: &Caller,
         limit: PageLimit,
-        cursor: Option<&Cursor>,
-    ) -> Result<Page<Service>, GatewayError> {
-        Ok(self.stores.services.list_services(limit, cursor).await?)
+        cursor: Option<&SealedCursor>,
+    ) -> Result<Page<Service, SealedCursor>, GatewayError> {
+        let binding = Binding::new("services", caller, &())?;
+        let place = self.place(cursor, &binding).await?;
+        let page = self.stores.services.list_services(limit, place.as_ref());
+        self.sealed(page.await?, binding).await
     }
 
     /// One service.

@@ -9,6 +9,7 @@ pub mod embedded;
 mod error;
 mod feed;
 mod idempotency;
+mod keyring;
 pub mod node;
 mod position;
 mod profiles;
@@ -20,8 +21,9 @@ mod stores;
 mod throttles;
 
 pub use error::{Cause, OpError, StoreError};
-pub use feed::{EventFeed, Listener, Origin};
+pub use feed::{EventFeed, FeedPage, Listener, Origin};
 pub use idempotency::{IdempotencyRecordKey, IdempotencyStore};
+pub use keyring::KeyringStore;
 pub use position::{FeedPosition, Partition, Partitions};
 pub use profiles::{ProfileFacts, ProfileStore};
 pub use services::ServiceStore;

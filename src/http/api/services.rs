@@ -24,7 +24,7 @@ use crate::http::idempotency::{Repeated, rebuildable};
 use crate::http::state::AppState;
 use crate::model::id::ServiceId;
 use crate::model::limit::SessionLimit;
-use crate::model::page::{Cursor, Page};
+use crate::model::page::{Page, SealedCursor};
 use crate::model::permission::{NewPermissions, Permission, Permissions};
 use crate::model::record::Field;
 use crate::model::service::{Service, ServiceName, ServiceUpdate};
@@ -116,11 +116,11 @@ struct ServicePage {
     items: Vec<Service>,
     /// Where to go on; null ends the list.
     #[schema(required = true)]
-    next_cursor: Option<Cursor>,
+    next_cursor: Option<SealedCursor>,
 }
 
-impl From<Page<Service>> for ServicePage {
-    fn from(page: Page<Service>) -> Self {
+impl From<Page<Service, SealedCursor>> for ServicePage {
+    fn from(page: Page<Service, SealedCursor>) -> Self {
         Self {
             items: page.items,
             next_cursor: page.next,
@@ -188,11 +188,12 @@ impl RegisterServiceRequest {
 )]
 async fn list_services(
     State(state): State<AppState>,
+    caller: Caller,
     Query(list): Query<PageQuery>,
 ) -> Result<Json<ServicePage>, ApiError> {
     let page = state
         .gateway
-        .list_services(list.limit, list.cursor.as_ref());
+        .list_services(&caller, list.limit, list.cursor.as_ref());
     Ok(Json(page.await?.into()))
 }
 

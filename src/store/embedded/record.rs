@@ -9,6 +9,7 @@ use super::format1::{Session1, Tombstone1};
 use super::stored::{StoredEvent, StoredSession};
 use crate::model::Timestamp;
 use crate::model::event::Change;
+use crate::model::keyring::Keyring;
 use crate::model::limit::SessionLimit;
 use crate::model::login::Ban;
 use crate::model::service::ServiceRecord;
@@ -145,6 +146,11 @@ impl Stored for Ban {
 
 impl Stored for ProfileRecord {
     const NAME: &'static str = "profile";
+    type Beside = ();
+}
+
+impl Stored for Keyring {
+    const NAME: &'static str = "keyring";
     type Beside = ();
 }
 

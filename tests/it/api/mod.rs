@@ -3,6 +3,7 @@
 mod attributes;
 mod bans;
 mod bulk;
+mod cursors;
 mod events;
 mod follow;
 mod limits;

@@ -11,8 +11,8 @@ use crate::support::redis::{FaultProxy, RedisCluster, RedisServer, eventually};
 /// Generous: the machine may be busy.
 pub(super) const DEADLINE: Duration = Duration::from_secs(60);
 
-/// The only keys that stay: the services, and the format that is written.
-pub(super) const ENDLESS: [&[u8]; 2] = [b"sgw:{services}:r", b"sgw:{services}:f"];
+/// The only keys that stay: the services, the format that is written, and the keyring.
+pub(super) const ENDLESS: [&[u8]; 3] = [b"sgw:{services}:r", b"sgw:{services}:f", b"sgw:keys"];
 
 /// One server or a cluster.
 pub(super) struct Stored {

@@ -30,7 +30,8 @@ pub(crate) fn audit(redis: &mut Connection, prefix: &str) -> Vec<Bytes> {
     let mut keys: Vec<Bytes> = redis.keys(format!("{prefix}:*")).unwrap();
     // Expiries before records: uses of sessions may still be written, and move only the records' forward.
     keys.sort_unstable_by(|a, b| b.cmp(a));
-    let endless = ["r", "f"].map(|name| format!("{prefix}:{{services}}:{name}").into_bytes());
+    let endless = ["{services}:r", "{services}:f", "keys"]
+        .map(|name| format!("{prefix}:{name}").into_bytes());
     let mut shards: BTreeMap<String, Shard> = BTreeMap::new();
     for key in &keys {
         let ttl: i64 = redis.pttl(key).unwrap();
