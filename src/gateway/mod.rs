@@ -23,6 +23,7 @@ mod logins;
 pub(crate) mod metrics;
 mod open;
 pub mod profile;
+pub mod quotas;
 mod services;
 mod sessions;
 mod tokens;
@@ -38,6 +39,7 @@ pub use tokens::{RotatedBefore, Verification};
 use auth::Refusals;
 use cursors::Cursors;
 use profile::Profiles;
+use quotas::{QuotaDefaults, ServiceQuotas};
 
 /// Followers of the feed at once, unless a setting says otherwise.
 const MAX_FOLLOWERS: usize = 1_000;
@@ -85,8 +87,9 @@ impl Gateway {
             authenticator: Arc::new(Authenticator {
                 stores: stores.clone(),
                 admin,
-                refusals: Refusals::new(stores.throttles.clone()),
+                refusals: Arc::new(Refusals::new(stores.throttles.clone())),
                 session_ids: Arc::default(),
+                quotas: Arc::default(),
             }),
             followers: Followers::new(stores.events.clone(), MAX_FOLLOWERS),
             profiles: Arc::new(Profiles::without_loader(&stores)),
@@ -102,6 +105,19 @@ impl Gateway {
     pub fn with_session_limit(self, session_limit: Option<SessionLimit>) -> Self {
         Self {
             session_limit,
+            ..self
+        }
+    }
+
+    /// The same with these limits of services that have none of their own.
+    #[must_use]
+    pub fn with_quotas(self, defaults: QuotaDefaults) -> Self {
+        let authenticator = Authenticator {
+            quotas: Arc::new(ServiceQuotas::new(defaults)),
+            ..Authenticator::clone(&self.authenticator)
+        };
+        Self {
+            authenticator: Arc::new(authenticator),
             ..self
         }
     }

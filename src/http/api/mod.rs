@@ -20,6 +20,7 @@ pub(crate) mod metrics;
 mod permissions;
 mod problems;
 mod profiles;
+mod quotas;
 mod services;
 mod sessions;
 mod tokens;
@@ -29,6 +30,7 @@ mod tokens;
 pub fn routes() -> OpenApiRouter<AppState> {
     OpenApiRouter::new()
         .merge(services::routes())
+        .merge(quotas::routes())
         .merge(permissions::routes())
         .merge(sessions::routes())
         .merge(attributes::routes())

@@ -40,6 +40,7 @@ problems! {
     ProfileUnknown: "404" "Nothing is kept, and the loader, if there is one, knows no such user.";
     NoProfile: "404" "None was kept.";
     NoLoader: "409" "No loader is configured.";
+    NotItself: "403" "It is another service, and the caller lacks `service.read`.";
     UnknownService: "404" "No service has this id.";
     ServiceExists: "409" "A service with this id exists.";
     BuiltIn: "409" "The service is built in.";
