@@ -117,6 +117,9 @@ pub enum GatewayError {
     /// The store does not know: neither yes nor no.
     #[error("the store does not answer; nothing is known about the outcome")]
     StoreUnavailable(#[source] Arc<StoreError>),
+    /// The store has no room to keep more; what is there is read and ends as always.
+    #[error("the store is full; nothing was done")]
+    StoreFull,
     /// The service that knows the users does not tell: neither yes nor no.
     #[error("the loader of profiles does not answer as it should; nothing is known about the user")]
     LoaderUnavailable,
@@ -187,7 +190,7 @@ impl GatewayError {
                 StoreError::Overloaded | StoreError::WritesStopped | StoreError::NewerFormat { .. }
             )
         } else {
-            matches!(self, Self::Busy)
+            matches!(self, Self::Busy | Self::StoreFull)
         }
     }
 }
@@ -202,8 +205,9 @@ impl From<StoreError> for GatewayError {
 impl From<Arc<StoreError>> for GatewayError {
     fn from(error: Arc<StoreError>) -> Self {
         match *error {
-            StoreError::Corrupt { .. } => Self::Internal(error),
-            StoreError::TimedOut
+            StoreError::Full => Self::StoreFull,
+            StoreError::Corrupt { .. }
+            | StoreError::TimedOut
             | StoreError::Overloaded
             | StoreError::Unavailable(_)
             | StoreError::WritesStopped

@@ -44,6 +44,10 @@ pub enum Risk {
     FailoversCanUndo,
     /// A part of the store does not answer; requests for sessions in it are refused with 503.
     PartlyUnavailable,
+    /// Little room is left for what is kept.
+    StoreNearlyFull,
+    /// Nothing more is kept: sessions are read and end, all else is refused with 503.
+    StoreFull,
     /// Time as the store has it and the wall clock differ: a restart jumps from the one to the other.
     ClockStepped,
     /// Who reads the store can forge what only the gateways should make.

@@ -37,7 +37,9 @@ pub(super) fn kind_of(error: &GatewayError) -> (StatusCode, &'static str) {
             "idempotency_key_unreadable",
         ),
         E::RateLimited { .. } => (StatusCode::TOO_MANY_REQUESTS, "rate_limited"),
-        E::StoreUnavailable(_) => (StatusCode::SERVICE_UNAVAILABLE, "store_unavailable"),
+        E::StoreUnavailable(_) | E::StoreFull => {
+            (StatusCode::SERVICE_UNAVAILABLE, "store_unavailable")
+        }
         E::LoaderUnavailable => (StatusCode::SERVICE_UNAVAILABLE, "loader_unavailable"),
         E::Busy => (StatusCode::SERVICE_UNAVAILABLE, "busy"),
         E::Internal(_) => (StatusCode::INTERNAL_SERVER_ERROR, "internal"),

@@ -5,6 +5,7 @@ use redb::ReadableTable;
 
 use super::EmbeddedStore;
 use super::record::encode;
+use super::room::Purpose;
 use super::rows::row;
 use super::tables::{Bytes, KEYS};
 use crate::model::keyring::{KeyPurpose, Keyring, OfferedKey};
@@ -18,13 +19,14 @@ impl KeyringStore for EmbeddedStore {
         purpose: KeyPurpose,
         offered: OfferedKey,
     ) -> Result<Keyring, StoreError> {
-        let keys = self.shared.read()?.open_table(KEYS)?;
+        let held = self.look(|shared| find(&shared.read()?.open_table(KEYS)?, purpose));
         let now = self.shared.now();
-        if let Provided::Held(ring) = provide(find(&keys, purpose)?, &offered, purpose, now) {
+        if let Provided::Held(ring) = provide(held.await?, &offered, purpose, now) {
             return Ok(ring);
         }
+        // A few bytes, without which lists could not be read on a full disk.
         self.writer
-            .write(move |txn| {
+            .write(Purpose::Release, move |txn| {
                 let held = find(&txn.keys, purpose)?;
                 match provide(held, &offered, purpose, txn.now) {
                     Provided::Held(ring) => Ok(ring),
