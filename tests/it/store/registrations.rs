@@ -13,8 +13,10 @@ use session_gateway::rules::create::NewSession;
 use session_gateway::rules::end::EndAll;
 use session_gateway::rules::entry::Lookup;
 use session_gateway::rules::refusal::Refusal;
+use session_gateway::store::node::EndExtent;
 
 use super::backend::{Backend, HOUR, draft, login_id, merge, refusal, service, target};
+use super::endings::Endings;
 use super::services::register;
 
 contract! {
@@ -51,8 +53,9 @@ async fn seen(b: &Backend, access: &Access) -> (usize, u64) {
         login_id: Some(login_id("alice")),
         ..all.clone()
     };
-    let count = b.stores.sessions.count_where(&of_login, access).await;
-    (list.await.unwrap().items.len(), count.unwrap())
+    let sessions = &b.stores.sessions;
+    let found = sessions.find_where(&of_login, access, None, EndExtent::All);
+    (list.await.unwrap().items.len(), found.await.unwrap().count)
 }
 
 async fn sessions_of_another_registration_are_out_of_sight(b: &Backend) {
@@ -85,7 +88,7 @@ async fn sessions_of_another_registration_are_out_of_sight(b: &Backend) {
             reason: EndReason::Logout,
             detail: None,
         };
-        assert_eq!(sessions.end_all(which, &after).await.unwrap(), []);
+        assert_eq!(sessions.end_login(which, &after).await.unwrap(), []);
         let limited = NewSession {
             limit: Some(SessionLimit {
                 max: 1,
