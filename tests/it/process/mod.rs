@@ -4,6 +4,7 @@ mod cached_nodes;
 mod canary;
 mod commands;
 mod crash;
+mod guesses;
 mod lifecycle;
 mod settings;
 mod slow_start;
