@@ -21,17 +21,21 @@ if ban then return {'banned'} end
 
 -- Of the oldest sessions, of which no more are looked at than are judged, those that a limit counts.
 local function counted()
-  local live = {}
+  local live, over, gone = {}, {}, {}
   for _, id in ipairs(redis.call('ZRANGE', login, 0, judged - 1)) do
-    local s = load_or_expire(id, used[id])
-    if s.kind == 'live' then
+    local s, ending = load_or_ending(id, used[id])
+    if ending then
+      over[#over + 1] = ending
+    elseif s.kind == 'live' then
       if s.l == r.l and (not scope or s.o == scope) and (not per_device or (s.D or nil) == device) then
         live[#live + 1] = s
       end
     elseif s.kind ~= 'newer' then
-      unlink(id, r.k)
+      gone[#gone + 1] = id
     end
   end
+  unlink(gone, r.k)
+  end_sessions(over)
   return live
 end
 
@@ -50,10 +54,11 @@ if max and size >= max then
       return a.id < b.id
     end)
   end
+  local endings = {}
   for at = 1, #live - room do
-    end_session(live[at], 'replaced', now, r.o)
-    out[#out + 1] = live[at].id
+    endings[at], out[at] = ending(live[at], 'replaced', now, r.o), live[at].id
   end
+  end_sessions(endings)
 end
 
 -- An eighth longer than it must: then not every session moves it.

@@ -1,13 +1,16 @@
 -- Ends those of a login's sessions that are wanted.
-local ended = {}
+local endings, ended, gone = {}, {}, {}
 for _, session in ipairs(sessions) do
-  local r = load_or_expire(session.id, session.used)
-  if r.kind == 'none' or r.kind == 'foreign' or r.kind == 'over' then
-    unlink(r.id, login_key)
+  local r, over = load_or_ending(session.id, session.used)
+  if over then
+    endings[#endings + 1] = over
+  elseif r.kind == 'none' or r.kind == 'foreign' or (r.kind == 'ended' and now >= r.q) then
+    gone[#gone + 1] = r.id
   elseif r.kind == 'live' and r.l == login and r.b <= moment and r.id ~= except
     and (not scope or r.o == scope) and (not device or r.D == device) then
-    end_session(r, reason, now, by, detail)
-    ended[#ended + 1] = r.id
+    endings[#endings + 1], ended[#ended + 1] = ending(r, reason, now, by, detail), r.id
   end
 end
+unlink(gone, login_key)
+end_sessions(endings)
 return {'done', now, table.concat(ended)}

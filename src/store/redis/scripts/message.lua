@@ -1,9 +1,17 @@
--- A message to the nodes that listen: texts, each after its length.
-local function publish(channel, ...)
-  local parts = {}
-  for at, text in ipairs({...}) do
-    if type(text) == 'number' then text = string.format('%.0f', text) end
-    parts[2 * at - 1], parts[2 * at] = #text, text
+-- A message to the nodes that listen: texts, each after its length. Most texts of a script's messages are the same ones.
+local packed = {}
+local function pack(text)
+  local known = packed[text]
+  if not known then
+    local plain = type(text) == 'number' and string.format('%.0f', text) or text
+    known = struct.pack('>I4c0', #plain, plain)
+    packed[text] = known
   end
-  redis.call('PUBLISH', channel, struct.pack('>' .. string.rep('I4c0', #parts / 2), unpack(parts)))
+  return known
+end
+
+local function publish(channel, ...)
+  local parts = {...}
+  for at = 1, #parts do parts[at] = pack(parts[at]) end
+  redis.call('PUBLISH', channel, table.concat(parts))
 end

@@ -64,37 +64,66 @@ local function good(r, hash)
   return what == 'present' or what == 'previous'
 end
 
-local function unlink(id, login_key)
-  if login_key then redis.call('ZREM', tag .. 'l:' .. login_key, id) end
-  redis.call('ZREM', ids, id)
-  redis.call('ZREM', expiries, id)
+-- Takes sessions of one login, or of no known one, out of the indexes.
+local function unlink(gone, login_key)
+  if #gone == 0 then return end
+  if login_key then redis.call('ZREM', tag .. 'l:' .. login_key, unpack(gone)) end
+  redis.call('ZREM', ids, unpack(gone))
+  redis.call('ZREM', expiries, unpack(gone))
 end
 
--- The one place where records become tombstones, with the one event of it.
-local function end_session(r, reason, at, by, detail)
-  unlink(r.id, r.k)
-  redis.call('DEL', r.key)
-  r.kind, r.q = 'ended', at + tombstone_kept
-  if r.q > now then
-    redis.call('HSET', r.key, unpack(with({'f', FORMAT, 'd', r.id, 'o', r.o, 't', r.t, 'l', r.l, 'r', reason, 'e', at,
-      'q', r.q}, 'c', r.c, 'h', r.h, 'F', r.F, 'G', r.G, 'B', r.B, 'y', by, 'w', detail)))
-    redis.call('PEXPIRE', r.key, r.q - now)
+local function remove_records(endings)
+  local gone, keys, of_logins = {}, {}, {}
+  for at, ending in ipairs(endings) do
+    local r = ending.session
+    gone[at], keys[at] = r.id, r.key
+    local of_login = of_logins[r.k] or {}
+    of_login[#of_login + 1], of_logins[r.k] = r.id, of_login
   end
-  emit('e', at, r, 'r', reason, 'm', math.max(0, at - r.b), 'b', by, 'd', detail)
+  for login_key, of_login in pairs(of_logins) do redis.call('ZREM', tag .. 'l:' .. login_key, unpack(of_login)) end
+  unlink(gone)
+  redis.call('DEL', unpack(keys))
 end
 
-local function expire(r)
-  end_session(r, r.m <= r.i and 'max_age' or 'idle_timeout', r.i, nil)
+-- The one place where records become tombstones, each with its one event. What is removed is removed together: a call
+-- costs Redis more than most of what it does.
+local function end_sessions(endings)
+  if #endings == 0 then return end
+  remove_records(endings)
+  for _, ending in ipairs(endings) do
+    local r, reason, at, by, detail = ending.session, ending.reason, ending.at, ending.by, ending.detail
+    r.kind, r.q = 'ended', at + tombstone_kept
+    if r.q > now then
+      redis.call('HSET', r.key, unpack(with({'f', FORMAT, 'd', r.id, 'o', r.o, 't', r.t, 'l', r.l, 'r', reason, 'e', at,
+        'q', r.q}, 'c', r.c, 'h', r.h, 'F', r.F, 'G', r.G, 'B', r.B, 'y', by, 'w', detail)))
+      redis.call('PEXPIRE', r.key, r.q - now)
+    end
+    emit('e', at, r, 'r', reason, 'm', math.max(0, at - r.b), 'b', by, 'd', detail)
+  end
+end
+
+local function ending(r, reason, at, by, detail)
+  return {session = r, reason = reason, at = at, by = by, detail = detail}
+end
+
+local function end_session(...)
+  end_sessions({ending(...)})
+end
+
+-- Loads a session with a use of it that is known. If it has expired and nobody has met it yet, its ending is told too.
+local function load_or_ending(id, used)
+  local r = load(id)
+  if r.kind ~= 'live' then return r end
+  count_use(r, used)
+  if now >= r.i then return r, ending(r, r.m <= r.i and 'max_age' or 'idle_timeout', r.i) end
+  return r
 end
 
 -- A session as it is now: live, ended, newer, or nothing to be told of (none, foreign, over).
 -- If it has expired and nobody has met it yet, it ends here.
 local function load_or_expire(id, used)
-  local r = load(id)
-  if r.kind == 'live' then
-    count_use(r, used)
-    if now >= r.i then expire(r) end
-  end
+  local r, over = load_or_ending(id, used)
+  if over then end_sessions({over}) end
   if r.kind == 'ended' and now >= r.q then r.kind = 'over' end
   return r
 end

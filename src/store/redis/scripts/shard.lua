@@ -8,6 +8,7 @@ local node = arg()
 -- The format that is written, and the newest that is read.
 local FORMAT, NEWEST = arg(), tonumber(arg())
 local tag = string.sub(ids, 1, -2)
+local shard = string.match(tag, '{(%w+)}:$')
 
 -- A key that is never there: while a slot is moved to another master, Redis refuses to look for what is not (any more)
 -- in it. So no script takes a session that has moved for one that is gone, or stops between two writes.
@@ -73,6 +74,7 @@ local function trim()
 end
 
 local last_event = newest and newest[1] or ''
+local next_event = string.format('%.0f-*', math.max(now, told))
 
 -- Adds names with their values to a list; a name without a value is left out.
 local function with(list, ...)
@@ -90,8 +92,8 @@ end
 -- Listeners are told what stood before the event, so that they notice if they missed it.
 local function emit(kind, at, r, ...)
   local fields = with({'t', kind, 'a', at, 'o', r.o, 'g', node}, 'z', told > now and now, 's', r.id, 'l', r.l, ...)
-  local id = redis.call('XADD', events, string.format('%.0f-*', math.max(now, told)), unpack(fields))
+  local id = redis.call('XADD', events, next_event, unpack(fields))
   if trims then trim() end
-  publish(channel, 'event', string.match(tag, '{(%w+)}:$'), last_event, id, unpack(fields))
+  publish(channel, 'event', shard, last_event, id, unpack(fields))
   last_event = id
 end

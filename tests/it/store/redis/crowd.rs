@@ -157,12 +157,23 @@ async fn a_limit_over_25_000_sessions_looks_at_no_more_than_200() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn as_many_as_may_give_way_do_so_in_one_step_that_looks_at_no_more() {
-    let mut crowd = Crowd::of(399).await;
-    crowd.watch();
-    let new = limited(200, LimitPer::Login, Overflow::EvictOldest);
-    assert_eq!(crowd.b.create(new).await.evicted.len(), 200);
-    let cost = crowd.cost();
-    assert!(cost.loaded <= 201 && cost.ranges <= 2, "{cost:?}");
+    const EVICTED: u64 = 200;
+    let mut quickest = u64::MAX;
+    for _ in 0..TRIES / 2 {
+        let mut crowd = Crowd::of(399).await;
+        crowd.watch();
+        let new = limited(200, LimitPer::Login, Overflow::EvictOldest);
+        assert_eq!(crowd.b.create(new).await.evicted.len(), 200);
+        let cost = crowd.cost();
+        assert!(cost.loaded <= 201 && cost.ranges <= 2, "{cost:?}");
+        // Of each that gives way a tombstone with its time and an event that is also published; all else is done at once.
+        let each = crowd.calls(&["hset", "pexpire", "xadd", "publish"]);
+        let at_once = crowd.calls(&["zrem", "del"]);
+        assert!(each <= 4 * EVICTED + 20 && at_once <= 4, "{each} {at_once}");
+        quickest = quickest.min(cost.longest);
+    }
+    // On a quiet machine it stays within the bound itself.
+    assert!(quickest <= 2 * BOUND, "it took {quickest} µs");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
