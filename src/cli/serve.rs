@@ -19,7 +19,6 @@ use crate::gateway::auth::ensure_admin;
 use crate::gateway::profile::Profiles;
 use crate::gateway::{AdminCredential, Gateway, GatewayError};
 use crate::http::app::{app, app_and_metrics};
-use crate::http::middleware::install_panic_hook;
 use crate::http::state::{AppState, Draining};
 use crate::model::token::ServiceSecret;
 use crate::outbound::{Client, ClientSettings};
@@ -28,6 +27,7 @@ use crate::store::embedded::EmbeddedStore;
 use crate::store::redis::RedisStore;
 use crate::store::{Cause, Stores};
 use crate::telemetry::log::{self, with_causes};
+use crate::telemetry::panics;
 use crate::telemetry::traces::{Exporter, ExporterBuildError, Traces};
 
 /// How long tasks and threads that are still at work at the very end may take.
@@ -109,7 +109,7 @@ async fn open_stores(settings: &StoreSettings, traces: Traces) -> Result<Stores,
 
 pub(super) fn run(config: &Config) -> Result<(), ServeError> {
     log::init(&config.log)?;
-    install_panic_hook();
+    panics::install_hook();
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .enable_all()
         .build();

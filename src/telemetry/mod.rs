@@ -4,4 +4,5 @@ pub mod counters;
 pub mod log;
 pub(crate) mod log_limit;
 pub mod metrics;
+pub mod panics;
 pub mod traces;

@@ -11,5 +11,4 @@ mod route_metrics;
 pub(crate) use layer::Middleware;
 pub use limits::{MAX_HEADER_BYTES, MAX_URI_BYTES, Unplaced, is_open_to_all};
 pub(crate) use limits::{not_allowed, not_found};
-pub use panic::install_panic_hook;
 pub use route_metrics::RequestWatcher;

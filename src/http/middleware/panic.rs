@@ -1,4 +1,4 @@
-//! Panics are bugs: they are told without what they carry, because their message may hold anything.
+//! A handler that panics is answered for, without what the panic carries.
 
 use std::any::Any;
 
@@ -14,17 +14,4 @@ struct Panicked;
 
 pub(super) fn answer_panic(_message: Box<dyn Any + Send>) -> Response {
     ApiError::internal(Panicked).into_response()
-}
-
-/// Logs every panic by its place. Of its message only text that stands in the source is told.
-pub fn install_panic_hook() {
-    std::panic::set_hook(Box::new(|panic| {
-        let place = panic.location().map(ToString::to_string);
-        let message = panic.payload().downcast_ref::<&'static str>();
-        tracing::error!(
-            place = place.as_deref().unwrap_or("unknown"),
-            message = message.copied().unwrap_or("withheld"),
-            "a task panicked"
-        );
-    }));
 }
