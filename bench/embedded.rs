@@ -108,6 +108,7 @@ fn open(dir: &Path) -> Stores {
         tombstone_retention: Duration::from_secs(3_600),
         event_retention: Duration::from_secs(86_400),
         touch_interval: Duration::from_secs(10),
+        reserve: None,
     };
     EmbeddedStore::open(dir, settings, Arc::new(SteadyClock::new(Machine))).unwrap()
 }

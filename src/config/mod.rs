@@ -102,6 +102,8 @@ pub struct StoreSettings {
     pub sweep_grace: Duration,
     /// How long the use of a session may wait to be written.
     pub touch_interval: Duration,
+    /// Bytes of the disk that only endings, sweeping and uses may take; none is a part of its size.
+    pub reserve: Option<u64>,
 }
 
 /// What only a store in Redis asks for.
@@ -128,6 +130,7 @@ impl StoreSettings {
             tombstone_retention: self.tombstone_retention,
             event_retention: self.event_retention,
             touch_interval: self.touch_interval,
+            reserve: self.reserve,
         }
     }
 
@@ -203,6 +206,7 @@ impl Config {
                 sweep_interval: source.get(&var::SWEEP_INTERVAL, value::lasting)?,
                 sweep_grace: source.get(&var::SWEEP_GRACE, value::lasting)?,
                 touch_interval: source.get(&var::TOUCH_INTERVAL, value::duration)?,
+                reserve: source.get(&var::STORE_RESERVE, value::optional_bytes)?,
             },
             admin_secret: source.secret(&var::ADMIN_SECRET, &var::ADMIN_SECRET_FILE)?,
             listen_is_foreign: source.is_from_file(&var::LISTEN)

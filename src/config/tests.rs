@@ -285,14 +285,13 @@ fn a_format_is_one_of_those_that_are_written() {
     assert_eq!(with(&[]).unwrap().store.redis.format, None);
     let first = with(&[("SGW_STORE_FORMAT", "1")]).unwrap();
     assert_eq!(first.store.redis.format, Some(1));
-    for text in ["0", "2", "newest"] {
+    for text in ["0", "3", "newest"] {
         let line = refusal("SGW_STORE_FORMAT", text);
         assert!(
-            line.ends_with("that this version writes, from 1 to 1"),
+            line.ends_with("that this version writes, from 1 to 2"),
             "{line}"
         );
     }
-    assert_eq!(value::store_format("2", 2), Ok(Some(2)));
 }
 
 #[test]

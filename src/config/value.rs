@@ -44,8 +44,8 @@ pub enum InvalidValue {
     /// A bound that heartbeats cannot prove, or that is none.
     #[error("must be 0s, or from 500ms to 60s")]
     Staleness,
-    /// Not an amount of memory.
-    #[error("must be an amount of memory from 1MiB on, like 64MiB or 1GiB; a bare number is bytes")]
+    /// Not an amount of bytes.
+    #[error("must be an amount of bytes from 1MiB on, like 64MiB or 1GiB; a bare number is bytes")]
     Bytes,
     /// Not a store.
     #[error("must be memory:, embedded:DIR or the URL of a Redis")]
@@ -245,6 +245,14 @@ pub(super) fn bytes(text: &str) -> Result<u64, InvalidValue> {
         .and_then(|number| number.checked_mul(bytes_per_unit))
         .filter(|bytes| *bytes >= 1 << 20)
         .ok_or(InvalidValue::Bytes)
+}
+
+/// An amount that may be left out.
+pub(super) fn optional_bytes(text: &str) -> Result<Option<u64>, InvalidValue> {
+    if text.is_empty() {
+        return Ok(None);
+    }
+    bytes(text).map(Some)
 }
 
 /// How long Redis may take for an answer.

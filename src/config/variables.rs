@@ -45,6 +45,8 @@ variables! {
         "Where sessions are kept: embedded:DIR (files, needs nothing else), memory: (gone at exit), redis://HOST, redis+sentinel://HOST,HOST/MASTER or redis+cluster://HOST,HOST; rediss for TLS.";
     STORE_FILE = "SGW_STORE_FILE", None, "/run/secrets/sgw-store",
         "A file that holds it, instead, as it may have a password in it.";
+    STORE_RESERVE = "SGW_STORE_RESERVE", None, "64MiB",
+        "Room on the disk of embedded:DIR that only endings, sweeping and uses of sessions may take. Without it, 5 % of the file system, but from 16MiB to 64MiB.";
     REDIS_PREFIX = "SGW_REDIS_PREFIX", Some("sgw"), "",
         "Starts every key in Redis, so that several installations can share one.";
     REDIS_CA_FILE = "SGW_REDIS_CA_FILE", None, "/etc/ssl/redis-ca.pem",

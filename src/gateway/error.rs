@@ -89,9 +89,9 @@ pub enum GatewayError {
     /// With this change the session would hold too much.
     #[error(transparent)]
     AttributeLimit(AttributeLimit),
-    /// The session is over.
+    /// The session is over; when, why and by whom is known as long as its tombstone is kept.
     #[error("the session has ended")]
-    SessionEnded(Ended),
+    SessionEnded(Option<Ended>),
     /// A total of what cannot be counted exactly and soon.
     #[error(
         "`total` goes only without filters or with `login_id` alone, and not with `session.read:own`"
@@ -109,9 +109,17 @@ pub enum GatewayError {
     /// The idempotency key was used for another request.
     #[error("this Idempotency-Key was used for another request")]
     IdempotencyKeyReused,
+    /// What is kept under the idempotency key was sealed with another secret of the service.
+    #[error(
+        "what is kept under this Idempotency-Key cannot be read since the secret of the service was changed"
+    )]
+    IdempotencyKeyUnreadable,
     /// The store does not know: neither yes nor no.
     #[error("the store does not answer; nothing is known about the outcome")]
     StoreUnavailable(#[source] Arc<StoreError>),
+    /// The store has no room to keep more; what is there is read and ends as always.
+    #[error("the store is full; nothing was done")]
+    StoreFull,
     /// The service that knows the users does not tell: neither yes nor no.
     #[error("the loader of profiles does not answer as it should; nothing is known about the user")]
     LoaderUnavailable,
@@ -182,7 +190,7 @@ impl GatewayError {
                 StoreError::Overloaded | StoreError::WritesStopped | StoreError::NewerFormat { .. }
             )
         } else {
-            matches!(self, Self::Busy)
+            matches!(self, Self::Busy | Self::StoreFull)
         }
     }
 }
@@ -197,8 +205,9 @@ impl From<StoreError> for GatewayError {
 impl From<Arc<StoreError>> for GatewayError {
     fn from(error: Arc<StoreError>) -> Self {
         match *error {
-            StoreError::Corrupt { .. } => Self::Internal(error),
-            StoreError::TimedOut
+            StoreError::Full => Self::StoreFull,
+            StoreError::Corrupt { .. }
+            | StoreError::TimedOut
             | StoreError::Overloaded
             | StoreError::Unavailable(_)
             | StoreError::WritesStopped
@@ -211,7 +220,7 @@ impl From<Refusal> for GatewayError {
     fn from(refusal: Refusal) -> Self {
         match refusal {
             Refusal::SessionUnknown => Self::SessionNotFound,
-            Refusal::SessionEnded(tombstone) => Self::SessionEnded(tombstone.ended),
+            Refusal::SessionEnded(tombstone) => Self::SessionEnded(Some(tombstone.ended)),
             Refusal::VersionConflict => Self::VersionConflict,
             Refusal::TokenInUse => Self::TokenInUse,
             Refusal::TokenUnknown => Self::TokenNotFound,

@@ -12,11 +12,13 @@ use crate::store::node::follow::Followers;
 
 mod attributes;
 pub mod auth;
+mod cursors;
 mod error;
 pub mod feed;
 pub mod forward_auth;
 mod health;
 pub mod idempotency;
+mod keyring;
 mod logins;
 pub(crate) mod metrics;
 mod open;
@@ -28,12 +30,13 @@ mod tokens;
 pub use auth::{AdminCredential, Authenticator, Caller};
 pub use error::{FieldRule, GatewayError};
 pub use health::NotReady;
-pub use open::{OpenSession, Opened};
-pub use services::RegisterService;
-pub use sessions::Heartbeat;
-pub use tokens::Verification;
+pub use open::{OpenSession, Opened, OpenedBefore};
+pub use services::{RegisterService, SecretBefore};
+pub use sessions::{Heartbeat, SessionList};
+pub use tokens::{RotatedBefore, Verification};
 
 use auth::Refusals;
+use cursors::Cursors;
 use profile::Profiles;
 
 /// Followers of the feed at once, unless a setting says otherwise.
@@ -54,6 +57,7 @@ pub struct Gateway {
     pub authenticator: Arc<Authenticator>,
     /// Who follows the feed.
     pub followers: Followers,
+    cursors: Arc<Cursors>,
 }
 
 /// How long sessions and their tokens live.
@@ -86,6 +90,7 @@ impl Gateway {
             }),
             followers: Followers::new(stores.events.clone(), MAX_FOLLOWERS),
             profiles: Arc::new(Profiles::without_loader(&stores)),
+            cursors: Arc::new(Cursors::new(&stores)),
             session_limit: None,
             lifetimes,
             stores,

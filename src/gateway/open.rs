@@ -3,6 +3,8 @@
 use std::net::IpAddr;
 use std::time::Duration;
 
+use serde::{Deserialize, Serialize};
+
 use super::{Caller, FieldRule, Gateway, GatewayError, limit_within, within};
 use crate::entropy::Entropy;
 use crate::model::attribute::Attributes;
@@ -63,7 +65,41 @@ pub struct Opened {
     pub evicted: Vec<SessionId>,
 }
 
+/// What is kept of an opened session, to answer a repetition with.
+#[derive(Debug, Serialize, Deserialize)]
+pub struct OpenedBefore {
+    session_id: SessionId,
+    #[serde(deserialize_with = "Token::deserialize_issued")]
+    token: Token,
+    evicted: Vec<SessionId>,
+}
+
+impl Opened {
+    /// What is kept of it.
+    #[must_use]
+    pub fn remains(&self) -> OpenedBefore {
+        OpenedBefore {
+            session_id: self.session.session_id,
+            token: self.token.clone(),
+            evicted: self.evicted.clone(),
+        }
+    }
+}
+
 impl Gateway {
+    /// What a repetition of an open is answered with, as long as the session lives.
+    pub async fn opened_before(
+        &self,
+        caller: &Caller,
+        before: OpenedBefore,
+    ) -> Result<Opened, GatewayError> {
+        Ok(Opened {
+            session: self.as_it_is(caller, before.session_id).await?,
+            token: before.token,
+            evicted: before.evicted,
+        })
+    }
+
     /// Opens a session. Under any number of parallel calls its limit is exact.
     pub async fn open(
         &self,

@@ -2,11 +2,15 @@
 
 use std::time::Duration;
 
+use serde::{Deserialize, Serialize};
+
+use super::cursors::Binding;
 use super::{Caller, FieldRule, Gateway, GatewayError, limit_within};
 use crate::entropy::Entropy;
+use crate::model::Timestamp;
 use crate::model::id::ServiceId;
 use crate::model::limit::SessionLimit;
-use crate::model::page::{Cursor, Page, PageLimit};
+use crate::model::page::{Page, PageLimit, SealedCursor};
 use crate::model::permission::Permissions;
 use crate::model::record::Field;
 use crate::model::service::{Service, ServiceName, ServiceUpdate};
@@ -33,7 +37,40 @@ pub struct RegisterService {
     pub session_limit: Option<SessionLimit>,
 }
 
+/// What is kept of a secret that was shown, to answer a repetition with.
+#[derive(Debug, Serialize, Deserialize)]
+pub struct SecretBefore {
+    service_id: ServiceId,
+    registered_at: Timestamp,
+    secret: ServiceSecret,
+}
+
+impl SecretBefore {
+    /// What is kept of this one.
+    #[must_use]
+    pub fn of(service: &Service, secret: &ServiceSecret) -> Self {
+        Self {
+            service_id: service.service_id.clone(),
+            registered_at: service.created_at,
+            secret: secret.clone(),
+        }
+    }
+}
+
 impl Gateway {
+    /// What a repetition is answered with that was shown a secret before: the service as it is now, unless it is gone or
+    /// another one has its id.
+    pub async fn secret_before(
+        &self,
+        before: SecretBefore,
+    ) -> Result<(Service, ServiceSecret), GatewayError> {
+        let service = self.find_service(&before.service_id).await?;
+        if service.created_at != before.registered_at {
+            return Err(GatewayError::ServiceNotFound);
+        }
+        Ok((service, before.secret))
+    }
+
     /// Registers a service. Its secret is kept nowhere.
     pub async fn register_service(
         &self,
@@ -61,10 +98,14 @@ impl Gateway {
     /// One page of services in the order of their ids.
     pub async fn list_services(
         &self,
+        caller: &Caller,
         limit: PageLimit,
-        cursor: Option<&Cursor>,
-    ) -> Result<Page<Service>, GatewayError> {
-        Ok(self.stores.services.list_services(limit, cursor).await?)
+        cursor: Option<&SealedCursor>,
+    ) -> Result<Page<Service, SealedCursor>, GatewayError> {
+        let binding = Binding::new("services", caller, &())?;
+        let place = self.place(cursor, &binding).await?;
+        let page = self.stores.services.list_services(limit, place.as_ref());
+        self.sealed(page.await?, binding).await
     }
 
     /// One service.

@@ -2,11 +2,12 @@
 
 use std::time::Duration;
 
+use super::cursors::Binding;
 use super::{Caller, FieldRule, Gateway, GatewayError, within};
 use crate::model::Timestamp;
 use crate::model::filter::SessionFilter;
 use crate::model::id::SessionId;
-use crate::model::page::{Cursor, Page, PageLimit};
+use crate::model::page::{Page, PageLimit, SealedCursor};
 use crate::model::permission::Scope;
 use crate::model::record::SessionChange;
 use crate::model::request::Target;
@@ -25,6 +26,15 @@ pub struct Heartbeat {
     pub remaining: Duration,
 }
 
+/// Which list of sessions is read: a cursor of one is none of the other.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum SessionList {
+    /// That of all.
+    All,
+    /// That of one login.
+    OfLogin,
+}
+
 impl Gateway {
     /// A live session. Reading is no use of it.
     pub async fn find(
@@ -36,16 +46,37 @@ impl Gateway {
         Ok(found.live()?)
     }
 
+    /// A session that the caller was shown before, as it is now. It was there, so if nothing is known of it any more, it has
+    /// ended.
+    pub async fn as_it_is(
+        &self,
+        caller: &Caller,
+        session_id: SessionId,
+    ) -> Result<Session, GatewayError> {
+        match self.find(caller, session_id).await {
+            Err(GatewayError::SessionNotFound) => Err(GatewayError::SessionEnded(None)),
+            found => found,
+        }
+    }
+
     /// One page of live sessions, newest first.
     pub async fn list(
         &self,
         caller: &Caller,
+        list: SessionList,
         filter: &SessionFilter,
         limit: PageLimit,
-        cursor: Option<&Cursor>,
-    ) -> Result<Page<Session>, GatewayError> {
+        cursor: Option<&SealedCursor>,
+    ) -> Result<Page<Session, SealedCursor>, GatewayError> {
+        let list = match list {
+            SessionList::All => "sessions",
+            SessionList::OfLogin => "sessions of a login",
+        };
+        let binding = Binding::new(list, caller, filter)?;
+        let place = self.place(cursor, &binding).await?;
         let sessions = &self.stores.sessions;
-        Ok(sessions.list(filter, &caller.scope, limit, cursor).await?)
+        let page = sessions.list(filter, &caller.scope, limit, place.as_ref());
+        self.sealed(page.await?, binding).await
     }
 
     /// How many live sessions there are: all of them, or those of one login.

@@ -2,9 +2,12 @@
 
 use std::time::Duration;
 
+use serde::{Deserialize, Serialize};
+
 use super::{Caller, Gateway, GatewayError};
 use crate::entropy::Entropy;
 use crate::model::Timestamp;
+use crate::model::id::SessionId;
 use crate::model::request::{Consistency, Touch};
 use crate::model::rotation::Successor;
 use crate::model::session::{Ended, Session};
@@ -30,6 +33,25 @@ pub enum Verification {
     Ended(Ended),
     /// It is no session's.
     Unknown,
+}
+
+/// What is kept of a rotation, to answer a repetition with.
+#[derive(Debug, Serialize, Deserialize)]
+pub struct RotatedBefore {
+    session_id: SessionId,
+    #[serde(deserialize_with = "Token::deserialize_issued")]
+    token: Token,
+}
+
+impl RotatedBefore {
+    /// What is kept of this one.
+    #[must_use]
+    pub fn of(session: &Session, token: &Token) -> Self {
+        Self {
+            session_id: session.session_id,
+            token: token.clone(),
+        }
+    }
 }
 
 impl Gateway {
@@ -110,6 +132,16 @@ impl Gateway {
                 (earlier, *session)
             }
         })
+    }
+
+    /// What a repetition of a rotation is answered with, as long as the session lives.
+    pub async fn rotated_before(
+        &self,
+        caller: &Caller,
+        before: RotatedBefore,
+    ) -> Result<(Token, Session), GatewayError> {
+        let session = self.as_it_is(caller, before.session_id).await?;
+        Ok((before.token, session))
     }
 
     /// What has the form of no token is unknown without asking the store.

@@ -79,9 +79,29 @@ pub(crate) fn description() -> OpenApi {
 
 /// The document as JSON text, as it is served, printed and committed.
 pub fn to_json(document: &OpenApi) -> Result<String, serde_json::Error> {
-    let mut text = serde_json::to_string_pretty(document)?;
+    let mut text = sort_extensions(&serde_json::to_string_pretty(document)?);
     text.push('\n');
     Ok(text)
+}
+
+/// The extensions of an operation, a line each, come in no order, and the text must be the same each time.
+fn sort_extensions(text: &str) -> String {
+    let is_extension = |line: &&str| line.trim_start().starts_with("\"x-");
+    let lines: Vec<&str> = text.lines().collect();
+    let runs = lines.chunk_by(|line, next| is_extension(line) && is_extension(next));
+    let sorted = runs.map(|run| {
+        let [.., last] = run else {
+            return String::new();
+        };
+        if run.len() == 1 {
+            return (*last).to_owned();
+        }
+        let end = if last.ends_with(',') { "," } else { "" };
+        let mut bare: Vec<&str> = run.iter().map(|line| line.trim_end_matches(',')).collect();
+        bare.sort_unstable();
+        bare.join(",\n") + end
+    });
+    sorted.collect::<Vec<_>>().join("\n")
 }
 
 /// The API browser runs its own scripts only, asks this gateway only, and stands in nobody's frame. It sets styles of

@@ -3,12 +3,14 @@
 use std::net::IpAddr;
 use std::time::Duration;
 
+use serde::Serialize;
+
 use crate::model::Timestamp;
 use crate::model::id::{LoginId, ServiceId};
 use crate::model::session::{ConnectionId, Device, Session, SessionState};
 
 /// Which sessions to list; every condition must hold. Bounds in time are exclusive.
-#[derive(Debug, Clone, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize)]
 pub struct SessionFilter {
     /// Of this login.
     pub login_id: Option<LoginId>,

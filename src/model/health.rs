@@ -19,6 +19,19 @@ pub struct StoreWarning {
     pub detail: String,
 }
 
+impl StoreWarning {
+    /// The keyring lies in the store as it is.
+    #[must_use]
+    pub fn keys_in_clear() -> Self {
+        Self {
+            code: Risk::KeysInClear,
+            detail: "the keys of the gateways lie in the store in clear; who reads it can forge cursors of lists. \
+                     Let nobody else read it"
+                .to_owned(),
+        }
+    }
+}
+
 /// What can happen.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, ToSchema)]
 #[serde(rename_all = "snake_case")]
@@ -31,6 +44,12 @@ pub enum Risk {
     FailoversCanUndo,
     /// A part of the store does not answer; requests for sessions in it are refused with 503.
     PartlyUnavailable,
+    /// Little room is left for what is kept.
+    StoreNearlyFull,
+    /// Nothing more is kept: sessions are read and end, all else is refused with 503.
+    StoreFull,
     /// Time as the store has it and the wall clock differ: a restart jumps from the one to the other.
     ClockStepped,
+    /// Who reads the store can forge what only the gateways should make.
+    KeysInClear,
 }

@@ -7,6 +7,7 @@ pub mod forward_auth;
 pub mod health;
 pub mod id;
 pub mod json;
+pub mod keyring;
 pub mod limit;
 pub mod login;
 pub mod network;

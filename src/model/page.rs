@@ -51,15 +51,14 @@ impl Default for PageLimit {
 /// The most records one page looks at, so that a filter that matches little cannot occupy the store.
 pub const RECORDS_PER_PAGE: usize = 2_000;
 
-/// An exact place in a list, opaque to clients. Only the store that made it reads its bytes.
-#[derive(Debug, Clone, PartialEq, Eq, ToSchema)]
-#[schema(value_type = String, max_length = 8192, example = "YXBpLWdhdGV3YXk")]
+/// The most characters a cursor has in text form: a place in 256 shards fits.
+const MAX_TEXT: usize = 8_192;
+
+/// An exact place in a list. Only the store that made it reads its bytes.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Cursor(Vec<u8>);
 
 impl Cursor {
-    /// The most characters a cursor has in text form: a place in 256 shards fits.
-    const MAX_TEXT: usize = 8_192;
-
     /// A cursor for a place that the store describes in bytes.
     #[must_use]
     pub fn new(position: Vec<u8>) -> Self {
@@ -75,10 +74,7 @@ impl Cursor {
     /// Reads the text form; `None` if no cursor has it.
     #[must_use]
     pub fn parse(text: &str) -> Option<Self> {
-        if text.len() > Self::MAX_TEXT {
-            return None;
-        }
-        URL_SAFE_NO_PAD.decode(text).ok().map(Self)
+        bytes_of(text).map(Self)
     }
 
     /// The text form, safe in a query.
@@ -88,24 +84,51 @@ impl Cursor {
     }
 }
 
-impl<'de> Deserialize<'de> for Cursor {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        let text = Cow::<'de, str>::deserialize(deserializer)?;
-        Self::parse(&text).ok_or_else(|| de::Error::custom("`cursor` is not one of this list"))
+/// A place in a list as callers hold it: sealed, and good for nothing else.
+#[derive(Debug, Clone, PartialEq, Eq, ToSchema)]
+#[schema(as = Cursor, value_type = String, max_length = 8192, example = "3q2-78r-ur4AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA")]
+pub struct SealedCursor(Vec<u8>);
+
+impl SealedCursor {
+    /// One of these bytes.
+    #[must_use]
+    pub fn new(sealed: Vec<u8>) -> Self {
+        Self(sealed)
+    }
+
+    /// The sealed bytes.
+    #[must_use]
+    pub fn as_bytes(&self) -> &[u8] {
+        &self.0
     }
 }
 
-impl Serialize for Cursor {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.serialize_str(&self.encode())
+impl<'de> Deserialize<'de> for SealedCursor {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let text = Cow::<'de, str>::deserialize(deserializer)?;
+        let bytes = bytes_of(&text).map(Self);
+        bytes.ok_or_else(|| de::Error::custom("`cursor` is not one of this list"))
     }
+}
+
+impl Serialize for SealedCursor {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_str(&URL_SAFE_NO_PAD.encode(&self.0))
+    }
+}
+
+fn bytes_of(text: &str) -> Option<Vec<u8>> {
+    if text.len() > MAX_TEXT {
+        return None;
+    }
+    URL_SAFE_NO_PAD.decode(text).ok()
 }
 
 /// Some items of a list, and where to go on; no cursor ends the list.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Page<T> {
+pub struct Page<T, C = Cursor> {
     /// The items, in the list's order.
     pub items: Vec<T>,
     /// The place after the last record that was looked at.
-    pub next: Option<Cursor>,
+    pub next: Option<C>,
 }

@@ -113,6 +113,13 @@ impl Token {
     pub fn hash(&self) -> CredentialHash {
         CredentialHash::of(self.0.as_bytes())
     }
+
+    /// Reads a token that was handed out and serialised then, also one of the gateway's own.
+    pub fn deserialize_issued<'de, D: Deserializer<'de>>(
+        deserializer: D,
+    ) -> Result<Self, D::Error> {
+        String::deserialize(deserializer).map(|text| Self(Zeroizing::new(text)))
+    }
 }
 
 impl Serialize for Token {

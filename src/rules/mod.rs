@@ -13,6 +13,7 @@ pub mod entry;
 pub mod feed;
 pub mod idempotency;
 mod kept;
+pub mod keyring;
 pub mod lists;
 pub mod operation;
 pub mod plan;

@@ -21,6 +21,9 @@ pub enum StoreError {
     /// The store failed or cannot be reached; a write may or may not have happened.
     #[error("the store failed")]
     Unavailable(#[source] Cause),
+    /// There is no room to keep more; nothing was done.
+    #[error("the store is full")]
+    Full,
     /// An earlier failure left the store unsafe to write to; nothing was done.
     #[error("the store takes no writes since an earlier failure")]
     WritesStopped,

@@ -22,6 +22,9 @@ pub trait IdempotencyStore: Debug + Send + Sync {
         sealed_entropy: Vec<u8>,
     ) -> Result<Claim, StoreError>;
 
+    /// Whether what remains of an answer may be kept in the place of all of it: every gateway on the store reads it.
+    fn may_keep_remains(&self) -> bool;
+
     /// Keeps the answer of a claimed request.
     async fn keep_answer(
         &self,

@@ -5,8 +5,8 @@ use std::sync::Arc;
 use super::node::cache::{Cache, CacheSettings};
 use super::node::{Handle, Observer};
 use super::{
-    EventFeed, IdempotencyStore, ProfileStore, ServiceStore, SessionStore, StoreError, StoreStats,
-    ThrottleStore, Verified,
+    EventFeed, IdempotencyStore, KeyringStore, ProfileStore, ServiceStore, SessionStore,
+    StoreError, StoreStats, ThrottleStore, Verified,
 };
 use crate::model::request::{Consistency, Touch};
 use crate::model::token::PresentedToken;
@@ -24,6 +24,8 @@ pub struct Stores {
     pub events: Handle<dyn EventFeed>,
     /// Idempotency records.
     pub idempotency: Handle<dyn IdempotencyStore>,
+    /// The keys that all gateways on the store share.
+    pub keyring: Handle<dyn KeyringStore>,
     /// Profiles of logins.
     pub profiles: Handle<dyn ProfileStore>,
     /// Networks that are slowed down.
@@ -40,6 +42,7 @@ impl Stores {
             + ServiceStore
             + EventFeed
             + IdempotencyStore
+            + KeyringStore
             + ProfileStore
             + ThrottleStore
             + StoreStats
@@ -50,6 +53,7 @@ impl Stores {
             services: Handle::new(Arc::<E>::clone(engine)),
             events: Handle::new(Arc::<E>::clone(engine)),
             idempotency: Handle::new(Arc::<E>::clone(engine)),
+            keyring: Handle::new(Arc::<E>::clone(engine)),
             profiles: Handle::new(Arc::<E>::clone(engine)),
             throttles: Handle::new(Arc::<E>::clone(engine)),
             stats: Handle::new(Arc::<E>::clone(engine)),
@@ -65,6 +69,7 @@ impl Stores {
             services: self.services.observed(&observer),
             events: self.events.observed(&observer),
             idempotency: self.idempotency.observed(&observer),
+            keyring: self.keyring.observed(&observer),
             profiles: self.profiles.observed(&observer),
             throttles: self.throttles.observed(&observer),
             stats: self.stats.observed(&observer),

@@ -133,7 +133,7 @@ async fn after_a_rotation_a_repetition_is_refused() {
     let secret = rotated.expect(200).json()["secret"].clone();
     let new = old.as_service("manager", secret.as_str().unwrap());
     let repeated = register(&new, "key-1", &shop()).await;
-    repeated.problem(422, "idempotency_key_reused");
+    repeated.problem(422, "idempotency_key_unreadable");
 }
 
 /// Claims of a gateway that dies between the effect of a request and its answer.
@@ -149,6 +149,9 @@ impl IdempotencyStore for LostAnswers {
         entropy: Vec<u8>,
     ) -> Result<Claim, StoreError> {
         self.0.claim(key, fingerprint, entropy).await
+    }
+    fn may_keep_remains(&self) -> bool {
+        self.0.may_keep_remains()
     }
     async fn keep_answer(&self, _: IdempotencyRecordKey, _: Vec<u8>) -> Result<(), StoreError> {
         Err(StoreError::TimedOut)

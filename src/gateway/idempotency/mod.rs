@@ -3,9 +3,10 @@
 //! Guarantees: of parallel calls with one key a single one runs, the others wait for its answer. If it was lost
 //! between its effect and its answer, a repetition draws the same ids and credentials from the seed of the first
 //! attempt and carries the same operation id, by which the store knows the effect. Only answers that tell of success
-//! are kept, and they and the seed are kept encrypted under a key that takes both the idempotency key and the caller's
-//! secret, neither of which is stored. After the secret was rotated they cannot be read any more: such a repetition is
-//! refused as [`GatewayError::IdempotencyKeyReused`], because to run it again could repeat its effect.
+//! are kept, and of those that show a session or a service only what cannot be made again ([`Kept`]). They and the seed
+//! are kept encrypted under a key that takes both the idempotency key and the caller's secret, neither of which is
+//! stored. After the secret was rotated they cannot be read any more: such a repetition is refused as
+//! [`GatewayError::IdempotencyKeyUnreadable`], because to run it again could repeat its effect.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -60,21 +61,43 @@ pub struct Call<'a> {
     pub fingerprint: [u8; 32],
 }
 
-/// What becomes of a call with a key. Its `Debug` form does not show what was kept, which may hold a credential.
+/// What is kept of an answer, in whatever form the way in gives it. Its `Debug` form does not show it, as it may hold a
+/// credential.
+#[derive(PartialEq, Eq)]
+pub enum Kept {
+    /// All of it.
+    Answer(Zeroizing<Vec<u8>>),
+    /// What cannot be made again: ids, secrets, counts. What is shown beside them is shown as it is at the repetition.
+    Remains(Zeroizing<Vec<u8>>),
+}
+
+impl Kept {
+    /// The most bytes, so that a caller cannot fill the store with answers. The largest there is tells of 199 sessions that
+    /// made room and of a token of 512 characters.
+    pub const MAX_BYTES: usize = 4_096;
+
+    fn is_within_bound(&self) -> bool {
+        let (Self::Answer(bytes) | Self::Remains(bytes)) = self;
+        bytes.len() <= Self::MAX_BYTES
+    }
+}
+
+impl std::fmt::Debug for Kept {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(match self {
+            Self::Answer(_) => "Answer(…)",
+            Self::Remains(_) => "Remains(…)",
+        })
+    }
+}
+
+/// What becomes of a call with a key.
+#[derive(Debug)]
 pub enum Claimed {
     /// It goes ahead, with this randomness.
     First(Box<Attempt>, Entropy),
     /// It was done, and this was kept of its answer.
-    Repeated(Zeroizing<Vec<u8>>),
-}
-
-impl std::fmt::Debug for Claimed {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str(match self {
-            Self::First(..) => "First(…)",
-            Self::Repeated(_) => "Repeated(…)",
-        })
-    }
+    Repeated(Kept),
 }
 
 impl Claimant {
@@ -97,8 +120,8 @@ impl Claimant {
                 Ok(Claimed::First(Box::new(attempt), Entropy::Claimed(seed)))
             }
             Claim::Done { sealed_answer } => {
-                let answer = attempt.seal.open_answer(&sealed_answer)?;
-                Ok(Claimed::Repeated(answer))
+                let kept = attempt.seal.open_kept(&sealed_answer)?;
+                Ok(Claimed::Repeated(kept))
             }
             Claim::Reused => Err(GatewayError::IdempotencyKeyReused),
             Claim::Busy => Err(GatewayError::Busy),
@@ -136,9 +159,19 @@ impl Attempt {
         waited.unwrap_or(Ok(Claim::Busy))
     }
 
-    /// Keeps the answer for repetitions.
-    pub async fn keep(&self, answer: &[u8]) -> Result<(), GatewayError> {
-        let sealed = self.seal.answer(answer)?;
+    /// Whether every gateway that may be asked again reads [`Kept::Remains`].
+    #[must_use]
+    pub fn may_keep_remains(&self) -> bool {
+        self.records.may_keep_remains()
+    }
+
+    /// Keeps the answer for repetitions; one over the bound is left to its lease, once all gateways know of the bound.
+    pub async fn keep(&self, kept: &Kept) -> Result<(), GatewayError> {
+        if !kept.is_within_bound() && self.may_keep_remains() {
+            tracing::error!("an answer is too large to be kept for repetitions");
+            return Ok(());
+        }
+        let sealed = self.seal.kept(kept)?;
         log(self.records.keep_answer(self.key, sealed).await);
         Ok(())
     }
@@ -163,7 +196,7 @@ mod tests {
 
     #[test]
     fn a_kept_answer_does_not_print() {
-        let repeated = Claimed::Repeated(Zeroizing::new(b"hush".to_vec()));
-        assert_eq!(format!("{repeated:?}"), "Repeated(…)");
+        let repeated = Claimed::Repeated(Kept::Answer(Zeroizing::new(b"hush".to_vec())));
+        assert_eq!(format!("{repeated:?}"), "Repeated(Answer(…))");
     }
 }

@@ -4,6 +4,7 @@
 use thiserror::Error;
 use zeroize::Zeroizing;
 
+use super::Kept;
 use super::key::IdempotencyKey;
 use crate::entropy::{ClaimedEntropy, random_bytes};
 use crate::gateway::GatewayError;
@@ -36,6 +37,7 @@ impl std::fmt::Debug for CallerKey {
 enum Purpose {
     ClaimedEntropy = 1,
     Answer = 2,
+    Remains = 3,
 }
 
 /// Nothing is wrong with the request: the bytes are not what was written.
@@ -77,12 +79,18 @@ impl Seal {
         })
     }
 
-    pub(super) fn answer(&self, answer: &[u8]) -> Result<Vec<u8>, GatewayError> {
-        self.seal(Purpose::Answer, answer)
+    pub(super) fn kept(&self, kept: &Kept) -> Result<Vec<u8>, GatewayError> {
+        match kept {
+            Kept::Answer(answer) => self.seal(Purpose::Answer, answer),
+            Kept::Remains(remains) => self.seal(Purpose::Remains, remains),
+        }
     }
 
-    pub(super) fn open_answer(&self, sealed: &[u8]) -> Result<Zeroizing<Vec<u8>>, GatewayError> {
-        self.open(Purpose::Answer, sealed)
+    pub(super) fn open_kept(&self, sealed: &[u8]) -> Result<Kept, GatewayError> {
+        match self.open(Purpose::Remains, sealed) {
+            Ok(remains) => Ok(Kept::Remains(remains)),
+            Err(_no_remains) => Ok(Kept::Answer(self.open(Purpose::Answer, sealed)?)),
+        }
     }
 
     fn bound(&self, purpose: Purpose) -> [u8; 33] {
@@ -99,13 +107,13 @@ impl Seal {
         Ok([nonce.as_slice(), &sealed].concat())
     }
 
-    /// What another secret of the service sealed stays closed; the module says why that is `idempotency_key_reused`.
+    /// What another secret of the service sealed stays closed.
     fn open(&self, purpose: Purpose, sealed: &[u8]) -> Result<Zeroizing<Vec<u8>>, GatewayError> {
         let (nonce, sealed) = sealed
             .split_first_chunk::<NONCE_BYTES>()
             .ok_or_else(|| GatewayError::internal(Unreadable))?;
         let plain = self.key.open(*nonce, sealed, &self.bound(purpose));
-        plain.map_err(|_other_secret| GatewayError::IdempotencyKeyReused)
+        plain.map_err(|_other_secret| GatewayError::IdempotencyKeyUnreadable)
     }
 }
 
@@ -148,14 +156,28 @@ mod tests {
             seal("secret", "k", 2),
         ] {
             let refused = other.open_seed(&sealed).unwrap_err();
-            assert!(matches!(refused, GatewayError::IdempotencyKeyReused));
+            assert!(matches!(refused, GatewayError::IdempotencyKeyUnreadable));
         }
     }
 
     #[test]
-    fn a_seed_cannot_stand_for_an_answer() {
+    fn a_seed_cannot_stand_for_what_is_kept() {
         let sealed = seal("secret", "k", 1).seed(&seed()).unwrap();
-        assert!(seal("secret", "k", 1).open_answer(&sealed).is_err());
+        assert!(seal("secret", "k", 1).open_kept(&sealed).is_err());
+    }
+
+    #[test]
+    fn a_whole_answer_and_what_remains_of_one_are_told_apart() {
+        let seal = seal("secret", "k", 1);
+        let bytes = || Zeroizing::new(b"hush".to_vec());
+        let sealed = seal.kept(&Kept::Answer(bytes())).unwrap();
+        assert!(
+            matches!(seal.open_kept(&sealed).unwrap(), Kept::Answer(plain) if plain == bytes())
+        );
+        let sealed = seal.kept(&Kept::Remains(bytes())).unwrap();
+        assert!(
+            matches!(seal.open_kept(&sealed).unwrap(), Kept::Remains(plain) if plain == bytes())
+        );
     }
 
     #[test]

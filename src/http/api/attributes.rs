@@ -209,6 +209,7 @@ async fn remove_attribute(
         IfMatch,
     ),
     request_body = IncrementRequest,
+    extensions(("x-idempotency" = json!("kept"))),
     responses(
         (status = 200, description = "The sum.", body = IncrementResponse,
             headers(("ETag" = String, description = "The version of the session."))),

@@ -118,6 +118,7 @@ async fn unban_login(
 #[utoipa::path(
     post, path = "/v1/logins/{login_id}/kick-out", tag = "logins", request_body = KickOutRequest,
     params(("login_id" = LoginId, Path, description = "The login id.")),
+    extensions(("x-idempotency" = json!("kept"))),
     responses((status = 200, description = "It is out.", body = KickedOut)),
 )]
 async fn kick_out_login(

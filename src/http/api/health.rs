@@ -82,9 +82,9 @@ async fn get_liveness() -> Json<Health> {
 /// Whether requests can be served
 ///
 /// Not ready while the store does not answer, and while the gateway shuts down. `warnings` tell what in the store can
-/// do harm: it drops sessions when it is full, a crash or a failover can undo what it acknowledged, or a part of it does
-/// not answer. Requests for sessions in that part are refused, all others are served. Where and why is told to those who
-/// may read `/metrics`; others get codes.
+/// do harm: it drops sessions when it is full, a crash or a failover can undo what it acknowledged, its disk is full or
+/// nearly so, or a part of it does not answer. Requests for sessions in that part are refused, all others are served.
+/// Where and why is told to those who may read `/metrics`; others get codes.
 #[utoipa::path(
     get,
     path = "/readyz",

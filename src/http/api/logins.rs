@@ -8,7 +8,7 @@ use utoipa_axum::routes;
 
 use super::PageQuery;
 use super::sessions::SessionPage;
-use crate::gateway::Caller;
+use crate::gateway::{Caller, SessionList};
 use crate::http::auth::guarded;
 use crate::http::error::ApiError;
 use crate::http::extract::{Json, Path, Query};
@@ -87,9 +87,10 @@ async fn list_login_sessions(
     Query(query): Query<PageQuery>,
 ) -> Result<Json<SessionPage>, ApiError> {
     let filter = SessionFilter::of_login(login_id);
+    let (limit, cursor) = (query.limit, query.cursor.as_ref());
     let page = state
         .gateway
-        .list(&caller, &filter, query.limit, query.cursor.as_ref());
+        .list(&caller, SessionList::OfLogin, &filter, limit, cursor);
     Ok(Json(SessionPage::new(page.await?, None)))
 }
 

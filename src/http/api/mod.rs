@@ -8,7 +8,7 @@ use utoipa_axum::router::OpenApiRouter;
 
 use crate::http::extract::IfMatch;
 use crate::http::state::AppState;
-use crate::model::page::{Cursor, PageLimit};
+use crate::model::page::{PageLimit, SealedCursor};
 
 mod attributes;
 mod bans;
@@ -50,7 +50,7 @@ struct PageQuery {
     limit: PageLimit,
     /// `next_cursor` of the page before.
     #[param(value_type = Option<String>)]
-    cursor: Option<Cursor>,
+    cursor: Option<SealedCursor>,
 }
 
 impl IntoParams for IfMatch {

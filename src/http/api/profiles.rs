@@ -191,6 +191,7 @@ async fn remove_profile(
 /// began before is overtaken, so that what is kept then is not older than this call.
 #[utoipa::path(
     post, path = "/v1/profiles/refresh", tag = "logins", request_body = RefreshProfilesRequest,
+    extensions(("x-idempotency" = json!("refused"))),
     responses(
         (status = 200, description = "What became of each.", body = RefreshedProfiles),
         NoLoader,

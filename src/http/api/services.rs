@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use axum::extract::State;
 use axum::http::StatusCode;
-use axum::response::IntoResponse;
+use axum::response::Response;
 use serde::{Deserialize, Deserializer, Serialize};
 use utoipa::ToSchema;
 use utoipa_axum::router::OpenApiRouter;
@@ -14,16 +14,17 @@ use super::PageQuery;
 use super::limit::LimitRequest;
 use super::problems::{BuiltIn, SecretConfigured, ServiceExists, UnknownService};
 use crate::entropy::Entropy;
-use crate::gateway::{Caller, RegisterService};
+use crate::gateway::{Caller, RegisterService, SecretBefore};
 use crate::http::auth::{guarded, open_to_any};
 use crate::http::error::ApiError;
 use crate::http::extract::{
     Json, OptionalJson, Patch, Path, Query, given, location, optional_object,
 };
+use crate::http::idempotency::{Repeated, rebuildable};
 use crate::http::state::AppState;
 use crate::model::id::ServiceId;
 use crate::model::limit::SessionLimit;
-use crate::model::page::{Cursor, Page};
+use crate::model::page::{Page, SealedCursor};
 use crate::model::permission::{NewPermissions, Permission, Permissions};
 use crate::model::record::Field;
 use crate::model::service::{Service, ServiceName, ServiceUpdate};
@@ -115,11 +116,11 @@ struct ServicePage {
     items: Vec<Service>,
     /// Where to go on; null ends the list.
     #[schema(required = true)]
-    next_cursor: Option<Cursor>,
+    next_cursor: Option<SealedCursor>,
 }
 
-impl From<Page<Service>> for ServicePage {
-    fn from(page: Page<Service>) -> Self {
+impl From<Page<Service, SealedCursor>> for ServicePage {
+    fn from(page: Page<Service, SealedCursor>) -> Self {
         Self {
             items: page.items,
             next_cursor: page.next,
@@ -136,6 +137,7 @@ impl From<Page<Service>> for ServicePage {
     operation_id = "register_service",
     tag = "services",
     request_body = RegisterServiceRequest,
+    extensions(("x-idempotency" = json!("rebuilt"))),
     responses(
         (status = 201, description = "The service and its secret.", body = ServiceCredentials,
             headers(("Location" = String, description = "The path of the service."))),
@@ -146,20 +148,33 @@ async fn register_service(
     State(state): State<AppState>,
     caller: Caller,
     entropy: Entropy,
+    repeated: Repeated<SecretBefore>,
     Json(request): Json<RegisterServiceRequest>,
-) -> Result<impl IntoResponse, ApiError> {
-    let asked = RegisterService {
-        service_id: request.service_id,
-        service_name: request.service_name,
-        permissions: request.permissions.into(),
-        secret: request.secret,
-        session_limit: request.session_limit.map(SessionLimit::from),
+) -> Result<Response, ApiError> {
+    let gateway = &state.gateway;
+    let (service, secret) = match repeated.0 {
+        Some(before) => gateway.secret_before(before).await?,
+        None => {
+            let asked = request.parse();
+            gateway.register_service(&caller, &entropy, asked).await?
+        }
     };
-    let registered = state.gateway.register_service(&caller, &entropy, asked);
-    let (service, secret) = registered.await?;
     let location = location(&format!("/v1/services/{}", service.service_id))?;
-    let credentials = ServiceCredentials { service, secret };
-    Ok((StatusCode::CREATED, [location], Json(credentials)))
+    let remains = SecretBefore::of(&service, &secret);
+    let credentials = Json(ServiceCredentials { service, secret });
+    rebuildable(&remains, (StatusCode::CREATED, [location], credentials))
+}
+
+impl RegisterServiceRequest {
+    fn parse(self) -> RegisterService {
+        RegisterService {
+            service_id: self.service_id,
+            service_name: self.service_name,
+            permissions: self.permissions.into(),
+            secret: self.secret,
+            session_limit: self.session_limit.map(SessionLimit::from),
+        }
+    }
 }
 
 /// List the services
@@ -173,11 +188,12 @@ async fn register_service(
 )]
 async fn list_services(
     State(state): State<AppState>,
+    caller: Caller,
     Query(list): Query<PageQuery>,
 ) -> Result<Json<ServicePage>, ApiError> {
     let page = state
         .gateway
-        .list_services(list.limit, list.cursor.as_ref());
+        .list_services(&caller, list.limit, list.cursor.as_ref());
     Ok(Json(page.await?.into()))
 }
 
@@ -267,6 +283,7 @@ async fn remove_service(
     tag = "services",
     params(("service_id" = ServiceId, Path, description = "The id of the service.")),
     request_body = Option<RotateSecretRequest>,
+    extensions(("x-idempotency" = json!("rebuilt"))),
     responses(
         (status = 200, description = "The service and its new secret.", body = ServiceCredentials),
         UnknownService,
@@ -277,15 +294,20 @@ async fn rotate_service_secret(
     State(state): State<AppState>,
     caller: Caller,
     entropy: Entropy,
+    repeated: Repeated<SecretBefore>,
     Path(service_id): Path<ServiceId>,
     OptionalJson(request): OptionalJson<RotateSecretRequest>,
-) -> Result<Json<ServiceCredentials>, ApiError> {
-    let grace = Duration::from_secs(request.grace_seconds);
-    let rotated = state
-        .gateway
-        .rotate_service_secret(&caller, &entropy, &service_id, grace);
-    let (service, secret) = rotated.await?;
-    Ok(Json(ServiceCredentials { service, secret }))
+) -> Result<Response, ApiError> {
+    let gateway = &state.gateway;
+    let (service, secret) = if let Some(before) = repeated.0 {
+        gateway.secret_before(before).await?
+    } else {
+        let grace = Duration::from_secs(request.grace_seconds);
+        let rotated = gateway.rotate_service_secret(&caller, &entropy, &service_id, grace);
+        rotated.await?
+    };
+    let remains = SecretBefore::of(&service, &secret);
+    rebuildable(&remains, Json(ServiceCredentials { service, secret }))
 }
 
 /// Tell which service is calling

@@ -11,6 +11,7 @@ use utoipa::openapi::{RefOr, Required, Response, Schema};
 use utoipa::{PartialSchema, ToSchema};
 
 use crate::http::error::{Problem, problem_response};
+use crate::http::idempotency::Idempotency;
 use crate::model::permission::Permission;
 
 /// The schemes by which services authenticate know no scopes; permissions are ours.
@@ -36,7 +37,7 @@ pub(super) fn add_schemas(schemas: &mut Vec<(String, RefOr<Schema>)>) {
 }
 
 /// Writes into an operation what the guard adds to it. What its own document says of an error stays.
-pub(super) fn describe(method: &Method, operation: &mut Operation, permission: Option<Permission>) {
+pub(super) fn describe(operation: &mut Operation, permission: Option<Permission>) {
     operation.security = Some(vec![
         SecurityRequirement::new("basic", NO_SCOPES),
         SecurityRequirement::new("service_id", NO_SCOPES).add("service_secret", NO_SCOPES),
@@ -62,15 +63,11 @@ pub(super) fn describe(method: &Method, operation: &mut Operation, permission: O
         add_error(operation, "413", "The body is too large.");
         add_error(operation, "415", "The body has a type that is not taken.");
     }
-    if takes_idempotency_key(method, permission) {
-        add_idempotency(operation);
+    match Idempotency::of(operation) {
+        Some(Idempotency::Rebuilt) => add_idempotency(operation, REBUILT),
+        Some(Idempotency::Kept) => add_idempotency(operation, KEPT),
+        Some(Idempotency::Refused) | None => {}
     }
-}
-
-/// Whether a repeated request gets the answer it got before. A verification only asks: an answer kept for a day would
-/// outlive the session it speaks of.
-pub(super) fn takes_idempotency_key(method: &Method, permission: Option<Permission>) -> bool {
-    *method == Method::POST && permission != Some(Permission::TokenVerify)
 }
 
 const ERRORS: [(&str, &str); 7] = [
@@ -89,14 +86,18 @@ const ERRORS: [(&str, &str); 7] = [
     ),
 ];
 
-fn add_idempotency(operation: &mut Operation) {
+const KEPT: &str = "Repeating the request with the same key within 24 hours has no further effect and gets the same answer.";
+
+const REBUILT: &str = "Repeating the request with the same key within 24 hours has no further effect: the answer has \
+     the same ids, secrets and counts, and beside them what they are about as it is now; 410 `session_ended` if it has \
+     ended meanwhile.";
+
+fn add_idempotency(operation: &mut Operation, about: &'static str) {
     let key = ParameterBuilder::new()
         .name("Idempotency-Key")
         .parameter_in(ParameterIn::Header)
         .required(Required::False)
-        .description(Some(
-            "Repeating the request with the same key within 24 hours has no further effect and gets the same answer.",
-        ))
+        .description(Some(about))
         .schema(Some(
             ObjectBuilder::new()
                 .schema_type(Type::String)
@@ -108,7 +109,8 @@ fn add_idempotency(operation: &mut Operation) {
     add_error(
         operation,
         "422",
-        "The Idempotency-Key was used for another request.",
+        "`idempotency_key_reused`: the Idempotency-Key was used for another request. `idempotency_key_unreadable`: the \
+         secret of the service was changed since, and nothing was done now.",
     );
 }
 

@@ -14,7 +14,7 @@ use super::rules::RequestRules;
 use crate::gateway::GatewayError;
 use crate::gateway::auth::Authenticated;
 use crate::http::error::ApiError;
-use crate::http::idempotency;
+use crate::http::idempotency::{self, Idempotency};
 use crate::model::permission::Permission;
 
 /// Routes of one path that need a permission; the document learns it, and the errors that every such route can
@@ -44,8 +44,8 @@ where
     document::add_schemas(schemas);
     let mut rules = Vec::new();
     for (method, operation) in document::operations(paths) {
-        rules.push((method.clone(), RequestRules::of(operation)));
-        document::describe(&method, operation, permission);
+        rules.push((method, RequestRules::of(operation)));
+        document::describe(operation, permission);
     }
     let guard = Arc::new(Guard { permission, rules });
     let layer = middleware::from_fn(move |request: Request, next: Next| {
@@ -62,15 +62,22 @@ struct Guard {
 
 impl Guard {
     async fn pass(&self, mut request: Request, next: Next) -> Result<Response, ApiError> {
+        let rules = self.rules_of(request.method())?;
+        if rules.idempotency == Some(Idempotency::Refused) {
+            idempotency::refuse_key(request.headers())?;
+        }
         let authenticated = request.extensions_mut().remove::<Authenticated>();
         let authenticated = authenticated.ok_or(GatewayError::Unauthenticated)?;
         let caller = authenticated.caller(self.permission)?;
-        self.rules_of(request.method())?.check(&request)?;
+        rules.check(&request)?;
         request.extensions_mut().insert(caller);
-        if !document::takes_idempotency_key(request.method(), self.permission) {
-            return Ok(next.run(request).await);
-        }
-        match idempotency::key_of(request.headers())? {
+        let key = match rules.idempotency {
+            Some(Idempotency::Rebuilt | Idempotency::Kept) => {
+                idempotency::key_of(request.headers())?
+            }
+            Some(Idempotency::Refused) | None => None,
+        };
+        match key {
             Some(key) => idempotency::run_once(authenticated.claimant(), &key, request, next).await,
             None => Ok(next.run(request).await),
         }

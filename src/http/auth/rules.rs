@@ -9,11 +9,14 @@ use utoipa::openapi::path::{Operation, Parameter, ParameterIn};
 use utoipa::openapi::{RefOr, Schema};
 
 use crate::http::error::ApiError;
+use crate::http::idempotency::Idempotency;
 
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct RequestRules {
     query: Vec<QueryParameter>,
     if_match: bool,
+    /// What repeating it with its key does; nothing if the key is passed over.
+    pub(super) idempotency: Option<Idempotency>,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -44,6 +47,7 @@ impl RequestRules {
                 })
                 .collect(),
             if_match: headers.any(|parameter| parameter.name.eq_ignore_ascii_case("if-match")),
+            idempotency: Idempotency::of(operation),
         }
     }
 

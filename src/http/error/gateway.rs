@@ -32,8 +32,14 @@ pub(super) fn kind_of(error: &GatewayError) -> (StatusCode, &'static str) {
         E::CursorExpired => (StatusCode::GONE, "cursor_expired"),
         E::VersionConflict => (StatusCode::PRECONDITION_FAILED, "version_conflict"),
         E::IdempotencyKeyReused => (StatusCode::UNPROCESSABLE_ENTITY, "idempotency_key_reused"),
+        E::IdempotencyKeyUnreadable => (
+            StatusCode::UNPROCESSABLE_ENTITY,
+            "idempotency_key_unreadable",
+        ),
         E::RateLimited { .. } => (StatusCode::TOO_MANY_REQUESTS, "rate_limited"),
-        E::StoreUnavailable(_) => (StatusCode::SERVICE_UNAVAILABLE, "store_unavailable"),
+        E::StoreUnavailable(_) | E::StoreFull => {
+            (StatusCode::SERVICE_UNAVAILABLE, "store_unavailable")
+        }
         E::LoaderUnavailable => (StatusCode::SERVICE_UNAVAILABLE, "loader_unavailable"),
         E::Busy => (StatusCode::SERVICE_UNAVAILABLE, "busy"),
         E::Internal(_) => (StatusCode::INTERNAL_SERVER_ERROR, "internal"),

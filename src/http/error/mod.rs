@@ -43,6 +43,9 @@ pub enum ApiError {
         /// The most bytes it may have.
         limit: usize,
     },
+    /// The answer of this operation cannot be kept for repetitions.
+    #[error("this operation takes no Idempotency-Key: its answer may be too large to be kept")]
+    IdempotencyNotPossible,
     /// The URI is too long.
     #[error("the URI is longer than {limit} bytes")]
     UriTooLong {
@@ -108,6 +111,7 @@ impl ApiError {
             Self::InvalidRequest(_) | Self::InvalidBody(_) => {
                 (StatusCode::BAD_REQUEST, "invalid_request")
             }
+            Self::IdempotencyNotPossible => (StatusCode::BAD_REQUEST, "idempotency_not_possible"),
             Self::RouteNotFound => (StatusCode::NOT_FOUND, "route_not_found"),
             Self::MethodNotAllowed => (StatusCode::METHOD_NOT_ALLOWED, "method_not_allowed"),
             Self::PayloadTooLarge { .. } => (StatusCode::PAYLOAD_TOO_LARGE, "payload_too_large"),
@@ -141,7 +145,7 @@ impl ApiError {
                 Vec::new()
             },
             ended: if let Self::Gateway(GatewayError::SessionEnded(ended)) = self {
-                Some(ended.clone())
+                ended.clone()
             } else {
                 None
             },

@@ -1,5 +1,10 @@
-//! `Idempotency-Key` on POST. What makes a repetition is the caller, the method, the target, the type and the body; what is
-//! kept of an answer is status, headers and body, if it tells of success.
+//! `Idempotency-Key` on POST. What makes a repetition is the caller, the method, the target, the type and the body.
+//!
+//! What is kept of an answer, if it tells of success, has a bound, so that no caller fills the store with answers: either
+//! status, headers and body, where these are small whatever is asked ([`Idempotency::Kept`]), or what the handler makes
+//! the answer of again ([`Idempotency::Rebuilt`]).
+
+use std::sync::Arc;
 
 use axum::body::Body;
 use axum::extract::Request;
@@ -9,18 +14,33 @@ use axum::middleware::Next;
 use axum::response::Response;
 use sha2::{Digest, Sha256};
 use tracing::Instrument;
+use zeroize::Zeroizing;
 
 use super::error::{ApiError, Failure};
 use super::extract::read_body;
-use crate::gateway::idempotency::{Attempt, Call, Claimant, Claimed, IdempotencyKey};
+use crate::gateway::idempotency::{Attempt, Call, Claimant, Claimed, IdempotencyKey, Kept};
 
 mod answer;
+mod kind;
+mod remains;
 #[cfg(test)]
 mod tests;
 
+pub(super) use kind::Idempotency;
+pub(super) use remains::{Repeated, rebuildable};
+
 use answer::KeptAnswer;
+use remains::Remains;
 
 const HEADER: &str = "idempotency-key";
+
+/// Refuses a key of whatever form.
+pub(super) fn refuse_key(headers: &HeaderMap) -> Result<(), ApiError> {
+    if headers.contains_key(HEADER) {
+        return Err(ApiError::IdempotencyNotPossible);
+    }
+    Ok(())
+}
 
 /// Reads the key of a request, if it has one.
 pub(super) fn key_of(headers: &HeaderMap) -> Result<Option<IdempotencyKey>, ApiError> {
@@ -40,7 +60,7 @@ pub(super) fn key_of(headers: &HeaderMap) -> Result<Option<IdempotencyKey>, ApiE
     })
 }
 
-/// Runs the rest of a request, or answers as it was answered before if its key says that it is a repetition.
+/// Runs the rest of a request; a repetition, as its key says, has no further effect.
 pub(super) async fn run_once(
     claimant: Claimant,
     key: &IdempotencyKey,
@@ -66,7 +86,11 @@ pub(super) async fn run_once(
             let finished = tokio::spawn(run).await;
             finished.unwrap_or_else(|error| Err(ApiError::internal(error)))
         }
-        Claimed::Repeated(answer) => KeptAnswer::decode(&answer)?.replay(),
+        Claimed::Repeated(Kept::Answer(answer)) => KeptAnswer::decode(&answer)?.replay(),
+        Claimed::Repeated(Kept::Remains(remains)) => {
+            parts.extensions.insert(Remains(Arc::new(remains)));
+            Ok(next.run(Request::from_parts(parts, Body::from(body))).await)
+        }
     }
 }
 
@@ -84,14 +108,28 @@ fn fingerprint(parts: &Parts, body: &[u8]) -> [u8; 32] {
 async fn run(attempt: Box<Attempt>, request: Request, next: Next) -> Result<Response, ApiError> {
     let response = next.run(request).await;
     if response.status().is_success() {
-        let (answer, response) = KeptAnswer::of(response).await?;
-        attempt.keep(&answer.encode()?).await?;
-        return Ok(response);
+        return keep(&attempt, response).await;
     }
     if nothing_happened(&response) {
         attempt.release().await;
     }
     Ok(response)
+}
+
+async fn keep(attempt: &Attempt, mut response: Response) -> Result<Response, ApiError> {
+    let remains = response.extensions_mut().remove::<Remains>();
+    match remains.filter(|_| attempt.may_keep_remains()) {
+        Some(Remains(remains)) => {
+            let remains = Zeroizing::new(remains.to_vec());
+            attempt.keep(&Kept::Remains(remains)).await?;
+            Ok(response)
+        }
+        None => {
+            let (answer, response) = KeptAnswer::of(response).await?;
+            attempt.keep(&Kept::Answer(answer.encode()?)).await?;
+            Ok(response)
+        }
+    }
 }
 
 /// Whether a failed request certainly had no effect.

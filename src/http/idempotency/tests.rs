@@ -61,6 +61,10 @@ impl IdempotencyStore for MemoryIdempotencyStore {
         Ok(claim)
     }
 
+    fn may_keep_remains(&self) -> bool {
+        true
+    }
+
     async fn keep_answer(
         &self,
         key: IdempotencyRecordKey,

@@ -2,6 +2,7 @@
 
 use super::EmbeddedStore;
 use super::lists::Listing;
+use super::room::Purpose;
 use super::rows::session_ids;
 use super::txn::Txn;
 use crate::model::Timestamp;
@@ -35,7 +36,7 @@ impl EmbeddedStore {
         let ids: Vec<_> = ids.collect();
         let end = move |txn: &mut Txn<'_>| end_these(txn, ids, &batch);
         Ok(EndedBatch {
-            ended: self.writer.write(end).await?,
+            ended: self.writer.write(Purpose::Release, end).await?,
             next: last.map(|last| EndPosition::after(last, moment)),
         })
     }

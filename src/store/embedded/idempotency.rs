@@ -5,6 +5,7 @@ use redb::ReadableTable;
 
 use super::EmbeddedStore;
 use super::record::encode;
+use super::room::Purpose;
 use super::rows::row;
 use super::tables::{Hash, kind};
 use super::txn::Txn;
@@ -20,7 +21,7 @@ impl IdempotencyStore for EmbeddedStore {
         sealed_entropy: Vec<u8>,
     ) -> Result<Claim, StoreError> {
         self.writer
-            .write(move |txn| {
+            .write(Purpose::Keep, move |txn| {
                 let held = find(txn, &key.0)?;
                 let (claim, record) = claim(held, fingerprint, &sealed_entropy, txn.now);
                 if let Some(record) = record {
@@ -31,13 +32,18 @@ impl IdempotencyStore for EmbeddedStore {
             .await
     }
 
+    /// One gateway alone opens the file.
+    fn may_keep_remains(&self) -> bool {
+        true
+    }
+
     async fn keep_answer(
         &self,
         key: IdempotencyRecordKey,
         sealed_answer: Vec<u8>,
     ) -> Result<(), StoreError> {
         self.writer
-            .write(move |txn| match find(txn, &key.0)? {
+            .write(Purpose::Keep, move |txn| match find(txn, &key.0)? {
                 Some(held) => put(txn, &key.0, &held.answered(sealed_answer)),
                 None => Ok(()),
             })
@@ -45,7 +51,9 @@ impl IdempotencyStore for EmbeddedStore {
     }
 
     async fn release(&self, key: IdempotencyRecordKey) -> Result<(), StoreError> {
-        self.writer.write(move |txn| release(txn, &key.0)).await
+        self.writer
+            .write(Purpose::Release, move |txn| release(txn, &key.0))
+            .await
     }
 }
 

@@ -10,7 +10,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-use redb::{Database, ReadTransaction, ReadableDatabase, StorageBackend};
+use redb::{ReadTransaction, StorageBackend};
 use tokio::sync::Semaphore;
 
 use crate::clock::Clock;
@@ -22,14 +22,20 @@ use crate::store::{StoreError, Stores};
 
 mod bans;
 mod bulk;
+mod engine;
 mod feed;
 mod format1;
+mod group;
 mod idempotency;
+mod keyring;
 mod lists;
+mod look;
 mod open;
 mod plans;
 mod profiles;
 mod record;
+mod reserve;
+mod room;
 mod rows;
 mod services;
 mod sessions;
@@ -40,9 +46,11 @@ mod tables;
 mod throttles;
 mod txn;
 mod verify;
+mod volume;
 mod wall_clock;
 mod writer;
 
+use engine::Engine;
 pub use open::OpenError;
 use tables::FORMAT;
 use writer::Writer;
@@ -64,6 +72,8 @@ pub struct EmbeddedSettings {
     pub event_retention: Duration,
     /// The longest time between a use of a session and its being written.
     pub touch_interval: Duration,
+    /// Bytes of the disk that only endings, sweeping and uses may take; none is a part of its size.
+    pub reserve: Option<u64>,
 }
 
 /// The store behind `embedded:DIR` and `memory:`.
@@ -76,7 +86,7 @@ pub struct EmbeddedStore {
 
 /// What readers and the writer share.
 struct Shared {
-    db: Database,
+    engine: Engine,
     on_disk: bool,
     settings: EmbeddedSettings,
     clock: Arc<dyn Clock>,
@@ -92,7 +102,8 @@ impl EmbeddedStore {
         settings: EmbeddedSettings,
         clock: Arc<dyn Clock>,
     ) -> Result<Stores, OpenError> {
-        Self::start(open::file(dir, FORMAT)?, true, settings, clock)
+        let engine = open::file(dir, settings.reserve, FORMAT)?;
+        Self::start(engine, true, settings, clock)
     }
 
     /// A store that forgets everything with its process.
@@ -100,13 +111,12 @@ impl EmbeddedStore {
         settings: EmbeddedSettings,
         clock: Arc<dyn Clock>,
     ) -> Result<Stores, OpenError> {
-        let backend = redb::backends::InMemoryBackend::new();
-        Self::start(open::backend(backend, FORMAT)?, false, settings, clock)
+        Self::start(open::memory(FORMAT)?, false, settings, clock)
     }
 
-    /// Opens the store in storage of the caller's making, as if it were a disk.
+    /// Opens the store in storage of the caller's making, as if it were a disk; clones of it are the same.
     pub fn on_backend(
-        backend: impl StorageBackend,
+        backend: impl StorageBackend + Clone,
         settings: EmbeddedSettings,
         clock: Arc<dyn Clock>,
     ) -> Result<Stores, OpenError> {
@@ -114,13 +124,13 @@ impl EmbeddedStore {
     }
 
     fn start(
-        db: Database,
+        engine: Engine,
         on_disk: bool,
         settings: EmbeddedSettings,
         clock: Arc<dyn Clock>,
     ) -> Result<Stores, OpenError> {
         let shared = Arc::new(Shared {
-            db,
+            engine,
             on_disk,
             settings,
             clock,
@@ -136,29 +146,6 @@ impl EmbeddedStore {
         });
         Ok(Stores::of(&store))
     }
-
-    /// Runs a read of many records where it holds up nobody else.
-    async fn scan<T, F>(&self, read: F) -> Result<T, StoreError>
-    where
-        T: Send + 'static,
-        F: FnOnce(&Shared) -> Result<T, StoreError> + Send + 'static,
-    {
-        let shared = Arc::clone(&self.shared);
-        let scans = Arc::clone(&self.scans);
-        let scan = async move {
-            // The permit goes into the read, which outlives a caller who stops waiting.
-            let permit = scans.acquire_owned().await.map_err(unavailable)?;
-            let read = tokio::task::spawn_blocking(move || {
-                let _permit = permit;
-                read(&shared)
-            });
-            read.await.map_err(unavailable)?
-        };
-        match tokio::time::timeout(DEADLINE, scan).await {
-            Ok(result) => result,
-            Err(_elapsed) => Err(StoreError::TimedOut),
-        }
-    }
 }
 
 impl Shared {
@@ -167,7 +154,7 @@ impl Shared {
     }
 
     fn read(&self) -> Result<ReadTransaction, StoreError> {
-        self.db.begin_read().map_err(unavailable)
+        self.engine.begin_read()
     }
 
     fn writes_stopped(&self) -> bool {
@@ -190,6 +177,7 @@ impl Shared {
 impl fmt::Debug for Shared {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Shared")
+            .field("engine", &self.engine)
             .field("on_disk", &self.on_disk)
             .field("settings", &self.settings)
             .field("writes_stopped", &self.writes_stopped)

@@ -5,15 +5,23 @@ use std::fs::{DirBuilder, File, OpenOptions};
 use std::io;
 use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use redb::backends::FileBackend;
 use redb::{Builder, Database, DatabaseError, ReadableDatabase, StorageBackend};
 use thiserror::Error;
 
+use super::engine::Engine;
+use super::reserve::Reserve;
 use super::tables::{create_all, has_all, stored_format};
+use super::volume::{Volume, VolumeFile};
+use crate::telemetry::panics::{Contained, contain};
 
-/// The one file in the store's directory.
+/// The file in the store's directory that has everything.
 const FILE: &str = "sessions.redb";
+
+/// How the file ends that holds room for when the disk is full.
+const RESERVE: &str = "redb.reserve";
 
 /// How the copy of a file ends that was moved on, and that of one which is being written.
 const FORMER: &str = "redb.former";
@@ -40,12 +48,15 @@ pub enum OpenError {
         path: PathBuf,
     },
     /// The file is no store, or is damaged.
-    #[error("{path} cannot be opened: {source}", path = path.display())]
+    #[error(
+        "{path} cannot be opened: {source}; `session-gateway check` tells what of it can be read",
+        path = path.display()
+    )]
     File {
         /// The file.
         path: PathBuf,
         /// What the storage engine said.
-        source: Box<DatabaseError>,
+        source: Box<OpenError>,
     },
     /// A newer version has written it. It is left as it is.
     #[error(
@@ -58,22 +69,39 @@ pub enum OpenError {
         newest: u64,
     },
     /// The storage engine failed.
-    #[error("the store cannot be opened: {0}")]
+    #[error("the storage engine: {0}")]
     Engine(#[source] Box<redb::Error>),
+    /// The storage engine panicked, as on bytes that it has not written.
+    #[error("the storage engine: {0}")]
+    Panicked(#[source] Contained),
     /// No thread could be started for the writer.
     #[error("the writing thread cannot be started: {0}")]
     Thread(#[source] io::Error),
 }
 
-/// Opens the file in `dir`. Both are made for their owner's eyes only if they are not there.
-pub(super) fn file(dir: &Path, newest: u64) -> Result<Database, OpenError> {
+/// Opens the file in `dir`, beside its reserve. All of it is made for its owner's eyes only if it is not there.
+pub(super) fn file(dir: &Path, reserve: Option<u64>, newest: u64) -> Result<Engine, OpenError> {
     let path = dir.join(FILE);
     DirBuilder::new()
         .recursive(true)
         .mode(0o700)
         .create(dir)
         .map_err(at(dir))?;
-    let mut db = database(&path)?;
+    let reserved = path.with_extension(RESERVE);
+    let reserve = Reserve::open(&reserved, reserve).map_err(at(&reserved))?;
+    let volume = Arc::new(Volume::with_reserve(reserve));
+    let db = contained(|| moved_on(dir, &path, &volume, newest)).map_err(of_file(&path))?;
+    let again = move |volume: &Arc<Volume>| database(&path, volume, Opening::Again);
+    Ok(Engine::new(db, volume, Box::new(again)))
+}
+
+fn moved_on(
+    dir: &Path,
+    path: &Path,
+    volume: &Arc<Volume>,
+    newest: u64,
+) -> Result<Database, OpenError> {
+    let mut db = database(path, volume, Opening::First)?;
     // A file whose name is not on the disk is no file after a power cut.
     sync(dir)?;
     let former = path.with_extension(FORMER);
@@ -81,9 +109,9 @@ pub(super) fn file(dir: &Path, newest: u64) -> Result<Database, OpenError> {
         Some(found) if found < newest => {
             // Closed, it is whole.
             drop(db);
-            copy(&path, &former)?;
+            copy(path, &former)?;
             tracing::info!(found, newest, copy = %former.display(), "store.moves_on");
-            db = database(&path)?;
+            db = database(path, volume, Opening::Again)?;
         }
         Some(found) if found == newest => remove(&former)?,
         // Whoever refuses a newer file leaves the copy, which may be put back.
@@ -92,24 +120,58 @@ pub(super) fn file(dir: &Path, newest: u64) -> Result<Database, OpenError> {
     prepared(db, newest)
 }
 
-fn database(path: &Path) -> Result<Database, OpenError> {
+/// Bytes that the engine has not written may make it panic.
+fn contained<T>(open: impl FnOnce() -> Result<T, OpenError>) -> Result<T, OpenError> {
+    contain(open).unwrap_or_else(|panic| Err(OpenError::Panicked(panic)))
+}
+
+/// Names the file where the engine cannot read it.
+fn of_file(path: &Path) -> impl FnOnce(OpenError) -> OpenError {
+    move |error| match error {
+        OpenError::Engine(_) | OpenError::Panicked(_) => OpenError::File {
+            path: path.into(),
+            source: Box::new(error),
+        },
+        OpenError::Path { .. }
+        | OpenError::InUse { .. }
+        | OpenError::File { .. }
+        | OpenError::NewerFormat { .. }
+        | OpenError::Thread(_) => error,
+    }
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Opening {
+    /// The file is made if it is not there.
+    First,
+    /// It was there before, and without it there is nothing to go on with.
+    Again,
+}
+
+fn database(path: &Path, volume: &Arc<Volume>, opening: Opening) -> Result<Database, OpenError> {
     let file = OpenOptions::new()
         .read(true)
         .write(true)
-        .create(true)
+        .create(opening == Opening::First)
         .truncate(false)
         .mode(0o600)
         .open(path)
         .map_err(at(path))?;
-    let opened = FileBackend::new(file).and_then(|backend| builder().create_with_backend(backend));
-    match opened {
+    let file = FileBackend::new(file).map_err(engine)?;
+    match on_volume(file, volume) {
         Ok(db) => Ok(db),
         Err(DatabaseError::DatabaseAlreadyOpen) => Err(OpenError::InUse { path: path.into() }),
-        Err(source) => Err(OpenError::File {
-            path: path.into(),
-            source: Box::new(source),
-        }),
+        Err(source) => Err(engine(source)),
     }
+}
+
+fn on_volume(file: impl StorageBackend, volume: &Arc<Volume>) -> Result<Database, DatabaseError> {
+    let mut builder = Builder::new();
+    builder.set_cache_size(CACHE_BYTES);
+    builder.create_with_backend(VolumeFile {
+        file: Box::new(file),
+        volume: Arc::clone(volume),
+    })
 }
 
 /// Under its name it is there whole or not at all.
@@ -142,15 +204,25 @@ fn at(path: &Path) -> impl FnOnce(io::Error) -> OpenError {
     move |source| OpenError::Path { path, source }
 }
 
-pub(super) fn backend(backend: impl StorageBackend, newest: u64) -> Result<Database, OpenError> {
-    let db = builder().create_with_backend(backend).map_err(engine)?;
-    prepared(db, newest)
+/// Opens what a test has in the place of a file; clones of it are the same.
+pub(super) fn backend(
+    backend: impl StorageBackend + Clone,
+    newest: u64,
+) -> Result<Engine, OpenError> {
+    let volume = Arc::new(Volume::default());
+    let open = move |volume: &Arc<Volume>| on_volume(backend.clone(), volume).map_err(engine);
+    let db = prepared(open(&volume)?, newest)?;
+    Ok(Engine::new(db, volume, Box::new(open)))
 }
 
-fn builder() -> Builder {
-    let mut builder = Builder::new();
-    builder.set_cache_size(CACHE_BYTES);
-    builder
+/// Opens a store in memory. It has nothing that could be opened again, and nothing that makes that needful.
+pub(super) fn memory(newest: u64) -> Result<Engine, OpenError> {
+    let volume = Arc::new(Volume::default());
+    let open = |volume: &Arc<Volume>| {
+        on_volume(redb::backends::InMemoryBackend::new(), volume).map_err(engine)
+    };
+    let db = prepared(open(&volume)?, newest)?;
+    Ok(Engine::new(db, volume, Box::new(open)))
 }
 
 fn format_of(db: &Database) -> Result<Option<u64>, OpenError> {
@@ -183,7 +255,11 @@ mod tests {
     use super::super::tables::SERVICES;
     use super::*;
 
-    fn holds(db: &Database) -> (Option<u64>, bool) {
+    fn open(dir: &Path, newest: u64) -> Result<Engine, OpenError> {
+        file(dir, Some(1 << 20), newest)
+    }
+
+    fn holds(db: &Engine) -> (Option<u64>, bool) {
         let read = db.begin_read().unwrap();
         let services = read.open_table(SERVICES).unwrap();
         let held = services.get("web").unwrap().is_some();
@@ -194,7 +270,7 @@ mod tests {
     fn a_file_is_moved_on_and_a_copy_kept_until_the_next_start() {
         let dir = tempfile::tempdir().unwrap();
         let former = dir.path().join("sessions.redb.former");
-        let db = file(dir.path(), 1).unwrap();
+        let db = open(dir.path(), 1).unwrap();
         let write = db.begin_write().unwrap();
         write
             .open_table(SERVICES)
@@ -203,12 +279,15 @@ mod tests {
             .unwrap();
         write.commit().unwrap();
         drop(db);
-        assert_eq!(holds(&file(dir.path(), 1).unwrap()), (Some(1), true));
+        assert_eq!(holds(&open(dir.path(), 1).unwrap()), (Some(1), true));
         assert!(!former.exists(), "nothing to move on");
 
-        assert_eq!(holds(&file(dir.path(), 2).unwrap()), (Some(2), true));
-        assert_eq!(holds(&database(&former).unwrap()), (Some(1), true));
-        let refused = file(dir.path(), 1).unwrap_err();
+        assert_eq!(holds(&open(dir.path(), 2).unwrap()), (Some(2), true));
+        let copy = dir.path().join("former");
+        std::fs::create_dir(&copy).unwrap();
+        std::fs::copy(&former, copy.join(FILE)).unwrap();
+        assert_eq!(holds(&open(&copy, 1).unwrap()), (Some(1), true));
+        let refused = open(dir.path(), 1).unwrap_err();
         assert!(
             matches!(
                 refused,
@@ -221,7 +300,7 @@ mod tests {
         );
         assert!(former.exists(), "it may be put back");
 
-        assert_eq!(holds(&file(dir.path(), 2).unwrap()), (Some(2), true));
+        assert_eq!(holds(&open(dir.path(), 2).unwrap()), (Some(2), true));
         assert!(!former.exists());
     }
 }

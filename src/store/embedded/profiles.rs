@@ -5,6 +5,7 @@ use redb::ReadableTable;
 
 use super::EmbeddedStore;
 use super::record::encode;
+use super::room::Purpose;
 use super::rows::row;
 use super::tables::{Bytes, Id, PROFILES, kind, login_key};
 use super::txn::Txn;
@@ -16,9 +17,12 @@ use crate::store::{ProfileFacts, ProfileStore, StoreError};
 #[async_trait]
 impl ProfileStore for EmbeddedStore {
     async fn load_profile(&self, login_id: &LoginId) -> Result<ProfileFacts, StoreError> {
-        let now = self.shared.now();
-        let profiles = self.shared.read()?.open_table(PROFILES)?;
-        load(&profiles, login_id, now)
+        self.look(|shared| {
+            let now = shared.now();
+            let profiles = shared.read()?.open_table(PROFILES)?;
+            load(&profiles, login_id, now)
+        })
+        .await
     }
 
     async fn write_profile(
@@ -27,8 +31,14 @@ impl ProfileStore for EmbeddedStore {
         request: ProfileRequest,
     ) -> Result<ProfileFacts, StoreError> {
         let login_id = login_id.clone();
+        let purpose = match &request {
+            ProfileRequest::Remove => Purpose::Release,
+            ProfileRequest::Put(_)
+            | ProfileRequest::BeginLoad { .. }
+            | ProfileRequest::EndLoad { .. } => Purpose::Keep,
+        };
         self.writer
-            .write(move |txn| {
+            .write(purpose, move |txn| {
                 let facts = load(&txn.profiles, &login_id, txn.now)?;
                 if let Some(record) = request.decide(&facts.record, facts.now) {
                     put(txn, &record)?;

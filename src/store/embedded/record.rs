@@ -8,6 +8,7 @@ use thiserror::Error;
 use super::format1::{Session1, Tombstone1};
 use super::stored::{StoredEvent, StoredSession};
 use crate::model::event::Change;
+use crate::model::keyring::Keyring;
 use crate::model::limit::SessionLimit;
 use crate::model::login::Ban;
 use crate::model::service::ServiceRecord;
@@ -119,6 +120,11 @@ impl Stored for Ban {
 
 impl Stored for ProfileRecord {
     const NAME: &'static str = "profile";
+    type Beside = ();
+}
+
+impl Stored for Keyring {
+    const NAME: &'static str = "keyring";
     type Beside = ();
 }
 

@@ -6,6 +6,7 @@ use async_trait::async_trait;
 use redb::ReadableTable;
 
 use super::record::encode;
+use super::room::Purpose;
 use super::rows::row;
 use super::tables::{Bytes, SERVICES};
 use super::txn::Txn;
@@ -22,7 +23,8 @@ impl ServiceStore for EmbeddedStore {
         &self,
         service_id: &ServiceId,
     ) -> Result<Option<ServiceRecord>, StoreError> {
-        find(&self.shared.read()?.open_table(SERVICES)?, service_id)
+        self.look(|shared| find(&shared.read()?.open_table(SERVICES)?, service_id))
+            .await
     }
 
     async fn services_after(
@@ -42,8 +44,14 @@ impl ServiceStore for EmbeddedStore {
         by: &Manager,
     ) -> Result<Service, OpError> {
         let (service_id, by) = (service_id.clone(), by.clone());
+        let purpose = match &request {
+            ServiceRequest::Remove => Purpose::Release,
+            ServiceRequest::Register(_)
+            | ServiceRequest::Update(_)
+            | ServiceRequest::RotateSecret { .. } => Purpose::Keep,
+        };
         self.writer
-            .operate(move |txn| {
+            .operate(purpose, move |txn| {
                 let held = find(&txn.services, &service_id)?;
                 let plan = request.decide(held, &by, txn.now)?;
                 if let Some(write) = plan.write {

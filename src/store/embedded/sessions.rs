@@ -2,11 +2,12 @@
 
 use async_trait::async_trait;
 
+use super::room::{self, Purpose};
 use super::txn::Txn;
-use super::{EmbeddedStore, bans, bulk, lists, sweep, verify, wall_clock};
+use super::{EmbeddedStore, bans, bulk, lists, sweep, unavailable, verify, wall_clock};
 use crate::model::Timestamp;
 use crate::model::filter::SessionFilter;
-use crate::model::health::StoreHealth;
+use crate::model::health::{StoreHealth, StoreWarning};
 use crate::model::id::{LoginId, ServiceId, SessionId};
 use crate::model::login::Ban;
 use crate::model::page::{Cursor, Page, PageLimit};
@@ -31,11 +32,22 @@ impl SessionStore for EmbeddedStore {
     }
 
     async fn check(&self) -> Result<StoreHealth, StoreError> {
-        self.shared.read()?;
-        self.writer.write(|_txn| Ok(())).await?;
-        let warnings = wall_clock::warning(&*self.shared.clock);
+        self.look(|shared| shared.read().map(drop)).await?;
+        match self.writer.write(Purpose::Release, |_txn| Ok(())).await {
+            // What is there can be read all the same.
+            Ok(()) | Err(StoreError::Full) => {}
+            Err(error) => return Err(error),
+        }
+        let scarcity = room::warning(self.shared.engine.volume()).map_err(unavailable)?;
+        let stepped = wall_clock::warning(&*self.shared.clock);
+        // What memory holds nobody else reads.
+        let readable = self.shared.on_disk.then(StoreWarning::keys_in_clear);
         Ok(StoreHealth {
-            warnings: warnings.into_iter().collect(),
+            warnings: scarcity
+                .into_iter()
+                .chain(stepped)
+                .chain(readable)
+                .collect(),
         })
     }
 
@@ -44,7 +56,7 @@ impl SessionStore for EmbeddedStore {
             let facts = txn.create_facts(&new)?;
             txn.decide(create::create(facts, new, &txn.terms()))
         };
-        Ok(self.writer.write(create).await??)
+        Ok(self.writer.write(Purpose::Keep, create).await??)
     }
 
     async fn find(
@@ -52,7 +64,8 @@ impl SessionStore for EmbeddedStore {
         session_id: SessionId,
         scope: &Scope,
     ) -> Result<Lookup<Session>, StoreError> {
-        verify::find(&self.shared, session_id, scope)
+        self.look(|shared| verify::find(shared, session_id, scope))
+            .await
     }
 
     async fn find_by_token(
@@ -60,14 +73,16 @@ impl SessionStore for EmbeddedStore {
         token: &PresentedToken,
         touch: Touch,
     ) -> Result<Lookup<Verified>, StoreError> {
-        match verify::find_by_token(&self.shared, token, touch)? {
-            verify::Found::Answer(answer) => Ok(answer),
-            verify::Found::WriteFirst(session_id) => {
-                let hash = token.hash;
-                self.writer
-                    .write(move |txn| verify::write_first(txn, session_id, hash, touch))
-                    .await
-            }
+        let found = self.look(|shared| verify::find_by_token(shared, token, touch));
+        let session_id = match found.await? {
+            verify::Found::Answer(answer) => return Ok(answer),
+            verify::Found::WriteFirst(session_id) => session_id,
+        };
+        let hash = token.hash;
+        let write = move |txn: &mut Txn<'_>| verify::write_first(txn, session_id, hash, touch);
+        match self.writer.write(Purpose::Release, write).await {
+            Err(StoreError::Full) => self.find_unused(token).await,
+            outcome => outcome,
         }
     }
 
@@ -76,15 +91,22 @@ impl SessionStore for EmbeddedStore {
     }
 
     async fn write(&self, target: Target, write: SessionWrite) -> Result<Changed, OpError> {
+        let purpose = match &write {
+            SessionWrite::End(..) => Purpose::Release,
+            SessionWrite::Change(_) | SessionWrite::Refresh(_) | SessionWrite::Heartbeat(_) => {
+                Purpose::Keep
+            }
+        };
         let write = move |txn: &mut Txn<'_>| {
             let facts = txn.target_facts(&target)?;
             txn.decide(write.decide(facts, &target, &txn.terms()))
         };
-        Ok(self.writer.write(write).await??)
+        Ok(self.writer.write(purpose, write).await??)
     }
 
     async fn session_of(&self, token: &PresentedToken) -> Result<Option<SessionId>, StoreError> {
-        verify::session_of(&self.shared.read()?, token)
+        self.look(|shared| verify::session_of(&shared.read()?, token))
+            .await
     }
 
     async fn rotate(&self, asked: TokenRotation) -> Result<Rotated, OpError> {
@@ -92,7 +114,7 @@ impl SessionStore for EmbeddedStore {
             let entry = txn.entry(asked.session_id)?;
             txn.decide(rotate::rotate(entry, asked, &txn.terms()))
         };
-        Ok(self.writer.write(rotate).await??)
+        Ok(self.writer.write(Purpose::Keep, rotate).await??)
     }
 
     async fn end_batch(
@@ -105,19 +127,23 @@ impl SessionStore for EmbeddedStore {
         };
         let batch = batch.clone();
         self.writer
-            .write(move |txn| bulk::end_of_login(txn, &login_id, &batch, from.as_ref()))
+            .write(Purpose::Release, move |txn| {
+                bulk::end_of_login(txn, &login_id, &batch, from.as_ref())
+            })
             .await
     }
 
     async fn put_ban(&self, new: NewBan, by: &ServiceId) -> Result<Ban, StoreError> {
         let by = by.clone();
         self.writer
-            .write(move |txn| txn.decide(ban::ban(new, by, &txn.terms())))
+            .write(Purpose::Release, move |txn| {
+                txn.decide(ban::ban(new, by, &txn.terms()))
+            })
             .await
     }
 
     async fn find_ban(&self, login_id: &LoginId) -> Result<Option<Ban>, StoreError> {
-        bans::find(&self.shared, login_id)
+        self.look(|shared| bans::find(shared, login_id)).await
     }
 
     async fn unban(&self, login_id: &LoginId, by: &ServiceId) -> Result<(), OpError> {
@@ -126,7 +152,7 @@ impl SessionStore for EmbeddedStore {
             let stored = txn.ban(&login_id)?;
             txn.decide(ban::unban(stored, &login_id, &by, &txn.terms()))
         };
-        Ok(self.writer.write(unban).await??)
+        Ok(self.writer.write(Purpose::Release, unban).await??)
     }
 
     async fn list(
@@ -158,10 +184,21 @@ impl SessionStore for EmbeddedStore {
     }
 
     async fn sweep(&self) -> Result<bool, StoreError> {
-        let swept = self.writer.write(sweep::sweep).await?;
+        let swept = self.writer.write(Purpose::Release, sweep::sweep).await?;
         match swept.unreadable {
             None => Ok(swept.more),
             Some(error) => Err(error),
+        }
+    }
+}
+
+impl EmbeddedStore {
+    /// Finds a session without counting that as use, as there is no room to write one.
+    async fn find_unused(&self, token: &PresentedToken) -> Result<Lookup<Verified>, StoreError> {
+        let found = self.look(|shared| verify::find_by_token(shared, token, Touch::No));
+        match found.await? {
+            verify::Found::Answer(answer) => Ok(answer),
+            verify::Found::WriteFirst(_) => Err(StoreError::Full),
         }
     }
 }

@@ -31,6 +31,8 @@ pub(super) const BANS: TableDefinition<'static, &'static Id, Bytes> = TableDefin
 /// Profiles, by the keys of their logins.
 pub(super) const PROFILES: TableDefinition<'static, &'static Id, Bytes> =
     TableDefinition::new("profiles");
+/// The keyring, by purpose.
+pub(super) const KEYS: TableDefinition<'static, &'static str, Bytes> = TableDefinition::new("keys");
 /// Until when networks are slowed down, in milliseconds.
 pub(super) const THROTTLES: TableDefinition<'static, &'static str, u64> =
     TableDefinition::new("throttles");
@@ -83,6 +85,7 @@ pub(super) fn create_all(txn: &WriteTransaction, format: u64) -> Result<(), Tabl
     txn.open_table(SERVICES)?;
     txn.open_table(BANS)?;
     txn.open_table(PROFILES)?;
+    txn.open_table(KEYS)?;
     txn.open_table(THROTTLES)?;
     txn.open_table(CLAIMS)?;
     txn.open_table(OPERATION_IDS)?;
@@ -91,9 +94,9 @@ pub(super) fn create_all(txn: &WriteTransaction, format: u64) -> Result<(), Tabl
     Ok(())
 }
 
-/// Whether every table is there: files of the first versions have no bans, later ones no profiles, then no throttles.
+/// Whether every table is there: files of the first versions have no bans, later ones no profiles, then no throttles or no keys.
 pub(super) fn has_all(txn: &ReadTransaction) -> Result<bool, TableError> {
-    Ok(has(txn, BANS)? && has(txn, PROFILES)? && has(txn, THROTTLES)?)
+    Ok(has(txn, BANS)? && has(txn, PROFILES)? && has(txn, THROTTLES)? && has(txn, KEYS)?)
 }
 
 fn has<K: Key, V: Value>(

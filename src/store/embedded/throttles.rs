@@ -7,6 +7,7 @@ use async_trait::async_trait;
 use redb::{ReadableTable, ReadableTableMetadata};
 
 use super::EmbeddedStore;
+use super::room::Purpose;
 use super::tables::{THROTTLES, kind};
 use super::txn::Txn;
 use crate::model::Timestamp;
@@ -18,7 +19,7 @@ impl ThrottleStore for EmbeddedStore {
     async fn throttle(&self, networks: &[(IpAddr, Duration)]) -> Result<(), StoreError> {
         let networks = networks.to_vec();
         self.writer
-            .write(move |txn| {
+            .write(Purpose::Keep, move |txn| {
                 for (network, length) in &networks {
                     put(txn, &network.to_string(), txn.now.plus(*length))?;
                 }
@@ -28,12 +29,10 @@ impl ThrottleStore for EmbeddedStore {
     }
 
     async fn throttled(&self, network: IpAddr) -> Result<Option<Duration>, StoreError> {
-        let throttles = self.shared.read()?.open_table(THROTTLES)?;
-        let Some(until) = until(&throttles, &network.to_string())? else {
-            return Ok(None);
-        };
-        let left = until.since(self.shared.now());
-        Ok(Some(left).filter(|left| !left.is_zero()))
+        let network = network.to_string();
+        let until = self.look(|shared| until(&shared.read()?.open_table(THROTTLES)?, &network));
+        let left = until.await?.map(|until| until.since(self.shared.now()));
+        Ok(left.filter(|left| !left.is_zero()))
     }
 }
 

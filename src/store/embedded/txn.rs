@@ -12,7 +12,7 @@ use super::record::encode;
 use super::rows::{load, row, session_ids, tombstone};
 use super::stored::{StoredEvent, StoredSession};
 use super::tables::{
-    BANS, Bytes, CLAIMS, EVENTS, EXPIRY, ExpiryKey, Hash, Id, LOGINS, LoginKey, META,
+    BANS, Bytes, CLAIMS, EVENTS, EXPIRY, ExpiryKey, Hash, Id, KEYS, LOGINS, LoginKey, META,
     OPERATION_IDS, PROFILES, PURGE, PurgeKey, SERVICES, SESSIONS, THROTTLES, TOKENS, TOMBSTONES,
     login_key, meta,
 };
@@ -54,6 +54,7 @@ pub(super) struct Txn<'t> {
     pub(super) services: Table<'t, &'static str, Bytes>,
     pub(super) bans: Table<'t, &'static Id, Bytes>,
     pub(super) profiles: Table<'t, &'static Id, Bytes>,
+    pub(super) keys: Table<'t, &'static str, Bytes>,
     pub(super) throttles: Table<'t, &'static str, u64>,
     pub(super) claims: Table<'t, &'static Hash, Bytes>,
     pub(super) operation_ids: Table<'t, &'static Hash, Bytes>,
@@ -84,6 +85,7 @@ impl<'t> Txn<'t> {
             services: txn.open_table(SERVICES)?,
             bans: txn.open_table(BANS)?,
             profiles: txn.open_table(PROFILES)?,
+            keys: txn.open_table(KEYS)?,
             throttles: txn.open_table(THROTTLES)?,
             claims: txn.open_table(CLAIMS)?,
             operation_ids: txn.open_table(OPERATION_IDS)?,

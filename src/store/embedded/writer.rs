@@ -1,24 +1,21 @@
 //! Group commit: one thread writes. It takes all jobs that wait, runs them in one transaction, makes it durable, and
-//! only then answers them. After a commit that failed nobody knows what the disk holds, so nothing is written again.
+//! only then answers them. After a commit that failed nobody knows what the disk holds, so nothing is written again;
+//! only where it was for want of room it is known, and all goes on when there is room.
 
-use std::error::Error as StdError;
-use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, TrySendError, sync_channel};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
-use redb::Durability;
-use thiserror::Error;
 use tokio::sync::oneshot;
 
+use super::group::{GroupFailure, Round};
+use super::room::{Purpose, Shortage};
 use super::txn::Txn;
 use super::wall_clock::StepLog;
 use super::{DEADLINE, Shared};
 use crate::model::Timestamp;
-use crate::model::event::Event;
-use crate::store::node::activity::SessionActivity;
-use crate::store::{OpError, Origin, StoreError};
+use crate::store::{OpError, StoreError};
 
 /// Jobs that may wait; one more is refused.
 const QUEUE: usize = 4_096;
@@ -37,12 +34,12 @@ pub(super) struct Writer {
 }
 
 enum Message {
-    Run(Box<dyn Job>),
+    Run(Purpose, Box<dyn Job>),
     Close,
 }
 
 /// Work for the writer, with somebody who waits for its answer.
-trait Job: Send {
+pub(super) trait Job: Send {
     /// Does the work. An error says that it wrote something before it failed.
     fn run(&mut self, txn: &mut Txn<'_>) -> Result<(), TornJob>;
 
@@ -50,25 +47,12 @@ trait Job: Send {
     fn answer(self: Box<Self>, failure: Option<&GroupFailure>);
 }
 
-struct TornJob;
+pub(super) struct TornJob;
 
 struct Task<T, F> {
     work: Option<F>,
     outcome: Option<Result<T, StoreError>>,
     reply: oneshot::Sender<Result<T, StoreError>>,
-}
-
-/// Why nothing of a group is known to be written.
-#[derive(Debug, Clone, Error)]
-enum GroupFailure {
-    #[error("a write of the same group failed half-way; nothing of the group was kept")]
-    Torn,
-    #[error("the storage engine failed")]
-    Engine(#[source] Arc<dyn StdError + Send + Sync>),
-    #[error("a write panicked")]
-    Panicked,
-    #[error("writing stopped before")]
-    Stopped,
 }
 
 impl<T, F> Job for Task<T, F>
@@ -92,9 +76,9 @@ where
 
     fn answer(self: Box<Self>, failure: Option<&GroupFailure>) {
         let answer = match (self.outcome, failure) {
+            (_, Some(failure @ GroupFailure::NoRoom)) => Err(failure.to_store_error()),
             (Some(Err(error)), _) => Err(error),
-            (_, Some(GroupFailure::Stopped)) => Err(StoreError::WritesStopped),
-            (_, Some(failure)) => Err(StoreError::Unavailable(Box::new(failure.clone()))),
+            (_, Some(failure)) => Err(failure.to_store_error()),
             (Some(outcome), None) => outcome,
             (None, None) => return,
         };
@@ -116,7 +100,7 @@ impl Writer {
     }
 
     /// [`write`](Self::write) for work that may be refused, and writes nothing then.
-    pub(super) async fn operate<T, F>(&self, work: F) -> Result<T, OpError>
+    pub(super) async fn operate<T, F>(&self, purpose: Purpose, work: F) -> Result<T, OpError>
     where
         T: Send + 'static,
         F: FnOnce(&mut Txn<'_>) -> Result<T, OpError> + Send + 'static,
@@ -126,12 +110,12 @@ impl Writer {
             Err(OpError::Refused(refusal)) => Ok(Err(refusal)),
             Err(OpError::Store(error)) => Err(error),
         };
-        Ok(self.write(work).await??)
+        Ok(self.write(purpose, work).await??)
     }
 
     /// Runs `work` in the next group and answers when it is durable. If the caller stops waiting before the work has
     /// begun, it is left out.
-    pub(super) async fn write<T, F>(&self, work: F) -> Result<T, StoreError>
+    pub(super) async fn write<T, F>(&self, purpose: Purpose, work: F) -> Result<T, StoreError>
     where
         T: Send + 'static,
         F: FnOnce(&mut Txn<'_>) -> Result<T, StoreError> + Send + 'static,
@@ -142,7 +126,7 @@ impl Writer {
             outcome: None,
             reply,
         };
-        match self.queue.try_send(Message::Run(Box::new(task))) {
+        match self.queue.try_send(Message::Run(purpose, Box::new(task))) {
             Ok(()) => {}
             Err(TrySendError::Full(_)) => return Err(StoreError::Overloaded),
             Err(TrySendError::Disconnected(_)) => return Err(StoreError::WritesStopped),
@@ -168,15 +152,16 @@ impl Drop for Writer {
 fn run(shared: &Shared, queue: &Receiver<Message>) {
     let mut wait = TOUCH_PERIOD;
     let mut step_log = StepLog::default();
+    let mut shortage = Shortage::default();
     loop {
         let mut open = true;
-        let mut jobs = Vec::new();
+        let mut round = Round::default();
         match queue.recv_timeout(wait) {
-            Ok(Message::Run(job)) => {
-                jobs.push(job);
-                while jobs.len() < GROUP {
+            Ok(Message::Run(purpose, job)) => {
+                round.jobs.push((purpose, job));
+                while round.jobs.len() < GROUP {
                     match queue.try_recv() {
-                        Ok(Message::Run(job)) => jobs.push(job),
+                        Ok(Message::Run(purpose, job)) => round.jobs.push((purpose, job)),
                         Ok(Message::Close) => open = false,
                         Err(_) => break,
                     }
@@ -186,12 +171,13 @@ fn run(shared: &Shared, queue: &Receiver<Message>) {
             Ok(Message::Close) | Err(RecvTimeoutError::Disconnected) => open = false,
         }
         step_log.look(&*shared.clock);
-        let activity = shared.activity.due(shared.now(), TOUCHES);
-        write_group(shared, jobs, &activity);
+        round.activity = shared.activity.due(shared.now(), TOUCHES);
+        let touches = round.activity.len();
+        round.write(shared, &mut shortage);
         if !open {
-            return write_all_touches(shared);
+            return close(shared, &mut shortage);
         }
-        wait = if activity.len() < TOUCHES || shared.writes_stopped() {
+        wait = if touches < TOUCHES || shared.writes_stopped() || shared.engine.volume().is_full() {
             TOUCH_PERIOD
         } else {
             Duration::ZERO
@@ -199,98 +185,20 @@ fn run(shared: &Shared, queue: &Receiver<Message>) {
     }
 }
 
-fn write_all_touches(shared: &Shared) {
+/// Writes the uses that wait. The engine tidies up its file when it is closed, for which it may spend the reserve.
+fn close(shared: &Shared, shortage: &mut Shortage) {
+    let end_of_time = Timestamp::from_millis(i64::MAX);
     loop {
-        let activity = shared
-            .activity
-            .due(Timestamp::from_millis(i64::MAX), TOUCHES);
-        if activity.is_empty() || shared.writes_stopped() {
-            return;
+        let activity = shared.activity.due(end_of_time, TOUCHES);
+        let tries = shortage.tries(Purpose::Release, shared.engine.volume());
+        if activity.is_empty() || shared.writes_stopped() || !tries {
+            break;
         }
-        write_group(shared, Vec::new(), &activity);
+        let round = Round {
+            activity,
+            ..Round::default()
+        };
+        round.write(shared, shortage);
     }
-}
-
-fn write_group(shared: &Shared, mut jobs: Vec<Box<dyn Job>>, activity: &[SessionActivity]) {
-    if jobs.is_empty() && activity.is_empty() {
-        return;
-    }
-    let failure = if shared.writes_stopped() {
-        Some(GroupFailure::Stopped)
-    } else {
-        let attempt = AssertUnwindSafe(|| commit(shared, &mut jobs, activity));
-        let result = catch_unwind(attempt).unwrap_or(Err(GroupFailure::Panicked));
-        result.err()
-    };
-    match &failure {
-        None => {
-            let now = shared.now();
-            for touch in activity {
-                shared.activity.written(*touch, now);
-            }
-        }
-        Some(GroupFailure::Engine(_) | GroupFailure::Panicked) => {
-            shared.stop_writes();
-            tracing::error!(error = ?failure, "the store takes no more writes");
-        }
-        Some(GroupFailure::Torn | GroupFailure::Stopped) => {}
-    }
-    for job in jobs {
-        job.answer(failure.as_ref());
-    }
-}
-
-/// Runs a group in one transaction. When this returns without an error, the group is on the disk, visible, and told to
-/// the listeners.
-fn commit(
-    shared: &Shared,
-    jobs: &mut [Box<dyn Job>],
-    activity: &[SessionActivity],
-) -> Result<(), GroupFailure> {
-    let mut write = shared.db.begin_write().map_err(failed)?;
-    write
-        .set_durability(Durability::Immediate)
-        .map_err(failed)?;
-    // Opening after a crash then takes no walk over the whole file.
-    write.set_quick_repair(shared.on_disk);
-    let ran = run_jobs(shared, &write, jobs, activity);
-    match ran {
-        Ok(Some(written)) => {
-            write.commit().map_err(failed)?;
-            for (event, origin) in &written {
-                shared.listeners.event(event, *origin);
-            }
-            Ok(())
-        }
-        Ok(None) => write.abort().map_err(failed),
-        Err(failure) => {
-            write.abort().map_err(failed)?;
-            Err(failure)
-        }
-    }
-}
-
-/// What listeners are told of a group, if anything was written.
-fn run_jobs(
-    shared: &Shared,
-    write: &redb::WriteTransaction,
-    jobs: &mut [Box<dyn Job>],
-    activity: &[SessionActivity],
-) -> Result<Option<Vec<(Event, Origin)>>, GroupFailure> {
-    let mut txn = Txn::open(write, shared).map_err(failed)?;
-    for job in jobs {
-        job.run(&mut txn).map_err(|TornJob| GroupFailure::Torn)?;
-    }
-    txn.begin_job();
-    for touch in activity {
-        let written = super::verify::write_touch(&mut txn, *touch);
-        if written.is_err() && txn.job_wrote {
-            return Err(GroupFailure::Torn);
-        }
-    }
-    Ok(txn.group_wrote.then_some(txn.told))
-}
-
-fn failed(error: impl StdError + Send + Sync + 'static) -> GroupFailure {
-    GroupFailure::Engine(Arc::new(error))
+    shared.engine.volume().spend_reserve(true);
 }

@@ -57,6 +57,7 @@ operations! {
     Claim = "claim",
     KeepAnswer = "keep_answer",
     Release = "release",
+    Keyring = "keyring",
     PutProfile = "put_profile",
     FindProfile = "find_profile",
     RemoveProfile = "remove_profile",

@@ -15,6 +15,7 @@ use crate::model::event::{EventPage, EventType, FeedStart};
 use crate::model::filter::SessionFilter;
 use crate::model::health::StoreHealth;
 use crate::model::id::{LoginId, ServiceId, SessionId};
+use crate::model::keyring::{KeyPurpose, Keyring, OfferedKey};
 use crate::model::login::Ban;
 use crate::model::page::{Cursor, Page, PageLimit};
 use crate::model::permission::Scope;
@@ -23,8 +24,8 @@ use crate::model::token::PresentedToken;
 use crate::rules::entry::Lookup;
 use crate::rules::idempotency::Claim;
 use crate::store::{
-    EventFeed, IdempotencyRecordKey, IdempotencyStore, Listener, OpError, Partition, Partitions,
-    SessionCounts, SessionStore, Stats, StoreError, StoreStats, ThrottleStore,
+    EventFeed, IdempotencyRecordKey, IdempotencyStore, KeyringStore, Listener, OpError, Partition,
+    Partitions, SessionCounts, SessionStore, Stats, StoreError, StoreStats, ThrottleStore,
 };
 
 /// Makes methods of a handle out of those of its contract that have the same names.
@@ -63,6 +64,11 @@ through! {
         /// The present moment by the store's clock: [`SessionStore::now`].
         #[must_use]
         fn now() -> Timestamp;
+    }
+    IdempotencyStore {
+        /// Whether what remains of an answer may be kept: [`IdempotencyStore::may_keep_remains`].
+        #[must_use]
+        fn may_keep_remains() -> bool;
     }
     EventFeed {
         /// How the feed is cut.
@@ -120,6 +126,10 @@ timed! {
         ) -> Result<(), StoreError>;
         /// Gives a claim up, as if the key had never been used.
         Release: fn release(key: IdempotencyRecordKey) -> Result<(), StoreError>;
+    }
+    KeyringStore {
+        /// The ring for a purpose: [`KeyringStore::keyring`].
+        Keyring: fn keyring(purpose: KeyPurpose, offered: OfferedKey) -> Result<Keyring, StoreError>;
     }
     ThrottleStore {
         /// Slows networks down: [`ThrottleStore::throttle`].

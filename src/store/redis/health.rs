@@ -36,7 +36,11 @@ pub(super) async fn check(client: &Client) -> Result<StoreHealth, StoreError> {
     }
     let masters = client.connections.health().masters;
     Ok(StoreHealth {
-        warnings: masters.iter().flat_map(warnings).collect(),
+        warnings: masters
+            .iter()
+            .flat_map(warnings)
+            .chain([StoreWarning::keys_in_clear()])
+            .collect(),
     })
 }
 

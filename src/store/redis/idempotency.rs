@@ -7,7 +7,7 @@ use super::RedisStore;
 use super::client::Client;
 use super::connections::{Effect, Slot};
 use super::fields::Fields;
-use super::formats::Formats;
+use super::formats::{Formats, WITH_REMAINS};
 use super::hashes::{Change, Hash, HashWrite, Next, Seen, Value};
 use crate::rules::idempotency::{Claim, IdempotencyRecord, claim};
 use crate::store::{IdempotencyRecordKey, IdempotencyStore, StoreError};
@@ -37,6 +37,10 @@ impl IdempotencyStore for RedisStore {
         };
         let decided = self.client.decide_over(&hash, unseen, Effect::Once, decide);
         Ok(decided.await?.0)
+    }
+
+    fn may_keep_remains(&self) -> bool {
+        self.client.formats.written() >= WITH_REMAINS
     }
 
     async fn keep_answer(

@@ -14,10 +14,11 @@
 //! | `sgw:t:<hash of token>` | string | where the token of a caller leads |
 //! | `sgw:k:<claim>` | hash | the claim of an idempotency key |
 //! | `sgw:{services}:r` · `sgw:{services}:e` | hash · stream | services · their events |
+//! | `sgw:keys` | hash | the keyring, a field for each purpose |
 //! | `sgw:{services}:n` | zset | networks that are slowed down, by the end of that |
 //! | `sgw:{services}:f` | string | the format that is written, if it is not the first |
 //!
-//! Everything but the services, the format and bans without an end has a TTL from the moment it exists: records and
+//! Everything but the services, the keyring, the format and bans without an end has a TTL from the moment it exists: records and
 //! indexes outlive the greatest age of a session by the grace of the sweep, streams the last event by twice the time that
 //! events are kept. No TTL decides anything: moments in the records do.
 
@@ -95,6 +96,10 @@ impl Keys {
 
     pub(super) fn services(&self) -> Vec<u8> {
         self.tagged(SERVICES, "r")
+    }
+
+    pub(super) fn keyring(&self) -> Vec<u8> {
+        format!("{}:keys", self.prefix).into_bytes()
     }
 
     pub(super) fn throttles(&self) -> Vec<u8> {

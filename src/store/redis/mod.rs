@@ -32,6 +32,7 @@ mod formats;
 mod hashes;
 mod health;
 mod idempotency;
+mod keyring;
 mod keys;
 mod live;
 mod profiles;

@@ -3,11 +3,13 @@
 mod attributes;
 mod bans;
 mod bulk;
+mod cursors;
 mod events;
 mod follow;
 mod limits;
 mod logins;
 mod profiles;
+mod repetitions;
 mod rotation;
 mod sessions;
 mod states;

@@ -30,6 +30,7 @@ pub(crate) use job::do_everything;
 mod bans;
 mod commands;
 mod counters;
+mod cursors;
 mod ends;
 mod followers;
 mod kills;

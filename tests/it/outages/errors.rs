@@ -272,7 +272,7 @@ async fn an_index_of_another_type_concerns_one_login_only() {
     odd.exec_async(&mut operator).await.unwrap();
     let wanted = json!({"login_id": "ana"});
     let create = site.admin.post("/v1/sessions").json(&wanted).await;
-    create.problem(500, "internal");
+    create.problem(503, "store_unavailable");
     site.assert_active().await;
     open(&site.admin, json!({"login_id": "bob"})).await;
 }

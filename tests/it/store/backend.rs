@@ -41,6 +41,7 @@ pub(crate) const SETTINGS: EmbeddedSettings = EmbeddedSettings {
     tombstone_retention: HOUR,
     event_retention: Duration::from_secs(7 * 24 * 3_600),
     touch_interval: Duration::from_secs(10),
+    reserve: Some(1 << 20),
 };
 
 #[derive(Debug)]

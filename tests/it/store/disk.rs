@@ -36,7 +36,7 @@ pub(crate) enum Fault {
     Sync,
     /// Writing fails.
     Write,
-    /// There is no room left.
+    /// There is no room left for it to grow.
     Full,
     /// Syncing panics, as a bug below the store would.
     Panic,
@@ -114,7 +114,13 @@ impl State {
 
     fn change(&mut self, change: Change) -> io::Result<()> {
         self.fault(&[Fault::Write], io::ErrorKind::Other)?;
-        self.fault(&[Fault::Full], io::ErrorKind::StorageFull)?;
+        let end = match &change {
+            Change::Write(offset, data) => offset + data.len(),
+            Change::Length(length) => *length,
+        };
+        if end > self.bytes.len() {
+            self.fault(&[Fault::Full], io::ErrorKind::StorageFull)?;
+        }
         apply(&mut self.bytes, &change);
         self.unsynced.push(change);
         Ok(())

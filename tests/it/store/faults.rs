@@ -3,9 +3,12 @@
 
 use session_gateway::model::id::SessionId;
 use std::sync::Arc;
+use std::time::{Duration, Instant};
 
 use session_gateway::clock::SettableClock;
+use session_gateway::model::health::Risk;
 use session_gateway::model::request::Touch;
+use session_gateway::rules::create::NewSession;
 use session_gateway::rules::entry::Lookup;
 use session_gateway::store::embedded::{EmbeddedStore, OpenError};
 use session_gateway::store::{OpError, StoreError};
@@ -100,8 +103,62 @@ async fn a_failing_write_stops_writes_for_good() {
 }
 
 #[tokio::test]
-async fn a_full_disk_stops_writes_for_good() {
-    a_failure_stops_writes_for_good(Fault::Full).await;
+async fn a_full_disk_heals() {
+    let disk = Disk::default();
+    let b = on(&disk);
+    let new = draft("alice");
+    let alice = b.create(new.clone()).await.session.session_id;
+    disk.fail(Fault::Full);
+    let sessions = &b.stores.sessions;
+    let text = format!("\"{}\"", "x".repeat(60_000));
+    let large = || NewSession {
+        attributes: [(attribute("text"), value(&text))].into_iter().collect(),
+        ..draft("bob")
+    };
+    let mut opened = 0;
+    let failed = loop {
+        match sessions.create(large()).await {
+            Ok(_) => opened += 1,
+            Err(failed) => break failed,
+        }
+    };
+    assert!(matches!(failed, OpError::Store(StoreError::Full)));
+    for _ in 0..3 {
+        let failed = sessions.create(draft("bob")).await;
+        assert!(
+            matches!(failed, Err(OpError::Store(StoreError::Full))),
+            "{failed:?}"
+        );
+        b.live(alice).await;
+        b.verified(&presented(&new)).await;
+    }
+    let health = sessions.check().await.unwrap();
+    let codes: Vec<_> = health.warnings.iter().map(|warning| warning.code).collect();
+    assert!(codes.contains(&Risk::StoreFull), "{codes:?}");
+    disk.heal();
+    let until = Instant::now() + Duration::from_secs(20);
+    while let Err(failed) = sessions.create(draft("carol")).await {
+        assert!(matches!(failed, OpError::Store(StoreError::Full)));
+        assert!(Instant::now() < until, "{failed:?}");
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+    let health = sessions.check().await.unwrap();
+    let mut warnings = health.warnings.iter();
+    assert!(warnings.all(|warning| warning.code != Risk::StoreFull));
+    b.live(alice).await;
+    assert_eq!(
+        b.feed().await.len(),
+        opened + 2,
+        "what failed has left nothing"
+    );
+    drop(b);
+    let image = disk.copy();
+    on(&image).live(alice).await;
+    audit::check(
+        &redb::Database::builder()
+            .create_with_backend(image)
+            .unwrap(),
+    );
 }
 
 #[tokio::test]

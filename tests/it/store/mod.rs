@@ -34,6 +34,7 @@ mod expiry;
 mod feed;
 mod follow;
 mod idempotency;
+mod keyring;
 mod limits;
 pub(crate) mod listeners;
 mod lists;

@@ -43,6 +43,8 @@ impl Launch {
         }
         .set("SGW_LISTEN", "127.0.0.1:0")
         .set("SGW_STORE", "embedded:./data")
+        // Many run at once, and some file systems are in memory.
+        .set("SGW_STORE_RESERVE", "1MiB")
         .set("SGW_ADMIN_SECRET", ADMIN_SECRET)
     }
 
@@ -61,10 +63,10 @@ impl Launch {
         self
     }
 
-    /// Another program than the one of this build.
+    /// Another program than the one of this build, of a version before it.
     pub(crate) fn program(mut self, program: &Path) -> Self {
         program.clone_into(&mut self.program);
-        self
+        self.unset("SGW_STORE_RESERVE")
     }
 
     /// Lets it have no more file descriptors than this.

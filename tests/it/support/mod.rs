@@ -2,6 +2,7 @@
 
 mod app;
 mod client;
+mod disk;
 mod follow;
 mod gateway;
 mod loader;
@@ -15,6 +16,7 @@ mod tls;
 
 pub(crate) use app::TestApp;
 pub(crate) use client::{Answer, Call, Client};
+pub(crate) use disk::SmallDisk;
 pub(crate) use follow::{Follow, feed};
 pub(crate) use gateway::{ADMIN_SECRET, Gateway, Launch};
 pub(crate) use loader::{Asked, Manner, TestLoader};

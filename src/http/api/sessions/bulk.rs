@@ -91,6 +91,7 @@ pub(crate) struct BulkDeleted {
 /// Goes in small steps; broken off, it may be sent again. What is opened after its start lives on.
 #[utoipa::path(
     post, path = "/v1/sessions/bulk-delete", tag = "sessions", request_body = BulkDeleteRequest,
+    extensions(("x-idempotency" = json!("kept"))),
     responses((status = 200, description = "They are over.", body = BulkDeleted)),
 )]
 pub(super) async fn bulk_delete_sessions(

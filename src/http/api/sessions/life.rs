@@ -13,6 +13,7 @@ use crate::gateway::Caller;
 use crate::http::api::problems::{ReadProblems, WriteProblems};
 use crate::http::error::ApiError;
 use crate::http::extract::{IfMatch, Json, OptionalJson, Path, optional_object};
+use crate::http::idempotency::{Repeated, rebuildable};
 use crate::http::state::AppState;
 use crate::model::Timestamp;
 use crate::model::id::SessionId;
@@ -55,6 +56,7 @@ pub(crate) struct HeartbeatResponse {
     post, path = "/v1/sessions/{session_id}/refresh", tag = "sessions",
     params(("session_id" = SessionId, Path, description = "The session."), IfMatch),
     request_body = Option<RefreshRequest>,
+    extensions(("x-idempotency" = json!("rebuilt"))),
     responses(
         (status = 200, description = "The session with its new expiry.", body = Session,
             headers(("ETag" = String, description = "Its version."))),
@@ -67,11 +69,18 @@ pub(super) async fn refresh_session(
     Path(session_id): Path<SessionId>,
     if_match: IfMatch,
     entropy: Entropy,
+    Repeated(repeated): Repeated<SessionId>,
     OptionalJson(request): OptionalJson<RefreshRequest>,
 ) -> Result<Response, ApiError> {
-    let target = caller.target(session_id, if_match.0, entropy.operation_id());
-    let ttl = request.ttl_seconds.map(Duration::from_secs);
-    Ok(shown(state.gateway.refresh(target, ttl).await?))
+    let gateway = &state.gateway;
+    let session = if let Some(before) = repeated {
+        gateway.as_it_is(&caller, before).await?
+    } else {
+        let target = caller.target(session_id, if_match.0, entropy.operation_id());
+        let ttl = request.ttl_seconds.map(Duration::from_secs);
+        gateway.refresh(target, ttl).await?
+    };
+    rebuildable(&session_id, shown(session))
 }
 
 /// Tell that a session lives
@@ -81,6 +90,7 @@ pub(super) async fn refresh_session(
     post, path = "/v1/sessions/{session_id}/heartbeat", tag = "sessions",
     params(("session_id" = SessionId, Path, description = "The session.")),
     request_body = Option<HeartbeatRequest>,
+    extensions(("x-idempotency" = json!("kept"))),
     responses((status = 200, description = "Heard.", body = HeartbeatResponse), ReadProblems),
 )]
 pub(super) async fn heartbeat_session(

@@ -5,16 +5,17 @@ use std::time::Duration;
 
 use axum::extract::State;
 use axum::http::StatusCode;
-use axum::response::{IntoResponse, Response};
+use axum::response::Response;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
 use crate::entropy::Entropy;
-use crate::gateway::{Caller, OpenSession, Opened};
+use crate::gateway::{Caller, OpenSession, Opened, OpenedBefore};
 use crate::http::api::limit::LimitRequest;
 use crate::http::api::problems::NotOpened;
 use crate::http::error::ApiError;
 use crate::http::extract::{Json, etag, location, optional_object, optional_word};
+use crate::http::idempotency::{Repeated, rebuildable};
 use crate::http::state::AppState;
 use crate::model::attribute::Attributes;
 use crate::model::id::{LoginId, SessionId};
@@ -83,6 +84,7 @@ pub(crate) struct CreatedSession {
 /// Under any number of parallel calls a `limit` is exact; the sessions that had to give way are named.
 #[utoipa::path(
     post, path = "/v1/sessions", tag = "sessions", request_body = CreateSessionRequest,
+    extensions(("x-idempotency" = json!("rebuilt"))),
     responses(
         (status = 201, description = "The session is open.", body = CreatedSession, headers(
             ("Location" = String, description = "Where the session is."),
@@ -95,14 +97,20 @@ pub(super) async fn create_session(
     State(state): State<AppState>,
     caller: Caller,
     entropy: Entropy,
+    repeated: Repeated<OpenedBefore>,
     Json(request): Json<CreateSessionRequest>,
 ) -> Result<Response, ApiError> {
-    let opened = state.gateway.open(&caller, &entropy, request.parse());
+    let gateway = &state.gateway;
+    let opened = match repeated.0 {
+        Some(before) => gateway.opened_before(&caller, before).await?,
+        None => gateway.open(&caller, &entropy, request.parse()).await?,
+    };
+    let remains = opened.remains();
     let Opened {
         session,
         token,
         evicted,
-    } = opened.await?;
+    } = opened;
     let headers = [
         location(&format!("/v1/sessions/{}", session.session_id))?,
         etag(session.version),
@@ -112,7 +120,7 @@ pub(super) async fn create_session(
         token,
         evicted,
     };
-    Ok((StatusCode::CREATED, headers, Json(body)).into_response())
+    rebuildable(&remains, (StatusCode::CREATED, headers, Json(body)))
 }
 
 impl CreateSessionRequest {

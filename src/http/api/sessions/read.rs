@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
 
 use super::shown;
-use crate::gateway::Caller;
+use crate::gateway::{Caller, SessionList};
 use crate::http::api::problems::ReadProblems;
 use crate::http::error::ApiError;
 use crate::http::extract::{Json, Path, Query};
@@ -16,7 +16,7 @@ use crate::http::state::AppState;
 use crate::model::Timestamp;
 use crate::model::filter::SessionFilter;
 use crate::model::id::{LoginId, ServiceId, SessionId};
-use crate::model::page::{Cursor, Page, PageLimit};
+use crate::model::page::{Page, PageLimit, SealedCursor};
 use crate::model::session::{ConnectionId, Device, Session, SessionState};
 
 /// Some sessions.
@@ -26,7 +26,7 @@ pub(crate) struct SessionPage {
     items: Vec<Session>,
     /// Where the list goes on; null ends it.
     #[schema(required = true)]
-    next_cursor: Option<Cursor>,
+    next_cursor: Option<SealedCursor>,
     /// How many there are in all, if that was asked for.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(nullable = false)]
@@ -34,7 +34,7 @@ pub(crate) struct SessionPage {
 }
 
 impl SessionPage {
-    pub(in crate::http::api) fn new(page: Page<Session>, total: Option<u64>) -> Self {
+    pub(in crate::http::api) fn new(page: Page<Session, SealedCursor>, total: Option<u64>) -> Self {
         Self {
             items: page.items,
             next_cursor: page.next,
@@ -54,7 +54,7 @@ pub(crate) struct ListSessionsQuery {
     limit: PageLimit,
     /// `next_cursor` of the page before.
     #[param(value_type = Option<String>)]
-    cursor: Option<Cursor>,
+    cursor: Option<SealedCursor>,
     /// Whether to count them all; only without filters or with `login_id` alone.
     #[serde(default)]
     total: bool,
@@ -126,7 +126,7 @@ pub(super) async fn list_sessions(
     } else {
         None
     };
-    let page = gateway.list(&caller, &filter, limit, cursor.as_ref());
+    let page = gateway.list(&caller, SessionList::All, &filter, limit, cursor.as_ref());
     Ok(Json(SessionPage::new(page.await?, total)))
 }
 

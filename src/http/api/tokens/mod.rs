@@ -165,6 +165,7 @@ async fn introspect_token(
 #[utoipa::path(
     post, path = "/v1/tokens/revoke", tag = "tokens",
     request_body(content = TokenForm, content_type = "application/x-www-form-urlencoded"),
+    extensions(("x-idempotency" = json!("kept"))),
     responses((status = 200, description = "The token is good for nothing, now or already before.")),
 )]
 async fn revoke_token(

@@ -1,15 +1,17 @@
 //! A new token for a session, in exchange for its present one.
 
 use axum::extract::State;
+use axum::response::Response;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 use zeroize::Zeroizing;
 
 use crate::entropy::Entropy;
-use crate::gateway::Caller;
+use crate::gateway::{Caller, RotatedBefore};
 use crate::http::api::problems::NotRotated;
 use crate::http::error::ApiError;
 use crate::http::extract::Json;
+use crate::http::idempotency::{Repeated, rebuildable};
 use crate::http::state::AppState;
 use crate::model::session::Session;
 use crate::model::token::Token;
@@ -39,6 +41,7 @@ pub(crate) struct RotatedToken {
 /// session's last 8 tokens after its grace is reuse: it ends the session as `token_reuse`.
 #[utoipa::path(
     post, path = "/v1/tokens/rotate", tag = "tokens", request_body = RotateTokenRequest,
+    extensions(("x-idempotency" = json!("rebuilt"))),
     responses(
         (status = 200, description = "The token to present from now on.", body = RotatedToken),
         NotRotated,
@@ -48,9 +51,14 @@ pub(super) async fn rotate_token(
     State(state): State<AppState>,
     caller: Caller,
     entropy: Entropy,
+    repeated: Repeated<RotatedBefore>,
     Json(request): Json<RotateTokenRequest>,
-) -> Result<Json<RotatedToken>, ApiError> {
-    let rotated = state.gateway.rotate(&caller, &entropy, &request.token);
-    let (token, session) = rotated.await?;
-    Ok(Json(RotatedToken { token, session }))
+) -> Result<Response, ApiError> {
+    let gateway = &state.gateway;
+    let (token, session) = match repeated.0 {
+        Some(before) => gateway.rotated_before(&caller, before).await?,
+        None => gateway.rotate(&caller, &entropy, &request.token).await?,
+    };
+    let remains = RotatedBefore::of(&session, &token);
+    rebuildable(&remains, Json(RotatedToken { token, session }))
 }
