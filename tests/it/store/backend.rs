@@ -15,7 +15,9 @@ use session_gateway::model::id::{LoginId, ServiceId, SessionId};
 use session_gateway::model::page::PageLimit;
 use session_gateway::model::permission::Scope;
 use session_gateway::model::record::SessionChange;
-use session_gateway::model::request::{Access, OperationId, Precondition, Target, Touch};
+use session_gateway::model::request::{
+    Access, Consistency, OperationId, Precondition, Target, Touch,
+};
 use session_gateway::model::session::{Device, EndReason, Ended, Session, SessionState};
 use session_gateway::model::session_token::{StoredToken, TokenOrigin};
 use session_gateway::model::token::{CredentialHash, PresentedToken};
@@ -238,12 +240,16 @@ impl Backend {
         let mut place = FeedStart::Start;
         loop {
             let limit = PageLimit::new(PageLimit::MAX).unwrap();
-            let page = self.stores.events.events(&place, &[], limit).await.unwrap();
+            let page = self
+                .stores
+                .events
+                .events(&place, &[], limit, Consistency::Now);
+            let page = page.await.unwrap();
             events.extend(page.events);
             if page.caught_up {
                 return events;
             }
-            place = FeedStart::At(page.next);
+            place = FeedStart::At(page.next.cursor());
         }
     }
 
