@@ -11,7 +11,7 @@ mod history;
 mod one_login;
 mod others;
 mod rolling;
-mod size;
+pub(crate) mod size;
 mod stored;
 mod upgrade;
 mod worker;
