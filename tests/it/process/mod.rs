@@ -5,6 +5,7 @@ mod canary;
 mod commands;
 mod crash;
 mod full_disk;
+mod guesses;
 mod lifecycle;
 mod polls;
 mod repetitions;

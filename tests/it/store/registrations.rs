@@ -16,7 +16,6 @@ use session_gateway::rules::refusal::Refusal;
 use session_gateway::store::node::EndExtent;
 
 use super::backend::{Backend, HOUR, draft, login_id, merge, refusal, service, target};
-use super::endings::Endings;
 use super::services::register;
 
 contract! {
@@ -54,8 +53,10 @@ async fn seen(b: &Backend, access: &Access) -> (usize, u64) {
         ..all.clone()
     };
     let sessions = &b.stores.sessions;
-    let found = sessions.find_where(&of_login, access, None, EndExtent::All);
-    (list.await.unwrap().items.len(), found.await.unwrap().count)
+    let found = sessions
+        .find_where(&of_login, access, None, EndExtent::All)
+        .await;
+    (list.await.unwrap().items.len(), found.unwrap().count)
 }
 
 async fn sessions_of_another_registration_are_out_of_sight(b: &Backend) {
@@ -88,7 +89,8 @@ async fn sessions_of_another_registration_are_out_of_sight(b: &Backend) {
             reason: EndReason::Logout,
             detail: None,
         };
-        assert_eq!(sessions.end_login(which, &after).await.unwrap(), []);
+        let ended = sessions.end_all(which, &after, None, EndExtent::All).await;
+        assert_eq!(ended.unwrap().count, 0);
         let limited = NewSession {
             limit: Some(SessionLimit {
                 max: 1,

@@ -149,8 +149,8 @@ pub(in crate::store::redis) fn may_pass(error: &StoreError) -> bool {
         StoreError::Unavailable(cause) => cause
             .downcast_ref::<Failure>()
             .is_some_and(Failure::may_pass),
-        StoreError::Full
-        | StoreError::WritesStopped
+        StoreError::WritesStopped
+        | StoreError::Full
         | StoreError::Corrupt { .. }
         | StoreError::NewerFormat { .. } => false,
     }
