@@ -7,6 +7,7 @@ mod crash;
 mod full_disk;
 mod guesses;
 mod lifecycle;
+mod pages;
 mod polls;
 mod repetitions;
 mod settings;
