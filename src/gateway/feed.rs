@@ -8,6 +8,7 @@ use super::auth::Reauthorization;
 use super::{Caller, Gateway, GatewayError};
 use crate::model::event::{Event, EventPage, EventType, FeedStart};
 use crate::model::page::{Cursor, PageLimit};
+use crate::model::request::Consistency;
 use crate::store::OpError;
 use crate::store::node::follow::{Follower, Placed};
 use crate::telemetry::log::with_causes;
@@ -44,8 +45,15 @@ impl Gateway {
         from: &FeedStart,
         types: &[EventType],
         limit: PageLimit,
+        consistency: Consistency,
     ) -> Result<EventPage, GatewayError> {
-        Ok(self.stores.events.events(from, types, limit).await?)
+        let page = self.stores.events.events(from, types, limit, consistency);
+        let page = page.await?;
+        Ok(EventPage {
+            events: page.events,
+            next: page.next.cursor(),
+            caught_up: page.caught_up,
+        })
     }
 
     /// Follows the feed from a position on.

@@ -190,13 +190,11 @@ impl Change {
     }
 }
 
-/// A page of the feed, and the exact places before and after it. They are there also when nothing follows yet.
+/// A page of the feed, and the exact place after it, which is there also when nothing follows yet.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct EventPage {
     /// The events, in order for each login.
     pub events: Vec<Event>,
-    /// Where the page begins.
-    pub start: Cursor,
     /// Where to go on.
     pub next: Cursor,
     /// Whether this was the end of the feed for now.

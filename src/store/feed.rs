@@ -1,5 +1,6 @@
 //! The feed: every change, at least once, in order for each login.
 
+use std::collections::VecDeque;
 use std::fmt::Debug;
 use std::sync::Arc;
 use std::time::Duration;
@@ -7,8 +8,9 @@ use std::time::Duration;
 use async_trait::async_trait;
 use tokio::time::Instant;
 
-use super::{OpError, Partition, Partitions};
-use crate::model::event::{Event, EventPage, EventType, FeedStart};
+use super::position::Position;
+use super::{FeedPosition, OpError, Partition, Partitions};
+use crate::model::event::{Event, EventType, FeedStart};
 use crate::model::page::PageLimit;
 
 /// Where an event comes from, for who counts what happens.
@@ -30,16 +32,34 @@ pub trait Listener: Debug + Send + Sync {
     fn gap(&self, partition: Partition);
 }
 
+/// A page of the feed, and the positions before and after it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct FeedPage {
+    /// The events, in order for each login.
+    pub events: Vec<Event>,
+    /// Where the page begins.
+    pub start: FeedPosition,
+    /// Where to go on.
+    pub next: FeedPosition,
+    /// Whether this was the end of the feed for now.
+    pub caught_up: bool,
+    /// All that was looked at on the way, the events and what is none of the given types, in their order. A feed of one
+    /// partition needs it not.
+    pub(super) passed: VecDeque<(Partition, Position)>,
+}
+
 /// The feed: every change, at least once, in order for each login.
 #[async_trait]
 pub trait EventFeed: Debug + Send + Sync {
-    /// Events after a position, of the given types (empty: of all).
+    /// Events after a position, of the given types (empty: of all). Where this node has heard everything up to `heard`, it
+    /// need not ask whether there is more; without it, it asks.
     async fn events(
         &self,
         from: &FeedStart,
         types: &[EventType],
         limit: PageLimit,
-    ) -> Result<EventPage, OpError>;
+        heard: Option<Instant>,
+    ) -> Result<FeedPage, OpError>;
 
     /// How the feed is cut.
     fn partitions(&self) -> Partitions;

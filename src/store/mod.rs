@@ -21,7 +21,7 @@ mod stores;
 mod throttles;
 
 pub use error::{Cause, OpError, StoreError};
-pub use feed::{EventFeed, Listener, Origin};
+pub use feed::{EventFeed, FeedPage, Listener, Origin};
 pub use idempotency::{IdempotencyRecordKey, IdempotencyStore};
 pub use keyring::KeyringStore;
 pub use position::{FeedPosition, Partition, Partitions};

@@ -83,6 +83,7 @@ impl Stores {
         Self {
             sessions: self.sessions.cached(&cache),
             services: self.services.cached(&cache),
+            events: self.events.cached(&cache),
             stats: self.stats.cached(&cache),
             ..self
         }

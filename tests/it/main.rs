@@ -24,6 +24,7 @@ mod nodes;
 mod outages;
 mod process;
 mod proxy;
+mod registrations;
 mod rules;
 mod services;
 mod store;

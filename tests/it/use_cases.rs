@@ -109,7 +109,7 @@ async fn who_calls_and_what_they_may_is_found_out_once() {
     let shop = calls(gateway, "shop", secret.expose(), delete)
         .await
         .unwrap();
-    assert_eq!(shop.scope, Scope::OpenedBy(shop.id().clone()));
+    assert_eq!(shop.scope, Scope::OpenedBy(shop.service.opener()));
     let foreign = gateway.open(
         &admin,
         &Entropy::Fresh,

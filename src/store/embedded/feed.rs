@@ -1,6 +1,7 @@
 //! The feed. Events are numbered from 1 in the order of their commits, in one partition; a cursor holds the number of
 //! the last event that was looked at.
 
+use std::collections::VecDeque;
 use std::sync::Arc;
 
 use async_trait::async_trait;
@@ -11,11 +12,13 @@ use super::record::{corrupt, decode};
 use super::stored::StoredEvent;
 use super::tables::{EVENTS, META, meta};
 use super::{EmbeddedStore, Shared};
-use crate::model::event::{Event, EventId, EventPage, EventType, FeedStart};
+use crate::model::event::{Event, EventId, EventType, FeedStart};
 use crate::model::page::{PageLimit, RECORDS_PER_PAGE};
 use crate::rules::refusal::Refusal;
 use crate::store::position::Position;
-use crate::store::{EventFeed, FeedPosition, Listener, OpError, Partition, Partitions, StoreError};
+use crate::store::{
+    EventFeed, FeedPage, FeedPosition, Listener, OpError, Partition, Partitions, StoreError,
+};
 
 #[async_trait]
 impl EventFeed for EmbeddedStore {
@@ -24,7 +27,8 @@ impl EventFeed for EmbeddedStore {
         from: &FeedStart,
         types: &[EventType],
         limit: PageLimit,
-    ) -> Result<EventPage, OpError> {
+        _heard: Option<Instant>,
+    ) -> Result<FeedPage, OpError> {
         let after = match from {
             FeedStart::Start => None,
             FeedStart::AfterEvent(id) => {
@@ -32,8 +36,7 @@ impl EventFeed for EmbeddedStore {
                 Some(position.number)
             }
             FeedStart::At(cursor) => {
-                let position = FeedPosition::of(Partitions::One, cursor);
-                Some(position.ok_or(Refusal::CursorInvalid)?.number())
+                Some(FeedPosition::number_of(cursor).ok_or(Refusal::CursorInvalid)?)
             }
         };
         let types = types.to_vec();
@@ -66,7 +69,7 @@ fn page(
     after: Option<u64>,
     types: &[EventType],
     limit: PageLimit,
-) -> Result<Result<EventPage, Refusal>, StoreError> {
+) -> Result<Result<FeedPage, Refusal>, StoreError> {
     let read = shared.read()?;
     let stored = read.open_table(EVENTS)?;
     let trimmed = read.open_table(META)?.get(meta::TRIMMED)?;
@@ -93,10 +96,11 @@ fn page(
             break;
         }
     }
-    Ok(Ok(EventPage {
+    Ok(Ok(FeedPage {
         events,
-        start: FeedPosition::at_number(after).cursor(),
-        next: FeedPosition::at_number(at).cursor(),
+        start: FeedPosition::at_number(after),
+        next: FeedPosition::at_number(at),
         caught_up: at == last,
+        passed: VecDeque::new(),
     }))
 }

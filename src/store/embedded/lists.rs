@@ -80,7 +80,7 @@ impl Listing {
     ) -> Result<Option<Session>, StoreError> {
         let live = live(shared, sessions, id, now)?;
         Ok(live
-            .filter(|stored| self.scope.covers(&stored.record.session.service_id))
+            .filter(|stored| stored.record.is_within(&self.scope))
             .map(|stored| shared.terms(now).shown(stored.record))
             .filter(|session| self.filter.matches(session, session.state)))
     }

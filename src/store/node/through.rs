@@ -11,7 +11,7 @@ use super::Handle;
 use super::observer::Observer;
 use super::operations::Operation;
 use crate::model::Timestamp;
-use crate::model::event::{EventPage, EventType, FeedStart};
+use crate::model::event::{EventType, FeedStart};
 use crate::model::filter::SessionFilter;
 use crate::model::health::StoreHealth;
 use crate::model::id::{LoginId, ServiceId, SessionId};
@@ -19,13 +19,15 @@ use crate::model::keyring::{KeyPurpose, Keyring, OfferedKey};
 use crate::model::login::Ban;
 use crate::model::page::{Cursor, Page, PageLimit};
 use crate::model::permission::Scope;
+use crate::model::request::Consistency;
 use crate::model::session::Session;
 use crate::model::token::PresentedToken;
 use crate::rules::entry::Lookup;
 use crate::rules::idempotency::Claim;
 use crate::store::{
-    EventFeed, IdempotencyRecordKey, IdempotencyStore, KeyringStore, Listener, OpError, Partition,
-    Partitions, SessionCounts, SessionStore, Stats, StoreError, StoreStats, ThrottleStore,
+    EventFeed, FeedPage, IdempotencyRecordKey, IdempotencyStore, KeyringStore, Listener, OpError,
+    Partition, Partitions, SessionCounts, SessionStore, Stats, StoreError, StoreStats,
+    ThrottleStore,
 };
 
 /// Makes methods of a handle out of those of its contract that have the same names.
@@ -104,14 +106,6 @@ timed! {
         /// One bounded step of cleaning: [`SessionStore::sweep`].
         Sweep: fn sweep() -> Result<bool, StoreError>;
     }
-    EventFeed {
-        /// Events after a position: [`EventFeed::events`].
-        Events: fn events(
-            from: &FeedStart,
-            types: &[EventType],
-            limit: PageLimit
-        ) -> Result<EventPage, OpError>;
-    }
     IdempotencyStore {
         /// Claims a key: [`IdempotencyStore::claim`].
         Claim: fn claim(
@@ -140,6 +134,25 @@ timed! {
     StoreStats {
         /// Counts the sessions that live now: [`StoreStats::session_counts`].
         SessionCounts: fn session_counts() -> Result<SessionCounts, StoreError>;
+    }
+}
+
+impl Handle<dyn EventFeed> {
+    /// Events after a position, of the given types (empty: of all). If what the node knows will do, the store is asked only
+    /// where something follows, or nobody can say whether it does.
+    pub async fn events(
+        &self,
+        from: &FeedStart,
+        types: &[EventType],
+        limit: PageLimit,
+        consistency: Consistency,
+    ) -> Result<FeedPage, OpError> {
+        let heard = match (consistency, &self.cache) {
+            (Consistency::Bounded, Some(cache)) => cache.oldest_proof(),
+            (Consistency::Bounded, None) | (Consistency::Now, _) => None,
+        };
+        let events = self.engine().events(from, types, limit, heard);
+        self.timed(Operation::Events, events).await
     }
 }
 

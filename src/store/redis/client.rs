@@ -6,6 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use deadpool_redis::redis::{Cmd, Value};
+use tokio::time::Instant;
 
 use super::RedisSettings;
 use super::call::{Argument, Call};
@@ -13,11 +14,12 @@ use super::connections::{Address, Connections, OpenError, Slot};
 use super::formats::Formats;
 use super::keys::Keys;
 use super::reply::Reply;
+use super::streams::{self, PARTITIONS};
 use crate::clock::Clock;
 use crate::model::Timestamp;
-use crate::store::StoreError;
 use crate::store::node::clock::ServerClock;
-use crate::store::node::tail::NodeId;
+use crate::store::node::tail::{Moments, NodeId};
+use crate::store::{Partition, StoreError};
 
 /// The connections to Redis, and what every request to it needs.
 pub(super) struct Client {
@@ -27,6 +29,8 @@ pub(super) struct Client {
     tombstone_retention: Duration,
     event_retention: Duration,
     test_clock: Option<Arc<dyn Clock>>,
+    /// When this node last wrote where a stream lies.
+    written: Moments,
     pub(super) node: NodeId,
 }
 
@@ -39,6 +43,7 @@ impl Client {
             tombstone_retention: settings.tombstone_retention,
             event_retention: settings.event_retention,
             test_clock: settings.test_clock.clone(),
+            written: Moments::new(PARTITIONS),
             node,
         })
     }
@@ -80,13 +85,28 @@ impl Client {
             let connections = &self.connections;
             connections
                 .replicated_script(slot, script, &keys, &args, effect)
-                .await?
+                .await
         } else {
             self.connections
                 .script(slot, script, &keys, &args, effect)
-                .await?
+                .await
         };
-        read(call, Reply::new(value)?)
+        if script.writes() {
+            self.note_written(slot);
+        }
+        read(call, Reply::new(value?)?)
+    }
+
+    /// Whatever came of it, from now on who asks this node is told of what it did.
+    fn note_written(&self, slot: Slot) {
+        if let Some(stream) = streams::in_slot(slot) {
+            self.written.advance(stream, Instant::now());
+        }
+    }
+
+    /// When this node last wrote where a stream lies.
+    pub(super) fn written_at(&self, stream: Partition) -> Option<Instant> {
+        self.written.at(stream)
     }
 
     /// Runs a script on one key, of which it knows nothing more.

@@ -53,7 +53,7 @@ pub use formats::{FormatSettings, NEWEST_FORMAT};
 use live::Live;
 use services::Services;
 use sessions::Sessions;
-use streams::{FEED, PARTITIONS};
+use streams::PARTITIONS;
 
 /// Requests of one operation that are under way at a time.
 const ABREAST: usize = 64;
@@ -93,7 +93,6 @@ pub struct RedisStore {
     sessions: Arc<Sessions>,
     services: Arc<Services>,
     feed: Arc<Feed>,
-    watermarks: Arc<Watermarks>,
     listeners: Arc<Listeners>,
     _background: DropGuard,
 }
@@ -108,7 +107,11 @@ impl RedisStore {
         let client = Arc::new(Client::open(&settings, node).await?);
         let noted = client.join().await?;
         let activity = Arc::new(Activity::new(Arc::clone(&client), settings.touch_interval));
-        let feed = Arc::new(Feed::new(Arc::clone(&client), settings.event_retention));
+        let feed = Arc::new(Feed::new(
+            Arc::clone(&client),
+            Arc::clone(&watermarks),
+            settings.event_retention,
+        ));
         let services = Arc::new(Services::new(Arc::clone(&client), Arc::clone(&log)));
         let sessions = Arc::new(Sessions::new(&client, &activity, &log, &settings));
         let recovery = Recovery {
@@ -122,7 +125,7 @@ impl RedisStore {
         let live = Live {
             client: Arc::clone(&client),
             feed: Arc::clone(&feed),
-            tail: Tail::new(FEED, node, &watermarks, &listeners, &log),
+            tail: Tail::new(PARTITIONS, node, &watermarks, &listeners, &log),
             log,
             services: Arc::clone(&services),
             agreement: Agreement::new(settings.formats, noted),
@@ -134,7 +137,6 @@ impl RedisStore {
             sessions,
             services,
             feed,
-            watermarks,
             listeners,
             _background: background,
         });

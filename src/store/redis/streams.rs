@@ -1,23 +1,21 @@
 //! The streams of the feed: one a shard and one of the services, each in the slot of what it tells.
 
-use std::time::Duration;
-
 use super::connections::Slot;
 use super::keys::SERVICES;
-use crate::store::node::tail::Clocked;
 use crate::store::{Partition, Partitions};
 
 /// A stream is a partition of the feed.
 pub(super) const PARTITIONS: Partitions = Partitions::Shards;
 /// How many there are.
 pub(super) const STREAMS: usize = PARTITIONS.count();
-/// How far apart the clocks of masters may be.
-pub(super) const SKEW: Duration = Duration::from_secs(15 * 60);
-/// The feed of streams.
-pub(super) const FEED: Clocked = Clocked {
-    partitions: PARTITIONS,
-    skew: SKEW,
-};
+/// The stream that lies in a slot.
+pub(super) fn in_slot(slot: Slot) -> Option<Partition> {
+    match slot {
+        Slot::Shard(shard) => Some(Partition(usize::from(shard))),
+        Slot::Of(_) if slot == SERVICES => Some(PARTITIONS.of_services()),
+        Slot::Of(_) | Slot::Hash(_) => None,
+    }
+}
 
 pub(super) fn slot(stream: Partition) -> Slot {
     u8::try_from(stream.0).map_or(SERVICES, Slot::Shard)

@@ -7,6 +7,7 @@ mod crash;
 mod damage;
 mod full_disk;
 mod lifecycle;
+mod polls;
 mod repetitions;
 mod settings;
 mod slow_start;

@@ -6,7 +6,6 @@ use std::time::Duration;
 
 use session_gateway::model::event::EventType;
 use session_gateway::model::filter::SessionFilter;
-use session_gateway::model::permission::Scope;
 use session_gateway::model::request::Access;
 use session_gateway::model::session::{EndDetail, EndReason, SessionState};
 use session_gateway::rules::create::NewSession;
@@ -15,7 +14,7 @@ use tokio::task::JoinSet;
 
 use super::backend::{
     Backend, IDLE, MILLISECOND, MINUTE, SECOND, SETTINGS, access, device, draft, login_id,
-    presented, service,
+    opened_by, presented, service,
 };
 use crate::support::size;
 
@@ -118,7 +117,7 @@ async fn only_sessions_in_sight_are_ended(b: &Backend) {
     let other = b.open("alice").await;
     let narrow = Access {
         service_id: service("mobile"),
-        scope: Scope::OpenedBy(service("mobile")),
+        scope: opened_by("mobile"),
     };
     let all = SessionFilter {
         login_id: Some(login_id("alice")),

@@ -5,7 +5,7 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use async_trait::async_trait;
-use session_gateway::model::event::{EventPage, EventType, FeedStart};
+use session_gateway::model::event::{EventType, FeedStart};
 use session_gateway::model::page::PageLimit;
 use session_gateway::model::permission::Permissions;
 use session_gateway::model::request::{Consistency, Touch};
@@ -17,7 +17,9 @@ use session_gateway::rules::entry::Lookup;
 use session_gateway::rules::services::NewService;
 use session_gateway::store::node::Handle;
 use session_gateway::store::node::cache::CacheSettings;
-use session_gateway::store::{EventFeed, Listener, OpError, Partition, Partitions, Stores};
+use session_gateway::store::{
+    EventFeed, FeedPage, Listener, OpError, Partition, Partitions, Stores,
+};
 use tokio::time::Instant;
 
 use super::backend::{
@@ -46,8 +48,10 @@ impl EventFeed for Channel {
         from: &FeedStart,
         types: &[EventType],
         limit: PageLimit,
-    ) -> Result<EventPage, OpError> {
-        self.feed.events(from, types, limit).await
+        _heard: Option<Instant>,
+    ) -> Result<FeedPage, OpError> {
+        let events = self.feed.events(from, types, limit, Consistency::Now);
+        events.await
     }
 
     fn partitions(&self) -> Partitions {

@@ -11,14 +11,15 @@ use session_gateway::gateway::{AdminCredential, Gateway};
 use session_gateway::http::app::app;
 use session_gateway::http::state::AppState;
 use session_gateway::model::Timestamp;
-use session_gateway::model::event::{EventPage, EventType, FeedStart};
+use session_gateway::model::event::{EventType, FeedStart};
 use session_gateway::model::permission::Scope;
+use session_gateway::model::request::Consistency;
 use session_gateway::model::session::EndReason;
 use session_gateway::model::token::CredentialHash;
 use session_gateway::rules::entry::Lookup;
 use session_gateway::rules::refusal::Refusal;
 use session_gateway::store::embedded::EmbeddedStore;
-use session_gateway::store::{OpError, Stores};
+use session_gateway::store::{FeedPage, OpError, Stores};
 use tempfile::TempDir;
 
 use super::backend::{HOUR, IDLE, MINUTE, SECOND, SETTINGS, START, draft, limit, refusal};
@@ -142,8 +143,11 @@ async fn a_step_of_the_wall_clock_is_shown_until_it_is_set_right() {
     assert_eq!(ready().await, json!({"status": "ready"}));
 }
 
-async fn read(stores: &Stores, from: &FeedStart) -> Result<EventPage, OpError> {
-    stores.events.events(from, &[], limit(1_000)).await
+async fn read(stores: &Stores, from: &FeedStart) -> Result<FeedPage, OpError> {
+    stores
+        .events
+        .events(from, &[], limit(1_000), Consistency::Now)
+        .await
 }
 
 /// Opens sessions while the clock is a year ahead, and the store again when it is right.
@@ -165,7 +169,13 @@ async fn events_of_the_future_are_passed_over_by_trimming() {
     for events in [1, MANY] {
         let machine = Machine::new();
         let stores = after_a_wrong_clock(&machine, events).await;
-        let first = FeedStart::At(read(&stores, &FeedStart::Start).await.unwrap().start);
+        let first = FeedStart::At(
+            read(&stores, &FeedStart::Start)
+                .await
+                .unwrap()
+                .start
+                .cursor(),
+        );
         let new = draft("bob");
         let created = stores.sessions.create(new).await.unwrap();
         assert_eq!(created.session.created_at, START);

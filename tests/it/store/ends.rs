@@ -1,7 +1,6 @@
 //! Endings that somebody asks for.
 
 use session_gateway::model::event::{Change, EventType};
-use session_gateway::model::permission::Scope;
 use session_gateway::model::request::Access;
 use session_gateway::model::session::{EndReason, SessionState};
 use session_gateway::rules::create::NewSession;
@@ -9,7 +8,8 @@ use session_gateway::rules::end::{EndAll, EndOutcome};
 use session_gateway::rules::entry::Lookup;
 
 use super::backend::{
-    Backend, SECOND, access, device, draft, draft_with_token, login_id, presented, service,
+    Backend, SECOND, access, device, draft, draft_with_token, login_id, opened_by, presented,
+    service,
 };
 
 contract! {
@@ -136,7 +136,7 @@ async fn only_sessions_in_sight_end(b: &Backend) {
     b.create(own.clone()).await;
     let narrow = Access {
         service_id: service("mobile"),
-        scope: Scope::OpenedBy(service("mobile")),
+        scope: opened_by("mobile"),
     };
     let ended = b
         .stores

@@ -1,9 +1,10 @@
 //! The feed: every change, in order, with positions that stay exact.
 
-use session_gateway::model::event::{Change, EventId, EventPage, EventType, FeedStart};
+use session_gateway::model::event::{Change, EventId, EventType, FeedStart};
 use session_gateway::model::page::Cursor;
+use session_gateway::model::request::Consistency;
 use session_gateway::rules::refusal::Refusal;
-use session_gateway::store::OpError;
+use session_gateway::store::{FeedPage, OpError};
 
 use super::backend::{Backend, SECOND, SETTINGS, device, draft, limit, login_id, refusal, service};
 use session_gateway::rules::create::NewSession;
@@ -17,8 +18,11 @@ contract! {
     a_position_that_never_was_is_refused,
 }
 
-async fn read(b: &Backend, from: &FeedStart, items: usize) -> Result<EventPage, OpError> {
-    b.stores.events.events(from, &[], limit(items)).await
+async fn read(b: &Backend, from: &FeedStart, items: usize) -> Result<FeedPage, OpError> {
+    b.stores
+        .events
+        .events(from, &[], limit(items), Consistency::Now)
+        .await
 }
 
 async fn an_event_tells_what_happened_to_whom(b: &Backend) {
@@ -49,12 +53,12 @@ async fn pages_join_without_gap_or_repetition(b: &Backend) {
     }
     let whole = b.feed().await;
     assert_eq!(whole.len(), 10);
-    let mut position = FeedStart::At(empty.next);
+    let mut position = FeedStart::At(empty.next.cursor());
     let mut joined = Vec::new();
     loop {
         let page = read(b, &position, 3).await.unwrap();
         joined.extend(page.events);
-        position = FeedStart::At(page.next);
+        position = FeedStart::At(page.next.cursor());
         if page.caught_up {
             break;
         }
@@ -63,7 +67,9 @@ async fn pages_join_without_gap_or_repetition(b: &Backend) {
     let nothing = read(b, &position, 3).await.unwrap();
     assert!(nothing.events.is_empty() && nothing.caught_up);
     b.end(session_id).await;
-    let more = read(b, &FeedStart::At(nothing.next), 3).await.unwrap();
+    let more = read(b, &FeedStart::At(nothing.next.cursor()), 3)
+        .await
+        .unwrap();
     assert_eq!(more.events.len(), 1);
 }
 
@@ -75,12 +81,12 @@ async fn types_narrow_the_feed(b: &Backend) {
     let types = [EventType::SessionEnded];
     let feed = &b.stores.events;
     let page = feed
-        .events(&FeedStart::Start, &types, limit(9))
+        .events(&FeedStart::Start, &types, limit(9), Consistency::Now)
         .await
         .unwrap();
     assert_eq!(page.events.len(), 1);
     assert!(page.caught_up);
-    let after = FeedStart::At(page.next);
+    let after = FeedStart::At(page.next.cursor());
     assert_eq!(read(b, &after, 9).await.unwrap().events, []);
 }
 
@@ -101,8 +107,8 @@ async fn what_was_kept_long_enough_goes(b: &Backend) {
     b.open("bob").await;
     let first = read(b, &FeedStart::Start, 1).await.unwrap();
     let event = FeedStart::AfterEvent(first.events[0].id.clone());
-    let cursor = FeedStart::At(first.next);
-    let end = FeedStart::At(read(b, &FeedStart::Start, 9).await.unwrap().next);
+    let cursor = FeedStart::At(first.next.cursor());
+    let end = FeedStart::At(read(b, &FeedStart::Start, 9).await.unwrap().next.cursor());
     b.advance(SETTINGS.event_retention - SECOND);
     b.sweep().await;
     assert_eq!(read(b, &cursor, 9).await.unwrap().events.len(), 3);
@@ -120,7 +126,7 @@ async fn what_was_kept_long_enough_goes(b: &Backend) {
     assert_eq!(types, [EventType::SessionEnded; 2]);
     b.advance(SETTINGS.event_retention);
     b.sweep().await;
-    let position = FeedStart::At(read(b, &FeedStart::Start, 9).await.unwrap().next);
+    let position = FeedStart::At(read(b, &FeedStart::Start, 9).await.unwrap().next.cursor());
     let id = b.open("carol").await.session_id;
     let after = read(b, &position, 9).await.unwrap().events;
     assert_eq!(after[0].fact.session_id, Some(id));

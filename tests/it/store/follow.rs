@@ -5,13 +5,14 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use async_trait::async_trait;
-use session_gateway::model::event::{Event, EventId, EventPage, EventType, FeedStart};
+use session_gateway::model::event::{Event, EventId, EventType, FeedStart};
 use session_gateway::model::page::PageLimit;
+use session_gateway::model::request::Consistency;
 use session_gateway::rules::refusal::Refusal;
 use session_gateway::store::node::Handle;
 use session_gateway::store::node::follow::{FollowError, Follower, Followers, Placed};
 use session_gateway::store::{
-    EventFeed, FeedPosition, Listener, OpError, Origin, Partition, Partitions,
+    EventFeed, FeedPage, Listener, OpError, Origin, Partition, Partitions,
 };
 use tokio::time::Instant;
 
@@ -90,7 +91,10 @@ async fn every_position_of_a_follower_is_exact(b: &Backend) {
     for Placed { event, position } in told {
         before.insert(event.id);
         let position = FeedStart::At(position);
-        let rest = b.stores.events.events(&position, &[], limit(50));
+        let rest = b
+            .stores
+            .events
+            .events(&position, &[], limit(50), Consistency::Now);
         let rest: Vec<_> = rest.await.unwrap().events;
         assert_eq!(rest.len(), all.len() - before.len());
         assert!(rest.iter().all(|event| !before.contains(&event.id)));
@@ -102,16 +106,20 @@ async fn a_position_moves_past_each_event_once(b: &Backend) {
         b.open(login).await;
     }
     let feed = &b.stores.events;
-    let page = feed.events(&FeedStart::Start, &[], limit(9)).await.unwrap();
-    let mut progress = FeedPosition::of(feed.partitions(), &page.start).unwrap();
+    let read = async |from: &FeedStart| {
+        let page = feed.events(from, &[], limit(9), Consistency::Now);
+        page.await.unwrap()
+    };
+    let page = read(&FeedStart::Start).await;
+    let mut progress = page.start;
     for event in &page.events {
         assert!(progress.pass(&event.id));
         assert!(!progress.pass(&event.id));
     }
     assert!(!progress.pass(&EventId::parse("never").unwrap()));
     let after = FeedStart::At(progress.cursor());
-    assert_eq!(feed.events(&after, &[], limit(9)).await.unwrap().events, []);
-    let mut end = FeedPosition::of(feed.partitions(), &page.next).unwrap();
+    assert_eq!(read(&after).await.events, []);
+    let mut end = page.next;
     assert!(page.events.iter().all(|event| !end.pass(&event.id)));
 }
 
@@ -156,7 +164,7 @@ async fn what_was_not_asked_for_moves_the_position_too(b: &Backend) {
     let rest = b
         .stores
         .events
-        .events(&position, &[], limit(9))
+        .events(&position, &[], limit(9), Consistency::Now)
         .await
         .unwrap();
     assert_eq!(rest.events, []);
@@ -189,8 +197,10 @@ impl EventFeed for Silent {
         from: &FeedStart,
         types: &[EventType],
         limit: PageLimit,
-    ) -> Result<EventPage, OpError> {
-        self.feed.events(from, types, limit).await
+        _heard: Option<Instant>,
+    ) -> Result<FeedPage, OpError> {
+        let events = self.feed.events(from, types, limit, Consistency::Now);
+        events.await
     }
 
     fn partitions(&self) -> Partitions {

@@ -61,3 +61,4 @@ mod history;
 mod property;
 pub(crate) mod redis;
 mod reference;
+mod registrations;

@@ -153,7 +153,8 @@ pub(crate) async fn feed(client: &Client, types: &str) -> Vec<Value> {
     let mut after = String::new();
     loop {
         let path = format!("/v1/events?types={types}&limit=1000{after}");
-        let page = persistently(|| client.get(&path)).await.value(200);
+        let uncached = || client.get(&path).header("cache-control", "no-cache");
+        let page = persistently(uncached).await.value(200);
         events.extend(page["items"].as_array().unwrap().iter().cloned());
         match page["next_cursor"].as_str() {
             Some(cursor) => after = format!("&after={cursor}"),

@@ -17,6 +17,7 @@ use crate::http::state::AppState;
 use crate::model::event::{EventId, EventPage, EventType, FeedStart};
 use crate::model::page::{Cursor, PageLimit};
 use crate::model::permission::Permission;
+use crate::model::request::Consistency;
 
 mod accept;
 mod stream;
@@ -74,6 +75,9 @@ pub(crate) struct EventList {
 /// after it. A frame that has nothing but an `id` tells that the place has moved on past events that were not asked
 /// for. The stream ends when the gateway shuts down, when the service may no longer read it, and when the place is no
 /// longer kept; ask again with the last `id` to go on, or to learn why not. It takes no `limit`.
+///
+/// That nothing follows yet may be what this node knows, within the bound of its cache; `Cache-Control: no-cache` asks
+/// the store.
 #[utoipa::path(
     get, path = "/v1/events", tag = "events",
     params(
@@ -93,13 +97,15 @@ async fn list_events(
     State(state): State<AppState>,
     caller: Caller,
     headers: HeaderMap,
+    consistency: Consistency,
     Query(query): Query<ListEventsQuery>,
 ) -> Result<Response, ApiError> {
     let (from, types) = (query.place(&headers)?, query.types()?);
     match Form::wanted(&headers) {
         Form::Page => {
             let limit = query.limit.unwrap_or_default();
-            let page = state.gateway.events(&from, &types, limit).await?;
+            let page = state.gateway.events(&from, &types, limit, consistency);
+            let page = page.await?;
             let end = page.caught_up.then(|| page.next.clone());
             Ok(answer(end, page.into()))
         }

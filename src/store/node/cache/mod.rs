@@ -57,6 +57,11 @@ impl Cache {
         }
     }
 
+    /// What was proven since then is fresh enough.
+    pub(super) fn oldest_proof(&self) -> Option<Instant> {
+        Instant::now().checked_sub(self.max_staleness)
+    }
+
     /// How often copies had the answer, and how many there are.
     pub(super) fn stats(&self) -> CacheStats {
         self.entries.stats()

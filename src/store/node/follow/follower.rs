@@ -12,10 +12,11 @@ use tokio::time::{Instant, timeout, timeout_at};
 use super::hub::{Hub, Told};
 use super::missing::Missing;
 use super::{Followers, Handle};
-use crate::model::event::{Event, EventPage, EventType, FeedStart};
+use crate::model::event::{Event, EventId, EventType, FeedStart};
 use crate::model::page::{Cursor, PageLimit};
-use crate::rules::refusal::Refusal;
-use crate::store::{EventFeed, FeedPosition, OpError, StoreError};
+use crate::model::request::Consistency;
+use crate::store::position::Position;
+use crate::store::{EventFeed, FeedPage, FeedPosition, OpError, Partition, StoreError};
 
 /// Events that one read takes; they are all that a follower holds.
 const PAGE: usize = 500;
@@ -48,8 +49,10 @@ pub struct Follower {
     position: FeedPosition,
     /// What was read and is to be told before anything else.
     page: VecDeque<Event>,
+    /// What the page looked at and the position is not yet past.
+    passed: VecDeque<(Partition, Position)>,
     /// The position after the page.
-    after_page: Option<Cursor>,
+    after_page: Option<FeedPosition>,
     missing: Missing,
     read_at: Instant,
     looked_at: Instant,
@@ -72,12 +75,12 @@ impl Follower {
     ) -> Result<Self, OpError> {
         let told = followers.hub.listen();
         let page = read(&followers.feed, &followers.reads, from, &types).await?;
-        let position = FeedPosition::of(followers.feed.partitions(), &page.start);
         let mut follower = Self {
             feed: followers.feed.clone(),
             types,
-            position: position.ok_or(Refusal::CursorInvalid)?,
+            position: page.start.clone(),
             page: VecDeque::new(),
+            passed: VecDeque::new(),
             after_page: None,
             missing: Missing::default(),
             read_at: Instant::now(),
@@ -100,7 +103,7 @@ impl Follower {
     pub async fn next(&mut self, patience: Duration) -> Result<Vec<Placed>, OpError> {
         self.look_around();
         if self.after_page.is_none() && self.missing.is_due() {
-            let from = FeedStart::At(self.position.cursor());
+            let from = FeedStart::At(self.position.exact());
             match read(&self.feed, &self.reads, &from, &self.types).await {
                 Ok(page) => self.take_page(page),
                 Err(error) => {
@@ -126,27 +129,35 @@ impl Follower {
         std::mem::take(&mut self.moved)
     }
 
-    fn take_page(&mut self, page: EventPage) {
+    fn take_page(&mut self, page: FeedPage) {
         self.read_at = Instant::now();
         self.missing.found(page.caught_up);
-        self.move_to(&page.start);
+        self.position = page.start;
         self.page = page.events.into();
+        self.passed = page.passed;
         self.after_page = Some(page.next);
     }
 
-    fn move_to(&mut self, position: &Cursor) {
-        if let Some(position) = FeedPosition::of(self.feed.partitions(), position) {
-            self.position = position;
+    /// Moves past an event of the page, and what the page looked at before it.
+    fn pass(&mut self, event: &EventId) {
+        let located = self.feed.partitions().locate(event);
+        while let Some((partition, position)) = self.passed.pop_front() {
+            self.position.pass_at(partition, position);
+            if located == Some((partition, position)) {
+                break;
+            }
         }
+        self.position.pass(event);
+        self.position.told_before(event);
     }
 
     /// Some events of the page; the last one's position is that after the page.
-    fn step(&mut self, after: Cursor) -> Vec<Placed> {
+    fn step(&mut self, after: FeedPosition) -> Vec<Placed> {
         let most = self.page.len().min(STEP);
         let events: Vec<Event> = self.page.drain(..most).collect();
         let mut step: Vec<Placed> = Vec::with_capacity(events.len());
         for event in events {
-            self.position.pass(&event.id);
+            self.pass(&event.id);
             let position = self.position.cursor();
             step.push(Placed { event, position });
         }
@@ -154,10 +165,10 @@ impl Follower {
             self.after_page = Some(after);
             return step;
         }
-        self.move_to(&after);
+        self.position = after;
         self.moved = step.is_empty();
         if let Some(last) = step.last_mut() {
-            last.position = after;
+            last.position = self.position.cursor();
         }
         step
     }
@@ -192,6 +203,9 @@ impl Follower {
             || !self.position.pass(&event.id)
         {
             return;
+        }
+        if self.missing.is_empty() {
+            self.position.heard(&event);
         }
         let kind = event.fact.change.event_type();
         if !self.types.is_empty() && !self.types.contains(&kind) {
@@ -230,9 +244,9 @@ async fn read(
     reads: &Semaphore,
     from: &FeedStart,
     types: &[EventType],
-) -> Result<EventPage, OpError> {
+) -> Result<FeedPage, OpError> {
     let turn = timeout(TURN, reads.acquire()).await;
     let _turn = turn.map_err(|_elapsed| StoreError::Overloaded)?;
     let limit = PageLimit::new(PAGE).unwrap_or_default();
-    feed.events(from, types, limit).await
+    feed.events(from, types, limit, Consistency::Bounded).await
 }

@@ -41,6 +41,10 @@ impl Missing {
         self.due.get_or_insert_with(Instant::now);
     }
 
+    pub(super) fn is_empty(&self) -> bool {
+        !self.all && self.partitions.is_empty()
+    }
+
     pub(super) fn has(&self, partition: Partition) -> bool {
         self.all || self.partitions.contains(&partition)
     }

@@ -13,19 +13,19 @@ use super::Listeners;
 use super::clock::ServerClock;
 use super::recovery::{RecoveryLog, WrittenService};
 use crate::model::event::Event;
-use crate::store::position::Position;
-use crate::store::{Origin, Partition, StoreError};
+use crate::store::position::{Position, SKEW};
+use crate::store::{Origin, Partition, Partitions, StoreError};
 
 mod page;
 mod partition;
 mod recorded;
 mod watermarks;
 
-pub(in crate::store) use page::{Clocked, PartitionPage, page, wanted};
+pub(in crate::store) use page::{PartitionPage, page, wanted};
 use partition::{After, PartitionTail, Told};
 pub(in crate::store) use partition::{Entry, Read};
 pub(in crate::store) use recorded::{NodeId, Recorded};
-pub(in crate::store) use watermarks::Watermarks;
+pub(in crate::store) use watermarks::{Moments, Watermarks};
 
 /// Where telling begins lies this much before the present, lest the clock be wrong.
 const MARGIN: Duration = Duration::from_secs(1);
@@ -42,7 +42,7 @@ struct Part {
 /// All partitions as far as they were heard.
 #[derive(Debug)]
 pub(in crate::store) struct Tail {
-    feed: Clocked,
+    partitions: Partitions,
     node: NodeId,
     opened: Instant,
     parts: Vec<Part>,
@@ -55,17 +55,17 @@ pub(in crate::store) struct Tail {
 
 impl Tail {
     pub(in crate::store) fn new(
-        feed: Clocked,
+        partitions: Partitions,
         node: NodeId,
         watermarks: &Arc<Watermarks>,
         listeners: &Arc<Listeners>,
         log: &Arc<RecoveryLog>,
     ) -> Self {
         Self {
-            feed,
+            partitions,
             node,
             opened: Instant::now(),
-            parts: feed.partitions.all().map(|_| Part::default()).collect(),
+            parts: partitions.all().map(|_| Part::default()).collect(),
             behind: VecDeque::new(),
             watermarks: Arc::clone(watermarks),
             listeners: Arc::clone(listeners),
@@ -85,7 +85,7 @@ impl Tail {
     /// The partition has another history than before, in which other events may stand at earlier positions.
     pub(in crate::store) fn rewind(&mut self, partition: Partition) {
         if let Some(part) = self.parts.get_mut(partition.0) {
-            part.tail.rewind(self.feed.skew);
+            part.tail.rewind(SKEW);
         }
     }
 
@@ -143,11 +143,12 @@ impl Tail {
             }
             return Vec::new();
         };
-        let (told, after) = part.tail.catch_up(read, page, self.feed.skew);
+        let (told, after) = part.tail.catch_up(read, page, SKEW);
         if read.after.is_none() && after != After::Nothing {
             // What happened before was never heard.
             self.listeners.gap(partition);
         }
+        self.note_last(partition);
         let written = self.tell(partition, told);
         if after == After::ReadOn {
             self.fall_behind(partition);
@@ -165,6 +166,7 @@ impl Tail {
             return Vec::new();
         };
         if let Ok(told) = part.tail.hear(entry) {
+            self.note_last(partition);
             return self.tell(partition, told);
         }
         self.lose(partition);
@@ -180,12 +182,20 @@ impl Tail {
         }
     }
 
+    /// Before it is told: who does not hear of it any more finds it noted.
+    fn note_last(&self, partition: Partition) {
+        let part = self.parts.get(partition.0);
+        if let Some(last) = part.and_then(|part| part.tail.last()) {
+            self.watermarks.note(partition, last);
+        }
+    }
+
     fn tell(&mut self, partition: Partition, told: Told) -> Vec<WrittenService> {
         let mut written = Vec::new();
         for (position, Recorded { fact, node, lived }) in told {
             written.extend(self.log.learn(&fact));
             let own = node == Some(self.node) && self.is_first(partition, position);
-            if let Ok(id) = self.feed.partitions.event_id(partition, position) {
+            if let Ok(id) = self.partitions.event_id(partition, position) {
                 let origin = Origin { own, lived };
                 self.listeners.event(&Event { id, fact }, origin);
             }

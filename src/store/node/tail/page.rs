@@ -1,21 +1,13 @@
 //! The entries of all partitions in one order: by their moments, and those of one moment by their partitions.
 
-use std::time::Duration;
+use std::collections::{BTreeMap, VecDeque};
 
 use super::recorded::Recorded;
 use crate::model::Timestamp;
-use crate::model::event::{Event, EventPage, EventType, Fact};
-use crate::model::page::{Cursor, PageLimit};
-use crate::store::position::{Checkpoint, History, Position};
-use crate::store::{FeedPosition, Partition, Partitions};
-
-/// A feed whose partitions are told the time by different servers.
-#[derive(Debug, Clone, Copy)]
-pub(in crate::store) struct Clocked {
-    pub(in crate::store) partitions: Partitions,
-    /// How far apart their clocks may be. Before the present by this much a quiet partition gets no more events.
-    pub(in crate::store) skew: Duration,
-}
+use crate::model::event::{Event, EventType, Fact};
+use crate::model::page::PageLimit;
+use crate::store::position::{History, Mark, Position, SKEW};
+use crate::store::{FeedPage, FeedPosition, Partition, Partitions};
 
 /// A partition as far as it was read.
 #[derive(Debug)]
@@ -23,6 +15,8 @@ pub(in crate::store) struct PartitionPage {
     pub(in crate::store) partition: Partition,
     /// Nothing at or before it is of interest.
     pub(in crate::store) position: Position,
+    /// The last event that stands there or before.
+    pub(in crate::store) last: Option<Position>,
     /// What is none of ours has a position too.
     pub(in crate::store) entries: Vec<(Position, Option<Recorded>)>,
     /// Whether more may follow the entries.
@@ -34,7 +28,7 @@ pub(in crate::store) struct PartitionPage {
 }
 
 impl PartitionPage {
-    pub(in crate::store) fn last(&self) -> Position {
+    pub(in crate::store) fn end(&self) -> Position {
         self.entries
             .last()
             .map_or(self.position, |(position, _)| *position)
@@ -42,8 +36,30 @@ impl PartitionPage {
 
     pub(in crate::store) fn forget_what_is_over(&mut self) {
         if let Some(over) = self.over {
-            self.position = self.position.max(over);
+            self.pass(over);
             self.entries.retain(|(position, _)| *position > over);
+        }
+    }
+
+    fn pass(&mut self, event: Position) {
+        if event > self.position {
+            (self.position, self.last) = (event, Some(event));
+        }
+    }
+
+    /// As far as it is told when this is the first that is left in it.
+    fn mark(&self, history: Option<History>, unread: Option<Position>) -> Mark {
+        let until = match unread {
+            Some(unread) => unread.millis.saturating_sub(1),
+            // The next may have the moment of the last.
+            None if self.open => self.position.millis.saturating_sub(1),
+            None => FeedPosition::settled(self.now.sort_key()),
+        };
+        Mark {
+            position: self.position,
+            last: self.last.unwrap_or_default(),
+            until,
+            history,
         }
     }
 }
@@ -58,7 +74,7 @@ fn is_wanted(fact: &Fact, types: &[EventType]) -> bool {
 /// earliest such end nobody knows the order.
 fn horizon(sources: &[PartitionPage]) -> Option<(Position, Partition)> {
     let open = sources.iter().filter(|source| source.open);
-    open.map(|source| (source.last(), source.partition)).min()
+    open.map(|source| (source.end(), source.partition)).min()
 }
 
 fn within(horizon: Option<(Position, Partition)>, key: (Position, Partition)) -> bool {
@@ -83,40 +99,47 @@ pub(in crate::store) fn wanted(sources: &[PartitionPage], types: &[EventType]) -
 }
 
 pub(in crate::store) fn page(
-    feed: Clocked,
+    partitions: Partitions,
     mut sources: Vec<PartitionPage>,
     histories: &[Option<History>],
     types: &[EventType],
     limit: PageLimit,
-) -> EventPage {
-    settle(&mut sources, feed.skew, |source| source.entries.is_empty());
-    let start = position_of(feed.partitions, &sources, histories);
+) -> FeedPage {
+    settle(&mut sources, |source| source.entries.is_empty());
+    let first = |source: &PartitionPage| Some((source.partition, source.entries.first()?.0));
+    let unread = sources.iter().filter_map(first).collect();
+    let start = position_of(partitions, &sources, histories, &unread);
     let horizon = horizon(&sources);
     let mut left = in_order(&mut sources).into_iter().peekable();
-    let mut events = Vec::new();
+    let (mut events, mut passed) = (Vec::new(), VecDeque::new());
     while events.len() < limit.get()
         && let Some(((position, partition), told)) = left.next_if(|(key, _)| within(horizon, *key))
     {
         if let Some(source) = sources.get_mut(partition.0) {
-            source.position = position;
+            source.pass(position);
         }
+        passed.push_back((partition, position));
         if let Some(fact) = told.map(|told| told.fact)
             && is_wanted(&fact, types)
-            && let Ok(id) = feed.partitions.event_id(partition, position)
+            && let Ok(id) = partitions.event_id(partition, position)
         {
             events.push(Event { id, fact });
         }
     }
     let caught_up = left.peek().is_none() && horizon.is_none();
-    let unread: Vec<Partition> = left.map(|((_, partition), _)| partition).collect();
-    settle(&mut sources, feed.skew, |source| {
-        !unread.contains(&source.partition)
+    let mut unread = BTreeMap::new();
+    for ((position, partition), _) in left {
+        unread.entry(partition).or_insert(position);
+    }
+    settle(&mut sources, |source| {
+        !unread.contains_key(&source.partition)
     });
-    EventPage {
+    FeedPage {
         events,
         start,
-        next: position_of(feed.partitions, &sources, histories),
+        next: position_of(partitions, &sources, histories, &unread),
         caught_up,
+        passed,
     }
 }
 
@@ -132,26 +155,27 @@ fn in_order(sources: &mut [PartitionPage]) -> Vec<((Position, Partition), Option
 }
 
 /// Moves on to the present in partitions that were read to their end, but for as long as another server's clock may be
-/// behind: an event that is still to come there must not lie before the position.
-fn settle(sources: &mut [PartitionPage], skew: Duration, quiet: impl Fn(&PartitionPage) -> bool) {
+/// behind: an event that is still to come there must not lie before the position, which is that of the last event if that
+/// is later.
+fn settle(sources: &mut [PartitionPage], quiet: impl Fn(&PartitionPage) -> bool) {
     for source in sources.iter_mut().filter(|source| !source.open) {
         if quiet(source) {
-            source.position = source.position.max(Position::at(source.now).rewound(skew));
+            let last = source.last.unwrap_or_default();
+            source.position = last.max(Position::at(source.now).rewound(SKEW));
         }
     }
 }
 
+/// Where all partitions are told up to, with the first of each that is left.
 fn position_of(
     partitions: Partitions,
     sources: &[PartitionPage],
     histories: &[Option<History>],
-) -> Cursor {
-    let marks = sources.iter().zip(histories).map(|(source, history)| {
-        let position = source.position;
-        Checkpoint {
-            position,
-            history: *history,
-        }
-    });
-    FeedPosition::new(partitions, marks.collect()).cursor()
+    unread: &BTreeMap<Partition, Position>,
+) -> FeedPosition {
+    let marks = sources
+        .iter()
+        .zip(histories)
+        .map(|(source, history)| source.mark(*history, unread.get(&source.partition).copied()));
+    FeedPosition::new(partitions, marks.collect())
 }

@@ -74,6 +74,11 @@ impl PartitionTail {
         matches!(self.state, TailState::Live)
     }
 
+    /// What stands last in it, once it is live.
+    pub(super) fn last(&self) -> Option<Position> {
+        self.last
+    }
+
     /// Whether it was never heard of before.
     pub(super) fn is_new(&self) -> bool {
         self.last.is_none()
@@ -237,6 +242,7 @@ mod tests {
         PartitionPage {
             partition: Partition(0),
             position: Position::default(),
+            last: None,
             entries: entries
                 .iter()
                 .map(|millis| (at(*millis), Some(recorded(*millis))))

@@ -7,6 +7,7 @@ use deadpool_redis::redis::{self, Cmd};
 pub(in crate::store::redis) struct Script {
     source: String,
     hash: String,
+    writes: bool,
 }
 
 impl Script {
@@ -18,7 +19,17 @@ impl Script {
         };
         let source = format!("{header}\n{}", parts.join("\n"));
         let hash = redis::Script::new(&source).get_hash().to_owned();
-        Self { source, hash }
+        let writes = !flags.split(',').any(|flag| flag == "no-writes");
+        Self {
+            source,
+            hash,
+            writes,
+        }
+    }
+
+    /// Whether it may write anything.
+    pub(in crate::store::redis) fn writes(&self) -> bool {
+        self.writes
     }
 
     /// The call of a script that the node is expected to know.

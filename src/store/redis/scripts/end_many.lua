@@ -7,7 +7,7 @@ for _, session in ipairs(sessions) do
   elseif r.kind == 'none' or r.kind == 'foreign' or (r.kind == 'ended' and now >= r.q) then
     gone[#gone + 1] = r.id
   elseif r.kind == 'live' and r.l == login and r.b <= moment and r.id ~= except
-    and (not scope or r.o == scope) and (not device or r.D == device) then
+    and within(r, scope) and (not device or r.D == device) then
     endings[#endings + 1], ended[#ended + 1] = ending(r, reason, now, by, detail), r.id
   end
 end

@@ -66,7 +66,7 @@ call! {
     struct EndMany<'a>: "end_many.lua", "allow-oom", [SHARD, SESSION] {
         login_key: Vec<u8>,
         login: &'a LoginId,
-        scope: Option<&'a ServiceId>,
+        scope: Option<String>,
         by: &'a ServiceId,
         reason: EndReason,
         detail: Option<&'a EndDetail>,

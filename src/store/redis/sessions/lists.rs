@@ -78,7 +78,7 @@ impl Sessions {
         scope: &Scope,
         seen: Option<Box<Seen>>,
     ) -> Option<Session> {
-        seen.filter(|seen| scope.covers(&seen.record.session.service_id))
+        seen.filter(|seen| seen.record.is_within(scope))
             .map(|seen| self.shown(seen.record, seen.now))
             .filter(|session| filter.matches(session, session.state))
     }

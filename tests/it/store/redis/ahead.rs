@@ -4,6 +4,7 @@ use deadpool_redis::redis::{Commands, Connection, Value, cmd};
 use session_gateway::model::Timestamp;
 use session_gateway::model::event::FeedStart;
 use session_gateway::model::id::SessionId;
+use session_gateway::model::request::Consistency;
 
 use super::super::backend::{Backend, HOUR, IDLE, MILLISECOND, MINUTE, SECOND, START, limit};
 use super::Keyspace;
@@ -88,9 +89,9 @@ async fn an_event_of_the_future_stops_no_trimming() {
     let first = b
         .stores
         .events
-        .events(&FeedStart::Start, &[], limit(1))
+        .events(&FeedStart::Start, &[], limit(1), Consistency::Now)
         .await;
-    let first = FeedStart::At(first.unwrap().start);
+    let first = FeedStart::At(first.unwrap().start.cursor());
     // Each use keeps it alive; each of them appends an event.
     for _ in 0..3 {
         b.advance(IDLE - MINUTE);
@@ -100,5 +101,11 @@ async fn an_event_of_the_future_stops_no_trimming() {
     assert!(left < EVENTS / 2, "{left} events");
     let feed = b.feed().await;
     assert!(feed.len() <= 3, "{} events are told", feed.len());
-    assert!(b.stores.events.events(&first, &[], limit(1)).await.is_err());
+    assert!(
+        b.stores
+            .events
+            .events(&first, &[], limit(1), Consistency::Now)
+            .await
+            .is_err()
+    );
 }

@@ -11,6 +11,7 @@ mod keyspace;
 mod memory;
 mod node;
 mod nodes;
+mod places;
 mod records;
 mod replicas;
 mod servers;

@@ -7,6 +7,7 @@ use session_gateway::clock::{Clock, SettableClock};
 use session_gateway::model::event::{Event, FeedStart};
 use session_gateway::model::id::SessionId;
 use session_gateway::model::permission::Scope;
+use session_gateway::model::request::Consistency;
 use session_gateway::model::session::Ended;
 use session_gateway::rules::entry::Lookup;
 use session_gateway::store::Stores;
@@ -86,10 +87,13 @@ pub(super) async fn feed(stores: &Stores, from: FeedStart) -> (Vec<Event>, FeedS
     let mut events = Vec::new();
     let mut place = from;
     loop {
-        let page = stores.events.events(&place, &[], limit(1_000)).await;
+        let page = stores
+            .events
+            .events(&place, &[], limit(1_000), Consistency::Now)
+            .await;
         let page = page.unwrap();
         events.extend(page.events);
-        place = FeedStart::At(page.next);
+        place = FeedStart::At(page.next.cursor());
         if page.caught_up {
             return (events, place);
         }

@@ -35,10 +35,10 @@ use crate::rules::plan::Plan;
 use crate::rules::terms::Terms;
 use crate::store::Partition;
 use crate::store::node::recovery::RecoveryLog;
-use crate::store::node::tail::PartitionPage;
+use crate::store::node::tail::{PartitionPage, Watermarks};
 use crate::store::position::Position;
 
-const START: Timestamp = Timestamp::from_millis(1_800_000_000_000);
+pub(super) const START: Timestamp = Timestamp::from_millis(1_800_000_000_000);
 
 /// The kinds of operation ids.
 pub(super) const CREATE: u8 = b'c';
@@ -105,7 +105,11 @@ impl World {
             ids: Vec::new(),
             live: Vec::new(),
             tokens: Vec::new(),
-            feed: Feed::new(Arc::clone(&client), settings.event_retention),
+            feed: Feed::new(
+                Arc::clone(&client),
+                Arc::new(Watermarks::new(PARTITIONS)),
+                settings.event_retention,
+            ),
             client,
             clock,
             told: Position::default(),
@@ -244,7 +248,7 @@ impl World {
     /// What was told since this was asked last.
     pub(super) async fn events(&mut self) -> Vec<Fact> {
         let source = self.read(self.told, 1_000).await;
-        self.told = source.last();
+        self.told = source.end();
         let facts = source
             .entries
             .into_iter()
