@@ -28,6 +28,12 @@ impl PageLimit {
         (1..=Self::MAX).contains(&limit).then_some(Self(limit))
     }
 
+    /// The same, or less if no more than so many items are wanted; one at least.
+    #[must_use]
+    pub fn at_most(self, most: usize) -> Self {
+        Self(self.0.min(most).max(1))
+    }
+
     /// The number of items.
     #[must_use]
     pub fn get(self) -> usize {

@@ -9,6 +9,7 @@
 pub(in crate::store) mod activity;
 pub mod cache;
 pub(in crate::store) mod clock;
+mod endings;
 pub mod flight;
 pub mod follow;
 mod handle;
@@ -25,6 +26,7 @@ mod sessions;
 pub(in crate::store) mod tail;
 mod through;
 
+pub use endings::EndExtent;
 pub use handle::Handle;
 pub(in crate::store) use listeners::Listeners;
 pub(in crate::store) use observer::Observer;

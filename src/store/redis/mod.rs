@@ -30,6 +30,7 @@ mod fields;
 mod formats;
 mod hashes;
 mod health;
+mod hiccups;
 mod idempotency;
 mod keyring;
 mod keys;

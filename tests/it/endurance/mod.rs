@@ -9,7 +9,7 @@ mod followers;
 mod history;
 mod one_login;
 mod rolling;
-mod size;
+pub(crate) mod size;
 mod stored;
 mod upgrade;
 mod worker;

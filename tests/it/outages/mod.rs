@@ -2,6 +2,7 @@
 //!
 //! With `OUTAGES=long` in the environment outages are longer, load is higher, and what was measured is printed.
 
+mod bulk;
 mod clusters;
 mod dropped;
 mod errors;
