@@ -6,6 +6,7 @@ mod commands;
 mod crash;
 mod damage;
 mod full_disk;
+mod guesses;
 mod lifecycle;
 mod polls;
 mod repetitions;

@@ -149,9 +149,10 @@ pub(in crate::store::redis) fn may_pass(error: &StoreError) -> bool {
         StoreError::Unavailable(cause) => cause
             .downcast_ref::<Failure>()
             .is_some_and(Failure::may_pass),
-        StoreError::WritesStopped | StoreError::Corrupt { .. } | StoreError::NewerFormat { .. } => {
-            false
-        }
+        StoreError::WritesStopped
+        | StoreError::Full
+        | StoreError::Corrupt { .. }
+        | StoreError::NewerFormat { .. } => false,
     }
 }
 
