@@ -4,6 +4,7 @@ mod cached_nodes;
 mod canary;
 mod commands;
 mod crash;
+mod damage;
 mod full_disk;
 mod guesses;
 mod lifecycle;
