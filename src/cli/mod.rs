@@ -1,4 +1,5 @@
-//! The commands. All but `serve` speak to a running gateway over HTTP or not at all; none of them opens the store.
+//! The commands. `serve` opens the store, and so do those that need it closed; all others speak to a running gateway over
+//! HTTP, or not at all.
 
 use std::io::{self, Write};
 use std::process::ExitCode;
@@ -11,6 +12,7 @@ use crate::http::app::openapi_document;
 use crate::http::openapi;
 
 mod banner;
+mod check;
 mod health;
 mod http;
 mod serve;
@@ -39,6 +41,8 @@ enum Command {
     Openapi,
     /// Exit with 0 if the gateway on `SGW_LISTEN` is ready for requests
     Healthcheck,
+    /// Judge the file of `SGW_STORE`, while no gateway has it open; it is not changed
+    Check,
     /// Manage the services of a running gateway
     Service(service::Arguments),
 }
@@ -52,6 +56,8 @@ enum Failure {
     Serve(#[from] ServeError),
     #[error(transparent)]
     Health(#[from] health::NotReady),
+    #[error(transparent)]
+    Check(#[from] check::CheckError),
     #[error(transparent)]
     Service(#[from] service::ServiceError),
     #[error("the document cannot be written: {0}")]
@@ -72,6 +78,7 @@ pub fn main() -> ExitCode {
                 Failure::Config(_) => ExitCode::from(BAD_USAGE),
                 Failure::Serve(_)
                 | Failure::Health(_)
+                | Failure::Check(_)
                 | Failure::Service(_)
                 | Failure::Document(_)
                 | Failure::Output(_) => ExitCode::FAILURE,
@@ -85,6 +92,7 @@ fn run(command: Command) -> Result<(), Failure> {
         Command::Serve => serve::run(&Config::load()?)?,
         Command::Openapi => print(&openapi::to_json(&openapi_document())?)?,
         Command::Healthcheck => health::run(&Config::load()?)?,
+        Command::Check => check::run(&Config::load()?)?,
         Command::Service(arguments) => service::run(&arguments, &Config::load()?)?,
     }
     Ok(())

@@ -12,6 +12,7 @@ use crate::store::node::follow::Followers;
 
 mod attributes;
 pub mod auth;
+mod bulk;
 mod cursors;
 mod error;
 pub mod feed;
@@ -29,6 +30,7 @@ mod sessions;
 mod tokens;
 
 pub use auth::{AdminCredential, Authenticator, Caller};
+pub use bulk::{BulkDeletion, BulkEnded, LoginEnding};
 pub use error::{FieldRule, GatewayError};
 pub use health::NotReady;
 pub use open::{OpenSession, Opened, OpenedBefore};

@@ -26,6 +26,7 @@ mod process;
 mod proxy;
 mod quotas;
 mod registrations;
+mod requirements;
 mod rules;
 mod services;
 mod store;

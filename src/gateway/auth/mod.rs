@@ -28,6 +28,7 @@ mod operators;
 mod reauthorization;
 mod refusals;
 mod throttle;
+mod unknown_tokens;
 
 pub use built_in::ensure_admin;
 pub use caller::Caller;

@@ -22,6 +22,7 @@ use crate::store::{StoreError, Stores};
 
 mod bans;
 mod bulk;
+mod check;
 mod engine;
 mod feed;
 mod format1;
@@ -31,6 +32,7 @@ mod keyring;
 mod lists;
 mod look;
 mod open;
+mod overlay;
 mod plans;
 mod profiles;
 mod record;
@@ -50,6 +52,7 @@ mod volume;
 mod wall_clock;
 mod writer;
 
+pub use check::Checkup;
 use engine::Engine;
 pub use open::OpenError;
 use tables::FORMAT;
@@ -121,6 +124,11 @@ impl EmbeddedStore {
         clock: Arc<dyn Clock>,
     ) -> Result<Stores, OpenError> {
         Self::start(open::backend(backend, FORMAT)?, true, settings, clock)
+    }
+
+    /// Judges the file in `dir`, which nobody may have open, and leaves it as it is.
+    pub fn check_file(dir: &Path) -> Result<Checkup, OpenError> {
+        check::check(dir)
     }
 
     fn start(

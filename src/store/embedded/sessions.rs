@@ -121,14 +121,15 @@ impl SessionStore for EmbeddedStore {
         &self,
         batch: &EndBatch,
         from: Option<EndPosition>,
+        most: usize,
     ) -> Result<EndedBatch, StoreError> {
         let Some(login_id) = batch.filter.login_id.clone() else {
-            return self.end_listed(batch, from).await;
+            return self.end_listed(batch, from, most).await;
         };
         let batch = batch.clone();
         self.writer
             .write(Purpose::Release, move |txn| {
-                bulk::end_of_login(txn, &login_id, &batch, from.as_ref())
+                bulk::end_of_login(txn, &login_id, &batch, from.as_ref(), most)
             })
             .await
     }

@@ -99,8 +99,9 @@ impl SessionStore for Losable {
         &self,
         batch: &EndBatch,
         from: Option<EndPosition>,
+        most: usize,
     ) -> Result<EndedBatch, StoreError> {
-        self.sessions.end_batch(batch, from).await
+        self.sessions.end_batch(batch, from, most).await
     }
 
     async fn put_ban(&self, new: NewBan, by: &ServiceId) -> Result<Ban, StoreError> {

@@ -20,6 +20,7 @@ use super::backend::{
     Backend, IDLE, SETTINGS, START, access, attribute, device, draft, login_id, merge, open_dir,
     target, value,
 };
+use super::endings::Endings;
 
 type Table = TableDefinition<'static, &'static [u8; 16], &'static [u8]>;
 
@@ -181,7 +182,7 @@ async fn what_was_said_about_an_ending_follows_its_tombstone() {
         reason: EndReason::KickedOut,
         detail: Some(EndDetail::parse("spam").unwrap()),
     };
-    let ended = b.stores.sessions.end_all(which, &access()).await;
+    let ended = b.stores.sessions.end_login(which, &access()).await;
     assert_eq!(ended.unwrap(), [session_id]);
     let ended = b.ended(session_id).await;
     drop(b);
@@ -312,7 +313,7 @@ async fn an_operation_that_fails_half_way_leaves_nothing() {
         reason: EndReason::Admin,
         detail: None,
     };
-    let ended = b.stores.sessions.end_all(which, &access()).await;
+    let ended = b.stores.sessions.end_login(which, &access()).await;
     assert!(
         matches!(ended, Err(StoreError::Corrupt { .. })),
         "{ended:?}"

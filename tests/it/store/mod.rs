@@ -29,6 +29,7 @@ mod backend;
 
 mod bans;
 mod bulk;
+pub(crate) mod endings;
 mod ends;
 mod expiry;
 mod feed;

@@ -13,6 +13,7 @@ use session_gateway::rules::create::NewSession;
 use session_gateway::rules::end::EndAll;
 use session_gateway::rules::entry::Lookup;
 use session_gateway::rules::refusal::Refusal;
+use session_gateway::store::node::EndExtent;
 
 use super::backend::{Backend, HOUR, draft, login_id, merge, refusal, service, target};
 use super::services::register;
@@ -51,8 +52,11 @@ async fn seen(b: &Backend, access: &Access) -> (usize, u64) {
         login_id: Some(login_id("alice")),
         ..all.clone()
     };
-    let count = b.stores.sessions.count_where(&of_login, access).await;
-    (list.await.unwrap().items.len(), count.unwrap())
+    let sessions = &b.stores.sessions;
+    let found = sessions
+        .find_where(&of_login, access, None, EndExtent::All)
+        .await;
+    (list.await.unwrap().items.len(), found.unwrap().count)
 }
 
 async fn sessions_of_another_registration_are_out_of_sight(b: &Backend) {
@@ -85,7 +89,8 @@ async fn sessions_of_another_registration_are_out_of_sight(b: &Backend) {
             reason: EndReason::Logout,
             detail: None,
         };
-        assert_eq!(sessions.end_all(which, &after).await.unwrap(), []);
+        let ended = sessions.end_all(which, &after, None, EndExtent::All).await;
+        assert_eq!(ended.unwrap().count, 0);
         let limited = NewSession {
             limit: Some(SessionLimit {
                 max: 1,

@@ -106,6 +106,11 @@ local function ending(r, reason, at, by, detail)
   return {session = r, reason = reason, at = at, by = by, detail = detail}
 end
 
+-- Whether a session has ended so, for who does not know whether an earlier attempt of its own has done it.
+local function ended_so(r, reason, by)
+  return r.kind == 'ended' and r.r == reason and redis.call('HGET', r.key, 'y') == by
+end
+
 local function end_session(...)
   end_sessions({ending(...)})
 end
