@@ -12,6 +12,7 @@ use crate::store::node::follow::Followers;
 
 mod attributes;
 pub mod auth;
+mod backups;
 mod bulk;
 mod cursors;
 mod error;
