@@ -25,6 +25,7 @@ mod outages;
 mod process;
 mod proxy;
 mod registrations;
+mod requirements;
 mod rules;
 mod services;
 mod store;
