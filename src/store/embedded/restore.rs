@@ -1,12 +1,9 @@
 //! Fills an empty store from a backup, whole or not at all: in one transaction, which is committed when the last line has
 //! confirmed all others.
 
-use std::io::{self, BufRead};
+use std::io::BufRead;
 
-use base64::Engine as _;
-use base64::engine::general_purpose::STANDARD;
 use redb::ReadableTableMetadata;
-use sha2::{Digest, Sha256};
 use thiserror::Error;
 
 use super::open::OpenError;
@@ -29,7 +26,7 @@ use crate::rules::end::EndBatch;
 use crate::rules::idempotency::IdempotencyRecord;
 use crate::rules::operation::OperationRecord;
 use crate::rules::profiles::ProfileRecord;
-use crate::store::backup::{BACKUP_FORMAT, BackupLine, MAX_BACKUP_LINE, RecordKind};
+use crate::store::backup::{BackupFault, BackupReader, BackupRecord, RecordKind};
 use crate::store::{Cause, StoreError};
 use crate::telemetry::log::with_causes;
 
@@ -62,26 +59,9 @@ pub enum RestoreError {
     /// Something is stored there.
     #[error("the store is not empty; restore fills a new one, before a gateway has started on it")]
     NotEmpty,
-    /// It cannot be read.
-    #[error("the backup cannot be read: {0}")]
-    Read(#[from] io::Error),
-    /// A line is none of a backup.
-    #[error("line {line} of the backup {wrong}")]
-    Line {
-        /// Which, from 1 on.
-        line: u64,
-        /// What is wrong with it.
-        wrong: &'static str,
-    },
-    /// A newer version has made it.
-    #[error("the backup has the form {0}, this version reads {BACKUP_FORMAT}")]
-    Form(u32),
-    /// Its end is missing.
-    #[error("the backup is not whole: its last line is missing")]
-    CutOff,
-    /// It was changed, or lost something on its way.
-    #[error("the backup is not what was made: its lines are not those that its last line tells of")]
-    Changed,
+    /// The backup cannot be relied on.
+    #[error(transparent)]
+    Backup(#[from] BackupFault),
     /// The new store cannot be opened.
     #[error(transparent)]
     Open(#[from] OpenError),
@@ -110,14 +90,15 @@ pub(super) fn restore(
     backup: &mut impl BufRead,
     sessions: RestoredSessions,
 ) -> Result<Restored, RestoreError> {
+    let mut backup = BackupReader::begin(backup)?;
     let mut write = shared.engine.begin_write()?;
     write.set_quick_repair(true);
-    let (restored, ids) = {
+    let ids = {
         let mut txn = Txn::open(&write, shared)?;
         if !is_empty(&txn)? {
             return Err(RestoreError::NotEmpty);
         }
-        fill(&mut txn, backup)?
+        fill(&mut txn, &mut backup)?
     };
     if sessions == RestoredSessions::End {
         // Opened anew, it goes on with the feed behind the events that were restored.
@@ -128,7 +109,11 @@ pub(super) fn restore(
         }
     }
     write.commit().map_err(RestoreError::engine)?;
-    Ok(restored)
+    Ok(Restored {
+        at: backup.at(),
+        records: backup.records(),
+        sessions: ids.len() as u64,
+    })
 }
 
 fn is_empty(txn: &Txn<'_>) -> Result<bool, RestoreError> {
@@ -156,45 +141,17 @@ fn everything() -> EndBatch {
 /// Puts every record in its place, and answers with the sessions.
 fn fill(
     txn: &mut Txn<'_>,
-    backup: &mut impl BufRead,
-) -> Result<(Restored, Vec<SessionId>), RestoreError> {
-    let mut lines = Lines::of(backup);
-    let at = match lines.next()? {
-        Some(BackupLine::Begin { format, at }) if format == BACKUP_FORMAT => at,
-        Some(BackupLine::Begin { format, .. }) => return Err(RestoreError::Form(format)),
-        Some(BackupLine::Record { .. } | BackupLine::End { .. }) | None => {
-            return Err(lines.wrong("is not the first of a backup"));
-        }
-    };
-    let (mut count, mut ids) = (0, Vec::new());
-    loop {
-        let before = lines.sha256();
-        match lines.next()? {
-            Some(BackupLine::Record { kind, key, value }) => {
-                let decoded = STANDARD.decode(key).ok().zip(STANDARD.decode(value).ok());
-                let (key, value) = decoded.ok_or_else(|| lines.wrong("is no base64"))?;
-                count += 1;
-                match put(txn, kind, &key, &value)? {
-                    Put::Session(id) => ids.push(id),
-                    Put::Other => {}
-                    Put::BadKey => return Err(lines.wrong("has no key of its kind")),
-                }
-            }
-            Some(BackupLine::End { records, sha256 }) => {
-                if records != count || sha256 != before || lines.next()?.is_some() {
-                    return Err(RestoreError::Changed);
-                }
-                let restored = Restored {
-                    at,
-                    records: count,
-                    sessions: ids.len() as u64,
-                };
-                return Ok((restored, ids));
-            }
-            Some(BackupLine::Begin { .. }) => return Err(lines.wrong("begins another backup")),
-            None => return Err(RestoreError::CutOff),
+    backup: &mut BackupReader<impl BufRead>,
+) -> Result<Vec<SessionId>, RestoreError> {
+    let mut ids = Vec::new();
+    while let Some(record) = backup.next_record()? {
+        match put(txn, &record)? {
+            Put::Session(id) => ids.push(id),
+            Put::Other => {}
+            Put::BadKey => return Err(backup.wrong("has no key of its kind").into()),
         }
     }
+    Ok(ids)
 }
 
 enum Put {
@@ -204,7 +161,9 @@ enum Put {
 }
 
 /// Puts a record in its place, with every index that follows from it.
-fn put(txn: &mut Txn<'_>, kind: RecordKind, key: &[u8], value: &[u8]) -> Result<Put, RestoreError> {
+fn put(txn: &mut Txn<'_>, record: &BackupRecord) -> Result<Put, RestoreError> {
+    let BackupRecord { kind, key, value } = record;
+    let kind = *kind;
     match kind {
         RecordKind::Session => {
             let stored: StoredSession = decode(value)?;
@@ -294,57 +253,4 @@ fn put_hashed(
         txn.purge.insert(entry, ())?;
     }
     Ok(Put::Other)
-}
-
-/// The lines of a backup, and what was read so far.
-struct Lines<'b, B> {
-    backup: &'b mut B,
-    line: Vec<u8>,
-    number: u64,
-    read: Sha256,
-}
-
-impl<'b, B: BufRead> Lines<'b, B> {
-    fn of(backup: &'b mut B) -> Self {
-        Self {
-            backup,
-            line: Vec::new(),
-            number: 0,
-            read: Sha256::new(),
-        }
-    }
-
-    fn next(&mut self) -> Result<Option<BackupLine>, RestoreError> {
-        use std::io::Read;
-        self.line.clear();
-        self.number += 1;
-        let mut bounded = (&mut *self.backup).take(MAX_BACKUP_LINE as u64);
-        if bounded.read_until(b'\n', &mut self.line)? == 0 {
-            return Ok(None);
-        }
-        self.read.update(&self.line);
-        if self.line.last() != Some(&b'\n') {
-            return Err(if self.line.len() < MAX_BACKUP_LINE {
-                RestoreError::CutOff
-            } else {
-                self.wrong("is too long")
-            });
-        }
-        match serde_json::from_slice(&self.line) {
-            Ok(line) => Ok(Some(line)),
-            Err(_none) => Err(self.wrong("is none of a backup")),
-        }
-    }
-
-    fn sha256(&self) -> String {
-        let digest = self.read.clone().finalize();
-        digest.iter().map(|byte| format!("{byte:02x}")).collect()
-    }
-
-    fn wrong(&self, wrong: &'static str) -> RestoreError {
-        RestoreError::Line {
-            line: self.number,
-            wrong,
-        }
-    }
 }

@@ -12,11 +12,12 @@ use tokio::sync::mpsc;
 use super::StoreError;
 use crate::model::Timestamp;
 
+mod reader;
+
+pub use reader::{BackupFault, BackupReader, BackupRecord};
+
 /// The form of a backup that this version writes and reads.
 pub const BACKUP_FORMAT: u32 = 1;
-
-/// The most bytes of a line: a session with all the attributes it may have, as text.
-pub const MAX_BACKUP_LINE: usize = 2 * 1024 * 1024;
 
 /// A line of a backup.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
