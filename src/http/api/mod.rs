@@ -19,6 +19,7 @@ mod limit;
 mod logins;
 pub(crate) mod metrics;
 mod permissions;
+mod pieces;
 mod problems;
 mod profiles;
 mod services;

@@ -9,6 +9,7 @@ mod damage;
 mod full_disk;
 mod guesses;
 mod lifecycle;
+mod pages;
 mod polls;
 mod repetitions;
 mod settings;
