@@ -9,6 +9,7 @@ mod full_disk;
 mod guesses;
 mod lifecycle;
 mod polls;
+mod reload;
 mod repetitions;
 mod settings;
 mod slow_start;
