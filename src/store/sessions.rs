@@ -186,8 +186,9 @@ pub trait SessionStore: Debug + Send + Sync {
     /// Lifts the ban of a login that is in force.
     async fn unban(&self, login_id: &LoginId, by: &ServiceId) -> Result<(), OpError>;
 
-    /// One page of live sessions, newest first by id. A page looks at no more than
-    /// [`RECORDS_PER_PAGE`](crate::model::page::RECORDS_PER_PAGE) records, so it may be short and not the last.
+    /// One page of live sessions, newest first by id. A page has no more bytes, and looks at no more records and bytes, than
+    /// [`PageRoom`](crate::model::page::PageRoom) says, so it may be short and not the last. What is read before the page
+    /// ends has a bound, too.
     async fn list(
         &self,
         filter: &SessionFilter,

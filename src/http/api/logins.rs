@@ -1,6 +1,7 @@
 //! Login ids: all sessions of one user, whatever the device and the service.
 
 use axum::extract::State;
+use axum::response::Response;
 use serde::Deserialize;
 use utoipa::IntoParams;
 use utoipa_axum::router::OpenApiRouter;
@@ -69,7 +70,7 @@ async fn find_login(
 
 /// List the sessions of a login id
 ///
-/// All devices of a user, newest first.
+/// All devices of a user, newest first. A page has no more than 4 MiB; only a null cursor ends the list.
 #[utoipa::path(
     get, path = "/v1/logins/{login_id}/sessions", tag = "logins",
     params(("login_id" = LoginId, Path, description = "The login id."), PageQuery),
@@ -80,13 +81,13 @@ async fn list_login_sessions(
     caller: Caller,
     Path(login_id): Path<LoginId>,
     Query(query): Query<PageQuery>,
-) -> Result<Json<SessionPage>, ApiError> {
+) -> Result<Response, ApiError> {
     let filter = SessionFilter::of_login(login_id);
     let (limit, cursor) = (query.limit, query.cursor.as_ref());
     let page = state
         .gateway
         .list(&caller, SessionList::OfLogin, &filter, limit, cursor);
-    Ok(Json(SessionPage::new(page.await?, None)))
+    SessionPage::answer(page.await?, None)
 }
 
 /// Log a login id out everywhere

@@ -18,6 +18,7 @@ mod limit;
 mod logins;
 pub(crate) mod metrics;
 mod permissions;
+mod pieces;
 mod problems;
 mod profiles;
 mod services;

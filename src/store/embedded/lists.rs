@@ -9,7 +9,7 @@ use super::tables::{Bytes, EXPIRY, FIRST_ID, Id, LAST_ID, LOGINS, SESSIONS, logi
 use crate::model::Timestamp;
 use crate::model::filter::SessionFilter;
 use crate::model::id::{LoginId, SessionId};
-use crate::model::page::{PageLimit, RECORDS_PER_PAGE};
+use crate::model::page::{PageLimit, PageRoom};
 use crate::model::permission::Scope;
 use crate::model::session::Session;
 use crate::store::StoreError;
@@ -32,21 +32,24 @@ impl Listing {
         let now = shared.now();
         let read = shared.read()?;
         let sessions = read.open_table(SESSIONS)?;
-        let mut ids = self.ids(&read, &sessions)?.peekable();
-        let mut items = Vec::new();
-        let mut last = None;
-        for id in ids.by_ref().take(RECORDS_PER_PAGE) {
-            let id = id?;
-            last = Some(id);
-            if let Some(session) = self.wanted(shared, &sessions, id, now)? {
+        let mut ids = self.ids(&read, &sessions)?;
+        let (mut items, mut last) = (Vec::new(), None);
+        let mut room = PageRoom::new(self.limit);
+        while let Some(id) = ids.next().transpose()? {
+            if room.is_over() {
+                return Ok((items, last));
+            }
+            let live = live(shared, &sessions, id, now)?;
+            room.look(live.as_ref().map_or(0, attribute_bytes));
+            if let Some(session) = live.and_then(|stored| self.wanted(shared, stored, now)) {
+                if !room.take(&session) {
+                    return Ok((items, last));
+                }
                 items.push(session);
             }
-            if items.len() == self.limit.get() {
-                break;
-            }
+            last = Some(SessionId::from_bytes(id));
         }
-        let more = ids.next().transpose()?.is_some();
-        Ok((items, last.filter(|_| more).map(SessionId::from_bytes)))
+        Ok((items, None))
     }
 
     /// The ids to look at, newest first.
@@ -71,19 +74,17 @@ impl Listing {
         })
     }
 
-    fn wanted(
-        &self,
-        shared: &Shared,
-        sessions: &ReadOnlyTable<&'static Id, Bytes>,
-        id: Id,
-        now: Timestamp,
-    ) -> Result<Option<Session>, StoreError> {
-        let live = live(shared, sessions, id, now)?;
-        Ok(live
-            .filter(|stored| stored.record.is_within(&self.scope))
-            .map(|stored| shared.terms(now).shown(stored.record))
-            .filter(|session| self.filter.matches(session, session.state)))
+    fn wanted(&self, shared: &Shared, stored: StoredSession, now: Timestamp) -> Option<Session> {
+        if !stored.record.is_within(&self.scope) {
+            return None;
+        }
+        let session = shared.terms(now).shown(stored.record);
+        Some(session).filter(|session| self.filter.matches(session, session.state))
     }
+}
+
+fn attribute_bytes(stored: &StoredSession) -> usize {
+    stored.record.session.attributes.bytes()
 }
 
 /// How many sessions are live: all that are stored, without those that are over and not yet swept.

@@ -39,14 +39,20 @@ impl Handle<dyn SessionStore> {
             let banned = self.engine().find_ban(login_id).await?;
             let mut summary = LoginSummary::new(login_id.clone(), banned.as_ref());
             let filter = SessionFilter::of_login(login_id.clone());
-            let newest = self
-                .engine()
-                .list(&filter, &Scope::All, PageLimit::LARGEST, None);
-            let Page { items, next } = newest.await?;
-            for session in items {
-                summary.add(session);
+            let (mut room, mut cursor) = (PageLimit::MAX, None);
+            loop {
+                let limit = PageLimit::LARGEST.at_most(room);
+                let engine = self.engine();
+                let newest = engine.list(&filter, &Scope::All, limit, cursor.as_ref());
+                let Page { items, next } = newest.await?;
+                room = room.saturating_sub(items.len());
+                items.into_iter().for_each(|session| summary.add(session));
+                cursor = next;
+                if cursor.is_none() || room == 0 {
+                    break;
+                }
             }
-            if next.is_some() {
+            if cursor.is_some() {
                 summary.session_count = self.engine().index_size(login_id).await?;
                 summary.partial = true;
             }

@@ -8,6 +8,7 @@ mod damage;
 mod full_disk;
 mod guesses;
 mod lifecycle;
+mod pages;
 mod polls;
 mod reload;
 mod repetitions;
