@@ -17,6 +17,7 @@ mod check;
 mod gateway;
 mod health;
 mod http;
+mod reload;
 mod serve;
 mod service;
 

@@ -11,6 +11,7 @@ mod guesses;
 mod lifecycle;
 mod pages;
 mod polls;
+mod reload;
 mod repetitions;
 mod settings;
 mod slow_start;
