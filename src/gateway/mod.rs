@@ -6,12 +6,15 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use arc_swap::ArcSwap;
+
 use crate::model::limit::SessionLimit;
 use crate::store::Stores;
 use crate::store::node::follow::Followers;
 
 mod attributes;
 pub mod auth;
+mod backups;
 mod bulk;
 mod cursors;
 mod error;
@@ -41,7 +44,7 @@ pub use tokens::{RotatedBefore, Verification};
 use auth::Refusals;
 use cursors::Cursors;
 use profile::Profiles;
-use quotas::{QuotaDefaults, ServiceQuotas};
+use quotas::QuotaDefaults;
 
 /// Followers of the feed at once, unless a setting says otherwise.
 const MAX_FOLLOWERS: usize = 1_000;
@@ -88,8 +91,8 @@ impl Gateway {
         Self {
             authenticator: Arc::new(Authenticator {
                 stores: stores.clone(),
-                admin,
-                refusals: Arc::new(Refusals::new(stores.throttles.clone())),
+                admin: ArcSwap::from_pointee(admin),
+                refusals: Refusals::new(stores.throttles.clone()),
                 session_ids: Arc::default(),
                 quotas: Arc::default(),
             }),
@@ -114,14 +117,8 @@ impl Gateway {
     /// The same with these limits of services that have none of their own.
     #[must_use]
     pub fn with_quotas(self, defaults: QuotaDefaults) -> Self {
-        let authenticator = Authenticator {
-            quotas: Arc::new(ServiceQuotas::new(defaults)),
-            ..Authenticator::clone(&self.authenticator)
-        };
-        Self {
-            authenticator: Arc::new(authenticator),
-            ..self
-        }
+        self.authenticator.quotas.set_defaults(defaults);
+        self
     }
 
     /// The same with no more followers of the feed at once than this.

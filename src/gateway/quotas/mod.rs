@@ -7,6 +7,8 @@
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
+use arc_swap::ArcSwap;
+
 use super::GatewayError;
 use crate::model::Timestamp;
 use crate::model::id::ServiceId;
@@ -56,7 +58,7 @@ impl QuotaDefaults {
 /// What services take at this node.
 #[derive(Debug, Default)]
 pub struct ServiceQuotas {
-    defaults: QuotaDefaults,
+    defaults: ArcSwap<QuotaDefaults>,
     counted: Mutex<Counted>,
 }
 
@@ -83,13 +85,13 @@ impl Counted {
 }
 
 impl ServiceQuotas {
-    /// With these limits of services that have none of their own.
-    #[must_use]
-    pub fn new(defaults: QuotaDefaults) -> Self {
-        Self {
-            defaults,
-            counted: Mutex::default(),
-        }
+    /// Sets the limits of services that have none of their own.
+    pub fn set_defaults(&self, defaults: QuotaDefaults) {
+        self.defaults.store(Arc::new(defaults));
+    }
+
+    fn limit(&self, service: &Service, quota: Quota) -> u64 {
+        self.defaults.load().limit(service, quota)
     }
 
     fn counted(&self) -> MutexGuard<'_, Counted> {
@@ -107,7 +109,7 @@ impl ServiceQuotas {
     }
 
     fn hold(&self, service: &Service, quota: Quota, now: Timestamp) -> Result<Held, GatewayError> {
-        let limit = self.defaults.limit(service, quota);
+        let limit = self.limit(service, quota);
         let uses = self.counted().uses(&service.service_id, now);
         Held::take(uses, quota, limit).ok_or(GatewayError::QuotaExceeded(quota))
     }
@@ -115,7 +117,7 @@ impl ServiceQuotas {
     /// Counts one session that is to be opened.
     pub fn open(&self, service: &Service, now: Timestamp) -> Result<(), GatewayError> {
         let quota = Quota::OpensPerSecond;
-        let limit = self.defaults.limit(service, quota);
+        let limit = self.limit(service, quota);
         let uses = self.counted().uses(&service.service_id, now);
         if uses.open(limit, now) {
             Ok(())
@@ -131,7 +133,7 @@ impl ServiceQuotas {
         Quota::ALL.map(|quota| QuotaUse {
             quota,
             used: uses.as_ref().map_or(0, |uses| uses.used(quota, now)),
-            limit: self.defaults.limit(service, quota),
+            limit: self.limit(service, quota),
         })
     }
 }

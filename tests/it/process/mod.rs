@@ -1,5 +1,6 @@
 //! The program: its settings, its commands, its signals.
 
+mod backup;
 mod cached_nodes;
 mod canary;
 mod commands;
@@ -10,6 +11,7 @@ mod guesses;
 mod lifecycle;
 mod pages;
 mod polls;
+mod reload;
 mod repetitions;
 mod settings;
 mod slow_start;
