@@ -15,6 +15,7 @@ mod banner;
 mod check;
 mod health;
 mod http;
+mod reload;
 mod serve;
 mod service;
 

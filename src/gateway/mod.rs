@@ -6,6 +6,8 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use arc_swap::ArcSwap;
+
 use crate::model::limit::SessionLimit;
 use crate::store::Stores;
 use crate::store::node::follow::Followers;
@@ -86,7 +88,7 @@ impl Gateway {
         Self {
             authenticator: Arc::new(Authenticator {
                 stores: stores.clone(),
-                admin,
+                admin: ArcSwap::from_pointee(admin),
                 refusals: Refusals::new(stores.throttles.clone()),
                 session_ids: Arc::default(),
             }),

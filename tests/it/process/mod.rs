@@ -10,6 +10,7 @@ mod guesses;
 mod lifecycle;
 mod pages;
 mod polls;
+mod reload;
 mod repetitions;
 mod settings;
 mod slow_start;
