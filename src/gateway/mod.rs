@@ -14,6 +14,7 @@ use crate::store::node::follow::Followers;
 
 mod attributes;
 pub mod auth;
+mod backups;
 mod bulk;
 mod cursors;
 mod error;

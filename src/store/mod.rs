@@ -5,6 +5,7 @@
 //! it with the reason and moment of its expiry. Nothing brings an ended session back. Errors are the third answer:
 //! after one, the caller knows nothing.
 
+pub mod backup;
 pub mod embedded;
 mod error;
 mod feed;

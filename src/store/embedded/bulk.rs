@@ -64,7 +64,7 @@ pub(super) fn end_of_login(
     })
 }
 
-fn end_these(
+pub(super) fn end_these(
     txn: &mut Txn<'_>,
     ids: Vec<SessionId>,
     batch: &EndBatch,

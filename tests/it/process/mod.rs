@@ -1,5 +1,6 @@
 //! The program: its settings, its commands, its signals.
 
+mod backup;
 mod cached_nodes;
 mod canary;
 mod commands;
