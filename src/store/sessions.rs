@@ -197,8 +197,9 @@ pub trait SessionStore: Debug + Send + Sync {
         cursor: Option<&Cursor>,
     ) -> Result<Page<Session>, OpError>;
 
-    /// The exact number of live sessions.
-    async fn count(&self) -> Result<u64, StoreError>;
+    /// The exact number of live sessions, of one login or of all: all that the index tells of, without those that are over
+    /// and not yet swept. No other record is looked at.
+    async fn count(&self, login_id: Option<&LoginId>) -> Result<u64, StoreError>;
 
     /// How many sessions the index of a login tells of: at least as many as live.
     async fn index_size(&self, login_id: &LoginId) -> Result<u64, StoreError>;

@@ -5,7 +5,7 @@ use redb::{ReadOnlyTable, ReadTransaction, ReadableTableMetadata};
 use super::Shared;
 use super::rows::load;
 use super::stored::StoredSession;
-use super::tables::{Bytes, EXPIRY, FIRST_ID, Id, LAST_ID, LOGINS, SESSIONS, login_key};
+use super::tables::{Bytes, EXPIRY, FIRST_ID, Id, LAST_ID, LOGINS, LoginKey, SESSIONS, login_key};
 use crate::model::Timestamp;
 use crate::model::filter::SessionFilter;
 use crate::model::id::{LoginId, SessionId};
@@ -89,30 +89,53 @@ fn attribute_bytes(stored: &StoredSession) -> usize {
 
 /// How many sessions are live: all that are stored, without those that are over and not yet swept.
 pub(super) fn count(shared: &Shared) -> Result<u64, StoreError> {
-    let now = shared.now();
     let read = shared.read()?;
     let sessions = read.open_table(SESSIONS)?;
-    let mut live_sessions = sessions.len()?;
+    let over = count_over(shared, &read, &sessions, |_id| Ok(true))?;
+    Ok(sessions.len()?.saturating_sub(over))
+}
+
+/// The same of one login.
+pub(super) fn count_of_login(shared: &Shared, login_id: &LoginId) -> Result<u64, StoreError> {
+    let login = login_key(login_id);
+    let read = shared.read()?;
+    let (sessions, logins) = (read.open_table(SESSIONS)?, read.open_table(LOGINS)?);
+    let is_own = |id: &Id| Ok(logins.get((&login, id))?.is_some());
+    let over = count_over(shared, &read, &sessions, is_own)?;
+    Ok(members(&logins, &login)?.saturating_sub(over))
+}
+
+fn count_over(
+    shared: &Shared,
+    read: &ReadTransaction,
+    sessions: &ReadOnlyTable<&'static Id, Bytes>,
+    counts: impl Fn(&Id) -> Result<bool, StoreError>,
+) -> Result<u64, StoreError> {
+    let now = shared.now();
     let due = read.open_table(EXPIRY)?;
+    let mut over = 0;
     for entry in due.range((0, &FIRST_ID)..=(now.sort_key(), &LAST_ID))? {
         let key = entry?.0;
         let (_, id) = key.value();
-        if live(shared, &sessions, *id, now)?.is_none() {
-            live_sessions = live_sessions.saturating_sub(1);
+        if counts(id)? && live(shared, sessions, *id, now)?.is_none() {
+            over += 1;
         }
     }
-    Ok(live_sessions)
+    Ok(over)
 }
 
 pub(super) fn index_size(shared: &Shared, login_id: &LoginId) -> Result<u64, StoreError> {
-    let login = login_key(login_id);
     let index = shared.read()?.open_table(LOGINS)?;
-    let mut size = 0;
-    for row in index.range((&login, &FIRST_ID)..=(&login, &LAST_ID))? {
+    members(&index, &login_key(login_id))
+}
+
+fn members(logins: &ReadOnlyTable<LoginKey, ()>, login: &Id) -> Result<u64, StoreError> {
+    let mut members = 0;
+    for row in logins.range((login, &FIRST_ID)..=(login, &LAST_ID))? {
         row?;
-        size += 1;
+        members += 1;
     }
-    Ok(size)
+    Ok(members)
 }
 
 /// The session with this id, unless it is over.

@@ -174,8 +174,13 @@ impl SessionStore for EmbeddedStore {
         Ok(Page { items, next })
     }
 
-    async fn count(&self) -> Result<u64, StoreError> {
-        self.scan(lists::count).await
+    async fn count(&self, login_id: Option<&LoginId>) -> Result<u64, StoreError> {
+        let login_id = login_id.cloned();
+        self.scan(move |shared| match login_id {
+            None => lists::count(shared),
+            Some(login_id) => lists::count_of_login(shared, &login_id),
+        })
+        .await
     }
 
     async fn index_size(&self, login_id: &LoginId) -> Result<u64, StoreError> {

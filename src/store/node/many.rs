@@ -1,6 +1,4 @@
-//! Reads of many sessions, page by page.
-
-use tokio::time::{Instant, sleep};
+//! Counts and summaries of many sessions.
 
 use super::Handle;
 use super::operations::Operation;
@@ -9,22 +7,13 @@ use crate::model::id::LoginId;
 use crate::model::login::LoginSummary;
 use crate::model::page::{Page, PageLimit};
 use crate::model::permission::Scope;
-use crate::model::session::Session;
 use crate::store::{OpError, SessionStore, StoreError};
 
 impl Handle<dyn SessionStore> {
     /// The exact number of live sessions, of one login or of all.
-    pub async fn count(&self, login_id: Option<&LoginId>) -> Result<u64, OpError> {
-        let count = async {
-            match login_id {
-                None => Ok(self.engine().count().await?),
-                Some(login_id) => {
-                    let filter = SessionFilter::of_login(login_id.clone());
-                    self.count_each(&filter, &Scope::All).await
-                }
-            }
-        };
-        self.timed(Operation::Count, count).await
+    pub async fn count(&self, login_id: Option<&LoginId>) -> Result<u64, StoreError> {
+        self.timed(Operation::Count, self.engine().count(login_id))
+            .await
     }
 
     /// How many sessions the index of a login tells of: [`SessionStore::index_size`].
@@ -59,35 +48,5 @@ impl Handle<dyn SessionStore> {
             Ok(summary)
         };
         self.timed(Operation::Login, login).await
-    }
-
-    async fn count_each(&self, filter: &SessionFilter, scope: &Scope) -> Result<u64, OpError> {
-        let mut count = 0;
-        self.each(filter, scope, |_session| count += 1).await?;
-        Ok(count)
-    }
-
-    /// Takes every live session that matches, page by page. After each the store is left to others for as long as the
-    /// page took.
-    async fn each(
-        &self,
-        filter: &SessionFilter,
-        scope: &Scope,
-        mut take: impl FnMut(Session) + Send,
-    ) -> Result<(), OpError> {
-        let mut cursor = None;
-        loop {
-            let begun = Instant::now();
-            let list = self
-                .engine()
-                .list(filter, scope, PageLimit::LARGEST, cursor.as_ref());
-            let page = list.await?;
-            page.items.into_iter().for_each(&mut take);
-            cursor = page.next;
-            if cursor.is_none() {
-                return Ok(());
-            }
-            sleep(begun.elapsed()).await;
-        }
     }
 }

@@ -9,7 +9,7 @@ use futures_util::{StreamExt, TryStreamExt, stream};
 use super::super::ABREAST;
 use super::super::connections::Slot;
 use super::super::keys::{login_key, slot_of, slot_of_login};
-use super::super::reply::{ids, number};
+use super::super::reply::ids;
 use super::Sessions;
 use super::verify::Seen;
 use crate::model::filter::SessionFilter;
@@ -29,8 +29,6 @@ const FIRST_RECORDS: usize = 16;
 const BYTES_AT_A_TIME: usize = 2 * 1_024 * 1_024;
 /// Ids that are taken from each shard at first, when all are asked.
 const FIRST_IDS: usize = 4;
-/// Sessions of one shard that a count looks at; of more, those that are over end first.
-const COUNTED: usize = 1_000;
 
 /// The ids of one shard that are still to be merged, the newest last.
 struct ShardIds {
@@ -266,37 +264,6 @@ impl Sessions {
                 tracing::warn!(%error, "an index of sessions could not be repaired");
                 return;
             }
-        }
-    }
-
-    pub(super) async fn count(&self) -> Result<u64, StoreError> {
-        let mut counts = stream::iter((0..=u8::MAX).map(|shard| self.count_shard(shard)))
-            .buffer_unordered(ABREAST);
-        let mut sum = 0;
-        while let Some(count) = counts.next().await {
-            sum += count?;
-        }
-        Ok(sum)
-    }
-
-    pub(super) async fn index_size(&self, login_id: &LoginId) -> Result<u64, StoreError> {
-        let mut read = redis::cmd("ZCARD");
-        read.arg(self.client.keys.login(login_id));
-        let size = self.client.command(slot_of_login(login_id), &read).await?;
-        number(size).map(i64::unsigned_abs)
-    }
-
-    /// All that are stored, without those that are over and not yet swept.
-    async fn count_shard(&self, shard: u8) -> Result<u64, StoreError> {
-        loop {
-            let due = self.due(shard, COUNTED).await?;
-            if due.ids.len() == COUNTED {
-                self.end_expired(due.slot, None, &due.ids).await?;
-                continue;
-            }
-            let seen = self.look_up_all(None, &due.ids).await?;
-            let over = seen.iter().filter(|seen| seen.is_none()).count();
-            return Ok(due.stored.saturating_sub(over as u64));
         }
     }
 }
