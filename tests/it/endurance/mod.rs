@@ -10,6 +10,7 @@ mod followers;
 mod history;
 mod one_login;
 mod others;
+mod refusals;
 mod rolling;
 pub(crate) mod size;
 mod stored;
