@@ -10,7 +10,8 @@ use redb::{
     TableDefinition, Value,
 };
 
-use super::open::{FILE, OpenError, at, contained, engine, of_file};
+use super::open::{FILE, at, contained, of_file};
+use super::open_error::{OpenError, engine};
 use super::overlay::Overlay;
 use super::record::{Stored, decode};
 use super::stored::{StoredEvent, StoredSession};
@@ -177,7 +178,7 @@ fn rows<K: Key + 'static, V: Value + 'static>(
         Ok(())
     });
     match walked {
-        Ok(Ok(())) | Ok(Err(redb::Error::TableDoesNotExist(_))) => {}
+        Ok(Ok(()) | Err(redb::Error::TableDoesNotExist(_))) => {}
         Ok(Err(error)) => checkup.fault(|| format!("{name}: {}", with_causes(&error))),
         Err(panic) => checkup.fault(|| format!("{name}: {panic}")),
     }
