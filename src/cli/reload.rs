@@ -36,7 +36,7 @@ impl Reload {
         if config.log.filter != self.running.log.filter {
             match self.levels.set(&config.log.filter) {
                 Ok(()) => {
-                    tracing::info!(levels = config.log.filter, "SIGHUP: the log has new levels")
+                    tracing::info!(levels = config.log.filter, "SIGHUP: the log has new levels");
                 }
                 Err(error) => tracing::error!(%error, "SIGHUP: the levels of the log stay"),
             }

@@ -124,28 +124,28 @@ async fn no_more_is_kept_for_repetitions_within_a_day_than_may_and_what_is_kept_
             .as_u64()
             .unwrap()
     };
-    let mut sent = 0;
+    let mut opened = 0;
     while taken().await < 2_000 {
-        send(sent).await.expect(201);
-        sent += 1;
+        send(opened).await.expect(201);
+        opened += 1;
     }
-    assert!((3..8).contains(&sent), "{sent} fit");
-    let refused = send(sent).await;
+    assert!((3..8).contains(&opened), "{opened} fit");
+    let refused = send(opened).await;
     exceeded(&refused, "idempotency_bytes");
     assert_eq!(refused.header("ratelimit"), "\"idempotency_bytes\";r=0");
     let policy = "\"idempotency_bytes\";q=2000;qu=\"content-bytes\";w=86400";
     assert_eq!(refused.header("ratelimit-policy"), policy);
     let kept = taken().await;
-    for key in 0..sent {
+    for key in 0..opened {
         send(key).await.expect(201);
     }
     assert_eq!(taken().await, kept);
     open(&shop).await.expect(201);
     let listed = shop.get("/v1/sessions").await.value(200);
-    assert_eq!(listed["items"].as_array().unwrap().len(), sent + 1);
+    assert_eq!(listed["items"].as_array().unwrap().len(), opened + 1);
     app.pass(Duration::from_secs(25 * 60 * 60));
     assert_eq!(taken().await, 0);
-    send(sent).await.expect(201);
+    send(opened).await.expect(201);
 }
 
 /// A create whose body comes when it is told to.

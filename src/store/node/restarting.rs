@@ -31,14 +31,14 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn a_task_that_panics_begins_anew_until_it_comes_to_its_end() {
-        let begun = Arc::<AtomicU32>::default();
+        let runs = Arc::<AtomicU32>::default();
         let begin = || {
-            let begun = Arc::clone(&begun);
+            let runs = Arc::clone(&runs);
             async move {
-                assert!(begun.fetch_add(1, Ordering::Relaxed) >= 3, "not yet");
+                assert!(runs.fetch_add(1, Ordering::Relaxed) >= 3, "not yet");
             }
         };
         restarting("test", begin).await;
-        assert_eq!(begun.load(Ordering::Relaxed), 4);
+        assert_eq!(runs.load(Ordering::Relaxed), 4);
     }
 }

@@ -78,8 +78,8 @@ async fn large_events_end_their_pages_too() {
         let call = admin.patch(session.at("/attributes"));
         call.json(&patch).await.expect(200);
     }
-    let path = "/v1/events?types=session.changed&limit=1000";
-    let (seen, pages) = walk(&admin, path, "id").await;
+    let changes = "/v1/events?types=session.changed&limit=1000";
+    let (seen, pages) = walk(&admin, changes, "id").await;
     assert_eq!(seen.len(), CHANGES);
     assert!(seen.values().all(|times| *times == 1));
     assert_eq!(pages, 2);

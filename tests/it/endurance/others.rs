@@ -111,7 +111,8 @@ impl Waits {
     /// The share of those that were answered by what is known.
     pub(super) fn known(&self) -> f64 {
         let known = self.0.iter().filter(|wait| wait.is_known).count();
-        known as f64 / self.0.len() as f64
+        let [known, all] = [known, self.0.len()].map(|count| u32::try_from(count).unwrap());
+        f64::from(known) / f64::from(all)
     }
 }
 

@@ -17,15 +17,19 @@ struct Times {
     wrong: Vec<f64>,
 }
 
+fn count(times: &[f64]) -> f64 {
+    f64::from(u32::try_from(times.len()).unwrap())
+}
+
 fn mean(times: &[f64]) -> f64 {
-    times.iter().sum::<f64>() / times.len() as f64
+    times.iter().sum::<f64>() / count(times)
 }
 
 /// The variance of the mean.
 fn variance(times: &[f64]) -> f64 {
     let mean = mean(times);
     let squares = times.iter().map(|time| (time - mean).powi(2)).sum::<f64>();
-    squares / (times.len() - 1) as f64 / times.len() as f64
+    squares / (count(times) - 1.0) / count(times)
 }
 
 impl Times {

@@ -232,7 +232,7 @@ async fn what_is_no_whole_backup_fills_nothing() {
     gateway.ended().await;
 
     let whole = std::fs::read_to_string(&backup).unwrap();
-    let without_last = &whole[..whole.trim_end().rfind('\n').unwrap() + 1];
+    let without_last = &whole[..=whole.trim_end().rfind('\n').unwrap()];
     let lines: Vec<_> = whole.split_inclusive('\n').collect();
     let without_second = [&lines[..1], &lines[2..]].concat().concat();
     for (damaged, told) in [

@@ -113,9 +113,9 @@ async fn a_place_is_short_and_exact_on_every_gateway() {
     let mut follow = Follow::begin(&a, "/v1/events?types=session.created", None).await;
     follow.next().await.unwrap();
     let (mut logins, mut places) = (Vec::new(), Vec::new());
-    let mut pace = tokio::time::interval(Duration::from_millis(100));
+    let mut ticks = tokio::time::interval(Duration::from_millis(100));
     for number in 0..EVENTS {
-        pace.tick().await;
+        ticks.tick().await;
         let login = format!("user {number}");
         open(&b, json!({"login_id": login})).await;
         let told = follow.next().await.unwrap();

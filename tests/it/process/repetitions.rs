@@ -125,8 +125,8 @@ async fn whole_answers_are_kept_while_a_gateway_reads_no_other_and_are_given_aga
     };
     assert!(bytes(&mut redis, record) > LARGE);
     let merge = json!({"late": true});
-    let patch = admin.patch(session.at("/attributes")).json(&merge);
-    patch.await.expect(200);
+    let merged = admin.patch(session.at("/attributes")).json(&merge);
+    merged.await.expect(200);
     let new = on(&server, "2").start().await;
     for gateway in [&old, &new] {
         let again = send(&gateway.admin(), &path, "k", &json!({})).await;
