@@ -6,6 +6,7 @@ mod bulk;
 mod downtime;
 mod fleet;
 mod followers;
+mod goodput;
 mod history;
 mod one_login;
 mod rolling;
