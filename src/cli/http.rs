@@ -1,11 +1,13 @@
 //! Requests of the commands that speak to a running gateway.
 
+use std::io;
 use std::time::Duration;
 
 use axum::body::Bytes;
 use axum::http::uri::Scheme;
-use axum::http::{HeaderValue, Request, Response};
+use axum::http::{HeaderValue, Request, Response, StatusCode};
 use thiserror::Error;
+use tokio::runtime::Runtime;
 
 use crate::certificates::{Authorities, TrustError};
 use crate::outbound::{Client, ClientSettings, RequestError};
@@ -22,7 +24,9 @@ pub(super) enum HttpError {
     #[error("{}", with_causes(.0))]
     Trust(#[from] TrustError),
     #[error("the HTTP client does not start: {0}")]
-    Runtime(#[source] std::io::Error),
+    Runtime(#[source] io::Error),
+    #[error("what was answered cannot be written: {0}")]
+    Written(#[source] io::Error),
 }
 
 /// Sends one request on a connection of its own, and waits for the whole answer.
@@ -30,6 +34,32 @@ pub(super) fn send(
     request: Request<Bytes>,
     deadline: Duration,
 ) -> Result<Response<Bytes>, HttpError> {
+    let (runtime, client) = open(&request, deadline)?;
+    Ok(runtime.block_on(client.send(request))?)
+}
+
+/// Sends one request and hands on what it is answered with, piece by piece, however much that is. What does not tell of
+/// success comes back whole.
+pub(super) fn receive(
+    request: Request<Bytes>,
+    deadline: Duration,
+    mut take: impl FnMut(Bytes) -> io::Result<()>,
+) -> Result<(StatusCode, Bytes), HttpError> {
+    let (runtime, client) = open(&request, deadline)?;
+    runtime.block_on(async {
+        let mut answer = client.begin(request).await?;
+        let status = answer.head.status;
+        if !status.is_success() {
+            return Ok((status, answer.whole().await?.into_body()));
+        }
+        while let Some(piece) = answer.piece().await? {
+            take(piece).map_err(HttpError::Written)?;
+        }
+        Ok((status, Bytes::new()))
+    })
+}
+
+fn open(request: &Request<Bytes>, deadline: Duration) -> Result<(Runtime, Client), HttpError> {
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build();
@@ -44,7 +74,7 @@ pub(super) fn send(
         deadline,
         max_body_bytes: MAX_ANSWER_BYTES,
     })?;
-    Ok(runtime.block_on(client.send(request))?)
+    Ok((runtime, client))
 }
 
 /// The value of an `Authorization` header (RFC 7617), kept out of `Debug`.

@@ -1,4 +1,5 @@
-//! The commands. All but `serve` speak to a running gateway over HTTP or not at all; none of them opens the store.
+//! The commands. `serve` opens the store, and so do those that need it closed; all others speak to a running gateway over
+//! HTTP, or not at all.
 
 use std::io::{self, Write};
 use std::process::ExitCode;
@@ -10,9 +11,13 @@ use crate::config::{Config, ConfigError};
 use crate::http::app::openapi_document;
 use crate::http::openapi;
 
+mod backup;
 mod banner;
+mod check;
+mod gateway;
 mod health;
 mod http;
+mod reload;
 mod serve;
 mod service;
 
@@ -39,6 +44,12 @@ enum Command {
     Openapi,
     /// Exit with 0 if the gateway on `SGW_LISTEN` is ready for requests
     Healthcheck,
+    /// Write what a running gateway keeps into a file
+    Backup(backup::BackupArguments),
+    /// Fill the new store of `SGW_STORE` from a backup
+    Restore(backup::RestoreArguments),
+    /// Judge the file of `SGW_STORE`, while no gateway has it open; it is not changed
+    Check,
     /// Manage the services of a running gateway
     Service(service::Arguments),
 }
@@ -52,6 +63,10 @@ enum Failure {
     Serve(#[from] ServeError),
     #[error(transparent)]
     Health(#[from] health::NotReady),
+    #[error(transparent)]
+    Backup(#[from] backup::BackupError),
+    #[error(transparent)]
+    Check(#[from] check::CheckError),
     #[error(transparent)]
     Service(#[from] service::ServiceError),
     #[error("the document cannot be written: {0}")]
@@ -72,6 +87,8 @@ pub fn main() -> ExitCode {
                 Failure::Config(_) => ExitCode::from(BAD_USAGE),
                 Failure::Serve(_)
                 | Failure::Health(_)
+                | Failure::Backup(_)
+                | Failure::Check(_)
                 | Failure::Service(_)
                 | Failure::Document(_)
                 | Failure::Output(_) => ExitCode::FAILURE,
@@ -85,6 +102,9 @@ fn run(command: Command) -> Result<(), Failure> {
         Command::Serve => serve::run(&Config::load()?)?,
         Command::Openapi => print(&openapi::to_json(&openapi_document())?)?,
         Command::Healthcheck => health::run(&Config::load()?)?,
+        Command::Backup(arguments) => backup::back_up(&arguments, &Config::load()?)?,
+        Command::Restore(arguments) => backup::restore(&arguments, &Config::load()?)?,
+        Command::Check => check::run(&Config::load()?)?,
         Command::Service(arguments) => service::run(&arguments, &Config::load()?)?,
     }
     Ok(())

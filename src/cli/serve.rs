@@ -12,6 +12,7 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::AbortOnDropHandle;
 
 use super::banner;
+use super::reload::Reload;
 use crate::certificates::{Authorities, TrustError};
 use crate::clock::{Machine, SteadyClock};
 use crate::config::{Config, StoreLocation, StoreSettings};
@@ -22,11 +23,11 @@ use crate::http::app::{app, app_and_metrics};
 use crate::http::state::{AppState, Draining};
 use crate::model::token::ServiceSecret;
 use crate::outbound::{Client, ClientSettings};
-use crate::server::{Deadlines, Drained, ServerSettings, Signals, bind, serve, sweep_until};
+use crate::server::{Asked, Deadlines, Drained, ServerSettings, Signals, bind, serve, sweep_until};
 use crate::store::embedded::EmbeddedStore;
 use crate::store::redis::RedisStore;
 use crate::store::{Cause, Stores};
-use crate::telemetry::log::{self, with_causes};
+use crate::telemetry::log::{self, LogLevels, with_causes};
 use crate::telemetry::panics;
 use crate::telemetry::traces::{Exporter, ExporterBuildError, Traces};
 
@@ -108,21 +109,21 @@ async fn open_stores(settings: &StoreSettings, traces: Traces) -> Result<Stores,
 }
 
 pub(super) fn run(config: &Config) -> Result<(), ServeError> {
-    log::init(&config.log)?;
+    let levels = log::init(&config.log)?;
     panics::install_hook();
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .enable_all()
         .build();
     let runtime = runtime.map_err(ServeError::Runtime)?;
-    let outcome = runtime.block_on(run_until_told(config));
+    let outcome = runtime.block_on(run_until_told(config, levels));
     runtime.shutdown_timeout(LAST_DEADLINE);
     outcome
 }
 
-async fn run_until_told(config: &Config) -> Result<(), ServeError> {
+async fn run_until_told(config: &Config, levels: LogLevels) -> Result<(), ServeError> {
     let signals = Signals::listen().map_err(ServeError::Runtime)?;
     let (traces, exporter) = start_traces(config.sends_traces)?;
-    let outcome = run_traced(config, signals, traces).await;
+    let outcome = run_traced(config, levels, signals, traces).await;
     if let Some(exporter) = exporter {
         exporter.stop().await;
     }
@@ -147,7 +148,12 @@ fn start_traces(wanted: bool) -> Result<(Traces, Option<Exporter>), ServeError> 
     Ok((traces, Some(exporter)))
 }
 
-async fn run_traced(config: &Config, signals: Signals, traces: Traces) -> Result<(), ServeError> {
+async fn run_traced(
+    config: &Config,
+    levels: LogLevels,
+    signals: Signals,
+    traces: Traces,
+) -> Result<(), ServeError> {
     let stores = open_stores(&config.store, traces.clone()).await?;
     let profiles = Profiles::open(&stores, &config.profiles).map_err(ServeError::Loader)?;
     let secret = config.admin_secret.as_ref().map(ServiceSecret::hash);
@@ -173,7 +179,12 @@ async fn run_traced(config: &Config, signals: Signals, traces: Traces) -> Result
         .with_proxies(config.proxies.clone())
         .with_operators_at(config.listener.metrics_allow.clone())
         .with_traces(traces);
-    let stop = Stop::watch(signals, state.draining.clone());
+    let reload = Reload {
+        levels,
+        authenticator: Arc::clone(&state.gateway.authenticator),
+        running: config.clone(),
+    };
+    let stop = Stop::watch(signals, state.draining.clone(), reload);
     let served = serve_and_sweep(main, metrics, state, config, stop.first);
     tokio::select! {
         drained = served => log_end(drained),
@@ -256,18 +267,20 @@ struct Stop {
 }
 
 impl Stop {
-    fn watch(mut signals: Signals, draining: Draining) -> Self {
+    fn watch(mut signals: Signals, draining: Draining, mut reload: Reload) -> Self {
         let stop = Self {
             first: CancellationToken::new(),
             second: CancellationToken::new(),
         };
         let (first, second) = (stop.first.clone(), stop.second.clone());
         tokio::spawn(async move {
-            signals.next().await;
+            while signals.next().await == Asked::Reload {
+                reload.run();
+            }
             draining.begin();
             tracing::info!("draining; a second signal stops at once");
             first.cancel();
-            signals.next().await;
+            while signals.next().await == Asked::Reload {}
             second.cancel();
         });
         stop

@@ -1,42 +1,23 @@
 //! `service`: registers, lists, rotates and removes the services of a running gateway.
 
-use std::path::PathBuf;
 use std::time::Duration;
 
 use axum::body::Bytes;
-use axum::http::{Method, Request, StatusCode, header};
+use axum::http::{Method, StatusCode};
 use clap::{Args, Subcommand};
 use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 use serde::Deserialize;
-use serde_json::{Value, json};
+use serde_json::json;
 use thiserror::Error;
-use zeroize::Zeroizing;
 
-use super::health::reachable;
-use super::http::{HttpError, basic, send};
+use super::gateway::{GatewayArguments, GatewayClient, GatewayClientError};
 use crate::config::{Config, parse_duration};
-use crate::model::id::ServiceId;
 use crate::model::page::PageLimit;
-
-/// Long enough for a gateway under load, short enough for a person.
-const DEADLINE: Duration = Duration::from_secs(10);
 
 #[derive(Debug, Args)]
 pub(super) struct Arguments {
-    /// Where the gateway is, by http or https [default: http:// and `SGW_LISTEN`]
-    #[arg(long, global = true, value_name = "URL")]
-    url: Option<String>,
-    /// The service to act as; it needs `service.manage`, or `service.read` to list
-    #[arg(
-        long = "as",
-        global = true,
-        value_name = "SERVICE_ID",
-        default_value = "admin"
-    )]
-    caller: String,
-    /// A file with its secret [default: `SGW_ADMIN_SECRET` or `SGW_ADMIN_SECRET_FILE` for admin]
-    #[arg(long, global = true, value_name = "FILE")]
-    secret_file: Option<PathBuf>,
+    #[command(flatten)]
+    at: GatewayArguments,
     #[command(subcommand)]
     action: Action,
 }
@@ -74,37 +55,14 @@ enum Action {
 /// Why a service could not be managed.
 #[derive(Debug, Error)]
 pub(super) enum ServiceError {
-    #[error("there is no secret for admin: set SGW_ADMIN_SECRET or give --secret-file")]
-    NoAdminSecret,
-    #[error(
-        "SGW_LISTEN is from .env and the secret of admin from the environment, which is not sent there; say --url"
-    )]
-    ForeignAddress,
-    #[error("--as {0} needs --secret-file")]
-    NoSecret(String),
-    #[error("{path}: {source}", path = path.display())]
-    SecretFile {
-        path: PathBuf,
-        source: std::io::Error,
-    },
-    #[error("the secret or the service id has characters that no credential has")]
-    Credentials,
-    #[error("--url must start with http:// or https://")]
-    Url,
-    #[error("{url}: {source}")]
-    NoAnswer { url: String, source: HttpError },
-    #[error("{code}: {detail}")]
-    Refused { code: String, detail: String },
-    #[error("the answer is not one of a session gateway: {0}")]
-    Foreign(StatusCode),
-    #[error("the request cannot be made: {0}")]
-    Request(#[from] axum::http::Error),
+    #[error(transparent)]
+    Gateway(#[from] GatewayClientError),
     #[error("standard output: {0}")]
     Output(#[from] std::io::Error),
 }
 
 pub(super) fn run(arguments: &Arguments, config: &Config) -> Result<(), ServiceError> {
-    let gateway = GatewayClient::new(arguments, config)?;
+    let gateway = GatewayClient::new(&arguments.at, config)?;
     match &arguments.action {
         Action::Add {
             service_id,
@@ -203,34 +161,6 @@ impl Row {
     }
 }
 
-/// The document of an error, as far as it is shown.
-#[derive(Deserialize)]
-struct Problem {
-    code: String,
-    detail: String,
-    #[serde(default)]
-    errors: Vec<WrongField>,
-}
-
-#[derive(Deserialize)]
-struct WrongField {
-    pointer: String,
-    detail: String,
-}
-
-impl From<Problem> for ServiceError {
-    fn from(problem: Problem) -> Self {
-        let mut detail = problem.detail;
-        for field in &problem.errors {
-            detail.extend(["; ", &field.pointer, " ", &field.detail]);
-        }
-        Self::Refused {
-            code: problem.code,
-            detail,
-        }
-    }
-}
-
 fn path_of(service_id: &str) -> String {
     format!(
         "/v1/services/{}",
@@ -238,79 +168,6 @@ fn path_of(service_id: &str) -> String {
     )
 }
 
-fn read<T: for<'a> Deserialize<'a>>(body: &Bytes) -> Result<T, ServiceError> {
-    serde_json::from_slice(body).map_err(|_shape| ServiceError::Foreign(StatusCode::OK))
-}
-
-/// A running gateway, and who asks it.
-struct GatewayClient {
-    url: String,
-    credentials: axum::http::HeaderValue,
-}
-
-impl GatewayClient {
-    fn new(arguments: &Arguments, config: &Config) -> Result<Self, ServiceError> {
-        let url = match &arguments.url {
-            Some(url) if url.starts_with("http://") || url.starts_with("https://") => {
-                url.trim_end_matches('/').to_owned()
-            }
-            Some(_other) => return Err(ServiceError::Url),
-            None => format!("http://{}", reachable(config.listener.listen)),
-        };
-        let is_ours = arguments.url.is_some() || arguments.secret_file.is_some();
-        if !is_ours && config.listen_is_foreign {
-            return Err(ServiceError::ForeignAddress);
-        }
-        let secret = secret(arguments, config)?;
-        let credentials = basic(&arguments.caller, &secret).ok_or(ServiceError::Credentials)?;
-        Ok(Self { url, credentials })
-    }
-
-    fn send(
-        &self,
-        method: Method,
-        path: &str,
-        body: Option<&Value>,
-    ) -> Result<Bytes, ServiceError> {
-        let request = Request::builder()
-            .method(method)
-            .uri(format!("{}{path}", self.url))
-            .header(header::AUTHORIZATION, self.credentials.clone())
-            .header(header::CONTENT_TYPE, "application/json")
-            .body(body.map_or_else(Bytes::new, |body| Bytes::from(body.to_string())))?;
-        let answer = send(request, DEADLINE);
-        let answer = answer.map_err(|source| ServiceError::NoAnswer {
-            url: self.url.clone(),
-            source,
-        })?;
-        let (status, body) = (answer.status(), answer.into_body());
-        if status.is_success() {
-            return Ok(body);
-        }
-        match serde_json::from_slice::<Problem>(&body) {
-            Ok(problem) => Err(problem.into()),
-            Err(_shape) => Err(ServiceError::Foreign(status)),
-        }
-    }
-}
-
-fn secret(arguments: &Arguments, config: &Config) -> Result<Zeroizing<String>, ServiceError> {
-    if let Some(path) = &arguments.secret_file {
-        let text = std::fs::read_to_string(path).map(Zeroizing::new);
-        let text = text.map_err(|source| ServiceError::SecretFile {
-            path: path.clone(),
-            source,
-        })?;
-        return Ok(Zeroizing::new(
-            text.trim_end_matches(['\r', '\n']).to_owned(),
-        ));
-    }
-    if arguments.caller != ServiceId::ADMIN {
-        return Err(ServiceError::NoSecret(arguments.caller.clone()));
-    }
-    let configured = config
-        .admin_secret
-        .as_ref()
-        .ok_or(ServiceError::NoAdminSecret)?;
-    Ok(Zeroizing::new(configured.expose().to_owned()))
+fn read<T: for<'a> Deserialize<'a>>(body: &Bytes) -> Result<T, GatewayClientError> {
+    serde_json::from_slice(body).map_err(|_shape| GatewayClientError::Foreign(StatusCode::OK))
 }

@@ -20,6 +20,7 @@ use crate::store::redis::{Deadlines, FormatSettings, NEWEST_FORMAT, RedisSetting
 use crate::telemetry::log::LogSettings;
 
 mod error;
+mod given;
 mod source;
 mod value;
 mod variables;
@@ -31,6 +32,7 @@ pub(crate) use value::duration as parse_duration;
 pub use variables::{VARIABLES, Variable, example};
 pub use warnings::Warning;
 
+use given::Given;
 use source::Source;
 use value::InvalidValue;
 use variables as var;
@@ -62,6 +64,7 @@ pub struct Config {
     pub log: LogSettings,
     /// Whether traces are sent somewhere; where, OpenTelemetry reads itself.
     pub sends_traces: bool,
+    given: Given,
 }
 
 /// How requests come in.
@@ -223,6 +226,7 @@ impl Config {
                 format: source.get(&var::LOG_FORMAT, value::format)?,
             },
             sends_traces: source.sends_traces()?,
+            given: Given::of(source),
         };
         config.check_order()?;
         Ok(config)

@@ -4,6 +4,7 @@ use std::fs::metadata;
 use std::net::SocketAddr;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use thiserror::Error;
 
@@ -16,6 +17,9 @@ const READABLE_BY_ALL: u32 = 0o004;
 
 /// The bits of a mode that let others than the owner do anything.
 const OPEN_TO_OTHERS: u32 = 0o077;
+
+/// Beyond it a user has forgotten where he is logged in; also the default of the limits.
+const LONG: Duration = Duration::from_secs(30 * 86_400);
 
 /// What names a file that holds a secret.
 const SECRET_FILES: [&Variable; 3] = [
@@ -40,6 +44,9 @@ pub enum Warning {
     /// Nobody needs credentials at `/metrics`.
     #[error("SGW_METRICS_ALLOW contains every address: anybody may read /metrics")]
     EverybodyReadsMetrics,
+    /// A session may outlive what a user remembers.
+    #[error("{0} lets sessions live for more than {days} days", days = LONG.as_secs() / 86_400)]
+    LivesLong(&'static str),
     /// Others reach what is stored.
     #[error("the data directory {} is open to other users of this machine; chmod go= it", .0.display())]
     DataIsOpen(PathBuf),
@@ -76,6 +83,11 @@ impl Config {
             }
             StoreLocation::Memory | StoreLocation::Redis(_) => None,
         };
+        let lifetimes = [
+            (&var::IDLE_TIMEOUT_LIMIT, self.lifetimes.idle_timeout_limit),
+            (&var::MAX_AGE_LIMIT, self.lifetimes.max_age_limit),
+        ];
+        let long = lifetimes.into_iter().filter(|(_, most)| *most > LONG);
         let files = self.readable_files.iter().copied();
         [
             everywhere.then_some(Warning::ListensEverywhere(listen)),
@@ -85,6 +97,7 @@ impl Config {
         ]
         .into_iter()
         .flatten()
+        .chain(long.map(|(variable, _)| Warning::LivesLong(variable.name)))
         .chain(files.map(Warning::ReadableFile))
         .collect()
     }

@@ -31,9 +31,9 @@ impl Binding {
     ) -> Result<Self, GatewayError> {
         let own = match &caller.scope {
             Scope::All => None,
-            Scope::OpenedBy(service_id) => Some(service_id),
+            Scope::OpenedBy(opener) => Some(opener.registered_at),
         };
-        let bound: (&str, &ServiceId, Option<&ServiceId>, _) = (list, caller.id(), own, filter);
+        let bound: (&str, &ServiceId, Option<Timestamp>, _) = (list, caller.id(), own, filter);
         let bound = postcard::to_stdvec(&bound);
         bound.map(Self).map_err(GatewayError::internal)
     }

@@ -117,6 +117,9 @@ pub enum GatewayError {
     /// The store does not know: neither yes nor no.
     #[error("the store does not answer; nothing is known about the outcome")]
     StoreUnavailable(#[source] Arc<StoreError>),
+    /// The store is not one that the gateway backs up.
+    #[error("the gateway backs up an embedded store; Redis has tools of its own for its backups")]
+    BackupNotPossible,
     /// The store has no room to keep more; what is there is read and ends as always.
     #[error("the store is full; nothing was done")]
     StoreFull,

@@ -6,12 +6,16 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use arc_swap::ArcSwap;
+
 use crate::model::limit::SessionLimit;
 use crate::store::Stores;
 use crate::store::node::follow::Followers;
 
 mod attributes;
 pub mod auth;
+mod backups;
+mod bulk;
 mod cursors;
 mod error;
 pub mod feed;
@@ -28,6 +32,7 @@ mod sessions;
 mod tokens;
 
 pub use auth::{AdminCredential, Authenticator, Caller};
+pub use bulk::{BulkDeletion, BulkEnded, LoginEnding};
 pub use error::{FieldRule, GatewayError};
 pub use health::NotReady;
 pub use open::{OpenSession, Opened, OpenedBefore};
@@ -84,7 +89,7 @@ impl Gateway {
         Self {
             authenticator: Arc::new(Authenticator {
                 stores: stores.clone(),
-                admin,
+                admin: ArcSwap::from_pointee(admin),
                 refusals: Refusals::new(stores.throttles.clone()),
                 session_ids: Arc::default(),
             }),

@@ -160,6 +160,7 @@ impl Gateway {
             token,
             login_id: asked.login_id,
             service_id: caller.id().clone(),
+            registration: Some(caller.service.created_at),
             state: asked.state.into(),
             idle_timeout,
             max_age,
@@ -187,7 +188,7 @@ impl Gateway {
         if let Some(asked) = asked {
             let limit = limit_within(1, "limit/max", asked)?;
             let scope = caller.service.scope(Permission::SessionDelete);
-            let own = || Scope::OpenedBy(caller.id().clone());
+            let own = || Scope::OpenedBy(caller.service.opener());
             return Ok((Some(limit), scope.unwrap_or_else(own)));
         }
         let limit = caller.service.session_limit.or(self.session_limit);

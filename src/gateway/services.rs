@@ -152,7 +152,7 @@ impl Gateway {
         service_id: &ServiceId,
         grace: Duration,
     ) -> Result<(Service, ServiceSecret), GatewayError> {
-        let rotates_itself = caller.id().is_admin() && self.authenticator.admin.0.is_none();
+        let rotates_itself = caller.id().is_admin() && self.authenticator.admin.load().0.is_none();
         if !rotates_itself {
             self.refuse_built_in(caller, service_id)?;
         }

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use super::cursors::Binding;
-use super::{Caller, FieldRule, Gateway, GatewayError, within};
+use super::{Caller, Gateway, GatewayError, within};
 use crate::model::Timestamp;
 use crate::model::filter::SessionFilter;
 use crate::model::id::SessionId;
@@ -143,35 +143,4 @@ impl Gateway {
             EndOutcome::Before(tombstone) => Err(Refusal::SessionEnded(tombstone).into()),
         }
     }
-
-    /// Ends every session that matches now, in small steps, and tells how many.
-    pub async fn end_matching(
-        &self,
-        caller: &Caller,
-        filter: SessionFilter,
-        reason: EndReason,
-    ) -> Result<u64, GatewayError> {
-        let filter = narrowed(filter)?;
-        let sessions = &self.stores.sessions;
-        Ok(sessions.end_where(filter, reason, &caller.access()).await?)
-    }
-
-    /// How many sessions [`Self::end_matching`] would end.
-    pub async fn count_matching(
-        &self,
-        caller: &Caller,
-        filter: SessionFilter,
-    ) -> Result<u64, GatewayError> {
-        let filter = narrowed(filter)?;
-        let sessions = &self.stores.sessions;
-        Ok(sessions.count_where(&filter, &caller.access()).await?)
-    }
-}
-
-/// Refuses a filter that all sessions pass.
-fn narrowed(filter: SessionFilter) -> Result<SessionFilter, GatewayError> {
-    if filter == SessionFilter::default() {
-        return Err(GatewayError::invalid("filter", FieldRule::Condition));
-    }
-    Ok(filter)
 }

@@ -151,12 +151,16 @@ impl Gateway {
         touch: Touch,
         consistency: Consistency,
     ) -> Result<Lookup<Verified>, GatewayError> {
-        match PresentedToken::parse(token) {
-            Some(token) => Ok(self
-                .stores
-                .find_by_token(&token, touch, consistency)
-                .await?),
-            None => Ok(Lookup::Unknown),
+        let found = match PresentedToken::parse(token) {
+            Some(token) => {
+                let stores = &self.stores;
+                stores.find_by_token(&token, touch, consistency).await?
+            }
+            None => Lookup::Unknown,
+        };
+        if let Lookup::Unknown = found {
+            self.authenticator.refusals.unknown_token();
         }
+        Ok(found)
     }
 }

@@ -180,7 +180,10 @@ impl<'de> Deserialize<'de> for AttributeValue {
             let raw = Box::<RawValue>::deserialize(deserializer)?;
             Self::parse(raw.get().as_bytes()).map_err(de::Error::custom)
         } else {
-            String::deserialize(deserializer).map(|text| Self(text.into_boxed_str()))
+            let text = String::deserialize(deserializer)?;
+            // What is no JSON, on a damaged disk, could not be told either.
+            let _json: &RawValue = serde_json::from_str(&text).map_err(de::Error::custom)?;
+            Ok(Self(text.into_boxed_str()))
         }
     }
 }

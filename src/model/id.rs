@@ -40,6 +40,13 @@ impl SessionId {
         Self(Uuid::from_bytes(bytes))
     }
 
+    /// When the id was made, by the clock of its store.
+    #[must_use]
+    pub fn made_at(&self) -> Timestamp {
+        let [a, b, c, d, e, f, ..] = *self.as_bytes();
+        Timestamp::from_millis(i64::from_be_bytes([0, 0, a, b, c, d, e, f]))
+    }
+
     /// The 16 bytes, which sort by the time the id was made.
     #[must_use]
     pub const fn as_bytes(&self) -> &[u8; 16] {
@@ -113,6 +120,7 @@ mod tests {
         assert!(early < late);
         assert_eq!(late.as_bytes()[15], login.shard());
         assert_eq!(late.0.get_version_num(), 7);
+        assert_eq!(late.made_at(), Timestamp::from_millis(1_001));
         assert_eq!(SessionId::parse(&late.to_string()), Some(late));
         assert_eq!(SessionId::parse(&late.0.simple().to_string()), None);
     }

@@ -1,6 +1,7 @@
 //! Lists come in pages: a limit, and an opaque cursor that stays true while the list changes.
 
 use std::borrow::Cow;
+use std::io;
 
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
@@ -28,6 +29,12 @@ impl PageLimit {
         (1..=Self::MAX).contains(&limit).then_some(Self(limit))
     }
 
+    /// The same, or less if no more than so many items are wanted; one at least.
+    #[must_use]
+    pub fn at_most(self, most: usize) -> Self {
+        Self(self.0.min(most).max(1))
+    }
+
     /// The number of items.
     #[must_use]
     pub fn get(self) -> usize {
@@ -50,6 +57,93 @@ impl Default for PageLimit {
 
 /// The most records one page looks at, so that a filter that matches little cannot occupy the store.
 pub const RECORDS_PER_PAGE: usize = 2_000;
+
+/// The most bytes of a page as JSON, unless its only item has more.
+pub const PAGE_BYTES: usize = 4 * 1_024 * 1_024;
+
+/// What stands in a page beside its items, the commas between them too.
+const BESIDE_ITEMS: usize = 16 * 1_024;
+
+/// The most bytes of attributes that one page looks at, as those that a filter passes over are read, too.
+const BYTES_LOOKED_AT: usize = 4 * PAGE_BYTES;
+
+/// What a page has still room for.
+#[derive(Debug)]
+pub struct PageRoom {
+    items: usize,
+    bytes: usize,
+    records: usize,
+    bytes_looked_at: usize,
+    is_empty: bool,
+}
+
+impl PageRoom {
+    /// That of a page of so many items.
+    #[must_use]
+    pub fn new(limit: PageLimit) -> Self {
+        Self {
+            items: limit.get(),
+            bytes: PAGE_BYTES - BESIDE_ITEMS,
+            records: RECORDS_PER_PAGE,
+            bytes_looked_at: BYTES_LOOKED_AT,
+            is_empty: true,
+        }
+    }
+
+    /// How many records it may still look at.
+    #[must_use]
+    pub fn records(&self) -> usize {
+        self.records
+    }
+
+    /// Whether it ends here, before anything else is looked at.
+    #[must_use]
+    pub fn is_over(&self) -> bool {
+        self.items == 0 || self.records == 0 || self.bytes_looked_at == 0
+    }
+
+    /// Notes a record that it has looked at.
+    pub fn look(&mut self, bytes: usize) {
+        self.records = self.records.saturating_sub(1);
+        self.bytes_looked_at = self.bytes_looked_at.saturating_sub(bytes);
+    }
+
+    /// Takes room for an item. If there is not enough, the page ends before it.
+    #[must_use]
+    pub fn take(&mut self, item: &impl Serialize) -> bool {
+        let bytes = json_bytes(item);
+        let fits = self.is_empty || bytes <= self.bytes;
+        if fits {
+            self.is_empty = false;
+            self.items = self.items.saturating_sub(1);
+            self.bytes = self.bytes.saturating_sub(bytes);
+        }
+        fits
+    }
+}
+
+/// What has no JSON form fills a page; whoever writes it is told.
+fn json_bytes(item: &impl Serialize) -> usize {
+    let mut written = Written(0);
+    match serde_json::to_writer(&mut written, item) {
+        Ok(()) => written.0,
+        Err(_no_json) => PAGE_BYTES,
+    }
+}
+
+/// Counts bytes.
+struct Written(usize);
+
+impl io::Write for Written {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.0 += bytes.len();
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
 
 /// The most characters a cursor has in text form: a place in 256 shards fits.
 const MAX_TEXT: usize = 8_192;

@@ -4,7 +4,8 @@ use std::borrow::Cow;
 use std::fmt;
 use std::str::FromStr;
 
-use super::id::ServiceId;
+use super::Timestamp;
+use super::id::{ServiceId, SessionId};
 
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 use thiserror::Error;
@@ -208,16 +209,36 @@ pub enum Scope {
     /// Every session.
     All,
     /// Those that this service opened.
-    OpenedBy(ServiceId),
+    OpenedBy(Opener),
+}
+
+/// A service as one that opens sessions. When its id is registered again it is another one.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Opener {
+    /// Its id.
+    pub service_id: ServiceId,
+    /// When it was registered: no two registrations of an id have one moment.
+    pub registered_at: Timestamp,
 }
 
 impl Scope {
-    /// Whether a session opened by `service_id` is in sight.
+    /// Whether a session is in sight that a service with this id opened under this registration. Sessions that versions
+    /// before opened do not tell it: such a one is the service's own if it is not older than its registration.
     #[must_use]
-    pub fn covers(&self, service_id: &ServiceId) -> bool {
+    pub fn covers(
+        &self,
+        session_id: SessionId,
+        service_id: &ServiceId,
+        registration: Option<Timestamp>,
+    ) -> bool {
         match self {
             Self::All => true,
-            Self::OpenedBy(own) => own == service_id,
+            Self::OpenedBy(own) => {
+                own.service_id == *service_id
+                    && registration.map_or(session_id.made_at() >= own.registered_at, |told| {
+                        told == own.registered_at
+                    })
+            }
         }
     }
 }
@@ -254,7 +275,7 @@ impl Permissions {
 
     /// How far `permission` reaches for a service with these permissions; `None` if it does not have it.
     #[must_use]
-    pub fn scope(&self, permission: Permission, service_id: &ServiceId) -> Option<Scope> {
+    pub fn scope(&self, permission: Permission, opener: impl FnOnce() -> Opener) -> Option<Scope> {
         let whole = |grant: &Grant| match grant {
             Grant::Everything => true,
             Grant::Resource(resource) => *resource == permission.resource(),
@@ -266,7 +287,7 @@ impl Permissions {
         }
         self.0
             .contains(&Grant::Own(permission))
-            .then(|| Scope::OpenedBy(service_id.clone()))
+            .then(|| Scope::OpenedBy(opener()))
     }
 }
 
@@ -331,8 +352,15 @@ mod tests {
         grants.collect()
     }
 
+    fn me() -> Opener {
+        Opener {
+            service_id: ServiceId::parse("me").unwrap(),
+            registered_at: Timestamp::from_millis(7),
+        }
+    }
+
     fn scope(grants: &[&str], permission: Permission) -> Option<Scope> {
-        permissions(grants).scope(permission, &ServiceId::parse("me").unwrap())
+        permissions(grants).scope(permission, me)
     }
 
     #[test]
@@ -369,9 +397,8 @@ mod tests {
         let stored: Permissions = serde_json::from_str(text).unwrap();
         assert_eq!(serde_json::to_string(&stored).unwrap(), text);
         assert!(serde_json::from_str::<NewPermissions>(text).is_err());
-        let me = ServiceId::parse("me").unwrap();
-        assert_eq!(stored.scope(Permission::SessionRead, &me), Some(Scope::All));
-        assert_eq!(stored.scope(Permission::SessionCreate, &me), None);
+        assert_eq!(stored.scope(Permission::SessionRead, me), Some(Scope::All));
+        assert_eq!(stored.scope(Permission::SessionCreate, me), None);
         let missing = permissions(&["session.*"]).first_missing(&stored);
         assert_eq!(
             missing.map(ToString::to_string).as_deref(),
@@ -400,7 +427,7 @@ mod tests {
 
     #[test]
     fn own_narrows_unless_a_wider_grant_stands_beside_it() {
-        let own = Some(Scope::OpenedBy(ServiceId::parse("me").unwrap()));
+        let own = Some(Scope::OpenedBy(me()));
         assert_eq!(scope(&["session.read:own"], Permission::SessionRead), own);
         assert_eq!(
             scope(

@@ -8,6 +8,7 @@ use thiserror::Error;
 
 use super::Timestamp;
 use super::attribute::{AttributeLimit, AttributeName, AttributePatch, AttributeValue};
+use super::permission::Scope;
 use super::session::{
     ConnectionId, ConnectionStats, Device, DeviceId, EndReason, Ended, Life, ServerAddr, Session,
     SessionState, Tombstone, UserAgent,
@@ -25,6 +26,9 @@ pub struct SessionRecord {
     pub token: StoredToken,
     /// How it got that, if not with its create.
     pub rotation: Option<Rotation>,
+    /// When the service that opened it had been registered; sessions that versions before opened do not tell.
+    #[serde(skip)]
+    pub registration: Option<Timestamp>,
 }
 
 /// A field of a patch: absent keeps, null clears, anything else sets.
@@ -291,6 +295,13 @@ impl SessionRecord {
         }
     }
 
+    /// Whether one who sees no further than this sees it.
+    #[must_use]
+    pub fn is_within(&self, scope: &Scope) -> bool {
+        let session = &self.session;
+        scope.covers(session.session_id, &session.service_id, self.registration)
+    }
+
     /// The tombstone it becomes.
     #[must_use]
     pub fn end(&self, ended: Ended) -> Tombstone {
@@ -301,6 +312,7 @@ impl SessionRecord {
             ended,
             token: self.token,
             former: self.rotation.as_ref().map(|last| last.former.clone()),
+            registration: self.registration,
         }
     }
 }

@@ -6,7 +6,7 @@ use utoipa::ToSchema;
 use super::Timestamp;
 use super::id::ServiceId;
 use super::limit::SessionLimit;
-use super::permission::{Permission, Permissions, Scope};
+use super::permission::{Opener, Permission, Permissions, Scope};
 use super::record::Field;
 use super::text::text_type;
 use super::token::CredentialHash;
@@ -49,7 +49,16 @@ impl Service {
     /// How far a permission reaches for it; `None` if it does not have it.
     #[must_use]
     pub fn scope(&self, permission: Permission) -> Option<Scope> {
-        self.permissions.scope(permission, &self.service_id)
+        self.permissions.scope(permission, || self.opener())
+    }
+
+    /// The service as one that opens sessions.
+    #[must_use]
+    pub fn opener(&self) -> Opener {
+        Opener {
+            service_id: self.service_id.clone(),
+            registered_at: self.created_at,
+        }
     }
 }
 

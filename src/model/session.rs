@@ -8,6 +8,7 @@ use utoipa::ToSchema;
 use super::Timestamp;
 use super::attribute::Attributes;
 use super::id::{LoginId, ServiceId, SessionId};
+use super::permission::Scope;
 use super::session_token::{FormerTokens, StoredToken};
 use super::text::text_type;
 
@@ -292,4 +293,15 @@ pub struct Tombstone {
     pub token: StoredToken,
     /// The tokens before that.
     pub former: Option<FormerTokens>,
+    /// When the service that had opened it had been registered, as its record told.
+    #[serde(skip)]
+    pub registration: Option<Timestamp>,
+}
+
+impl Tombstone {
+    /// Whether one who sees no further than this sees it.
+    #[must_use]
+    pub fn is_within(&self, scope: &Scope) -> bool {
+        scope.covers(self.session_id, &self.service_id, self.registration)
+    }
 }

@@ -32,6 +32,12 @@ impl Timestamp {
         u64::try_from(self.0).unwrap_or(0)
     }
 
+    /// The moment with this sort key.
+    #[must_use]
+    pub fn from_sort_key(key: u64) -> Self {
+        Self(i64::try_from(key).unwrap_or(i64::MAX))
+    }
+
     /// This moment moved into the future, at most to the end of time.
     #[must_use]
     pub fn plus(self, by: Duration) -> Self {

@@ -142,6 +142,22 @@ pub struct Answer {
 }
 
 impl Answer {
+    /// Waits for the next piece of it, whatever the bound; none after the last.
+    pub async fn piece(&mut self) -> Result<Option<Bytes>, RequestError> {
+        loop {
+            let timed = timeout_at(self.until, self.body.frame()).await;
+            let frame = timed.map_err(|_elapsed| RequestError::TimedOut(self.deadline))?;
+            let Some(frame) = frame else {
+                return Ok(None);
+            };
+            let frame = frame.map_err(|error| RequestError::Broken(error.into()))?;
+            // What is no data is a trailer, which nobody sends.
+            if let Ok(piece) = frame.into_data() {
+                return Ok(Some(piece));
+            }
+        }
+    }
+
     /// Waits for all of it.
     pub async fn whole(self) -> Result<Response<Bytes>, RequestError> {
         let max_bytes = self.max_bytes;

@@ -34,6 +34,8 @@ pub struct NewSession {
     pub login_id: LoginId,
     /// The service that opens it.
     pub service_id: ServiceId,
+    /// When that was registered.
+    pub registration: Option<Timestamp>,
     /// `active`, unless it is still `connecting`.
     pub state: SessionState,
     /// How long it lives without use.
@@ -95,6 +97,7 @@ impl NewSession {
             idle_timeout: self.idle_timeout,
             token: self.token,
             rotation: None,
+            registration: self.registration,
         }
     }
 }
@@ -239,7 +242,7 @@ fn over_limit(
     let mut counted = Vec::new();
     for entry in oldest {
         if let Lookup::Live(record) = plan.settle(entry, terms).settled(terms.now)
-            && counts(&limit, &record.session, new)
+            && counts(&limit, &record, new)
         {
             counted.push(*record);
         }
@@ -269,9 +272,10 @@ fn goes_by_id(limit: &SessionLimit, new: &NewSession) -> bool {
 }
 
 /// Whether a live session stands in the way of one more.
-fn counts(limit: &SessionLimit, session: &Session, new: &NewSession) -> bool {
+fn counts(limit: &SessionLimit, record: &SessionRecord, new: &NewSession) -> bool {
+    let session = &record.session;
     session.login_id == new.login_id
-        && new.limit_scope.covers(&session.service_id)
+        && record.is_within(&new.limit_scope)
         && match limit.per {
             LimitPer::Login => true,
             LimitPer::Device => session.device == new.device,

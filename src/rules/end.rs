@@ -78,7 +78,7 @@ impl EndBatch {
     pub fn means(&self, record: &SessionRecord, terms: &Terms) -> bool {
         let state = record.shown_state(record.life(), terms.now, terms.idle_after);
         self.filter.matches(&record.session, state)
-            && self.access.scope.covers(&record.session.service_id)
+            && record.is_within(&self.access.scope)
             && self.except != Some(record.session.session_id)
     }
 

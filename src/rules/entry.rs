@@ -123,15 +123,11 @@ fn ended(kept: Kept<Tombstone>, now: Timestamp) -> Lookup<SessionRecord> {
 impl Lookup<SessionRecord> {
     /// The same to one who sees no further than this.
     pub(super) fn within(self, scope: &Scope) -> Self {
-        let service_id = match &self {
-            Self::Live(record) => &record.session.service_id,
-            Self::Ended(tombstone) => &tombstone.service_id,
-            Self::Unknown => return self,
+        let is_seen = match &self {
+            Self::Live(record) => record.is_within(scope),
+            Self::Ended(tombstone) => tombstone.is_within(scope),
+            Self::Unknown => false,
         };
-        if scope.covers(service_id) {
-            self
-        } else {
-            Self::Unknown
-        }
+        if is_seen { self } else { Self::Unknown }
     }
 }

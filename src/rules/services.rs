@@ -14,6 +14,9 @@ use crate::model::service::{
 };
 use crate::model::token::CredentialHash;
 
+/// The least time between two moments.
+const MOMENT: Duration = Duration::from_millis(1);
+
 /// A service to be registered.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct NewService {
@@ -70,10 +73,12 @@ pub struct ServiceWrite {
 }
 
 impl ServiceRequest {
-    /// What comes of the request, given the record that is held under the id.
+    /// What comes of the request, given the record that is held under the id, and the last moment at which any service was
+    /// removed: no two registrations of an id have one moment, by which its sessions are told apart.
     pub fn decide(
         &self,
         held: Option<ServiceRecord>,
+        removed_at: Option<Timestamp>,
         by: &Manager,
         now: Timestamp,
     ) -> Result<ServicePlan, Refusal> {
@@ -84,10 +89,12 @@ impl ServiceRequest {
                     Ok(ServicePlan::nothing(record))
                 }
                 Some(_) => Err(Refusal::ServiceExists),
-                None => Ok(ServicePlan::put(
-                    ServiceChange::Registered,
-                    registered(new, now),
-                )),
+                None => {
+                    let after = removed_at.map(|removed_at| removed_at.plus(MOMENT));
+                    let at = after.map_or(now, |after| now.max(after));
+                    let record = registered(new, at);
+                    Ok(ServicePlan::put(ServiceChange::Registered, record))
+                }
             },
             Self::Update(update) => {
                 let mut record = held.ok_or(Refusal::ServiceUnknown)?;
@@ -136,6 +143,24 @@ impl ServiceRequest {
 }
 
 impl ServicePlan {
+    /// The moment after which its id may be registered again, if the service goes: its own registration may have been
+    /// stamped by a clock that is ahead.
+    #[must_use]
+    pub fn removed_at(&self, now: Timestamp) -> Option<Timestamp> {
+        let write = self.write.as_ref()?;
+        write
+            .record
+            .is_none()
+            .then(|| now.max(self.service.created_at))
+    }
+
+    /// The moment of its registration, if the service comes.
+    #[must_use]
+    pub fn registered_at(&self) -> Option<Timestamp> {
+        let write = self.write.as_ref()?;
+        (write.change == ServiceChange::Registered).then_some(self.service.created_at)
+    }
+
     fn nothing(record: ServiceRecord) -> Self {
         Self {
             write: None,
@@ -231,7 +256,11 @@ mod tests {
 
     fn shop() -> ServiceRecord {
         let request = ServiceRequest::Register(new(b"first", None));
-        let (change, record) = written(request.decide(None, &Manager::admin(), START).unwrap());
+        let (change, record) = written(
+            request
+                .decide(None, None, &Manager::admin(), START)
+                .unwrap(),
+        );
         assert_eq!(change, ServiceChange::Registered);
         record.unwrap()
     }
@@ -240,7 +269,7 @@ mod tests {
     fn a_repeated_registration_is_answered_only_to_who_has_the_secret_and_an_operation_id() {
         let decide = |secret, operation_id| {
             let request = ServiceRequest::Register(new(secret, operation_id));
-            request.decide(Some(shop()), &Manager::admin(), START)
+            request.decide(Some(shop()), None, &Manager::admin(), START)
         };
         let operation_id = Some(OperationId([1; 32]));
         let again = ServicePlan {
@@ -260,7 +289,9 @@ mod tests {
                 secret,
                 grace: GRACE,
             };
-            request.decide(Some(held), &Manager::admin(), now).unwrap()
+            request
+                .decide(Some(held), None, &Manager::admin(), now)
+                .unwrap()
         };
         let (change, second) = written(rotate(shop(), b"second", START));
         assert_eq!(change, ServiceChange::SecretRotated);
@@ -331,7 +362,7 @@ mod tests {
                 not_held("session.*"),
             ),
         ] {
-            let found = request.decide(held, &manager, START).err();
+            let found = request.decide(held, None, &manager, START).err();
             assert_eq!(found, refused, "{request:?}");
         }
     }
@@ -346,7 +377,7 @@ mod tests {
             },
             ServiceRequest::Remove,
         ] {
-            let refused = request.decide(None, &Manager::admin(), START);
+            let refused = request.decide(None, None, &Manager::admin(), START);
             assert_eq!(refused, Err(Refusal::ServiceUnknown), "{request:?}");
         }
     }

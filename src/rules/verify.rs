@@ -131,6 +131,7 @@ mod tests {
             },
             login_id,
             service_id,
+            registration: None,
             state: SessionState::Active,
             idle_timeout: Duration::from_millis(100),
             max_age: Duration::from_millis(400),

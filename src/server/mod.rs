@@ -22,7 +22,7 @@ mod signals;
 mod sweeper;
 
 pub use listener::{Listener, bind};
-pub use signals::Signals;
+pub use signals::{Asked, Signals};
 pub use sweeper::sweep_until;
 
 use admission::Place;

@@ -1,12 +1,21 @@
-//! The signals that stop the process, and those that would end it for nothing.
+//! The signals that ask something of the process, and those that would end it for nothing.
 
 use std::io;
 
 use nix::sys::signal::Signal::SIGXFSZ;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
-/// SIGTERM and SIGINT, from the moment this was made. SIGHUP and SIGXFSZ end nothing from then on: the terminal may go,
-/// and a write beyond the greatest size of a file is an error of that write.
+/// What a signal asks for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Asked {
+    /// To stop: SIGTERM and SIGINT.
+    Stop,
+    /// To read the settings again: SIGHUP.
+    Reload,
+}
+
+/// The signals, from the moment this was made. SIGHUP and SIGXFSZ end nothing from then on: the terminal may go, and a
+/// write beyond the greatest size of a file is an error of that write.
 #[derive(Debug)]
 pub struct Signals {
     terminate: Signal,
@@ -26,16 +35,12 @@ impl Signals {
         })
     }
 
-    /// Waits for the next one that stops.
-    pub async fn next(&mut self) {
-        loop {
-            tokio::select! {
-                _received = self.terminate.recv() => return,
-                _received = self.interrupt.recv() => return,
-                _received = self.hangup.recv() => {
-                    tracing::info!("SIGHUP: no setting can be read again while the gateway runs");
-                }
-            }
+    /// Waits for the next one.
+    pub async fn next(&mut self) -> Asked {
+        tokio::select! {
+            _received = self.terminate.recv() => Asked::Stop,
+            _received = self.interrupt.recv() => Asked::Stop,
+            _received = self.hangup.recv() => Asked::Reload,
         }
     }
 }

@@ -5,6 +5,7 @@
 //! it with the reason and moment of its expiry. Nothing brings an ended session back. Errors are the third answer:
 //! after one, the caller knows nothing.
 
+pub mod backup;
 pub mod embedded;
 mod error;
 mod feed;
@@ -27,7 +28,7 @@ pub use keyring::KeyringStore;
 pub use position::{FeedPosition, Partition, Partitions};
 pub use profiles::{ProfileFacts, ProfileStore};
 pub use services::ServiceStore;
-pub use sessions::{Banned, EndPosition, EndedBatch, SessionStore, Verified};
+pub use sessions::{Banned, EndPosition, EndedBatch, EndedMany, SessionStore, Verified};
 pub use stats::{
     Breaker, CacheStats, EntryStats, MasterStats, OperationStats, SessionCounts, Stats, StoreStats,
 };

@@ -55,8 +55,24 @@ impl Verified {
 pub struct Banned {
     /// The ban.
     pub ban: Ban,
-    /// The sessions it ended.
+    /// What was ended for it.
+    pub ended: EndedMany,
+}
+
+/// What is done of an ending of many, for now.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct EndedMany {
+    /// How many sessions ended.
+    pub count: u64,
+    /// The first of them, at most [`EndedMany::NAMED`].
     pub ended: Vec<SessionId>,
+    /// Where it goes on; none if nothing is left.
+    pub next: Option<EndPosition>,
+}
+
+impl EndedMany {
+    /// The most sessions that are named.
+    pub const NAMED: usize = 1_000;
 }
 
 /// Where an ending of many goes on.
@@ -73,6 +89,17 @@ pub struct EndPosition {
 }
 
 impl EndPosition {
+    /// Before all that was opened until a moment, where nothing is walked by shards.
+    #[must_use]
+    pub fn before_all(moment: Timestamp) -> Self {
+        Self {
+            moment,
+            last: None,
+            shard: 0,
+            shards: Vec::new(),
+        }
+    }
+
     /// After a session, where nothing is walked by shards.
     pub(super) fn after(last: SessionId, moment: Timestamp) -> Self {
         Self {
@@ -139,13 +166,15 @@ pub trait SessionStore: Debug + Send + Sync {
     /// `token_reuse`, and the refusal tells so. The same successor for the same token is the same call.
     async fn rotate(&self, rotation: TokenRotation) -> Result<Rotated, OpError>;
 
-    /// Does one step of an ending of many: of those that match, it ends the next in order, at most 200, and looks at a
-    /// bounded number of records, so it holds up nobody. The first step, which begins nowhere, fixes the moment: what was
-    /// opened later lives on. A session is judged in the step that ends it.
+    /// Does one step of an ending of many: of those that match, it ends the next in order, no more than `most` and 200, and
+    /// looks at a bounded number of records, so it holds up nobody. The first step, which begins nowhere, fixes the moment:
+    /// what was opened later lives on. A session is judged in the step that ends it. An engine that others can hold up
+    /// tries a step again for a few seconds; what an attempt has ended whose answer was lost is told by the next.
     async fn end_batch(
         &self,
         batch: &EndBatch,
         from: Option<EndPosition>,
+        most: usize,
     ) -> Result<EndedBatch, StoreError>;
 
     /// Writes the ban of a login in place of any it has. From this moment on creates are refused; its sessions live on.
@@ -157,8 +186,9 @@ pub trait SessionStore: Debug + Send + Sync {
     /// Lifts the ban of a login that is in force.
     async fn unban(&self, login_id: &LoginId, by: &ServiceId) -> Result<(), OpError>;
 
-    /// One page of live sessions, newest first by id. A page looks at no more than
-    /// [`RECORDS_PER_PAGE`](crate::model::page::RECORDS_PER_PAGE) records, so it may be short and not the last.
+    /// One page of live sessions, newest first by id. A page has no more bytes, and looks at no more records and bytes, than
+    /// [`PageRoom`](crate::model::page::PageRoom) says, so it may be short and not the last. What is read before the page
+    /// ends has a bound, too.
     async fn list(
         &self,
         filter: &SessionFilter,
@@ -167,8 +197,9 @@ pub trait SessionStore: Debug + Send + Sync {
         cursor: Option<&Cursor>,
     ) -> Result<Page<Session>, OpError>;
 
-    /// The exact number of live sessions.
-    async fn count(&self) -> Result<u64, StoreError>;
+    /// The exact number of live sessions, of one login or of all: all that the index tells of, without those that are over
+    /// and not yet swept. No other record is looked at.
+    async fn count(&self, login_id: Option<&LoginId>) -> Result<u64, StoreError>;
 
     /// How many sessions the index of a login tells of: at least as many as live.
     async fn index_size(&self, login_id: &LoginId) -> Result<u64, StoreError>;

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use super::backup::BackupSource;
 use super::node::cache::{Cache, CacheSettings};
 use super::node::{Handle, Observer};
 use super::{
@@ -32,6 +33,8 @@ pub struct Stores {
     pub throttles: Handle<dyn ThrottleStore>,
     /// What it tells of itself.
     pub stats: Handle<dyn StoreStats>,
+    /// What makes backups of it; none where others do.
+    pub backups: Option<Arc<dyn BackupSource>>,
 }
 
 impl Stores {
@@ -57,6 +60,7 @@ impl Stores {
             profiles: Handle::new(Arc::<E>::clone(engine)),
             throttles: Handle::new(Arc::<E>::clone(engine)),
             stats: Handle::new(Arc::<E>::clone(engine)),
+            backups: None,
         }
     }
 
@@ -73,6 +77,7 @@ impl Stores {
             profiles: self.profiles.observed(&observer),
             throttles: self.throttles.observed(&observer),
             stats: self.stats.observed(&observer),
+            backups: self.backups,
         }
     }
 

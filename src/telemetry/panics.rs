@@ -1,10 +1,14 @@
-//! Panics: of one that nobody expects the log tells, of one that is contained whoever contained it.
+//! Panics: one that nobody expects is counted and told in the log, one that is contained whoever contained it tells.
 
 use std::any::Any;
 use std::cell::RefCell;
 use std::panic::{AssertUnwindSafe, PanicHookInfo, catch_unwind, set_hook};
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use thiserror::Error;
+
+/// Panics of the process that were not contained: the hook is one for all of it.
+static COUNT: AtomicU64 = AtomicU64::new(0);
 
 thread_local! {
     /// What is contained on this thread has panicked with, while something is.
@@ -60,6 +64,7 @@ pub fn install_hook() {
             contained.as_mut().map(|held| *held = told.clone())
         });
         if !matches!(contained, Ok(Some(()))) {
+            COUNT.fetch_add(1, Ordering::Relaxed);
             tracing::error!(
                 place = told.place,
                 message = told.message,
@@ -67,6 +72,11 @@ pub fn install_hook() {
             );
         }
     }));
+}
+
+/// How many were not contained since the hook was installed.
+pub(super) fn count() -> u64 {
+    COUNT.load(Ordering::Relaxed)
 }
 
 #[cfg(test)]

@@ -238,7 +238,12 @@ async fn a_configured_secret_wins_over_the_stored_one_and_is_never_stored() {
         admin: configured,
         ..
     } = &*app.state.gateway.authenticator;
-    assert!(ensure_admin(stores, configured).await.unwrap().is_none());
+    assert!(
+        ensure_admin(stores, &configured.load())
+            .await
+            .unwrap()
+            .is_none()
+    );
     let found = stores.services.find_service(&admin).await.unwrap();
     assert_eq!(found.unwrap().secret, CredentialHash::NONE);
     let stored = "a stored secret of the built-in service";
@@ -286,7 +291,7 @@ async fn without_a_configured_secret_one_is_made_once() {
 async fn a_secret_is_made_when_the_configured_one_is_taken_away() {
     let app = TestApp::new();
     let Authenticator { stores, admin, .. } = &*app.state.gateway.authenticator;
-    ensure_admin(stores, admin).await.unwrap();
+    ensure_admin(stores, &admin.load()).await.unwrap();
     let (client, made) = start_without_configured_secret(&app).await;
     let admin = client.as_service("admin", &made.unwrap());
     assert_let_in(&admin.get(WHOAMI).await);
@@ -389,7 +394,7 @@ fn over_silent_services(state: &AppState) -> Client {
     let state = AppState::new(Gateway::new(
         stores,
         state.gateway.lifetimes,
-        state.gateway.authenticator.admin,
+        *state.gateway.authenticator.admin.load_full(),
     ));
     Client::in_process(app(state))
 }

@@ -169,7 +169,7 @@ async fn a_request_whose_answer_was_lost_is_repeated_with_the_same_draw() {
     let state = AppState::new(Gateway::new(
         stores,
         app.state.gateway.lifetimes,
-        app.state.gateway.authenticator.admin,
+        *app.state.gateway.authenticator.admin.load_full(),
     ));
     let admin = Client::in_process(gateway(state)).as_service("admin", ADMIN_SECRET);
     let lease = Duration::from_secs(10);

@@ -24,6 +24,8 @@ mod nodes;
 mod outages;
 mod process;
 mod proxy;
+mod registrations;
+mod requirements;
 mod rules;
 mod services;
 mod store;

@@ -72,7 +72,7 @@ async fn a_session_is_opened_verified_and_put_out() {
     };
     assert_eq!(session.session_id, opened.session.session_id);
     let reason = EndDetail::parse("fraud").unwrap();
-    let banned = gateway.ban(&admin, login_id.clone(), None, reason);
+    let banned = gateway.ban(&admin, login_id.clone(), None, reason, None);
     banned.await.unwrap();
     let Verification::Ended(ended) = verify().await.unwrap() else {
         panic!("a ban ends sessions");
@@ -109,7 +109,7 @@ async fn who_calls_and_what_they_may_is_found_out_once() {
     let shop = calls(gateway, "shop", secret.expose(), delete)
         .await
         .unwrap();
-    assert_eq!(shop.scope, Scope::OpenedBy(shop.id().clone()));
+    assert_eq!(shop.scope, Scope::OpenedBy(shop.service.opener()));
     let foreign = gateway.open(
         &admin,
         &Entropy::Fresh,

@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 use session_gateway::http::app::openapi_document;
 use session_gateway::model::permission::Permission;
 
-use crate::support::{Call, Client, TestApp};
+use crate::support::{Answer, Call, Client, TestApp, open};
 
 /// One operation under `/v1`, as the document tells of it.
 struct Operation {
@@ -103,6 +103,7 @@ const PERMISSIONS: &[(&str, &str, Option<&str>)] = &[
     ),
     ("GET", "/v1/whoami", None),
     ("GET", "/v1/permissions", None),
+    ("POST", "/v1/backups", None),
     ("POST", "/v1/sessions", Some("session.create")),
     ("GET", "/v1/sessions", Some("session.read")),
     ("POST", "/v1/sessions/bulk-delete", Some("session.delete")),
@@ -226,6 +227,52 @@ async fn every_operation_needs_its_own_permission_and_no_other() {
     }
 }
 
+/// What an answer says, but for the name of the request.
+fn told(answer: &Answer) -> (u16, Value) {
+    let mut told = answer.json();
+    let problem = told.as_object_mut().unwrap();
+    problem.retain(|name, _| name != "request_id" && name != "instance");
+    (answer.status.as_u16(), told)
+}
+
+#[tokio::test]
+async fn a_session_out_of_sight_looks_missing_to_every_operation() {
+    let app = TestApp::new();
+    let foreign = open(&app.admin(), json!({"login_id": "ana"})).await;
+    let mut missing = 0;
+    for operation in operations() {
+        let Some(permission) = operation.permission() else {
+            continue;
+        };
+        if !operation.path.contains("{session_id}") {
+            continue;
+        }
+        let (name, own) = (operation.name(), format!("{permission}:own"));
+        let service = app.service(name, &["session.create", &own]).await;
+        let body = match name {
+            "increment_attribute" => json!({"by": 1}),
+            _ => json!({}),
+        };
+        let call = |session_id: &str| {
+            let path = operation.path.replace("{session_id}", session_id);
+            let path = path.replace(['{', '}'], "");
+            let call = service.call(operation.method.clone(), path);
+            if operation.document["requestBody"].is_null() {
+                call
+            } else {
+                call.json(&body)
+            }
+        };
+        let hidden = told(&call(&foreign.id).await);
+        let none = told(&call("0198c7a4-5f2e-7c31-9d20-6b1f0a52e37f").await);
+        assert_eq!(hidden, none, "{name}");
+        assert_eq!(hidden.0, 404, "{name}: {hidden:?}");
+        missing += 1;
+    }
+    assert!(missing >= 11, "{missing}");
+    app.admin().get(foreign.path()).await.expect(200);
+}
+
 #[tokio::test]
 async fn every_operation_refuses_query_parameters_it_does_not_know() {
     let app = TestApp::new();
@@ -266,6 +313,7 @@ const IDEMPOTENCY: &[(&str, &str)] = &[
     ("rotate_service_secret", "rebuilt"),
     ("create_session", "rebuilt"),
     ("bulk_delete_sessions", "kept"),
+    ("create_backup", "refused"),
     ("refresh_session", "rebuilt"),
     ("heartbeat_session", "kept"),
     ("increment_attribute", "kept"),

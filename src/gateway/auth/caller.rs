@@ -22,9 +22,8 @@ pub struct Caller {
 impl Authenticated {
     /// The caller of an operation that needs this permission, or any service's if it needs none.
     pub fn caller(&self, needed: Option<Permission>) -> Result<Caller, GatewayError> {
-        let id = &self.service.service_id;
         let scope = match needed {
-            None => Scope::OpenedBy(id.clone()),
+            None => Scope::OpenedBy(self.service.opener()),
             Some(needed) => self.authenticator.permit(&self.service, needed)?,
         };
         Ok(Caller {

@@ -7,6 +7,7 @@ use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
+use arc_swap::ArcSwap;
 use tokio::time::{Instant, sleep_until};
 use zeroize::Zeroizing;
 
@@ -26,6 +27,7 @@ mod operators;
 mod reauthorization;
 mod refusals;
 mod throttle;
+mod unknown_tokens;
 
 pub use built_in::ensure_admin;
 pub use caller::Caller;
@@ -35,7 +37,7 @@ pub use refusals::Refusals;
 pub(super) use reauthorization::Reauthorization;
 
 /// The secret of the built-in service as configured (`SGW_ADMIN_SECRET`), which wins over the stored one.
-#[derive(Debug, Clone, Copy, Default)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct AdminCredential(pub Option<CredentialHash>);
 
 /// What it takes to find out who calls.
@@ -43,8 +45,8 @@ pub struct AdminCredential(pub Option<CredentialHash>);
 pub struct Authenticator {
     /// Where services are looked up.
     pub stores: Stores,
-    /// The configured secret of the built-in service, if there is one.
-    pub admin: AdminCredential,
+    /// The configured secret of the built-in service, if there is one; it may change while the gateway runs.
+    pub admin: ArcSwap<AdminCredential>,
     /// What is told of services that were refused, and what slows them down.
     pub refusals: Refusals,
     /// Where the ids of sessions come from.
@@ -198,7 +200,8 @@ impl Authenticator {
         record: Option<&ServiceRecord>,
         presented: &CredentialHash,
     ) -> bool {
-        let configured = self.admin.0.filter(|_| service_id.is_admin());
+        let is_admin = service_id.is_admin();
+        let configured = is_admin.then(|| self.admin.load().0).flatten();
         match (configured, record) {
             (Some(configured), _) => configured == *presented,
             (None, Some(record)) => record.accepts(presented, || self.stores.sessions.now()),

@@ -1,8 +1,9 @@
-//! Services that were refused: counted, told in the log, and slowed down.
+//! Services that were refused: counted, told in the log, and slowed down. And tokens that nobody knows.
 
 use std::net::IpAddr;
 
 use super::throttle::Throttle;
+use super::unknown_tokens::UnknownTokens;
 use crate::gateway::GatewayError;
 use crate::model::id::ServiceId;
 use crate::model::permission::Grant;
@@ -17,6 +18,7 @@ pub struct Refusals {
     throttle: Throttle,
     log: LogLimit<Kind>,
     counts: [Counter; Kind::ALL.len()],
+    unknown_tokens: UnknownTokens,
 }
 
 /// Why a service was refused.
@@ -51,6 +53,7 @@ impl Refusals {
             throttle: Throttle::new(throttles),
             log: LogLimit::default(),
             counts: Default::default(),
+            unknown_tokens: UnknownTokens::default(),
         }
     }
 
@@ -83,6 +86,16 @@ impl Refusals {
             tracing::info!(service.id = %service_id, %error, "a service was refused");
         }
         error
+    }
+
+    /// Notes that a token is no session's.
+    pub(in crate::gateway) fn unknown_token(&self) {
+        self.unknown_tokens.count();
+    }
+
+    /// How many tokens were no session's.
+    pub(in crate::gateway) fn unknown_tokens(&self) -> u64 {
+        self.unknown_tokens.total()
     }
 
     /// How many there were of each kind.

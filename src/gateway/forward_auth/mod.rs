@@ -155,7 +155,10 @@ impl ForwardAuth {
         let identity = match found.await? {
             Lookup::Live(found) => Identity(found),
             Lookup::Ended(tombstone) => return Err(Denial::Ended(tombstone.ended).into()),
-            Lookup::Unknown => return Err(Denial::TokenUnknown.into()),
+            Lookup::Unknown => {
+                self.authenticator.refusals.unknown_token();
+                return Err(Denial::TokenUnknown.into());
+            }
         };
         conditions.check(identity.session())?;
         Ok(identity)

@@ -3,7 +3,7 @@
 use axum::extract::State;
 use axum::http::StatusCode;
 use serde::{Deserialize, Serialize};
-use utoipa::ToSchema;
+use utoipa::{IntoParams, ToSchema};
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
@@ -11,11 +11,12 @@ use super::problems::{NoBan, NotBanned};
 use crate::gateway::Caller;
 use crate::http::auth::guarded;
 use crate::http::error::ApiError;
-use crate::http::extract::{Json, Path};
+use crate::http::extract::{Json, Path, Query};
 use crate::http::state::AppState;
 use crate::model::Timestamp;
 use crate::model::id::LoginId;
 use crate::model::login::Ban;
+use crate::model::page::SealedCursor;
 use crate::model::permission::Permission;
 use crate::model::session::{Device, EndDetail};
 
@@ -45,6 +46,33 @@ pub(crate) struct KickOutRequest {
     reason: EndDetail,
     /// Only sessions on this kind of device.
     device: Option<Device>,
+    /// `cursor` of the answer before, to go on.
+    #[serde(default)]
+    cursor: Option<SealedCursor>,
+}
+
+/// Whether to go on with a ban.
+#[derive(Debug, Deserialize, IntoParams)]
+#[serde(deny_unknown_fields)]
+#[into_params(parameter_in = Query)]
+pub(crate) struct BanLoginQuery {
+    /// `cursor` of the answer before, to go on.
+    #[param(value_type = Option<String>)]
+    cursor: Option<SealedCursor>,
+}
+
+/// A ban, and how far its sessions have ended.
+#[derive(Debug, Serialize, ToSchema)]
+pub(crate) struct BannedLogin {
+    /// The ban.
+    ban: Ban,
+    /// How many sessions this call ended.
+    count: u64,
+    /// Whether there may be more: then send the same request with `cursor`.
+    more: bool,
+    /// What goes on where this call stopped; null when `more` is false.
+    #[schema(required = true)]
+    cursor: Option<SealedCursor>,
 }
 
 /// What a kick-out did.
@@ -52,29 +80,45 @@ pub(crate) struct KickOutRequest {
 pub(crate) struct KickedOut {
     /// How many live connections were told.
     delivered: usize,
-    /// How many sessions ended.
-    ended: usize,
+    /// How many sessions this call ended.
+    ended: u64,
+    /// Whether there may be more: then send the same request with `cursor`.
+    more: bool,
+    /// What goes on where this call stopped; null when `more` is false.
+    #[schema(required = true)]
+    cursor: Option<SealedCursor>,
 }
 
 /// Ban a login id
 ///
-/// Ends its sessions as `banned` and refuses new ones on every node: no session that was opened before the answer lives
-/// after it. Takes the place of a ban there is, and runs out by itself at `until`.
+/// Ends its sessions as `banned` and refuses new ones on every node. Takes the place of a ban there is, and runs out by
+/// itself at `until`. Answers within 20 seconds, or when the store stays away after the ban was written: then `more` is
+/// true, and the same request with `cursor` goes on, as long as the login is banned.
 #[utoipa::path(
     put, path = "/v1/logins/{login_id}/ban", tag = "logins", request_body = BanRequest,
-    params(("login_id" = LoginId, Path, description = "The login id.")),
-    responses((status = 200, description = "The login is banned.", body = Ban)),
+    params(("login_id" = LoginId, Path, description = "The login id."), BanLoginQuery),
+    responses(
+        (status = 200, description = "The login is banned.", body = BannedLogin),
+        NotBanned,
+    ),
 )]
 async fn ban_login(
     State(state): State<AppState>,
     caller: Caller,
     Path(login_id): Path<LoginId>,
+    Query(query): Query<BanLoginQuery>,
     Json(request): Json<BanRequest>,
-) -> Result<Json<Ban>, ApiError> {
-    let banned = state
-        .gateway
-        .ban(&caller, login_id, request.until, request.reason);
-    Ok(Json(banned.await?))
+) -> Result<Json<BannedLogin>, ApiError> {
+    let BanRequest { until, reason } = request;
+    let cursor = query.cursor.as_ref();
+    let banned = state.gateway.ban(&caller, login_id, until, reason, cursor);
+    let (ban, ended) = banned.await?;
+    Ok(Json(BannedLogin {
+        ban,
+        count: ended.count,
+        more: ended.cursor.is_some(),
+        cursor: ended.cursor,
+    }))
 }
 
 /// Read the ban of a login id
@@ -114,12 +158,14 @@ async fn unban_login(
 
 /// Kick a login id out
 ///
-/// Ends its sessions, or those on one kind of device, as `kicked_out`. It may log in again at once.
+/// Ends its sessions, or those on one kind of device, as `kicked_out`. It may log in again at once. Answers within 20
+/// seconds, or when the store stays away after some have ended: then `more` is true, and the same request with `cursor`
+/// goes on.
 #[utoipa::path(
     post, path = "/v1/logins/{login_id}/kick-out", tag = "logins", request_body = KickOutRequest,
-    params(("login_id" = LoginId, Path, description = "The login id.")),
     extensions(("x-idempotency" = json!("kept"))),
-    responses((status = 200, description = "It is out.", body = KickedOut)),
+    params(("login_id" = LoginId, Path, description = "The login id.")),
+    responses((status = 200, description = "How far it went.", body = KickedOut)),
 )]
 async fn kick_out_login(
     State(state): State<AppState>,
@@ -127,10 +173,18 @@ async fn kick_out_login(
     Path(login_id): Path<LoginId>,
     Json(request): Json<KickOutRequest>,
 ) -> Result<Json<KickedOut>, ApiError> {
-    let KickOutRequest { reason, device } = request;
-    let ended = state.gateway.kick_out(&caller, login_id, device, reason);
+    let KickOutRequest {
+        reason,
+        device,
+        cursor,
+    } = request;
+    let gateway = &state.gateway;
+    let ended = gateway.kick_out(&caller, login_id, device, reason, cursor.as_ref());
+    let ended = ended.await?;
     Ok(Json(KickedOut {
         delivered: 0,
-        ended: ended.await?,
+        ended: ended.count,
+        more: ended.cursor.is_some(),
+        cursor: ended.cursor,
     }))
 }

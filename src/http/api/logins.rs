@@ -1,14 +1,15 @@
 //! Login ids: all sessions of one user, whatever the device and the service.
 
 use axum::extract::State;
-use serde::{Deserialize, Serialize};
-use utoipa::{IntoParams, ToSchema};
+use axum::response::Response;
+use serde::Deserialize;
+use utoipa::IntoParams;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
 use super::PageQuery;
-use super::sessions::SessionPage;
-use crate::gateway::{Caller, SessionList};
+use super::sessions::{EndedSessions, SessionPage};
+use crate::gateway::{Caller, LoginEnding, SessionList};
 use crate::http::auth::guarded;
 use crate::http::error::ApiError;
 use crate::http::extract::{Json, Path, Query};
@@ -16,6 +17,7 @@ use crate::http::state::AppState;
 use crate::model::filter::SessionFilter;
 use crate::model::id::{LoginId, SessionId};
 use crate::model::login::LoginSummary;
+use crate::model::page::SealedCursor;
 use crate::model::permission::Permission;
 use crate::model::session::{Device, EndReason};
 
@@ -45,15 +47,9 @@ pub(crate) struct EndLoginSessionsQuery {
     device: Option<Device>,
     /// Why they end; `logout` if left out.
     reason: Option<EndReason>,
-}
-
-/// The sessions that ended.
-#[derive(Debug, Serialize, ToSchema)]
-pub(crate) struct EndedSessions {
-    /// How many.
-    count: usize,
-    /// Which.
-    session_ids: Vec<SessionId>,
+    /// `cursor` of the answer before, to go on.
+    #[param(value_type = Option<String>)]
+    cursor: Option<SealedCursor>,
 }
 
 /// Read what is known about a login id
@@ -74,7 +70,7 @@ async fn find_login(
 
 /// List the sessions of a login id
 ///
-/// All devices of a user, newest first.
+/// All devices of a user, newest first. A page has no more than 4 MiB; only a null cursor ends the list.
 #[utoipa::path(
     get, path = "/v1/logins/{login_id}/sessions", tag = "logins",
     params(("login_id" = LoginId, Path, description = "The login id."), PageQuery),
@@ -85,23 +81,24 @@ async fn list_login_sessions(
     caller: Caller,
     Path(login_id): Path<LoginId>,
     Query(query): Query<PageQuery>,
-) -> Result<Json<SessionPage>, ApiError> {
+) -> Result<Response, ApiError> {
     let filter = SessionFilter::of_login(login_id);
     let (limit, cursor) = (query.limit, query.cursor.as_ref());
     let page = state
         .gateway
         .list(&caller, SessionList::OfLogin, &filter, limit, cursor);
-    Ok(Json(SessionPage::new(page.await?, None)))
+    SessionPage::answer(page.await?, None)
 }
 
 /// Log a login id out everywhere
 ///
-/// Ends all its sessions, or all but one, or those on one kind of device. Nothing that was opened before the call
-/// slips through.
+/// Ends all its sessions, or all but one, or those on one kind of device. Answers within 20 seconds, after at most 1,000
+/// sessions, or when the store stays away after some have ended: then `more` is true, and the same request with `cursor`
+/// goes on. Nothing that was opened before the first request slips through, if `more` is followed to its end.
 #[utoipa::path(
     delete, path = "/v1/logins/{login_id}/sessions", tag = "logins",
     params(("login_id" = LoginId, Path, description = "The login id."), EndLoginSessionsQuery),
-    responses((status = 200, description = "They are over.", body = EndedSessions)),
+    responses((status = 200, description = "How far it went.", body = EndedSessions)),
 )]
 async fn end_login_sessions(
     State(state): State<AppState>,
@@ -109,16 +106,15 @@ async fn end_login_sessions(
     Path(login_id): Path<LoginId>,
     Query(query): Query<EndLoginSessionsQuery>,
 ) -> Result<Json<EndedSessions>, ApiError> {
-    let except = query.except.as_deref().map(session_to_keep).transpose()?;
-    let reason = query.reason.unwrap_or(EndReason::Logout);
-    let ended = state
-        .gateway
-        .end_all(&caller, login_id, except, query.device, reason);
-    let session_ids = ended.await?;
-    Ok(Json(EndedSessions {
-        count: session_ids.len(),
-        session_ids,
-    }))
+    let which = LoginEnding {
+        login_id,
+        except: query.except.as_deref().map(session_to_keep).transpose()?,
+        device: query.device,
+        reason: query.reason.unwrap_or(EndReason::Logout),
+    };
+    let cursor = query.cursor.as_ref();
+    let ended = state.gateway.end_all(&caller, which, cursor).await?;
+    Ok(Json(ended.into()))
 }
 
 /// A misread `except` would log out the one session that was to stay.

@@ -11,6 +11,7 @@ use crate::http::state::AppState;
 use crate::model::page::{PageLimit, SealedCursor};
 
 mod attributes;
+mod backups;
 mod bans;
 mod events;
 pub(crate) mod health;
@@ -18,6 +19,7 @@ mod limit;
 mod logins;
 pub(crate) mod metrics;
 mod permissions;
+mod pieces;
 mod problems;
 mod profiles;
 mod services;
@@ -37,6 +39,7 @@ pub fn routes() -> OpenApiRouter<AppState> {
         .merge(profiles::routes())
         .merge(tokens::routes())
         .merge(events::routes())
+        .merge(backups::routes())
 }
 
 /// Which page of a list is asked for.

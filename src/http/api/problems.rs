@@ -39,6 +39,8 @@ problems! {
     NotBanned: "404" "It was not banned.";
     ProfileUnknown: "404" "Nothing is kept, and the loader, if there is one, knows no such user.";
     NoProfile: "404" "None was kept.";
+    NoBackup: "403" "The service lacks the permission `*`.",
+        "409" "`backup_not_possible`: the store has backups of its own.";
     NoLoader: "409" "No loader is configured.";
     UnknownService: "404" "No service has this id.";
     ServiceExists: "409" "A service with this id exists.";

@@ -26,6 +26,7 @@ pub(super) fn kind_of(error: &GatewayError) -> (StatusCode, &'static str) {
         E::SessionLimitReached | E::LoginTooLarge { .. } => {
             (StatusCode::CONFLICT, "session_limit_reached")
         }
+        E::BackupNotPossible => (StatusCode::CONFLICT, "backup_not_possible"),
         E::LoaderNotConfigured => (StatusCode::CONFLICT, "loader_not_configured"),
         E::AttributeNotANumber => (StatusCode::CONFLICT, "attribute_not_a_number"),
         E::SessionEnded(_) => (StatusCode::GONE, "session_ended"),

@@ -1,4 +1,4 @@
-//! Panics are bugs: they are told without what they carry, because their message may hold anything.
+//! A handler that panics is answered for, without what the panic carries.
 
 use std::any::Any;
 

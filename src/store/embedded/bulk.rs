@@ -20,6 +20,7 @@ impl EmbeddedStore {
         &self,
         batch: &EndBatch,
         from: Option<EndPosition>,
+        most: usize,
     ) -> Result<EndedBatch, StoreError> {
         let moment = from
             .as_ref()
@@ -28,7 +29,7 @@ impl EmbeddedStore {
         let listing = Listing {
             filter: batch.filter.clone(),
             scope: batch.access.scope.clone(),
-            limit: PageLimit::STEP,
+            limit: PageLimit::STEP.at_most(most),
             before: from.and_then(|from| from.last),
         };
         let (found, last) = self.scan(move |shared| listing.read(shared)).await?;
@@ -49,19 +50,21 @@ pub(super) fn end_of_login(
     login_id: &LoginId,
     batch: &EndBatch,
     from: Option<&EndPosition>,
+    most: usize,
 ) -> Result<EndedBatch, StoreError> {
     // Whatever is there at first was opened before, whatever a clock said then.
     let step = from.map_or_else(|| batch.clone(), |from| opened_until(batch, from.moment));
     let moment = from.map_or(txn.now, |from| from.moment);
-    let ids = session_ids(&txn.logins, login_id, from.and_then(|from| from.last), STEP)?;
-    let last = ids.get(STEP - 1).copied();
+    let most = most.min(STEP);
+    let ids = session_ids(&txn.logins, login_id, from.and_then(|from| from.last), most)?;
+    let last = ids.last().filter(|_| ids.len() == most).copied();
     Ok(EndedBatch {
         ended: end_these(txn, ids, &step)?,
         next: last.map(|last| EndPosition::after(last, moment)),
     })
 }
 
-fn end_these(
+pub(super) fn end_these(
     txn: &mut Txn<'_>,
     ids: Vec<SessionId>,
     batch: &EndBatch,

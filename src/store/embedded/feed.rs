@@ -13,7 +13,7 @@ use super::stored::StoredEvent;
 use super::tables::{EVENTS, META, meta};
 use super::{EmbeddedStore, Shared};
 use crate::model::event::{Event, EventId, EventType, FeedStart};
-use crate::model::page::{PageLimit, RECORDS_PER_PAGE};
+use crate::model::page::{PageLimit, PageRoom};
 use crate::rules::refusal::Refusal;
 use crate::store::position::Position;
 use crate::store::{
@@ -84,17 +84,22 @@ fn page(
     }
     let mut events = Vec::new();
     let mut at = after;
-    for row in stored.range(after + 1..)?.take(RECORDS_PER_PAGE) {
-        let (number, bytes) = row?;
-        at = number.value();
-        let fact = decode::<StoredEvent>(bytes.value())?.fact;
-        if types.is_empty() || types.contains(&fact.change.event_type()) {
-            let id = event_id(at)?;
-            events.push(Event { id, fact });
-        }
-        if events.len() == limit.get() {
+    let mut room = PageRoom::new(limit);
+    for row in stored.range(after + 1..)? {
+        if room.is_over() {
             break;
         }
+        let (number, bytes) = row?;
+        room.look(bytes.value().len());
+        let fact = decode::<StoredEvent>(bytes.value())?.fact;
+        if types.is_empty() || types.contains(&fact.change.event_type()) {
+            let id = event_id(number.value())?;
+            if !room.take(&(&id, fact.change.event_type(), &fact)) {
+                break;
+            }
+            events.push(Event { id, fact });
+        }
+        at = number.value();
     }
     Ok(Ok(FeedPage {
         events,

@@ -46,6 +46,7 @@ impl From<Session1> for StoredSession {
                 idle_timeout: old.idle_timeout,
                 token: old.token,
                 rotation: None,
+                registration: None,
             },
             indexed_at: old.indexed_at,
         }
@@ -68,6 +69,7 @@ impl From<Tombstone1> for Kept<Tombstone> {
                 },
                 token: old.token,
                 former: None,
+                registration: None,
             },
         }
     }

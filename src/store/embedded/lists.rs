@@ -5,11 +5,11 @@ use redb::{ReadOnlyTable, ReadTransaction, ReadableTableMetadata};
 use super::Shared;
 use super::rows::load;
 use super::stored::StoredSession;
-use super::tables::{Bytes, EXPIRY, FIRST_ID, Id, LAST_ID, LOGINS, SESSIONS, login_key};
+use super::tables::{Bytes, EXPIRY, FIRST_ID, Id, LAST_ID, LOGINS, LoginKey, SESSIONS, login_key};
 use crate::model::Timestamp;
 use crate::model::filter::SessionFilter;
 use crate::model::id::{LoginId, SessionId};
-use crate::model::page::{PageLimit, RECORDS_PER_PAGE};
+use crate::model::page::{PageLimit, PageRoom};
 use crate::model::permission::Scope;
 use crate::model::session::Session;
 use crate::store::StoreError;
@@ -32,21 +32,24 @@ impl Listing {
         let now = shared.now();
         let read = shared.read()?;
         let sessions = read.open_table(SESSIONS)?;
-        let mut ids = self.ids(&read, &sessions)?.peekable();
-        let mut items = Vec::new();
-        let mut last = None;
-        for id in ids.by_ref().take(RECORDS_PER_PAGE) {
-            let id = id?;
-            last = Some(id);
-            if let Some(session) = self.wanted(shared, &sessions, id, now)? {
+        let mut ids = self.ids(&read, &sessions)?;
+        let (mut items, mut last) = (Vec::new(), None);
+        let mut room = PageRoom::new(self.limit);
+        while let Some(id) = ids.next().transpose()? {
+            if room.is_over() {
+                return Ok((items, last));
+            }
+            let live = live(shared, &sessions, id, now)?;
+            room.look(live.as_ref().map_or(0, attribute_bytes));
+            if let Some(session) = live.and_then(|stored| self.wanted(shared, stored, now)) {
+                if !room.take(&session) {
+                    return Ok((items, last));
+                }
                 items.push(session);
             }
-            if items.len() == self.limit.get() {
-                break;
-            }
+            last = Some(SessionId::from_bytes(id));
         }
-        let more = ids.next().transpose()?.is_some();
-        Ok((items, last.filter(|_| more).map(SessionId::from_bytes)))
+        Ok((items, None))
     }
 
     /// The ids to look at, newest first.
@@ -71,47 +74,68 @@ impl Listing {
         })
     }
 
-    fn wanted(
-        &self,
-        shared: &Shared,
-        sessions: &ReadOnlyTable<&'static Id, Bytes>,
-        id: Id,
-        now: Timestamp,
-    ) -> Result<Option<Session>, StoreError> {
-        let live = live(shared, sessions, id, now)?;
-        Ok(live
-            .filter(|stored| self.scope.covers(&stored.record.session.service_id))
-            .map(|stored| shared.terms(now).shown(stored.record))
-            .filter(|session| self.filter.matches(session, session.state)))
+    fn wanted(&self, shared: &Shared, stored: StoredSession, now: Timestamp) -> Option<Session> {
+        if !stored.record.is_within(&self.scope) {
+            return None;
+        }
+        let session = shared.terms(now).shown(stored.record);
+        Some(session).filter(|session| self.filter.matches(session, session.state))
     }
+}
+
+fn attribute_bytes(stored: &StoredSession) -> usize {
+    stored.record.session.attributes.bytes()
 }
 
 /// How many sessions are live: all that are stored, without those that are over and not yet swept.
 pub(super) fn count(shared: &Shared) -> Result<u64, StoreError> {
-    let now = shared.now();
     let read = shared.read()?;
     let sessions = read.open_table(SESSIONS)?;
-    let mut live_sessions = sessions.len()?;
+    let over = count_over(shared, &read, &sessions, |_id| Ok(true))?;
+    Ok(sessions.len()?.saturating_sub(over))
+}
+
+/// The same of one login.
+pub(super) fn count_of_login(shared: &Shared, login_id: &LoginId) -> Result<u64, StoreError> {
+    let login = login_key(login_id);
+    let read = shared.read()?;
+    let (sessions, logins) = (read.open_table(SESSIONS)?, read.open_table(LOGINS)?);
+    let is_own = |id: &Id| Ok(logins.get((&login, id))?.is_some());
+    let over = count_over(shared, &read, &sessions, is_own)?;
+    Ok(members(&logins, &login)?.saturating_sub(over))
+}
+
+fn count_over(
+    shared: &Shared,
+    read: &ReadTransaction,
+    sessions: &ReadOnlyTable<&'static Id, Bytes>,
+    counts: impl Fn(&Id) -> Result<bool, StoreError>,
+) -> Result<u64, StoreError> {
+    let now = shared.now();
     let due = read.open_table(EXPIRY)?;
+    let mut over = 0;
     for entry in due.range((0, &FIRST_ID)..=(now.sort_key(), &LAST_ID))? {
         let key = entry?.0;
         let (_, id) = key.value();
-        if live(shared, &sessions, *id, now)?.is_none() {
-            live_sessions = live_sessions.saturating_sub(1);
+        if counts(id)? && live(shared, sessions, *id, now)?.is_none() {
+            over += 1;
         }
     }
-    Ok(live_sessions)
+    Ok(over)
 }
 
 pub(super) fn index_size(shared: &Shared, login_id: &LoginId) -> Result<u64, StoreError> {
-    let login = login_key(login_id);
     let index = shared.read()?.open_table(LOGINS)?;
-    let mut size = 0;
-    for row in index.range((&login, &FIRST_ID)..=(&login, &LAST_ID))? {
+    members(&index, &login_key(login_id))
+}
+
+fn members(logins: &ReadOnlyTable<LoginKey, ()>, login: &Id) -> Result<u64, StoreError> {
+    let mut members = 0;
+    for row in logins.range((login, &FIRST_ID)..=(login, &LAST_ID))? {
         row?;
-        size += 1;
+        members += 1;
     }
-    Ok(size)
+    Ok(members)
 }
 
 /// The session with this id, unless it is over.

@@ -5,6 +5,7 @@
 //! outlive its session until something that writes meets it.
 
 use std::fmt;
+use std::io::BufRead;
 use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -20,8 +21,10 @@ use crate::store::node::Listeners;
 use crate::store::node::activity::ActivityBuffer;
 use crate::store::{StoreError, Stores};
 
+mod backup;
 mod bans;
 mod bulk;
+mod check;
 mod engine;
 mod feed;
 mod format1;
@@ -31,10 +34,12 @@ mod keyring;
 mod lists;
 mod look;
 mod open;
+mod overlay;
 mod plans;
 mod profiles;
 mod record;
 mod reserve;
+mod restore;
 mod room;
 mod rows;
 mod services;
@@ -50,8 +55,10 @@ mod volume;
 mod wall_clock;
 mod writer;
 
+pub use check::Checkup;
 use engine::Engine;
 pub use open::OpenError;
+pub use restore::{RestoreError, Restored, RestoredSessions};
 use tables::FORMAT;
 use writer::Writer;
 
@@ -82,6 +89,7 @@ pub struct EmbeddedStore {
     shared: Arc<Shared>,
     writer: Writer,
     scans: Arc<Semaphore>,
+    backups: Arc<Semaphore>,
 }
 
 /// What readers and the writer share.
@@ -123,13 +131,53 @@ impl EmbeddedStore {
         Self::start(open::backend(backend, FORMAT)?, true, settings, clock)
     }
 
+    /// Judges the file in `dir`, which nobody may have open, and leaves it as it is.
+    pub fn check_file(dir: &Path) -> Result<Checkup, OpenError> {
+        check::check(dir)
+    }
+
+    /// Fills the empty store in `dir`, which is made if it is not there, from a backup.
+    pub fn restore(
+        dir: &Path,
+        settings: EmbeddedSettings,
+        clock: Arc<dyn Clock>,
+        backup: &mut impl BufRead,
+        sessions: RestoredSessions,
+    ) -> Result<Restored, RestoreError> {
+        let engine = open::file(dir, settings.reserve, FORMAT)?;
+        let shared = Shared::new(engine, true, settings, clock);
+        restore::restore(&shared, backup, sessions)
+    }
+
     fn start(
         engine: Engine,
         on_disk: bool,
         settings: EmbeddedSettings,
         clock: Arc<dyn Clock>,
     ) -> Result<Stores, OpenError> {
-        let shared = Arc::new(Shared {
+        let shared = Arc::new(Shared::new(engine, on_disk, settings, clock));
+        let writer = Writer::start(Arc::clone(&shared)).map_err(OpenError::Thread)?;
+        let store = Arc::new(Self {
+            shared,
+            writer,
+            scans: Arc::new(Semaphore::new(SCANS)),
+            backups: Arc::new(Semaphore::new(1)),
+        });
+        Ok(Stores {
+            backups: Some(Arc::<Self>::clone(&store)),
+            ..Stores::of(&store)
+        })
+    }
+}
+
+impl Shared {
+    fn new(
+        engine: Engine,
+        on_disk: bool,
+        settings: EmbeddedSettings,
+        clock: Arc<dyn Clock>,
+    ) -> Self {
+        Self {
             engine,
             on_disk,
             settings,
@@ -137,18 +185,9 @@ impl EmbeddedStore {
             activity: ActivityBuffer::new(settings.touch_interval),
             listeners: Listeners::default(),
             writes_stopped: AtomicBool::new(false),
-        });
-        let writer = Writer::start(Arc::clone(&shared)).map_err(OpenError::Thread)?;
-        let store = Arc::new(Self {
-            shared,
-            writer,
-            scans: Arc::new(Semaphore::new(SCANS)),
-        });
-        Ok(Stores::of(&store))
+        }
     }
-}
 
-impl Shared {
     fn now(&self) -> Timestamp {
         self.clock.now()
     }

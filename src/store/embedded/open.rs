@@ -8,17 +8,21 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use redb::backends::FileBackend;
-use redb::{Builder, Database, DatabaseError, ReadableDatabase, StorageBackend};
+use redb::{Builder, Database, DatabaseError, ReadableDatabase, ReadableTable, StorageBackend};
 use thiserror::Error;
 
 use super::engine::Engine;
+use super::record::decode;
 use super::reserve::Reserve;
-use super::tables::{create_all, has_all, stored_format};
+use super::tables::{EVENTS, SERVICES, create_all, has_all, stored_format};
 use super::volume::{Volume, VolumeFile};
+use crate::model::service::ServiceRecord;
+use crate::store::StoreError;
+use crate::telemetry::log::with_causes;
 use crate::telemetry::panics::{Contained, contain};
 
 /// The file in the store's directory that has everything.
-const FILE: &str = "sessions.redb";
+pub(super) const FILE: &str = "sessions.redb";
 
 /// How the file ends that holds room for when the disk is full.
 const RESERVE: &str = "redb.reserve";
@@ -74,6 +78,9 @@ pub enum OpenError {
     /// The storage engine panicked, as on bytes that it has not written.
     #[error("the storage engine: {0}")]
     Panicked(#[source] Contained),
+    /// A record that every start reads is damaged.
+    #[error("{}", with_causes(.0))]
+    Record(#[source] StoreError),
     /// No thread could be started for the writer.
     #[error("the writing thread cannot be started: {0}")]
     Thread(#[source] io::Error),
@@ -117,18 +124,37 @@ fn moved_on(
         // Whoever refuses a newer file leaves the copy, which may be put back.
         Some(_) | None => {}
     }
-    prepared(db, newest)
+    let db = prepared(db, newest)?;
+    probe(&db)?;
+    Ok(db)
+}
+
+/// Reads what every start reads. It may be damaged though the engine has opened the file.
+fn probe(db: &Database) -> Result<(), OpenError> {
+    let read = db.begin_read().map_err(engine)?;
+    let services = read.open_table(SERVICES).map_err(engine)?;
+    for row in services.iter().map_err(engine)? {
+        let (_, record) = row.map_err(engine)?;
+        match decode::<ServiceRecord>(record.value()) {
+            Err(damaged @ StoreError::Corrupt { .. }) => return Err(OpenError::Record(damaged)),
+            // Of a newer version; whoever needs it says so.
+            Ok(_) | Err(_) => {}
+        }
+    }
+    let events = read.open_table(EVENTS).map_err(engine)?;
+    events.last().map_err(engine)?;
+    Ok(())
 }
 
 /// Bytes that the engine has not written may make it panic.
-fn contained<T>(open: impl FnOnce() -> Result<T, OpenError>) -> Result<T, OpenError> {
+pub(super) fn contained<T>(open: impl FnOnce() -> Result<T, OpenError>) -> Result<T, OpenError> {
     contain(open).unwrap_or_else(|panic| Err(OpenError::Panicked(panic)))
 }
 
 /// Names the file where the engine cannot read it.
-fn of_file(path: &Path) -> impl FnOnce(OpenError) -> OpenError {
+pub(super) fn of_file(path: &Path) -> impl FnOnce(OpenError) -> OpenError {
     move |error| match error {
-        OpenError::Engine(_) | OpenError::Panicked(_) => OpenError::File {
+        OpenError::Engine(_) | OpenError::Panicked(_) | OpenError::Record(_) => OpenError::File {
             path: path.into(),
             source: Box::new(error),
         },
@@ -199,7 +225,7 @@ fn sync_file(path: &Path) -> io::Result<()> {
     File::open(path)?.sync_all()
 }
 
-fn at(path: &Path) -> impl FnOnce(io::Error) -> OpenError {
+pub(super) fn at(path: &Path) -> impl FnOnce(io::Error) -> OpenError {
     let path = path.to_owned();
     move |source| OpenError::Path { path, source }
 }
@@ -246,13 +272,12 @@ fn prepared(db: Database, newest: u64) -> Result<Database, OpenError> {
     Ok(db)
 }
 
-fn engine(error: impl Into<redb::Error>) -> OpenError {
+pub(super) fn engine(error: impl Into<redb::Error>) -> OpenError {
     OpenError::Engine(Box::new(error.into()))
 }
 
 #[cfg(test)]
 mod tests {
-    use super::super::tables::SERVICES;
     use super::*;
 
     fn open(dir: &Path, newest: u64) -> Result<Engine, OpenError> {

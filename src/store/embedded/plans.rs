@@ -65,6 +65,16 @@ impl Txn<'_> {
         self.put(record, indexed_at)
     }
 
+    /// Puts a session where there is none, with the token of a caller that it may have had before.
+    pub(super) fn restore_session(&mut self, record: SessionRecord) -> Result<(), StoreError> {
+        let former = record.rotation.as_ref().map(|rotation| &rotation.former);
+        if let Some(external) = former.and_then(|former| former.external) {
+            let id = record.session.session_id.as_bytes();
+            self.tokens.insert(external.as_bytes(), id)?;
+        }
+        self.open_session(record)
+    }
+
     /// The entry in the expiry index moves only if it would come too late; one that comes too early is moved by the sweep
     /// that finds it.
     fn save(&mut self, record: SessionRecord) -> Result<(), StoreError> {
@@ -98,17 +108,41 @@ impl Txn<'_> {
     }
 
     fn end(&mut self, kept: &Kept<Tombstone>) -> Result<(), StoreError> {
-        let Kept { until, value } = kept;
+        let value = &kept.value;
         let id = value.session_id.as_bytes();
         self.sessions.remove(id)?;
         self.logins.remove((&login_key(&value.login_id), id))?;
         if let Some(indexed_at) = self.indexed_at.get(&value.session_id) {
             self.expiry.remove((indexed_at.sort_key(), id))?;
         }
+        self.put_tombstone(kept)
+    }
+
+    fn put_tombstone(&mut self, kept: &Kept<Tombstone>) -> Result<(), StoreError> {
+        let id = kept.value.session_id.as_bytes();
+        let entry = (kept.until.sort_key(), kind::TOMBSTONE, id.as_slice());
         self.tombstones.insert(id, encode(kept)?.as_slice())?;
-        self.purge
-            .insert((until.sort_key(), kind::TOMBSTONE, id.as_slice()), ())?;
+        self.purge.insert(entry, ())?;
         Ok(())
+    }
+
+    /// Puts a tombstone where nothing is, with the token of a caller that leads to it.
+    pub(super) fn restore_tombstone(&mut self, kept: &Kept<Tombstone>) -> Result<(), StoreError> {
+        let Tombstone {
+            session_id,
+            token,
+            former,
+            ..
+        } = &kept.value;
+        let external = match token.origin {
+            TokenOrigin::Caller => Some(token.hash),
+            TokenOrigin::Gateway => former.as_ref().and_then(|former| former.external),
+        };
+        if let Some(external) = external {
+            self.tokens
+                .insert(external.as_bytes(), session_id.as_bytes())?;
+        }
+        self.put_tombstone(kept)
     }
 
     fn forget(&mut self, kept: &Kept<Tombstone>) -> Result<(), StoreError> {
@@ -127,7 +161,7 @@ impl Txn<'_> {
         Ok(())
     }
 
-    fn keep_operation(
+    pub(super) fn keep_operation(
         &mut self,
         OperationId(key): OperationId,
         kept: &Kept<OperationRecord>,
@@ -139,7 +173,7 @@ impl Txn<'_> {
         Ok(())
     }
 
-    fn put_ban(&mut self, ban: &Ban) -> Result<(), StoreError> {
+    pub(super) fn put_ban(&mut self, ban: &Ban) -> Result<(), StoreError> {
         let login = login_key(&ban.login_id);
         self.bans.insert(&login, encode(ban)?.as_slice())?;
         if let Some(until) = ban.until {

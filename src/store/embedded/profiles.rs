@@ -63,7 +63,7 @@ fn load(
 }
 
 /// Puts a record in the place of another, with the one entry in the purge index. One that says nothing goes.
-fn put(txn: &mut Txn<'_>, record: &ProfileRecord) -> Result<(), StoreError> {
+pub(super) fn put(txn: &mut Txn<'_>, record: &ProfileRecord) -> Result<(), StoreError> {
     let login = login_key(&record.login_id);
     let before: Option<ProfileRecord> = row(txn.profiles.get(&login)?)?;
     txn.writes();

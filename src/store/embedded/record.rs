@@ -7,6 +7,7 @@ use thiserror::Error;
 
 use super::format1::{Session1, Tombstone1};
 use super::stored::{StoredEvent, StoredSession};
+use crate::model::Timestamp;
 use crate::model::event::Change;
 use crate::model::keyring::Keyring;
 use crate::model::limit::SessionLimit;
@@ -33,12 +34,12 @@ pub(super) trait Stored: Serialize + DeserializeOwned {
     /// What may be stored beside it.
     type Beside: Serialize + DeserializeOwned;
 
-    /// Reads a record of an older format; none if there never was such a one.
+    /// Reads a record of another format; none if there never was such a one.
     fn take_older(_format: u8, _body: &[u8]) -> Option<Taken<'_, Self>> {
         None
     }
 
-    fn beside(&self) -> Option<&Self::Beside> {
+    fn beside(&self) -> Option<Self::Beside> {
         None
     }
 
@@ -57,29 +58,54 @@ fn take_first<'b, Old: Deserialize<'b>, New: From<Old>>(
 impl Stored for StoredSession {
     const NAME: &'static str = "session";
     const FORMAT: u8 = 2;
-    type Beside = ();
+    const NEWEST: u8 = 3;
+    /// The registration of the service that opened it.
+    type Beside = Timestamp;
 
     fn take_older(format: u8, body: &[u8]) -> Option<Taken<'_, Self>> {
         take_first::<Session1, _>(format, body)
+    }
+
+    fn beside(&self) -> Option<Timestamp> {
+        self.record.registration
+    }
+
+    fn put_beside(&mut self, registration: Timestamp) {
+        self.record.registration = Some(registration);
     }
 }
 
 impl Stored for Kept<Tombstone> {
     const NAME: &'static str = "tombstone";
     const FORMAT: u8 = 2;
-    const NEWEST: u8 = 3;
-    type Beside = EndDetail;
+    const NEWEST: u8 = 4;
+    /// What was said about the ending, and the registration of the service that had opened the session.
+    type Beside = (Option<EndDetail>, Option<Timestamp>);
 
     fn take_older(format: u8, body: &[u8]) -> Option<Taken<'_, Self>> {
+        if format == 3 {
+            let taken = postcard::take_from_bytes::<(Self, EndDetail)>(body);
+            return Some(taken.map(|((mut old, detail), rest)| {
+                old.value.ended.detail = Some(detail);
+                (old, rest)
+            }));
+        }
         take_first::<Tombstone1, _>(format, body)
     }
 
-    fn beside(&self) -> Option<&EndDetail> {
-        self.value.ended.detail.as_ref()
+    fn beside(&self) -> Option<Self::Beside> {
+        let Tombstone {
+            ended,
+            registration,
+            ..
+        } = &self.value;
+        let is_any = ended.detail.is_some() || registration.is_some();
+        is_any.then(|| (ended.detail.clone(), *registration))
     }
 
-    fn put_beside(&mut self, detail: EndDetail) {
-        self.value.ended.detail = Some(detail);
+    fn put_beside(&mut self, (detail, registration): Self::Beside) {
+        self.value.ended.detail = detail;
+        self.value.registration = registration;
     }
 }
 
@@ -98,9 +124,9 @@ impl Stored for StoredEvent {
     const NEWEST: u8 = 2;
     type Beside = EndDetail;
 
-    fn beside(&self) -> Option<&EndDetail> {
+    fn beside(&self) -> Option<EndDetail> {
         if let Change::SessionEnded { detail, .. } = &self.fact.change {
-            detail.as_ref()
+            detail.clone()
         } else {
             None
         }
@@ -133,8 +159,8 @@ impl Stored for ServiceRecord {
     const NEWEST: u8 = 2;
     type Beside = SessionLimit;
 
-    fn beside(&self) -> Option<&SessionLimit> {
-        self.service.session_limit.as_ref()
+    fn beside(&self) -> Option<SessionLimit> {
+        self.service.session_limit
     }
 
     fn put_beside(&mut self, limit: SessionLimit) {
@@ -180,7 +206,7 @@ pub(super) fn decode<T: Stored>(bytes: &[u8]) -> Result<T, StoreError> {
             format,
         });
     }
-    if format > T::FORMAT {
+    if format == T::NEWEST && format > T::FORMAT {
         let taken = postcard::take_from_bytes::<(T, T::Beside)>(body);
         let (mut record, beside) = whole::<T, _>(taken)?;
         record.put_beside(beside);

@@ -8,9 +8,10 @@ use redb::ReadableTable;
 use super::record::encode;
 use super::room::Purpose;
 use super::rows::row;
-use super::tables::{Bytes, SERVICES};
+use super::tables::{Bytes, SERVICES, meta};
 use super::txn::Txn;
 use super::{EmbeddedStore, Shared};
+use crate::model::Timestamp;
 use crate::model::id::ServiceId;
 use crate::model::page::PageLimit;
 use crate::model::service::{Manager, Service, ServiceRecord};
@@ -53,9 +54,10 @@ impl ServiceStore for EmbeddedStore {
         self.writer
             .operate(purpose, move |txn| {
                 let held = find(&txn.services, &service_id)?;
-                let plan = request.decide(held, &by, txn.now)?;
+                let plan = request.decide(held, removed_at(txn)?, &by, txn.now)?;
+                let removal = plan.removed_at(txn.now);
                 if let Some(write) = plan.write {
-                    apply(txn, &service_id, &write, &by.service_id)?;
+                    apply(txn, &service_id, &write, &by.service_id, removal)?;
                 }
                 Ok(plan.service)
             })
@@ -70,13 +72,23 @@ fn find(
     row(services.get(service_id.as_str())?)
 }
 
+/// When a service was removed last.
+fn removed_at(txn: &Txn<'_>) -> Result<Option<Timestamp>, StoreError> {
+    let at = txn.meta.get(meta::SERVICE_REMOVED)?;
+    Ok(at.map(|at| Timestamp::from_sort_key(at.value())))
+}
+
 fn apply(
     txn: &mut Txn<'_>,
     service_id: &ServiceId,
     write: &ServiceWrite,
     by: &ServiceId,
+    removal: Option<Timestamp>,
 ) -> Result<(), StoreError> {
     txn.writes();
+    if let Some(at) = removal {
+        txn.meta.insert(meta::SERVICE_REMOVED, at.sort_key())?;
+    }
     let id = service_id.as_str();
     match &write.record {
         Some(record) => drop(txn.services.insert(id, encode(record)?.as_slice())?),

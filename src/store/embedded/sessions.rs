@@ -121,14 +121,15 @@ impl SessionStore for EmbeddedStore {
         &self,
         batch: &EndBatch,
         from: Option<EndPosition>,
+        most: usize,
     ) -> Result<EndedBatch, StoreError> {
         let Some(login_id) = batch.filter.login_id.clone() else {
-            return self.end_listed(batch, from).await;
+            return self.end_listed(batch, from, most).await;
         };
         let batch = batch.clone();
         self.writer
             .write(Purpose::Release, move |txn| {
-                bulk::end_of_login(txn, &login_id, &batch, from.as_ref())
+                bulk::end_of_login(txn, &login_id, &batch, from.as_ref(), most)
             })
             .await
     }
@@ -173,8 +174,13 @@ impl SessionStore for EmbeddedStore {
         Ok(Page { items, next })
     }
 
-    async fn count(&self) -> Result<u64, StoreError> {
-        self.scan(lists::count).await
+    async fn count(&self, login_id: Option<&LoginId>) -> Result<u64, StoreError> {
+        let login_id = login_id.cloned();
+        self.scan(move |shared| match login_id {
+            None => lists::count(shared),
+            Some(login_id) => lists::count_of_login(shared, &login_id),
+        })
+        .await
     }
 
     async fn index_size(&self, login_id: &LoginId) -> Result<u64, StoreError> {

@@ -47,6 +47,8 @@ pub(super) mod meta {
     pub(in super::super) const FORMAT: &str = "format";
     /// The last event that is no longer kept.
     pub(in super::super) const TRIMMED: &str = "events_trimmed";
+    /// When a service was removed last, in milliseconds.
+    pub(in super::super) const SERVICE_REMOVED: &str = "service_removed";
 }
 
 /// The format of the tables that this version reads and writes.

@@ -57,6 +57,8 @@ pub(super) struct HashWrite {
     pub(super) holds_until: Option<Timestamp>,
     pub(super) changes: Vec<(Vec<u8>, Change)>,
     pub(super) ttl: Option<Duration>,
+    /// Whether a server that is full takes it too, as it does what only takes away.
+    pub(super) when_full: bool,
 }
 
 #[derive(Debug)]
@@ -118,6 +120,7 @@ impl Seen {
             holds_until: decided.holds_until,
             changes,
             ttl: decided.until.map(|until| until.since(self.now)),
+            when_full: false,
         }
     }
 }
@@ -159,9 +162,9 @@ call! {
     }
 }
 
-// One that only takes away is done by a server that is full, too.
+// The same for a server that is full.
 call! {
-    struct ClearHash: "write_hash.lua", "allow-oom", [CLOCK] {
+    struct WriteFullHash: "write_hash.lua", "allow-oom", [CLOCK] {
         write: GuardedWrite,
     }, with {
         effect: Effect,
@@ -218,10 +221,11 @@ impl Client {
         effect: Effect,
     ) -> Result<Result<Timestamp, Seen>, StoreError> {
         let (slot, key) = (hash.slot, hash.key.clone());
-        let only_drops = write.only_drops();
+        let when_full = write.when_full || write.only_drops();
         let write = write.guarded();
-        if only_drops {
-            self.call_on(slot, key, &ClearHash { write, effect }).await
+        if when_full {
+            self.call_on(slot, key, &WriteFullHash { write, effect })
+                .await
         } else {
             self.call_on(slot, key, &WriteHash { write, effect }).await
         }

@@ -61,6 +61,8 @@ fn put(seen: &Seen, purpose: KeyPurpose, ring: &Keyring) -> Result<HashWrite, St
     Ok(HashWrite {
         seen: vec![(name, held)],
         changes: vec![(name.into(), Change::Put(bytes))],
+        // Endings go on with cursors, and must be possible then.
+        when_full: true,
         ..HashWrite::default()
     })
 }

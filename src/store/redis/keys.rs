@@ -14,6 +14,7 @@
 //! | `sgw:t:<hash of token>` | string | where the token of a caller leads |
 //! | `sgw:k:<claim>` | hash | the claim of an idempotency key |
 //! | `sgw:{services}:r` · `sgw:{services}:e` | hash · stream | services · their events |
+//! | `sgw:{services}:g` | string | when a service was removed last, for a minute |
 //! | `sgw:keys` | hash | the keyring, a field for each purpose |
 //! | `sgw:{services}:n` | zset | networks that are slowed down, by the end of that |
 //! | `sgw:{services}:f` | string | the format that is written, if it is not the first |

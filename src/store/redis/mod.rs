@@ -16,6 +16,7 @@ use crate::store::Stores;
 use crate::store::node::Listeners;
 use crate::store::node::activity::write_until;
 use crate::store::node::recovery::RecoveryLog;
+use crate::store::node::restarting::restarting;
 use crate::store::node::tail::{Tail, Watermarks};
 
 mod activity;
@@ -30,6 +31,7 @@ mod fields;
 mod formats;
 mod hashes;
 mod health;
+mod hiccups;
 mod idempotency;
 mod keyring;
 mod keys;
@@ -122,14 +124,19 @@ impl RedisStore {
             services: Arc::clone(&services),
             sessions: Arc::clone(&sessions),
         };
-        let live = Live {
-            client: Arc::clone(&client),
-            feed: Arc::clone(&feed),
-            tail: Tail::new(PARTITIONS, node, &watermarks, &listeners, &log),
-            log,
-            services: Arc::clone(&services),
-            agreement: Agreement::new(settings.formats, noted),
-            is_cluster: settings.url.is_cluster(),
+        let live = {
+            let (client, feed) = (Arc::clone(&client), Arc::clone(&feed));
+            let (services, listeners) = (Arc::clone(&services), Arc::clone(&listeners));
+            let watermarks = Arc::clone(&watermarks);
+            move || Live {
+                client: Arc::clone(&client),
+                feed: Arc::clone(&feed),
+                tail: Tail::new(PARTITIONS, node, &watermarks, &listeners, &log),
+                log: Arc::clone(&log),
+                services: Arc::clone(&services),
+                agreement: Agreement::new(settings.formats, noted),
+                is_cluster: settings.url.is_cluster(),
+            }
         };
         let background = start(activity, recovery, live);
         let store = Arc::new(Self {
@@ -145,13 +152,25 @@ impl RedisStore {
 }
 
 /// Starts what goes on for as long as the store is open.
-fn start(activity: Arc<Activity>, recovery: Recovery, live: Live) -> DropGuard {
+fn start(
+    activity: Arc<Activity>,
+    recovery: Recovery,
+    live: impl Fn() -> Live + Send + 'static,
+) -> DropGuard {
     let closed = CancellationToken::new();
+    let until = closed.clone();
+    let writing = move || write_until(Arc::clone(&activity), until.clone());
+    tokio::spawn(restarting("uses of sessions", writing));
     let recovery = Arc::new(recovery);
-    tokio::spawn(write_until(activity, closed.clone()));
-    tokio::spawn(failover::guard_until(Arc::clone(&recovery), closed.clone()));
-    tokio::spawn(failover::learn_until(recovery, closed.clone()));
-    tokio::spawn(live::follow_until(live, closed.clone()));
+    let (guarded, until) = (Arc::clone(&recovery), closed.clone());
+    let guarding = move || failover::guard_until(Arc::clone(&guarded), until.clone());
+    tokio::spawn(restarting("failovers", guarding));
+    let until = closed.clone();
+    let learning = move || failover::learn_until(Arc::clone(&recovery), until.clone());
+    tokio::spawn(restarting("what others acknowledge", learning));
+    let until = closed.clone();
+    let following = move || live::follow_until(live(), until.clone());
+    tokio::spawn(restarting("the feed", following));
     closed.drop_guard()
 }
 

@@ -3,7 +3,7 @@
 //! | field | live | ended |
 //! | --- | --- | --- |
 //! | `f` `d` | format · session id, 16 bytes | the same |
-//! | `o` `l` `t` `c` | service that opened it · login id · SHA-256 of the token · `1` if a caller brought it | the same |
+//! | `o` `O` `l` `t` `c` | service that opened it · when that was registered · login id · SHA-256 of the token · `1` if a caller brought it | the same |
 //! | `k` `v` `s` | key of its login · version · state | |
 //! | `b` `u` `i` `m` `p` | opened, last used, idle expiry, absolute expiry in ms · idle timeout in ms | |
 //! | `n` `z` `a:…` | number of attributes · their bytes · each as JSON | |
@@ -181,6 +181,7 @@ impl Record {
             },
             token: self.token()?,
             former: self.former().ok()?,
+            registration: self.moment("O"),
         };
         let until = self.moment("q")?;
         self.is_of(session_id)
@@ -193,6 +194,7 @@ impl Record {
             idle_timeout: Duration::from_millis(self.number("p")?),
             token: self.token()?,
             rotation: self.rotation().ok()?,
+            registration: self.moment("O"),
         };
         self.is_of(session_id)
             .then(|| SessionEntry::Record(Box::new(record)))

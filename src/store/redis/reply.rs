@@ -74,6 +74,11 @@ impl Reply {
         ids(self.0.next().ok_or_else(odd)?)
     }
 
+    /// Whether the next value is nothing.
+    pub(super) fn is_nil(&mut self) -> Result<bool, StoreError> {
+        Ok(self.0.next().ok_or_else(odd)? == Value::Nil)
+    }
+
     pub(super) fn is_empty(&self) -> bool {
         self.0.as_slice().is_empty()
     }

@@ -40,6 +40,8 @@ pub(super) enum Put {
     Done,
     /// This stands there instead of what was held.
     Stale(Option<Vec<u8>>),
+    /// A registration is not later than this last removal.
+    Early(Timestamp),
 }
 
 call! {
@@ -50,12 +52,22 @@ call! {
         change: &'static str,
         by: &'a ServiceId,
         at: Timestamp,
+        registered: Option<Timestamp>,
+        removed: Option<Timestamp>,
     }
     SERVICE, replicated: false, effect: Effect::Once;
     (self, reply) -> Put {
         "done" => Put::Done,
         "stale" => Put::Stale(reply.optional_bytes()?),
+        "early" => Put::Early(reply.moment()?),
     }
+}
+
+/// What keeps the registrations of an id apart. A write that is made again has neither.
+#[derive(Debug, Clone, Copy, Default)]
+pub(super) struct Moments {
+    registered: Option<Timestamp>,
+    removed: Option<Timestamp>,
 }
 
 #[derive(Debug)]
@@ -116,10 +128,15 @@ impl Services {
         let deadline = self.client.connections.operation_deadline();
         // Also for a registration: a full server refuses the write before it says that the id is taken.
         let mut held = self.held_service(service_id).await?;
+        let mut last_removal = None;
         loop {
             let record = held.as_deref().map(decode).transpose()?;
             let now = self.client.clock(SERVICES).now;
-            let plan = request.decide(record, by, now)?;
+            let plan = request.decide(record, last_removal, by, now)?;
+            let moments = Moments {
+                registered: plan.registered_at(),
+                removed: plan.removed_at(now),
+            };
             let Some(write) = plan.write else {
                 return Ok(plan.service);
             };
@@ -128,17 +145,18 @@ impl Services {
                 at: now,
                 by: by.service_id.clone(),
             };
-            let put = self.put_service(service_id, held.as_deref(), &left, write.change);
+            let put = self.put_service(service_id, held.as_deref(), &left, write.change, moments);
             match put.await? {
                 Put::Done => {
                     self.log
                         .keep(RecoveryEntry::Service(service_id.clone(), left));
                     return Ok(plan.service);
                 }
-                Put::Stale(_) if Instant::now() >= deadline => {
+                Put::Stale(_) | Put::Early(_) if Instant::now() >= deadline => {
                     return Err(StoreError::Overloaded.into());
                 }
                 Put::Stale(present) => held = present,
+                Put::Early(removal) => last_removal = Some(removal),
             }
         }
     }
@@ -150,6 +168,7 @@ impl Services {
         held: Option<&[u8]>,
         left: &ServiceState,
         change: ServiceChange,
+        moments: Moments,
     ) -> Result<Put, StoreError> {
         let put = PutService {
             id: service_id,
@@ -158,6 +177,8 @@ impl Services {
             change: service_change_text(change),
             by: &left.by,
             at: left.at,
+            registered: moments.registered,
+            removed: moments.removed,
         };
         self.client.call(SERVICES, &put).await
     }

@@ -1,6 +1,7 @@
 //! The process itself, as far as the system tells; nothing where that is not Linux.
 
 use super::page::{Family, Kind, Page};
+use crate::telemetry::panics;
 
 const BUILD: Family = Family {
     name: "sgw_build_info",
@@ -8,8 +9,15 @@ const BUILD: Family = Family {
     help: "Always 1; the version of this gateway is in its label.",
 };
 
+const PANICS: Family = Family {
+    name: "sgw_panics_total",
+    kind: Kind::Counter,
+    help: "Panics, which are bugs: the request is answered 500, a background task begins anew; the log has the place.",
+};
+
 pub(super) fn write(page: &mut Page) {
     page.sample(&BUILD, &[("version", env!("CARGO_PKG_VERSION"))], 1);
+    page.sample(&PANICS, &[], panics::count());
     #[cfg(target_os = "linux")]
     match linux::Process::read() {
         Ok(process) => process.write(page),

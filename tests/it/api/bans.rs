@@ -21,7 +21,8 @@ async fn a_banned_login_has_no_session_and_opens_none() {
         .json(&json!({"reason": "spam"}))
         .await
         .value(200);
-    assert_eq!(banned, record);
+    let whole = json!({"ban": record, "count": 1, "more": false, "cursor": null});
+    assert_eq!(banned, whole);
     assert_eq!(admin.get("/v1/logins/u/ban").await.value(200), record);
     assert_eq!(
         admin.get("/v1/logins/u").await.value(200)["banned_until"],
@@ -64,7 +65,7 @@ async fn a_ban_ends_by_itself_and_must_end_in_the_future() {
         .await
         .problem(404, "ban_not_found");
     let until = "2026-01-31T08:00:10.000Z";
-    assert_eq!(put(until).await.value(200)["until"], until);
+    assert_eq!(put(until).await.value(200)["ban"]["until"], until);
     assert_eq!(
         admin.get("/v1/logins/u").await.value(200)["banned_until"],
         until
@@ -131,7 +132,10 @@ async fn kicking_out_ends_the_sessions_and_tells_why() {
     let ios = open(&admin, json!({"login_id": "u", "device": "ios"})).await;
     let kick_out = |body| admin.post("/v1/logins/u/kick-out").json(&body);
     let out = kick_out(json!({"reason": "lost phone", "device": "ios"})).await;
-    assert_eq!(out.value(200), json!({"delivered": 0, "ended": 1}));
+    assert_eq!(
+        out.value(200),
+        json!({"delivered": 0, "ended": 1, "more": false, "cursor": null})
+    );
     let ended = admin.get(ios.path()).await.problem(410, "session_ended")["ended"].clone();
     assert_eq!(
         ended,
@@ -139,7 +143,10 @@ async fn kicking_out_ends_the_sessions_and_tells_why() {
     );
     admin.get(web.path()).await.value(200);
     let out = kick_out(json!({"reason": "all out"})).await;
-    assert_eq!(out.value(200), json!({"delivered": 0, "ended": 1}));
+    assert_eq!(
+        out.value(200),
+        json!({"delivered": 0, "ended": 1, "more": false, "cursor": null})
+    );
     let verified = admin
         .post("/v1/tokens/verify")
         .json(&json!({"token": web.token}))

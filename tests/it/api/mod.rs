@@ -8,6 +8,7 @@ mod events;
 mod follow;
 mod limits;
 mod logins;
+mod pages;
 mod profiles;
 mod repetitions;
 mod rotation;

@@ -143,6 +143,32 @@ async fn a_registration_shows_the_same_secret_and_the_service_as_it_is() {
 }
 
 #[tokio::test]
+async fn a_bulk_deletion_with_a_key_names_no_more_sessions_than_are_kept() {
+    let app = TestApp::new();
+    let admin = app.admin();
+    for number in 0..300 {
+        open(
+            &admin,
+            json!({"login_id": format!("u{number}"), "device": "tv"}),
+        )
+        .await;
+    }
+    let body = json!({"filter": {"device": "tv"}});
+    let path = "/v1/sessions/bulk-delete".to_owned();
+    let first = send(&admin, &path, &body).await.value(200);
+    assert_eq!(
+        (&first["count"], &first["more"]),
+        (&json!(50), &json!(true))
+    );
+    assert_eq!(send(&admin, &path, &body).await.value(200), first);
+    let left = admin
+        .get("/v1/sessions?total=true&limit=1")
+        .await
+        .value(200);
+    assert_eq!(left["total"], 250);
+}
+
+#[tokio::test]
 async fn what_is_small_whatever_is_asked_is_answered_as_the_first_time() {
     let app = TestApp::new();
     let admin = app.admin();

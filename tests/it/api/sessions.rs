@@ -813,7 +813,7 @@ async fn a_service_with_own_scope_sees_and_ends_only_its_sessions() {
     assert_eq!(listed["items"].as_array().unwrap().len(), 1);
     assert_eq!(
         own.delete("/v1/logins/u/sessions").await.value(200),
-        json!({"count": 1, "session_ids": [mine.id]})
+        json!({"count": 1, "more": false, "cursor": null, "session_ids": [mine.id]})
     );
     admin.get(foreign.path()).await.value(200);
     admin.delete(foreign.path()).await.expect(204);

@@ -10,6 +10,7 @@ mod log;
 mod places;
 mod routes;
 mod server;
+mod sizes;
 mod slow;
 mod sweeping;
 mod upgrades;

@@ -3,14 +3,16 @@
 //! Sizes are what a test has time for. The environment asks for more; CONTRIBUTING.md names the variables.
 
 mod bulk;
+mod crowd;
 mod downtime;
 mod fleet;
 mod followers;
 mod goodput;
 mod history;
 mod one_login;
+mod others;
 mod rolling;
-mod size;
+pub(crate) mod size;
 mod stored;
 mod upgrade;
 mod worker;

@@ -4,8 +4,8 @@
 
 use std::time::{Duration, Instant};
 
-use deadpool_redis::redis::cmd;
-use serde_json::json;
+use deadpool_redis::redis::{Connection, cmd};
+use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
 use uuid::Uuid;
 
@@ -34,6 +34,20 @@ for n = 1, tonumber(ARGV[2]) do
   redis.call('ZADD', KEYS[4], 0, copy)
 end";
 
+/// Copies a session of a login so often, past the gateway.
+pub(crate) fn copy(redis: &mut Connection, login: &str, session_id: &Value, copies: usize) {
+    let id = serde_json::from_value::<Uuid>(session_id.clone());
+    let id = id.unwrap().into_bytes();
+    let tag = format!("sgw:{{{:02x}}}:", id[15]);
+    let key = |name: &str, rest: &[u8]| [tag.as_bytes(), name.as_bytes(), rest].concat();
+    let mut copy = cmd("EVAL");
+    copy.arg(COPY).arg(4).arg(key("s:", &id));
+    copy.arg(key("i", b"")).arg(key("x", b""));
+    copy.arg(key("l:", &Sha256::digest(login)[..16]));
+    copy.arg(&id).arg(copies);
+    copy.exec(redis).unwrap();
+}
+
 /// Fills the server past the gateway, which would take longer. The sessions are on devices of the kind `bulk`.
 pub(super) async fn fill(stored: &Stored, sessions: usize) {
     let gateway = stored.launch().start().await;
@@ -44,15 +58,7 @@ pub(super) async fn fill(stored: &Stored, sessions: usize) {
         let new = json!({"login_id": login, "device": "bulk"});
         let opened = persistently(|| client.post("/v1/sessions").json(&new)).await;
         let model = opened.value(201)["session"]["session_id"].clone();
-        let id = serde_json::from_value::<Uuid>(model).unwrap().into_bytes();
-        let tag = format!("sgw:{{{:02x}}}:", id[15]);
-        let key = |name: &str, rest: &[u8]| [tag.as_bytes(), name.as_bytes(), rest].concat();
-        let mut copy = cmd("EVAL");
-        copy.arg(COPY).arg(4).arg(key("s:", &id));
-        copy.arg(key("i", b"")).arg(key("x", b""));
-        copy.arg(key("l:", &Sha256::digest(login)[..16]));
-        copy.arg(&id).arg(sessions / MODELS);
-        copy.exec(&mut redis).unwrap();
+        copy(&mut redis, &login, &model, sessions / MODELS);
     }
     let total = persistently(|| client.get("/v1/sessions?total=true")).await;
     assert!(total.value(200)["total"].as_u64().unwrap() >= sessions as u64);

@@ -3,13 +3,14 @@
 use serde_json::json;
 
 use super::gateways::Nodes;
-use crate::support::Client;
+use crate::support::{Client, Opened, open};
 
 on_three_nodes! {
     a_disabled_service_is_refused_by_all_at_once,
     a_permission_that_is_taken_away_is_gone_on_all_at_once,
     a_rotated_secret_is_in_force_on_all_at_once,
     a_removed_service_is_refused_by_all_at_once,
+    one_that_is_registered_again_has_none_of_the_sessions_of_the_one_before,
 }
 
 const ROUNDS: usize = 20;
@@ -87,5 +88,36 @@ async fn a_removed_service_is_refused_by_all_at_once(nodes: &Nodes) {
             .delete(format!("/v1/services/{service_id}"));
         remove.await.expect(204);
         assert_eq!(answers(nodes, &service_id, &secret).await, [401; 3]);
+    }
+}
+
+/// A service that sees nothing but its own, registered under the same id each time.
+async fn register_shop(nodes: &Nodes, turn: usize) -> String {
+    let own = ["session.create", "session.read:own", "session.delete:own"];
+    let request = json!({"service_id": "shop", "service_name": "Shop", "permissions": own});
+    let made = nodes.admin(turn).post("/v1/services").json(&request).await;
+    made.value(201)["secret"].as_str().unwrap().to_owned()
+}
+
+async fn one_that_is_registered_again_has_none_of_the_sessions_of_the_one_before(nodes: &Nodes) {
+    let mut before: Vec<Opened> = Vec::new();
+    for turn in 0..ROUNDS {
+        let secret = register_shop(nodes, turn).await;
+        let shop = |turn| nodes.nobody(turn).as_service("shop", &secret);
+        let new = open(&shop(turn), json!({"login_id": "u"})).await;
+        let seen = shop(turn + 1).get("/v1/sessions").await.value(200);
+        let ids: Vec<_> = seen["items"].as_array().unwrap().iter().collect();
+        assert_eq!(ids.len(), 1);
+        assert_eq!(ids[0]["session_id"], new.id);
+        for session in &before {
+            let read = shop(turn + 2).get(session.path()).await;
+            read.problem(404, "session_not_found");
+        }
+        if turn % 2 == 0 {
+            shop(turn).delete(new.path()).await.expect(204);
+        }
+        before.push(new);
+        let removed = nodes.admin(turn).delete("/v1/services/shop").await;
+        removed.expect(204);
     }
 }

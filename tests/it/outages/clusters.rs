@@ -6,9 +6,12 @@ use std::time::{Duration, Instant};
 use tokio::time::sleep;
 
 use super::traffic::{Load, Log, Outcome, Sample, Traffic};
-use super::{RECOVERY, causes, gateway_on, seldom, tell};
+use super::{RECOVERY, SETTLED, causes, gateway_on, seldom, tell};
 use crate::support::redis::{RedisCluster, RedisServer, eventually};
 use crate::support::{Gateway, Opened};
+
+/// How long the servers of the harness miss a master before they replace it.
+const NODE_TIMEOUT: Duration = Duration::from_secs(1);
 
 const LOAD: Load = Load {
     users: 48,
@@ -99,7 +102,7 @@ async fn connections_that_all_break_at_once_are_made_anew() {
     tell(format_args!(
         "all connections killed: well again after {unwell:?}"
     ));
-    assert!(unwell < RECOVERY);
+    assert!(unwell < RECOVERY, "{unwell:?}");
 }
 
 /// The server that keys with this hash tag are on.
@@ -138,7 +141,7 @@ async fn the_death_of_a_master_concerns_its_own_sessions_only() {
     let killed = Instant::now();
     cluster.servers[lost].kill();
     let replaced = || async { home_of(&cluster, &example).await != lost };
-    eventually(RECOVERY, replaced).await;
+    eventually(SETTLED, replaced).await;
     traffic.well().await;
     let log = traffic.end().await;
     log.assert_never_wrong();
@@ -146,13 +149,13 @@ async fn the_death_of_a_master_concerns_its_own_sessions_only() {
     tell(format_args!(
         "a master of three killed: well again after {unwell:?}; nodes are missed for 1 s"
     ));
-    assert!(unwell < RECOVERY);
+    assert!(unwell < NODE_TIMEOUT + RECOVERY, "{unwell:?}");
     assert_goes_on(&log, &concerned);
 
     let successor = home_of(&cluster, &example).await;
     cluster.servers[successor].kill();
     let port = cluster.servers[successor].port.to_string();
-    eventually(RECOVERY, || async {
+    eventually(SETTLED, || async {
         let readiness = gateway.nobody().get("/readyz").await;
         let told = readiness.json()["warnings"].to_string();
         readiness.status == 200 && told.contains("partly_unavailable") && told.contains(&port)

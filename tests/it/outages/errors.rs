@@ -4,7 +4,7 @@
 use deadpool_redis::redis::cmd;
 use serde_json::json;
 
-use super::{RECOVERY, gateway_on, launch, open, patiently};
+use super::{SETTLED, gateway_on, launch, open, patiently};
 use crate::support::redis::{RedisCluster, RedisServer, ServerOptions, eventually};
 use crate::support::{Answer, Call, Client, Gateway, Opened};
 
@@ -151,7 +151,7 @@ async fn when_no_snapshot_can_be_saved_nothing_is_written_and_tokens_are_verifie
     save.exec_async(&mut operator).await.unwrap();
     site.redis.break_snapshots();
     site.tell("BGSAVE").await;
-    eventually(RECOVERY, || async {
+    eventually(SETTLED, || async {
         site.redis.info("rdb_last_bgsave_status").await == "err"
     })
     .await;
@@ -207,7 +207,7 @@ async fn a_busy_redis_is_unknown() {
         command.arg("while true do end").arg(0);
         drop(command.exec_async(&mut other).await);
     });
-    eventually(RECOVERY, || async {
+    eventually(SETTLED, || async {
         let busy = site.redis.try_ask::<String>("PING").await;
         busy.is_err_and(|error| error.code() == Some("BUSY"))
     })
@@ -242,7 +242,7 @@ async fn a_redis_that_loads_its_data_is_waited_for() {
         open(&site.admin, session).await;
     }
     site.tell("BGREWRITEAOF").await;
-    eventually(RECOVERY, || async {
+    eventually(SETTLED, || async {
         site.redis.info("aof_rewrite_in_progress").await == "0"
             && site.redis.info("aof_last_bgrewrite_status").await == "ok"
     })
@@ -293,7 +293,7 @@ async fn an_end_that_replicas_do_not_have_is_not_confirmed() {
         ..ServerOptions::default()
     })
     .await;
-    eventually(RECOVERY, || async {
+    eventually(SETTLED, || async {
         replica.info("master_link_status").await == "up"
     })
     .await;
@@ -305,7 +305,7 @@ async fn an_end_that_replicas_do_not_have_is_not_confirmed() {
     let created = admin.post("/v1/sessions").json(&wanted).await;
     created.problem(503, "store_unavailable");
     replica.thaw();
-    eventually(RECOVERY, || async {
+    eventually(SETTLED, || async {
         admin.delete(session.path()).await.status == 204
     })
     .await;
@@ -320,7 +320,7 @@ async fn a_cluster_without_a_majority_is_unknown() {
     for server in cluster.servers.iter_mut().skip(1) {
         server.kill();
     }
-    eventually(RECOVERY, || async {
+    eventually(SETTLED, || async {
         let state: String = cluster.servers[0].ask("CLUSTER INFO").await;
         state.contains("cluster_state:fail")
     })

@@ -8,7 +8,7 @@ use std::time::Instant;
 use tokio::task::JoinHandle;
 
 use super::sentinels::{start, taken_over_by};
-use super::{RECOVERY, tell};
+use super::{SETTLED, tell};
 use crate::support::redis::eventually;
 use crate::support::{Follow, Gateway, feed};
 
@@ -44,7 +44,7 @@ async fn assert_seen(gateway: &Gateway, seen: &Seen) {
     let ids = feed.iter().map(|event| event["id"].as_str().unwrap());
     let feed: HashSet<_> = ids.map(str::to_owned).collect();
     let start = Instant::now();
-    eventually(RECOVERY, || async { feed.is_subset(&seen.lock().unwrap()) }).await;
+    eventually(SETTLED, || async { feed.is_subset(&seen.lock().unwrap()) }).await;
     tell(format_args!(
         "{} events were seen, {} are left; the last one came within {:?}",
         seen.lock().unwrap().len(),

@@ -7,7 +7,7 @@ use tokio::task::JoinSet;
 use tokio::time::sleep;
 
 use super::traffic::{Load, Outcome, Traffic, p99};
-use super::{RECOVERY, gateway_on, long, open, tell};
+use super::{RECOVERY, SETTLED, gateway_on, long, open, tell};
 use crate::support::redis::{RedisServer, eventually};
 
 /// What the gateway may take more of memory than before; what it takes at most is bounded by what it has under way.
@@ -43,7 +43,8 @@ async fn freeze_for(outage: Duration) {
     for sample in meanwhile.clone() {
         assert_eq!(sample.outcome, Outcome::Unknown, "{sample:?}");
     }
-    assert!(log.unwell_after(thawed) < RECOVERY);
+    let unwell = log.unwell_after(thawed);
+    assert!(unwell < RECOVERY, "{unwell:?}");
     assert!(during < before + GROWTH_KIB, "{before} to {during} KiB");
 
     let open = log.within(frozen + BREAKER_OPEN_AFTER, thawed);
@@ -85,5 +86,5 @@ async fn a_burst_on_a_frozen_redis_is_refused_to_the_last_request() {
     }
     redis.thaw();
     let answered = || async { admin.get(session.path()).await.status == 200 };
-    eventually(RECOVERY, answered).await;
+    eventually(SETTLED, answered).await;
 }

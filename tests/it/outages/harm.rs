@@ -9,7 +9,7 @@ use tokio::task::JoinSet;
 use tokio::time::sleep;
 
 use super::traffic::{Load, Log, Outcome, Traffic};
-use super::{RECOVERY, gateway_on, patiently};
+use super::{RECOVERY, SETTLED, gateway_on, patiently};
 use crate::support::Client;
 use crate::support::redis::{FaultProxy, Mode, RedisServer, eventually};
 
@@ -82,7 +82,8 @@ async fn a_redis_that_was_killed_is_found_again_and_no_session_is_lost() {
     let log = traffic.end().await;
     log.assert_never_wrong();
     assert_unknown_meanwhile(&log, killed, back);
-    assert!(log.unwell_after(back) < RECOVERY);
+    let unwell = log.unwell_after(back);
+    assert!(unwell < RECOVERY, "{unwell:?}");
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -136,7 +137,7 @@ async fn a_request_whose_reply_was_lost_has_one_effect_however_often_it_is_repea
                     break answer.json();
                 }
                 assert_eq!(answer.status, 503, "{}", answer.text());
-                assert!(start.elapsed() < 2 * RECOVERY, "never created");
+                assert!(start.elapsed() < 2 * SETTLED, "never created");
                 failures += 1;
                 sleep(Duration::from_millis(100)).await;
             };
@@ -148,7 +149,7 @@ async fn a_request_whose_reply_was_lost_has_one_effect_however_often_it_is_repea
         proxy.set(Mode::HalfOpen);
         sleep(Duration::from_millis(150)).await;
         proxy.set(Mode::Pass);
-        eventually(RECOVERY, || async {
+        eventually(SETTLED, || async {
             admin.get("/readyz").await.status == 200
         })
         .await;

@@ -4,7 +4,7 @@
 use deadpool_redis::redis::{Value, cmd};
 use serde_json::json;
 
-use super::{RECOVERY, gateway_on, open, patiently};
+use super::{SETTLED, gateway_on, open, patiently};
 use crate::support::redis::{RedisCluster, eventually};
 use crate::support::{Client, Opened};
 
@@ -82,7 +82,7 @@ async fn assert_half_there(admin: &Client, login: &str, session: &Opened) {
     second.await.problem(503, "store_unavailable");
     let all = admin.delete(format!("/v1/logins/{login}/sessions")).await;
     all.problem(503, "store_unavailable");
-    eventually(RECOVERY, || async {
+    eventually(SETTLED, || async {
         let found = admin.get(session.path()).await;
         assert!(
             matches!(found.status.as_u16(), 200 | 503),
@@ -99,7 +99,7 @@ async fn assert_whole(admin: &Client, login: &str, session: &Opened) {
         let patch = admin.patch(session.at("/attributes"));
         patch.json(&json!({"seen": true})).await.status == 200
     };
-    eventually(RECOVERY, patched).await;
+    eventually(SETTLED, patched).await;
     let replace = || {
         let call = admin.post("/v1/sessions").header("Idempotency-Key", login);
         call.json(&json!({"login_id": login, "limit": {"max": 1}}))

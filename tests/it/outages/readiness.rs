@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use super::{RECOVERY, gateway_on, launch, open, patiently};
+use super::{SETTLED, gateway_on, launch, open, patiently};
 use crate::support::Gateway;
 use crate::support::redis::{RedisServer, ServerOptions, eventually};
 
@@ -46,14 +46,14 @@ async fn a_redis_that_forgets_is_warned_of_until_it_is_mended() {
         .ask::<()>("CONFIG SET maxmemory-policy noeviction")
         .await;
     redis.ask::<()>("CONFIG SET appendonly yes").await;
-    eventually(RECOVERY, || async {
+    eventually(SETTLED, || async {
         codes(&readiness(&gateway).await) == ["keys_in_clear"]
     })
     .await;
     redis
         .ask::<()>("CONFIG SET maxmemory-policy volatile-ttl")
         .await;
-    eventually(RECOVERY, || async {
+    eventually(SETTLED, || async {
         codes(&readiness(&gateway).await) == ["sessions_can_vanish", "keys_in_clear"]
     })
     .await;
@@ -71,7 +71,7 @@ async fn a_redis_that_is_away_makes_the_gateway_unready_with_its_address_and_no_
     redis.thaw();
     redis.kill();
     let port = redis.port.to_string();
-    eventually(RECOVERY, || async {
+    eventually(SETTLED, || async {
         let killed = gateway.nobody().get("/readyz").await.value(503);
         for told in [&frozen, &killed] {
             assert_eq!(told["status"], "not_ready");

@@ -3,7 +3,7 @@
 use std::time::{Duration, Instant};
 
 use super::traffic::{Act, Load, Log, Outcome, Traffic};
-use super::{RECOVERY, causes, gateway_on, seldom, tell};
+use super::{RECOVERY, SETTLED, causes, gateway_on, seldom, tell};
 use crate::support::Gateway;
 use crate::support::redis::{RedisSentinels, eventually};
 
@@ -31,7 +31,7 @@ pub(super) async fn start() -> (RedisSentinels, Gateway, Traffic, usize) {
 
 /// Returns when the server at an index is the master and everything goes on there.
 pub(super) async fn taken_over_by(index: usize, sentinels: &RedisSentinels, traffic: &Traffic) {
-    eventually(RECOVERY, || async {
+    eventually(SETTLED, || async {
         sentinels.servers[index].info("role").await == "master"
     })
     .await;
@@ -123,7 +123,7 @@ async fn a_killed_master_is_replaced_and_comes_back_as_a_replica() {
     sentinels.servers[master].run().await;
     let old = &sentinels.servers[master];
     let follows = || async { old.info("role").await == "slave" };
-    eventually(RECOVERY, follows).await;
+    eventually(SETTLED, follows).await;
     let settled = Settled::now(&gateway);
     old_master_is_back(&sentinels, &traffic).await;
     let mut log = traffic.end().await;

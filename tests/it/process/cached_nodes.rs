@@ -18,7 +18,7 @@ const ABREAST: usize = 10;
 /// Generous: the machine may be busy.
 const DEADLINE: Duration = Duration::from_secs(20);
 
-async fn gateway_on(url: &str) -> Gateway {
+pub(super) async fn gateway_on(url: &str) -> Gateway {
     let launch = Launch::new().unset("SGW_STORE").set("SGW_STORE", url);
     launch.start().await
 }
@@ -39,7 +39,7 @@ async fn verify(client: &Client, session: &Opened) -> Value {
 }
 
 /// What Redis was asked so far, but for heartbeats and the probes of connections.
-async fn reads(redis: &RedisServer) -> u64 {
+pub(super) async fn reads(redis: &RedisServer) -> u64 {
     let info: String = redis.ask("INFO commandstats").await;
     let calls = info.lines().filter_map(|line| {
         let (name, rest) = line.strip_prefix("cmdstat_")?.split_once(":calls=")?;

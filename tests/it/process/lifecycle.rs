@@ -194,7 +194,6 @@ async fn a_terminal_that_goes_away_ends_nothing() {
     let mut gateway = Gateway::start().await;
     for _ in 0..3 {
         gateway.signal(Signal::SIGHUP);
-        gateway.wait_for_stderr("SIGHUP").await;
     }
     gateway.admin().get("/v1/whoami").await.expect(200);
     gateway.signal(Signal::SIGTERM);

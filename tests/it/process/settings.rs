@@ -101,7 +101,9 @@ async fn doors_that_stand_open_are_warned_of_at_the_start() {
         .unset("SGW_ADMIN_SECRET")
         .set("SGW_ADMIN_SECRET_FILE", "secret")
         .set("SGW_TRUSTED_PROXIES", "10.0.0.1,::/0")
-        .set("SGW_METRICS_ALLOW", "0.0.0.0/0");
+        .set("SGW_METRICS_ALLOW", "0.0.0.0/0")
+        .set("SGW_IDLE_TIMEOUT_LIMIT", "31d")
+        .set("SGW_MAX_AGE_LIMIT", "366d");
     let at = |name: &str| launch.directory().join(name);
     for (name, text) in [
         (".env", "SGW_LOG=info\n".to_owned()),
@@ -118,11 +120,13 @@ async fn doors_that_stand_open_are_warned_of_at_the_start() {
         "SGW_LISTEN=0.0.0.0:0 opens the gateway to every network without TLS",
         "SGW_TRUSTED_PROXIES contains every address",
         "SGW_METRICS_ALLOW contains every address",
+        "SGW_IDLE_TIMEOUT_LIMIT lets sessions live for more than 30 days",
+        "SGW_MAX_AGE_LIMIT lets sessions live for more than 30 days",
         "the data directory ./data is open to other users",
         "SGW_ADMIN_SECRET_FILE can be read by every user",
         ".env can be read by every user",
     ] {
         assert!(stderr.contains(wanted), "{wanted} in {stderr}");
     }
-    assert_eq!(stderr.matches("WARN").count(), 6, "{stderr}");
+    assert_eq!(stderr.matches("WARN").count(), 8, "{stderr}");
 }

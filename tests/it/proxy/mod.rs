@@ -68,7 +68,7 @@ fn over_losable(app: &TestApp, trusted: &'static str) -> (AppState, Arc<Losable>
     let state = AppState::new(Gateway::new(
         stores,
         app.state.gateway.lifetimes,
-        app.state.gateway.authenticator.admin,
+        *app.state.gateway.authenticator.admin.load_full(),
     ));
     (state.with_proxies(config.proxies), losable)
 }

@@ -99,8 +99,9 @@ impl SessionStore for Losable {
         &self,
         batch: &EndBatch,
         from: Option<EndPosition>,
+        most: usize,
     ) -> Result<EndedBatch, StoreError> {
-        self.sessions.end_batch(batch, from).await
+        self.sessions.end_batch(batch, from, most).await
     }
 
     async fn put_ban(&self, new: NewBan, by: &ServiceId) -> Result<Ban, StoreError> {
@@ -125,8 +126,8 @@ impl SessionStore for Losable {
         self.sessions.list(filter, scope, limit, cursor).await
     }
 
-    async fn count(&self) -> Result<u64, StoreError> {
-        self.sessions.count().await
+    async fn count(&self, login_id: Option<&LoginId>) -> Result<u64, StoreError> {
+        self.sessions.count(login_id).await
     }
 
     async fn index_size(&self, login_id: &LoginId) -> Result<u64, StoreError> {

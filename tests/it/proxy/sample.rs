@@ -21,6 +21,8 @@ pub(super) enum Wish {
     Conditions(&'static str, &'static str),
     /// Percent-encoded.
     LoginPage(&'static str),
+    /// nginx with a cache of its own in front of the gateway.
+    Cache,
     /// The id and secret of the service that the proxy is; no address is trusted then.
     Service(&'static str, &'static str),
 }
@@ -38,7 +40,7 @@ impl Wish {
     /// The query with which a proxy asks.
     fn query(self) -> String {
         match self {
-            Self::Nothing | Self::Service(..) => String::new(),
+            Self::Nothing | Self::Cache | Self::Service(..) => String::new(),
             Self::Conditions(require, device) => format!("require={require}&device={device}"),
             Self::LoginPage(page) => format!("login_url={page}"),
         }
@@ -53,6 +55,14 @@ impl Wish {
 
     fn nginx(self) -> Changes {
         let mut changes = vec![("/auth/nginx", self.behind("/auth/nginx"))];
+        if matches!(self, Self::Cache) {
+            let cached =
+                "proxy_cache auth; proxy_cache_valid 10m; proxy_cache_key $http_authorization;";
+            changes.push((
+                "internal;\n        # Conditions",
+                format!("internal; {cached}\n        # Conditions"),
+            ));
+        }
         if let Self::Service(id, secret) = self {
             changes.push(("X-Service-Id \"\"", format!("X-Service-Id {id}")));
             changes.push((
@@ -81,7 +91,7 @@ impl Wish {
     fn envoy(self) -> Changes {
         let header = |name: &str, value: &str| format!("{{key: {name}, value: \"{value}\"}}");
         let [first, second] = match self {
-            Self::Nothing | Self::LoginPage(_) => return Vec::new(),
+            Self::Nothing | Self::Cache | Self::LoginPage(_) => return Vec::new(),
             Self::Conditions(require, device) => [
                 header("x-auth-require", require),
                 header("x-auth-require-device", device),
@@ -231,6 +241,7 @@ worker_processes 1;
 events { worker_connections 256; }
 http {
     access_log off;
+    proxy_cache_path cache keys_zone=auth:1m;
     client_body_temp_path body;
     proxy_temp_path proxy;
     fastcgi_temp_path fastcgi;

@@ -236,6 +236,22 @@ async fn a_logout_is_seen_by_the_next_request(kind: Kind) {
 }
 
 #[tokio::test]
+async fn a_cache_in_front_of_the_gateway_keeps_no_answer() {
+    let site = Site::with(Kind::Nginx, Wish::Cache).await;
+    let session = log_in(&site, json!({})).await;
+    let call = || with_token(site.client().get("/"), &session.token);
+    for _ in 0..3 {
+        passed(&site, call()).await;
+    }
+    let end = site.gateway.admin().delete(session.path());
+    end.await.expect(204);
+    assert_refused(&site, call(), 401, "session_ended").await;
+    let again = open(&site.gateway.admin(), json!({"login_id": "ben"})).await;
+    let saw = passed(&site, with_token(site.client().get("/"), &again.token)).await;
+    assert_eq!(seen(&saw, "x-auth-login-id"), ["ben"]);
+}
+
+#[tokio::test]
 async fn a_browser_is_sent_to_log_in_through_those_that_hand_a_refusal_on() {
     for kind in [Kind::Caddy, Kind::Haproxy] {
         let page = "https%3A%2F%2Flogin.example.com%2Fin";

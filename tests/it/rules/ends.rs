@@ -39,7 +39,7 @@ impl History<'_> {
         let (outcome, effects) = self.world.decide(decision);
         let ends = before.is_some_and(|record| {
             target.precondition.allows(record.session.version)
-                && target.access.scope.covers(&record.session.service_id)
+                && record.is_within(&target.access.scope)
                 && token.is_none_or(|hash| record.token_status(hash, terms.now).is_good())
         });
         assert_eq!(outcome.is_ok(), ends);
@@ -66,7 +66,7 @@ impl History<'_> {
             let live = self.world.live(*id);
             live.is_some_and(|record| {
                 batch.filter.matches(&record.session, record.session.state)
-                    && batch.access.scope.covers(&record.session.service_id)
+                    && record.is_within(&batch.access.scope)
                     && batch.except != Some(*id)
             })
         };

@@ -4,9 +4,10 @@
 
 use std::time::{Duration, Instant};
 
+use session_gateway::model::Timestamp;
 use session_gateway::model::attribute::{AttributeName, AttributeValue};
 use session_gateway::model::id::{LoginId, ServiceId, SessionId};
-use session_gateway::model::permission::Scope;
+use session_gateway::model::permission::{Opener, Scope};
 use session_gateway::model::request::{Access, OperationId, Precondition, Target};
 use session_gateway::model::session::{Device, EndDetail};
 use session_gateway::model::token::CredentialHash;
@@ -133,10 +134,18 @@ impl<'w> History<'w> {
     fn access(&mut self) -> Access {
         let service_id = self.random.choice(&self.words.services).unwrap().clone();
         let scope = match self.random.u8(0..8) {
-            0 => Scope::OpenedBy(service_id.clone()),
+            0 => Scope::OpenedBy(Opener {
+                service_id: service_id.clone(),
+                registered_at: self.registration(),
+            }),
             _ => Scope::All,
         };
         Access { service_id, scope }
+    }
+
+    /// One of two, of which either may have opened what is there.
+    fn registration(&mut self) -> Timestamp {
+        Timestamp::from_millis(self.random.i64(0..2))
     }
 
     /// A session that is or was, with a token that it has or had.

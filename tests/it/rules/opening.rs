@@ -33,6 +33,7 @@ impl History<'_> {
             },
             login_id: self.login(),
             service_id: self.access().service_id,
+            registration: self.random.bool().then(|| self.registration()),
             state: if self.random.bool() {
                 SessionState::Active
             } else {
@@ -78,7 +79,7 @@ impl History<'_> {
         let ids = self.world.of_login(&new.login_id);
         let live = ids.into_iter().filter_map(|id| self.world.live(id));
         live.filter(|record| limit.per == LimitPer::Login || record.session.device == new.device)
-            .filter(|record| new.limit_scope.covers(&record.session.service_id))
+            .filter(|record| record.is_within(&new.limit_scope))
             .collect()
     }
 

@@ -52,7 +52,7 @@ impl History<'_> {
             (Ok(changed), Some(before)) => {
                 let version = before.session.version;
                 assert!(target.precondition.allows(version));
-                assert!(target.access.scope.covers(&before.session.service_id));
+                assert!(before.is_within(&target.access.scope));
                 let growth = changed.session.version - version;
                 assert!(growth <= 1 && grows.is_none_or(|grows| growth == u64::from(grows)));
                 if target.operation_id.is_some() {
@@ -62,7 +62,7 @@ impl History<'_> {
             (Err(Refusal::SessionEnded(_) | Refusal::SessionUnknown), None)
             | (Err(Refusal::Unchangeable(_)), Some(_)) => {}
             (Err(Refusal::SessionUnknown), Some(before)) => {
-                assert!(!target.access.scope.covers(&before.session.service_id));
+                assert!(!before.is_within(&target.access.scope));
             }
             (Err(Refusal::VersionConflict), Some(before)) => {
                 assert!(!target.precondition.allows(before.session.version));

@@ -54,19 +54,25 @@ where
         .collect()
 }
 
-fn records<T: DeserializeOwned>(read: &ReadTransaction, name: &str, format: u8) -> BTreeMap<Id, T> {
-    let decoded = rows::<&Id, &[u8], _>(read, name, |id, bytes| (*id, decode(format, bytes)));
-    decoded.into_iter().collect()
+fn records<T: DeserializeOwned, B: DeserializeOwned>(
+    read: &ReadTransaction,
+    name: &str,
+    formats: [u8; 2],
+) -> BTreeMap<Id, T> {
+    let decode = |id: &Id, bytes: &[u8]| (*id, decode::<T, B>(formats, bytes));
+    rows::<&Id, &[u8], _>(read, name, decode)
+        .into_iter()
+        .collect()
 }
 
-/// Reads a record of this format, or of the next one: then something is stored beside it.
-fn decode<T: DeserializeOwned>(format: u8, bytes: &[u8]) -> T {
+/// Reads a record of the first of these formats, or of the second one: then something is stored beside it.
+fn decode<T: DeserializeOwned, B: DeserializeOwned>(formats: [u8; 2], bytes: &[u8]) -> T {
     let (record, rest) = postcard::take_from_bytes(&bytes[1..]).unwrap();
-    if bytes[0] == format {
+    if bytes[0] == formats[0] {
         assert!(rest.is_empty(), "bytes follow a record");
     } else {
-        assert_eq!(bytes[0], format + 1, "the format of the record");
-        let _: EndDetail = postcard::from_bytes(rest).unwrap();
+        assert_eq!(bytes[0], formats[1], "the format of the record");
+        let _: B = postcard::from_bytes(rest).unwrap();
     }
     record
 }
@@ -74,8 +80,12 @@ fn decode<T: DeserializeOwned>(format: u8, bytes: &[u8]) -> T {
 /// Fails if anything in the file contradicts anything else.
 pub(crate) fn check(db: &Database) {
     let read = db.begin_read().unwrap();
-    let sessions: BTreeMap<Id, StoredSession> = records(&read, "sessions", 2);
-    let tombstones: BTreeMap<Id, Kept<Tombstone>> = records(&read, "tombstones", 2);
+    let sessions = records::<StoredSession, Timestamp>(&read, "sessions", [2, 3]);
+    let tombstones = records::<Kept<Tombstone>, (Option<EndDetail>, Option<Timestamp>)>(
+        &read,
+        "tombstones",
+        [2, 4],
+    );
     check_indexes(&read, &sessions);
     check_tokens(&read, &sessions, &tombstones);
     check_purge(&read, &tombstones);
@@ -174,7 +184,7 @@ fn check_bans(read: &ReadTransaction) {
     let purge = rows::<(u64, u8, &[u8]), (), _>(read, "purge", |(at, kind, key), ()| {
         (kind, key.to_vec(), at)
     });
-    for (login, ban) in records::<Ban>(read, "bans", 1) {
+    for (login, ban) in records::<Ban, ()>(read, "bans", [1, 1]) {
         let digest = Sha256::digest(ban.login_id.as_str());
         assert_eq!(login, digest[..16], "the key of a ban");
         if let Some(until) = ban.until {
@@ -218,7 +228,7 @@ fn check_feed(
     let trimmed = meta.iter().find(|(key, _)| key == "events_trimmed");
     let trimmed = trimmed.map_or(0, |(_, number)| *number);
     let events = rows::<u64, &[u8], StoredEventAt>(read, "events", |number, bytes| {
-        (number, decode::<StoredEvent>(1, bytes))
+        (number, decode::<StoredEvent, EndDetail>([1, 2], bytes))
     });
     let mut appended = Timestamp::from_millis(0);
     let mut stories: BTreeMap<SessionId, Vec<&Change>> = BTreeMap::new();

@@ -13,7 +13,7 @@ use session_gateway::model::attribute::{AttributeName, AttributeValue, Attribute
 use session_gateway::model::event::{Change, Event, EventType, FeedStart};
 use session_gateway::model::id::{LoginId, ServiceId, SessionId};
 use session_gateway::model::page::PageLimit;
-use session_gateway::model::permission::Scope;
+use session_gateway::model::permission::{Opener, Scope};
 use session_gateway::model::record::SessionChange;
 use session_gateway::model::request::{
     Access, Consistency, OperationId, Precondition, Target, Touch,
@@ -286,6 +286,7 @@ pub(crate) fn draft(login: &str) -> NewSession {
         },
         login_id,
         service_id: service("api"),
+        registration: None,
         state: SessionState::Active,
         idle_timeout: IDLE,
         max_age: MAX_AGE,
@@ -330,6 +331,14 @@ pub(crate) fn access() -> Access {
         service_id: service("web"),
         scope: Scope::All,
     }
+}
+
+/// What a service sees that is registered since ever.
+pub(crate) fn opened_by(text: &str) -> Scope {
+    Scope::OpenedBy(Opener {
+        service_id: service(text),
+        registered_at: Timestamp::from_millis(0),
+    })
 }
 
 pub(crate) fn target(session_id: SessionId) -> Target {

@@ -16,6 +16,7 @@ use super::backend::{
     Backend, HOUR, MILLISECOND, MINUTE, access, draft, draft_with_token, login_id, operation_id,
     presented, refusal, service,
 };
+use super::endings::Endings;
 
 contract! {
     a_ban_ends_what_lives_and_refuses_what_is_new,
@@ -71,7 +72,7 @@ async fn a_ban_ends_what_lives_and_refuses_what_is_new(b: &Backend) {
     let sessions = &b.stores.sessions;
     let banned = sessions.ban(new("alice", None), &service("web")).await;
     let banned = banned.unwrap();
-    assert_eq!(banned.ended, [first.session_id, second.session_id]);
+    assert_eq!(banned.ended.ended, [first.session_id, second.session_id]);
     let expected = Ban {
         login_id: login_id("alice"),
         until: None,
@@ -81,7 +82,7 @@ async fn a_ban_ends_what_lives_and_refuses_what_is_new(b: &Backend) {
     };
     assert_eq!(banned.ban, expected);
     assert_eq!(held(b, "alice").await, Some(expected));
-    for session_id in banned.ended {
+    for session_id in banned.ended.ended {
         let ended = b.ended(session_id).await;
         assert_eq!(ended.reason, EndReason::Banned);
         assert_eq!(ended.by, Some(service("web")));
@@ -240,7 +241,7 @@ async fn a_ban_reaches_hundreds_of_sessions(b: &Backend) {
     b.create_all((0..450).map(|_| draft("alice"))).await;
     let sessions = &b.stores.sessions;
     let banned = sessions.ban(new("alice", None), &service("web")).await;
-    assert_eq!(banned.unwrap().ended.len(), 450);
+    assert_eq!(banned.unwrap().ended.count, 450);
     assert_eq!(b.count().await, 0);
 }
 
@@ -253,7 +254,7 @@ async fn endings_tell_what_was_said_about_them(b: &Backend) {
         reason: EndReason::KickedOut,
         detail: Some(detail("müde")),
     };
-    b.stores.sessions.end_all(which, &access()).await.unwrap();
+    b.stores.sessions.end_login(which, &access()).await.unwrap();
     let ended = b.ended(session.session_id).await;
     assert_eq!(ended.detail, Some(detail("müde")));
     let told = Change::SessionEnded {

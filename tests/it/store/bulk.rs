@@ -6,17 +6,18 @@ use std::time::Duration;
 
 use session_gateway::model::event::EventType;
 use session_gateway::model::filter::SessionFilter;
-use session_gateway::model::permission::Scope;
 use session_gateway::model::request::Access;
 use session_gateway::model::session::{EndDetail, EndReason, SessionState};
 use session_gateway::rules::create::NewSession;
 use session_gateway::rules::end::EndBatch;
+use session_gateway::store::node::EndExtent;
 use tokio::task::JoinSet;
 
 use super::backend::{
     Backend, IDLE, MILLISECOND, MINUTE, SECOND, SETTINGS, access, device, draft, login_id,
-    presented, service,
+    opened_by, presented, service,
 };
+use super::endings::Endings;
 use crate::support::size;
 
 contract! {
@@ -43,7 +44,7 @@ fn of_service(id: &str) -> SessionFilter {
 async fn end(b: &Backend, filter: SessionFilter) -> u64 {
     let sessions = &b.stores.sessions;
     let access = access();
-    let ended = sessions.end_where(filter, EndReason::Admin, &access);
+    let ended = sessions.end_matching(filter, EndReason::Admin, &access);
     ended.await.unwrap()
 }
 
@@ -103,8 +104,19 @@ async fn a_count_ends_nothing(b: &Backend) {
     b.create_all((0..5).map(|number| draft(&format!("login {number}"))))
         .await;
     let sessions = &b.stores.sessions;
-    let counted = sessions.count_where(&of_service("api"), &access()).await;
-    assert_eq!(counted.unwrap(), 5);
+    let (all, access) = (of_service("api"), access());
+    let mut found = sessions
+        .find_where(&all, &access, None, EndExtent::Named(3))
+        .await
+        .unwrap();
+    assert_eq!((found.count, found.ended.len()), (3, 3));
+    let rest = sessions.find_where(&all, &access, found.next, EndExtent::Named(3));
+    let rest = rest.await.unwrap();
+    assert_eq!((rest.count, rest.next), (2, None));
+    found.ended.extend(rest.ended);
+    found.ended.sort_unstable();
+    found.ended.dedup();
+    assert_eq!(found.ended.len(), 5);
     assert_eq!(b.count().await, 5);
     assert_eq!(endings(b).await, 0);
 }
@@ -118,14 +130,14 @@ async fn only_sessions_in_sight_are_ended(b: &Backend) {
     let other = b.open("alice").await;
     let narrow = Access {
         service_id: service("mobile"),
-        scope: Scope::OpenedBy(service("mobile")),
+        scope: opened_by("mobile"),
     };
     let all = SessionFilter {
         login_id: Some(login_id("alice")),
         ..SessionFilter::default()
     };
     let sessions = &b.stores.sessions;
-    let ended = sessions.end_where(all, EndReason::Admin, &narrow).await;
+    let ended = sessions.end_matching(all, EndReason::Admin, &narrow).await;
     assert_eq!(ended.unwrap(), 1);
     b.ended(own.session_id).await;
     b.live(other.session_id).await;
@@ -200,7 +212,7 @@ async fn what_is_broken_off_is_finished_by_the_next_call(b: &Backend) {
     let store = b.stores.sessions.clone();
     let call = tokio::spawn(async move {
         store
-            .end_where(of_service("api"), EndReason::Admin, &access())
+            .end_matching(of_service("api"), EndReason::Admin, &access())
             .await
     });
     // It is broken off as soon as it has ended something, or is done.
@@ -260,12 +272,15 @@ async fn what_is_opened_between_two_steps_lives_on_as_does_what_is_excepted(b: &
             detail: EndDetail::parse("spring cleaning").ok(),
             access: access(),
         };
-        let mut step = engine.end_batch(&batch, None).await.unwrap();
+        let mut step = engine.end_batch(&batch, None, usize::MAX).await.unwrap();
         b.advance(MILLISECOND);
         let late = b.open("alice").await;
         let mut ended = step.ended;
         while let Some(position) = step.next {
-            step = engine.end_batch(&batch, Some(position)).await.unwrap();
+            step = engine
+                .end_batch(&batch, Some(position), usize::MAX)
+                .await
+                .unwrap();
             assert!(step.ended.len() <= 200);
             ended.extend(&step.ended);
         }

@@ -26,6 +26,7 @@ use super::backend::{
     Backend, HOUR, IDLE, MILLISECOND, MINUTE, access, draft, draft_with_token, login_id, merge,
     presented, service, target,
 };
+use super::endings::Endings;
 use super::rotation::{self, rotation};
 
 const SETTINGS: CacheSettings = CacheSettings {
@@ -191,7 +192,7 @@ async fn what_the_node_does_itself_voids_the_copy_before_its_answer() {
         reason: EndReason::Logout,
         detail: None,
     };
-    own.end_all(all, &access()).await.unwrap();
+    own.end_login(all, &access()).await.unwrap();
     assert!(!node.knows(&token));
 }
 

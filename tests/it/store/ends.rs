@@ -1,7 +1,6 @@
 //! Endings that somebody asks for.
 
 use session_gateway::model::event::{Change, EventType};
-use session_gateway::model::permission::Scope;
 use session_gateway::model::request::Access;
 use session_gateway::model::session::{EndReason, SessionState};
 use session_gateway::rules::create::NewSession;
@@ -9,8 +8,10 @@ use session_gateway::rules::end::{EndAll, EndOutcome};
 use session_gateway::rules::entry::Lookup;
 
 use super::backend::{
-    Backend, SECOND, access, device, draft, draft_with_token, login_id, presented, service,
+    Backend, SECOND, access, device, draft, draft_with_token, login_id, opened_by, presented,
+    service,
 };
+use super::endings::Endings;
 
 contract! {
     an_end_is_final_and_told_of_once,
@@ -86,7 +87,7 @@ async fn all_sessions_of_a_login_end(b: &Backend) {
     }
     let sessions = &b.stores.sessions;
     let mut ended = sessions
-        .end_all(everything("alice"), &access())
+        .end_login(everything("alice"), &access())
         .await
         .unwrap();
     ended.sort();
@@ -95,7 +96,7 @@ async fn all_sessions_of_a_login_end(b: &Backend) {
         assert_eq!(b.ended(session_id).await.reason, EndReason::KickedOut);
     }
     b.live(bystander.session_id).await;
-    let again = sessions.end_all(everything("alice"), &access()).await;
+    let again = sessions.end_login(everything("alice"), &access()).await;
     assert_eq!(again.unwrap(), []);
     b.live(b.open("alice").await.session_id).await;
 }
@@ -106,7 +107,7 @@ async fn one_session_may_stay(b: &Backend) {
         except: Some(kept.session_id),
         ..everything("alice")
     };
-    let ended = b.stores.sessions.end_all(which, &access()).await.unwrap();
+    let ended = b.stores.sessions.end_login(which, &access()).await.unwrap();
     assert_eq!(ended, [gone.session_id]);
     b.live(kept.session_id).await;
 }
@@ -122,7 +123,7 @@ async fn only_one_kind_of_device_may_end(b: &Backend) {
         device: Some(device("web")),
         ..everything("alice")
     };
-    let ended = b.stores.sessions.end_all(which, &access()).await.unwrap();
+    let ended = b.stores.sessions.end_login(which, &access()).await.unwrap();
     assert_eq!(ended, [web.session_id]);
     b.live(kept.session_id).await;
 }
@@ -136,12 +137,12 @@ async fn only_sessions_in_sight_end(b: &Backend) {
     b.create(own.clone()).await;
     let narrow = Access {
         service_id: service("mobile"),
-        scope: Scope::OpenedBy(service("mobile")),
+        scope: opened_by("mobile"),
     };
     let ended = b
         .stores
         .sessions
-        .end_all(everything("alice"), &narrow)
+        .end_login(everything("alice"), &narrow)
         .await;
     assert_eq!(ended.unwrap(), [own.session_id]);
     b.live(kept.session_id).await;
@@ -152,7 +153,7 @@ async fn hundreds_of_sessions_end_too(b: &Backend) {
     let ended = b
         .stores
         .sessions
-        .end_all(everything("alice"), &access())
+        .end_login(everything("alice"), &access())
         .await;
     assert_eq!(ended.unwrap().len(), 450);
     assert_eq!(b.count().await, 0);

@@ -20,6 +20,7 @@ use super::backend::{
     Backend, SECOND, SETTINGS, START, access, attribute, draft, open_dir, presented, target, value,
 };
 use super::disk::{Disk, Fault};
+use super::endings::Endings;
 use super::ends::everything;
 
 fn on(disk: &Disk) -> Backend {
@@ -67,7 +68,7 @@ async fn a_failure_stops_writes_for_good(fault: Fault) {
         write,
         Err(OpError::Store(StoreError::WritesStopped))
     ));
-    let end = sessions.end_all(everything("nobody"), &access()).await;
+    let end = sessions.end_login(everything("nobody"), &access()).await;
     assert!(matches!(end, Err(StoreError::WritesStopped)), "{end:?}");
     for session_id in &acknowledged {
         let scope = session_gateway::model::permission::Scope::All;

@@ -20,6 +20,7 @@ use super::backend::{
     Backend, IDLE, SETTINGS, START, access, attribute, device, draft, login_id, merge, open_dir,
     target, value,
 };
+use super::endings::Endings;
 
 type Table = TableDefinition<'static, &'static [u8; 16], &'static [u8]>;
 
@@ -145,6 +146,31 @@ async fn records_of_format_1_are_read_and_written_anew() {
 }
 
 #[tokio::test]
+async fn the_registration_of_its_service_follows_a_session_and_its_tombstone() {
+    let dir = TempDir::new().unwrap();
+    let new = NewSession {
+        registration: Some(START),
+        ..golden()
+    };
+    let b = open(&dir);
+    b.create(new.clone()).await;
+    drop(b);
+    let moment = GOLDEN.strip_prefix("02").unwrap();
+    let registration = "80c0e285e368";
+    let with_registration = format!("03{moment}{registration}");
+    assert_eq!(hex(&stored(&dir, new.session_id)), with_registration);
+    let b = open(&dir);
+    b.end(new.session_id).await;
+    drop(b);
+    let tombstone = hex(&row(&dir, TOMBSTONES, new.session_id));
+    assert!(tombstone.starts_with("04"), "{tombstone}");
+    assert!(
+        tombstone.ends_with(&format!("0001{registration}")),
+        "{tombstone}"
+    );
+}
+
+#[tokio::test]
 async fn what_was_said_about_an_ending_follows_its_tombstone() {
     let dir = TempDir::new().unwrap();
     let b = open(&dir);
@@ -156,14 +182,17 @@ async fn what_was_said_about_an_ending_follows_its_tombstone() {
         reason: EndReason::KickedOut,
         detail: Some(EndDetail::parse("spam").unwrap()),
     };
-    let ended = b.stores.sessions.end_all(which, &access()).await;
+    let ended = b.stores.sessions.end_login(which, &access()).await;
     assert_eq!(ended.unwrap(), [session_id]);
     let ended = b.ended(session_id).await;
     drop(b);
     assert_eq!(open(&dir).ended(session_id).await, ended);
     let tombstone = row(&dir, TOMBSTONES, session_id);
-    let body = tombstone.strip_prefix(&[3]).unwrap();
-    let body = body.strip_suffix(b"\x04spam").unwrap();
+    let body = tombstone.strip_prefix(&[4]).unwrap();
+    let body = body.strip_suffix(b"\x01\x04spam\x00").unwrap();
+    let format_3 = [&[3], body, b"\x04spam"].concat();
+    write_row(&dir, TOMBSTONES, session_id, &format_3);
+    assert_eq!(open(&dir).ended(session_id).await, ended);
     write_row(&dir, TOMBSTONES, session_id, &[&[2], body].concat());
     let nothing_said = Ended {
         detail: None,
@@ -180,11 +209,11 @@ async fn a_record_of_a_newer_format_is_refused_and_left_as_it_is() {
     let other = b.open("bob").await.session_id;
     drop(b);
     let mut newer = stored(&dir, session_id);
-    newer[0] = 3;
+    newer[0] = 4;
     overwrite(&dir, session_id, &newer);
     let b = open(&dir);
     let newer_format =
-        |error: &StoreError| matches!(error, StoreError::NewerFormat { format: 3, .. });
+        |error: &StoreError| matches!(error, StoreError::NewerFormat { format: 4, .. });
     let found = b.stores.sessions.find(session_id, &Scope::All).await;
     assert!(newer_format(&found.unwrap_err()));
     let changed = b
@@ -284,7 +313,7 @@ async fn an_operation_that_fails_half_way_leaves_nothing() {
         reason: EndReason::Admin,
         detail: None,
     };
-    let ended = b.stores.sessions.end_all(which, &access()).await;
+    let ended = b.stores.sessions.end_login(which, &access()).await;
     assert!(
         matches!(ended, Err(StoreError::Corrupt { .. })),
         "{ended:?}"

@@ -2,13 +2,13 @@
 
 use session_gateway::model::id::SessionId;
 use session_gateway::model::limit::{LimitPer, Overflow, SessionLimit};
-use session_gateway::model::permission::Scope;
 use session_gateway::model::session::EndReason;
 use session_gateway::rules::create::NewSession;
 use session_gateway::rules::refusal::Refusal;
 
 use super::backend::{
-    Backend, IDLE, MINUTE, SECOND, device, draft, draft_with_token, login_id, presented, service,
+    Backend, IDLE, MINUTE, SECOND, device, draft, draft_with_token, login_id, opened_by, presented,
+    service,
 };
 
 contract! {
@@ -154,7 +154,7 @@ async fn a_limit_may_count_and_end_the_sessions_of_one_service(b: &Backend) {
     let [first, ..] = three(b).await;
     let own = |max| NewSession {
         service_id: service("mobile"),
-        limit_scope: Scope::OpenedBy(service("mobile")),
+        limit_scope: opened_by("mobile"),
         ..limited("alice", max, Overflow::EvictOldest)
     };
     let one = b.create(own(1)).await;
@@ -209,7 +209,7 @@ async fn what_cannot_be_held_over_more_sessions_ends_nothing(b: &Backend) {
             ..draft("alice")
         },
         NewSession {
-            limit_scope: Scope::OpenedBy(service("mobile")),
+            limit_scope: opened_by("mobile"),
             ..limited("alice", 200, Overflow::EvictOldest)
         },
     ] {

@@ -9,7 +9,8 @@ use session_gateway::rules::create::NewSession;
 use session_gateway::rules::refusal::Refusal;
 
 use super::backend::{
-    Backend, IDLE, MINUTE, SECOND, device, draft, limit, login_id, presented, refusal, service,
+    Backend, IDLE, MINUTE, SECOND, device, draft, limit, login_id, opened_by, presented, refusal,
+    service,
 };
 
 contract! {
@@ -119,7 +120,7 @@ async fn filters_hold_together(b: &Backend) {
         ..all.clone()
     };
     assert_eq!(walk(b, &other, 10).await, []);
-    let scope = Scope::OpenedBy(service("mobile"));
+    let scope = opened_by("mobile");
     let own = b
         .stores
         .sessions

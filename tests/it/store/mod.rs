@@ -29,6 +29,7 @@ mod backend;
 
 mod bans;
 mod bulk;
+pub(crate) mod endings;
 mod ends;
 mod expiry;
 mod feed;
@@ -61,3 +62,4 @@ mod history;
 mod property;
 pub(crate) mod redis;
 mod reference;
+mod registrations;

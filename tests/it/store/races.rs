@@ -18,6 +18,7 @@ use tokio::task::JoinSet;
 use super::backend::{
     Backend, access, at_version, attribute, draft, login_id, merge, presented, target,
 };
+use super::endings::Endings;
 
 contract! {
     two_hundred_writers_of_two_hundred_attributes_all_survive,
@@ -181,7 +182,7 @@ async fn no_create_slips_through_the_end_of_all(b: &Backend) {
         reason: EndReason::Admin,
         detail: None,
     };
-    let ended = b.stores.sessions.end_all(which, &access()).await.unwrap();
+    let ended = b.stores.sessions.end_login(which, &access()).await.unwrap();
     stop.store(true, Ordering::SeqCst);
     let opened = creators.join_all().await.concat();
     assert!(ended.len() >= 300);

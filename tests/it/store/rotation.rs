@@ -4,7 +4,6 @@ use std::time::Duration;
 
 use session_gateway::model::event::Change;
 use session_gateway::model::id::SessionId;
-use session_gateway::model::permission::Scope;
 use session_gateway::model::request::{Access, Touch};
 use session_gateway::model::rotation::Successor;
 use session_gateway::model::session::EndReason;
@@ -18,7 +17,7 @@ use session_gateway::store::OpError;
 
 use super::backend::{
     Backend, HOUR, IDLE, MILLISECOND, SECOND, SETTINGS, access, draft, draft_with_token,
-    ended_refusal, merge, presented, refusal, service, target,
+    ended_refusal, merge, opened_by, presented, refusal, service, target,
 };
 
 contract! {
@@ -249,7 +248,7 @@ async fn out_of_sight_there_is_no_token(b: &Backend) {
     let narrow = |presented, number| TokenRotation {
         access: Access {
             service_id: service("mobile"),
-            scope: Scope::OpenedBy(service("mobile")),
+            scope: opened_by("mobile"),
         },
         ..rotation(session_id, presented, number)
     };

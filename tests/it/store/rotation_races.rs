@@ -15,6 +15,7 @@ use session_gateway::store::{OpError, SessionStore};
 use tokio::task::JoinSet;
 
 use super::backend::{Backend, access, attribute, login_id, merge, target};
+use super::endings::Endings;
 use super::races::store;
 use super::rotation::{is_good, opened, rotation, token};
 
@@ -103,7 +104,7 @@ async fn a_rotation_beside_the_end_of_all_leaves_no_good_token(b: &Backend) {
         };
         let (rotated, ended) = tokio::join!(
             tokio::spawn(rotate_beside_an_end(one, asked)),
-            tokio::spawn(async move { other.end_all(which, &access()).await }),
+            tokio::spawn(async move { other.end_login(which, &access()).await }),
         );
         rotated.unwrap();
         assert_eq!(ended.unwrap().unwrap(), [session_id]);

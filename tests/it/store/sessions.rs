@@ -1,7 +1,6 @@
 //! One session: opened, read, changed. The first names are those of Spring Session's own tests, put as sentences.
 
 use session_gateway::model::event::Change;
-use session_gateway::model::permission::Scope;
 use session_gateway::model::record::{Field, SessionChange, SessionUpdate, Unchangeable};
 use session_gateway::model::request::{Access, Target};
 use session_gateway::model::session::{ConnectionStats, EndReason, SessionState};
@@ -12,7 +11,7 @@ use session_gateway::rules::refusal::Refusal;
 
 use super::backend::{
     Backend, IDLE, MAX_AGE, MINUTE, at_version, attribute, draft, draft_with_token, merge,
-    presented, refusal, service, target, value,
+    opened_by, presented, refusal, service, target, value,
 };
 
 contract! {
@@ -293,7 +292,7 @@ async fn a_session_without_activity_is_shown_idle(b: &Backend) {
 async fn sessions_of_other_services_are_out_of_sight(b: &Backend) {
     let new = draft("alice");
     let session_id = b.create(new.clone()).await.session.session_id;
-    let own = Scope::OpenedBy(service("stranger"));
+    let own = opened_by("stranger");
     let stranger = Target {
         access: Access {
             service_id: service("stranger"),

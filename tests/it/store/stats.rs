@@ -22,6 +22,7 @@ use super::backend::{
     Backend, HOUR, IDLE, MAX_AGE, MINUTE, SECOND, SETTINGS, access, draft, limit, login_id,
     presented, service, target,
 };
+use super::endings::Endings;
 use super::listeners::all_heard_now;
 
 contract! {
@@ -195,7 +196,7 @@ async fn each_act_is_told_once_whatever_operation_it_was(b: &Backend) {
         reason: EndReason::Admin,
         detail: None,
     };
-    let gone = b.stores.sessions.end_all(all, &access()).await.unwrap();
+    let gone = b.stores.sessions.end_login(all, &access()).await.unwrap();
     assert_eq!(gone.len(), 3);
     let mut wanted = vec![Outcome::Opened; 3];
     wanted.extend([ended(EndReason::Admin, Duration::ZERO); 3]);

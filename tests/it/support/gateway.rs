@@ -113,12 +113,29 @@ impl Launch {
         self.command().output().unwrap()
     }
 
+    /// Starts it and waits until it listens, or else has ended.
+    pub(crate) async fn start_or_end(self) -> Result<Gateway, (ExitStatus, String)> {
+        let mut gateway = self.spawn();
+        let deadline = Instant::now() + DEADLINE;
+        while gateway.listens().is_none() {
+            if let Some(status) = gateway.child.try_wait().unwrap() {
+                while !gateway.stderr.lock().unwrap().closed {
+                    tokio::time::sleep(PAUSE).await;
+                }
+                return Err((status, gateway.stderr()));
+            }
+            assert!(Instant::now() < deadline, "neither: {}", gateway.stderr());
+            tokio::time::sleep(PAUSE).await;
+        }
+        gateway.address = gateway.listens().unwrap();
+        Ok(gateway)
+    }
+
     /// Starts it and waits until it is ready.
     pub(crate) async fn start(self) -> Gateway {
         let mut gateway = self.spawn();
-        let rest = gateway.wait_for_stderr("http://").await;
-        let end = rest.find(|c: char| !(c.is_ascii_digit() || ".:".contains(c)));
-        gateway.address = rest[..end.unwrap_or(rest.len())].parse().unwrap();
+        gateway.wait_for_stderr("http://").await;
+        gateway.address = gateway.listens().unwrap();
         let client = gateway.nobody();
         let deadline = Instant::now() + DEADLINE;
         while client.get("/readyz").await.status != 200 {
@@ -199,6 +216,15 @@ impl Gateway {
     /// All it has written to stderr so far.
     pub(crate) fn stderr(&self) -> String {
         String::from_utf8_lossy(&self.stderr.lock().unwrap().bytes).into_owned()
+    }
+
+    /// Where it says that it listens.
+    fn listens(&self) -> Option<SocketAddr> {
+        let stderr = self.stderr();
+        let (_, rest) = stderr.split_once("http://")?;
+        let (line, _) = rest.split_once('\n')?;
+        let end = line.find(|c: char| !(c.is_ascii_digit() || ".:".contains(c)));
+        line[..end.unwrap_or(line.len())].parse().ok()
     }
 
     /// Waits for a text on stderr, and returns the rest of its line.

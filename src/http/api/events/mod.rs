@@ -8,11 +8,12 @@ use utoipa::{IntoParams, ToSchema};
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
+use super::pieces;
 use super::problems::PlaceExpired;
 use crate::gateway::Caller;
 use crate::http::auth::guarded;
 use crate::http::error::ApiError;
-use crate::http::extract::{Json, Query};
+use crate::http::extract::Query;
 use crate::http::state::AppState;
 use crate::model::event::{EventId, EventPage, EventType, FeedStart};
 use crate::model::page::{Cursor, PageLimit};
@@ -107,7 +108,7 @@ async fn list_events(
             let page = state.gateway.events(&from, &types, limit, consistency);
             let page = page.await?;
             let end = page.caught_up.then(|| page.next.clone());
-            Ok(answer(end, page.into()))
+            answer(end, page)
         }
         Form::Stream if query.limit.is_some() => {
             let rule = "`limit` is for pages: a stream has no end";
@@ -124,11 +125,17 @@ fn place_text(place: &Cursor) -> String {
     format!("{PLACE_PREFIX}{}", place.encode())
 }
 
-fn answer(end: Option<Cursor>, page: EventList) -> Response {
+fn answer(end: Option<Cursor>, page: EventPage) -> Result<Response, ApiError> {
     // What is base64 is fit for a header.
     let end = end.and_then(|place| HeaderValue::try_from(place_text(&place)).ok());
     let end = end.map(|place| (LAST_EVENT_ID, place));
-    (HeaderMap::from_iter(end), Json(page)).into_response()
+    let emptied = EventList {
+        items: Vec::new(),
+        next_cursor: (!page.caught_up).then(|| place_text(&page.next)),
+    };
+    let items: Vec<_> = page.events.into_iter().map(EventBody::from).collect();
+    let page = pieces::page(&emptied, items)?;
+    Ok((HeaderMap::from_iter(end), page).into_response())
 }
 
 impl ListEventsQuery {
@@ -167,14 +174,5 @@ impl ListEventsQuery {
             .split(',')
             .map(|name| name.parse().map_err(unknown))
             .collect()
-    }
-}
-
-impl From<EventPage> for EventList {
-    fn from(page: EventPage) -> Self {
-        Self {
-            next_cursor: (!page.caught_up).then(|| place_text(&page.next)),
-            items: page.events.into_iter().map(EventBody::from).collect(),
-        }
     }
 }

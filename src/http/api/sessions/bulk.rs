@@ -1,4 +1,4 @@
-//! Ending all sessions that match.
+//! Ending many sessions: what is asked for, and how far it went.
 
 use std::net::IpAddr;
 
@@ -6,13 +6,15 @@ use axum::extract::State;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
-use crate::gateway::Caller;
+use crate::entropy::Entropy;
+use crate::gateway::{BulkDeletion, BulkEnded, Caller};
 use crate::http::error::ApiError;
 use crate::http::extract::{Json, given, given_word, optional_object, word};
 use crate::http::state::AppState;
 use crate::model::Timestamp;
 use crate::model::filter::SessionFilter;
-use crate::model::id::{LoginId, ServiceId};
+use crate::model::id::{LoginId, ServiceId, SessionId};
+use crate::model::page::SealedCursor;
 use crate::model::session::{ConnectionId, Device, EndReason, SessionState};
 
 /// Which sessions to end.
@@ -27,10 +29,13 @@ pub(crate) struct BulkDeleteRequest {
     #[serde(default = "logout", deserialize_with = "word")]
     #[schema(required = false)]
     reason: EndReason,
-    /// Whether only to count them.
+    /// Whether only to find them.
     #[serde(default)]
     #[schema(required = false)]
     dry_run: bool,
+    /// `cursor` of the answer before, to go on.
+    #[serde(default)]
+    cursor: Option<SealedCursor>,
 }
 
 /// Conditions that must all hold. One that is null is refused, as it would widen them.
@@ -79,36 +84,57 @@ pub(crate) struct FilterRequest {
     active_before: Option<Timestamp>,
 }
 
-/// How many sessions matched.
+/// The sessions that ended, and how to go on if there are more.
 #[derive(Debug, Serialize, ToSchema)]
-pub(crate) struct BulkDeleted {
+pub(crate) struct EndedSessions {
     /// How many this call ended, or with `dry_run` would have ended.
     count: u64,
+    /// Whether there may be more: then send the same request with `cursor`.
+    more: bool,
+    /// What goes on where this call stopped; null when `more` is false.
+    #[schema(required = true)]
+    cursor: Option<SealedCursor>,
+    /// All that are counted.
+    #[schema(max_items = 1000)]
+    session_ids: Vec<SessionId>,
+}
+
+impl From<BulkEnded> for EndedSessions {
+    fn from(ended: BulkEnded) -> Self {
+        Self {
+            count: ended.count,
+            more: ended.cursor.is_some(),
+            cursor: ended.cursor,
+            session_ids: ended.session_ids,
+        }
+    }
 }
 
 /// End all sessions that match
 ///
-/// Goes in small steps; broken off, it may be sent again. What is opened after its start lives on.
+/// Goes in small steps, and answers within 20 seconds, after at most 1,000 sessions (50 with an `Idempotency-Key`), or
+/// when the store stays away after some have ended: then `more` is true, and the same request with `cursor` goes on. What
+/// is opened after the first request lives on.
 #[utoipa::path(
     post, path = "/v1/sessions/bulk-delete", tag = "sessions", request_body = BulkDeleteRequest,
     extensions(("x-idempotency" = json!("kept"))),
-    responses((status = 200, description = "They are over.", body = BulkDeleted)),
+    responses((status = 200, description = "How far it went.", body = EndedSessions)),
 )]
 pub(super) async fn bulk_delete_sessions(
     State(state): State<AppState>,
     caller: Caller,
+    entropy: Entropy,
     Json(request): Json<BulkDeleteRequest>,
-) -> Result<Json<BulkDeleted>, ApiError> {
-    let filter = request.filter.map(FilterRequest::parse).unwrap_or_default();
-    let gateway = &state.gateway;
-    let count = if request.dry_run {
-        gateway.count_matching(&caller, filter).await?
-    } else {
-        gateway
-            .end_matching(&caller, filter, request.reason)
-            .await?
+) -> Result<Json<EndedSessions>, ApiError> {
+    let cursor = request.cursor;
+    let asked = BulkDeletion {
+        filter: request.filter.map(FilterRequest::parse).unwrap_or_default(),
+        reason: request.reason,
+        dry_run: request.dry_run,
     };
-    Ok(Json(BulkDeleted { count }))
+    let gateway = &state.gateway;
+    let ended = gateway.delete_in_bulk(&caller, &entropy, asked, cursor.as_ref());
+    Ok(Json(ended.await?.into()))
 }
 
 impl FilterRequest {

@@ -16,6 +16,7 @@ use crate::http::state::AppState;
 use crate::model::permission::Permission;
 use crate::model::session::Session;
 
+pub(super) use bulk::EndedSessions;
 pub(super) use read::SessionPage;
 
 pub(super) fn routes() -> OpenApiRouter<AppState> {

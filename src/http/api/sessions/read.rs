@@ -9,9 +9,10 @@ use utoipa::{IntoParams, ToSchema};
 
 use super::shown;
 use crate::gateway::{Caller, SessionList};
+use crate::http::api::pieces;
 use crate::http::api::problems::ReadProblems;
 use crate::http::error::ApiError;
-use crate::http::extract::{Json, Path, Query};
+use crate::http::extract::{Path, Query};
 use crate::http::state::AppState;
 use crate::model::Timestamp;
 use crate::model::filter::SessionFilter;
@@ -19,7 +20,7 @@ use crate::model::id::{LoginId, ServiceId, SessionId};
 use crate::model::page::{Page, PageLimit, SealedCursor};
 use crate::model::session::{ConnectionId, Device, Session, SessionState};
 
-/// Some sessions.
+/// Some sessions, with no more than 4 MiB.
 #[derive(Debug, Serialize, ToSchema)]
 pub(crate) struct SessionPage {
     /// The sessions, newest first.
@@ -34,12 +35,17 @@ pub(crate) struct SessionPage {
 }
 
 impl SessionPage {
-    pub(in crate::http::api) fn new(page: Page<Session, SealedCursor>, total: Option<u64>) -> Self {
-        Self {
-            items: page.items,
+    /// Answers some sessions.
+    pub(in crate::http::api) fn answer(
+        page: Page<Session, SealedCursor>,
+        total: Option<u64>,
+    ) -> Result<Response, ApiError> {
+        let emptied = Self {
+            items: Vec::new(),
             next_cursor: page.next,
             total,
-        }
+        };
+        pieces::page(&emptied, page.items)
     }
 }
 
@@ -107,8 +113,8 @@ pub(super) async fn find_session(
 
 /// List sessions
 ///
-/// Newest first. A page looks at no more than 2,000 records, so with filters it may be short or empty; only a null
-/// cursor ends the list.
+/// Newest first. A page has no more than 4 MiB and looks at no more than 2,000 records, so it may be short, and with filters
+/// empty; only a null cursor ends the list.
 #[utoipa::path(
     get, path = "/v1/sessions", tag = "sessions", params(ListSessionsQuery),
     responses((status = 200, description = "Some sessions.", body = SessionPage)),
@@ -117,7 +123,7 @@ pub(super) async fn list_sessions(
     State(state): State<AppState>,
     caller: Caller,
     Query(query): Query<ListSessionsQuery>,
-) -> Result<Json<SessionPage>, ApiError> {
+) -> Result<Response, ApiError> {
     let gateway = &state.gateway;
     let (counts, limit, cursor) = (query.total, query.limit, query.cursor.clone());
     let filter = query.filter();
@@ -127,7 +133,7 @@ pub(super) async fn list_sessions(
         None
     };
     let page = gateway.list(&caller, SessionList::All, &filter, limit, cursor.as_ref());
-    Ok(Json(SessionPage::new(page.await?, total)))
+    SessionPage::answer(page.await?, total)
 }
 
 impl ListSessionsQuery {

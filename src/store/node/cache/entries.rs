@@ -252,6 +252,7 @@ mod tests {
                 origin: TokenOrigin::Gateway,
             },
             rotation: None,
+            registration: None,
         };
         Verified {
             life: record.life(),

@@ -54,6 +54,7 @@ pub(in crate::store) struct Tail {
 }
 
 impl Tail {
+    /// Nothing is proven of any partition, also if another tail had heard of them before.
     pub(in crate::store) fn new(
         partitions: Partitions,
         node: NodeId,
@@ -61,6 +62,10 @@ impl Tail {
         listeners: &Arc<Listeners>,
         log: &Arc<RecoveryLog>,
     ) -> Self {
+        for partition in partitions.all() {
+            watermarks.forget(partition);
+            listeners.gap(partition);
+        }
         Self {
             partitions,
             node,

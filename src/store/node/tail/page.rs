@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, VecDeque};
 use super::recorded::Recorded;
 use crate::model::Timestamp;
 use crate::model::event::{Event, EventType, Fact};
-use crate::model::page::PageLimit;
+use crate::model::page::{PageLimit, PageRoom};
 use crate::store::position::{History, Mark, Position, SKEW};
 use crate::store::{FeedPage, FeedPosition, Partition, Partitions};
 
@@ -112,8 +112,11 @@ pub(in crate::store) fn page(
     let horizon = horizon(&sources);
     let mut left = in_order(&mut sources).into_iter().peekable();
     let (mut events, mut passed) = (Vec::new(), VecDeque::new());
-    while events.len() < limit.get()
-        && let Some(((position, partition), told)) = left.next_if(|(key, _)| within(horizon, *key))
+    let mut room = PageRoom::new(limit);
+    while !room.is_over()
+        && let Some(((position, partition), told)) = left.next_if(|(key, told)| {
+            within(horizon, *key) && has_room(&mut room, told.as_ref(), types)
+        })
     {
         if let Some(source) = sources.get_mut(partition.0) {
             source.pass(position);
@@ -140,6 +143,14 @@ pub(in crate::store) fn page(
         next: position_of(partitions, &sources, histories, &unread),
         caught_up,
         passed,
+    }
+}
+
+/// Whether an event goes into the page, if it is one that is wanted.
+fn has_room(room: &mut PageRoom, told: Option<&Recorded>, types: &[EventType]) -> bool {
+    match told.filter(|told| is_wanted(&told.fact, types)) {
+        Some(Recorded { fact, .. }) => room.take(&(fact.change.event_type(), fact)),
+        None => true,
     }
 }
 

@@ -142,7 +142,36 @@ fn redirect(error: &RedisError, answered_by: &Address, asking: bool) -> RetryDec
     }
 }
 
+/// Whether the same may go well in a moment.
+pub(in crate::store::redis) fn may_pass(error: &StoreError) -> bool {
+    match error {
+        StoreError::TimedOut | StoreError::Overloaded => true,
+        StoreError::Unavailable(cause) => cause
+            .downcast_ref::<Failure>()
+            .is_some_and(Failure::may_pass),
+        StoreError::WritesStopped
+        | StoreError::Full
+        | StoreError::Corrupt { .. }
+        | StoreError::NewerFormat { .. } => false,
+    }
+}
+
 impl Failure {
+    fn may_pass(&self) -> bool {
+        match self {
+            Self::Refused { address, cause } => {
+                RetryDecision::to(cause, address) != RetryDecision::GiveUp
+            }
+            Self::NotReplicated { .. } => false,
+            Self::NoMaster(_)
+            | Self::Down { .. }
+            | Self::Overloaded(_)
+            | Self::TimedOut(_)
+            | Self::Lost { .. }
+            | Self::Replaced(_) => true,
+        }
+    }
+
     pub(super) fn code(&self) -> Option<&str> {
         self.refusal().and_then(RedisError::code)
     }

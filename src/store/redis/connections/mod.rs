@@ -47,6 +47,7 @@ mod watcher;
 
 pub(in crate::store::redis) use checks::Warning;
 pub use deadline::Deadlines;
+pub(in crate::store::redis) use errors::may_pass;
 pub(in crate::store::redis) use health::{Health, MasterHealth};
 pub use open::OpenError;
 pub(in crate::store::redis) use request::Effect;

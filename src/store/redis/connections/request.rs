@@ -16,7 +16,7 @@ use super::script::Script;
 use super::slot::{self, Slot};
 use super::url::Address;
 
-const READS: [&str; 12] = [
+const READS: [&str; 13] = [
     "EXISTS",
     "GET",
     "HGET",
@@ -26,6 +26,7 @@ const READS: [&str; 12] = [
     "XRANGE",
     "XREVRANGE",
     "ZCARD",
+    "ZMSCORE",
     "ZRANGE",
     "ZRANGEBYLEX",
     "ZREVRANGEBYLEX",

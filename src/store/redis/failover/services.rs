@@ -2,7 +2,7 @@
 
 use tokio::time::Instant;
 
-use super::super::services::{Put, decode};
+use super::super::services::{Moments, Put, decode};
 use super::super::streams::PARTITIONS;
 use super::Recovery;
 use crate::model::event::ServiceChange;
@@ -26,11 +26,13 @@ impl Recovery {
             let Some(change) = change_to(&left, held) else {
                 continue;
             };
-            let put = self.services.put_service(&service_id, held, &left, change);
+            let put =
+                self.services
+                    .put_service(&service_id, held, &left, change, Moments::default());
             match put.await? {
                 Put::Done => count += 1,
                 // Somebody else writes.
-                Put::Stale(_) => return Ok(None),
+                Put::Stale(_) | Put::Early(_) => return Ok(None),
             }
         }
         Ok(Some(count))

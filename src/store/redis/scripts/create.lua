@@ -27,7 +27,7 @@ local function counted()
     if ending then
       over[#over + 1] = ending
     elseif s.kind == 'live' then
-      if s.l == r.l and (not scope or s.o == scope) and (not per_device or (s.D or nil) == device) then
+      if s.l == r.l and within(s, scope) and (not per_device or (s.D or nil) == device) then
         live[#live + 1] = s
       end
     elseif s.kind ~= 'newer' then

@@ -1,7 +1,7 @@
 -- Rotates a session's token, tells the successor it has, or ends the session whose rotated token is used again.
 local r = load_or_expire(session.id, session.used)
 if r.kind == 'newer' then return {'newer', r.f} end
-if r.kind ~= 'live' and r.kind ~= 'ended' or scope and r.o ~= scope then return {'unknown'} end
+if r.kind ~= 'live' and r.kind ~= 'ended' or not within(r, scope) then return {'unknown'} end
 local what = token_status(r, presented)
 if what == 'never' then return {'unknown'} end
 if r.kind == 'ended' then return refusal(r, scope) end

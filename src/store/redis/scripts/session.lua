@@ -1,5 +1,5 @@
 -- Records: one hash a session, live or ended; `record.rs` has the fields.
-local NAMES = {'f', 'd', 'o', 't', 'c', 'l', 'k', 'r', 'q', 'v', 's', 'b', 'u', 'i', 'm', 'p', 'n', 'z', 'D', 'h', 'F', 'G', 'B'}
+local NAMES = {'f', 'd', 'o', 'O', 't', 'c', 'l', 'k', 'r', 'q', 'v', 's', 'b', 'u', 'i', 'm', 'p', 'n', 'z', 'D', 'h', 'F', 'G', 'B'}
 local TEXTS = {'s', 'o', 't', 'l', 'k'}
 local NUMBERS = {'v', 'b', 'u', 'i', 'm', 'p', 'n', 'z'}
 
@@ -95,7 +95,7 @@ local function end_sessions(endings)
     r.kind, r.q = 'ended', at + tombstone_kept
     if r.q > now then
       redis.call('HSET', r.key, unpack(with({'f', FORMAT, 'd', r.id, 'o', r.o, 't', r.t, 'l', r.l, 'r', reason, 'e', at,
-        'q', r.q}, 'c', r.c, 'h', r.h, 'F', r.F, 'G', r.G, 'B', r.B, 'y', by, 'w', detail)))
+        'q', r.q}, 'O', r.O, 'c', r.c, 'h', r.h, 'F', r.F, 'G', r.G, 'B', r.B, 'y', by, 'w', detail)))
       redis.call('PEXPIRE', r.key, r.q - now)
     end
     emit('e', at, r, 'r', reason, 'm', math.max(0, at - r.b), 'b', by, 'd', detail)
@@ -104,6 +104,11 @@ end
 
 local function ending(r, reason, at, by, detail)
   return {session = r, reason = reason, at = at, by = by, detail = detail}
+end
+
+-- Whether a session has ended so, for who does not know whether an earlier attempt of its own has done it.
+local function ended_so(r, reason, by)
+  return r.kind == 'ended' and r.r == reason and redis.call('HGET', r.key, 'y') == by
 end
 
 local function end_session(...)
@@ -128,9 +133,19 @@ local function load_or_expire(id, used)
   return r
 end
 
+-- Whether a session is in sight of a scope: a service, and since when it is registered. Sessions that versions before
+-- opened do not tell under which registration; their ids begin with the moment.
+local function within(r, scope)
+  if not scope then return true end
+  local since, service = string.match(scope, '^(%d+) (.*)$')
+  if r.o ~= service then return false end
+  if r.O then return r.O == since end
+  return struct.unpack('>I6', r.id) >= tonumber(since)
+end
+
 -- The answer about a session that is not live, or out of sight.
 local function refusal(r, scope)
-  local seen = not scope or r.o == scope
+  local seen = within(r, scope)
   if r.kind == 'newer' then return {'newer', r.f} end
   if r.kind == 'ended' and seen then return {'ended', now, whole(r)} end
   if r.kind ~= 'live' or not seen then return {'unknown'} end

@@ -71,14 +71,15 @@ call! {
 
 impl Sessions {
     pub(super) async fn put_ban(&self, new: NewBan, by: &ServiceId) -> Result<Ban, StoreError> {
-        let put = PutBan {
+        let put = |_attempt| PutBan {
             login_key: login_key(&new.login_id),
             login: &new.login_id,
             ends: new.until,
             reason: &new.reason,
             by,
         };
-        let at = self.client.call(slot_of_login(&new.login_id), &put).await?;
+        let slot = slot_of_login(&new.login_id);
+        let at = self.client.call_through(slot, put).await?;
         let ban = Ban {
             login_id: new.login_id,
             until: new.until,
@@ -139,7 +140,7 @@ impl Sessions {
             });
             let batch = which.batch(Access::to_all(&ban.by));
             let mut position = None;
-            while let Some(next) = self.end_batch(&batch, position).await?.next {
+            while let Some(next) = self.end_batch(&batch, position, usize::MAX).await?.next {
                 position = Some(next);
             }
         }

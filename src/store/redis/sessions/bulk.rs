@@ -8,6 +8,7 @@ use super::super::ABREAST;
 use super::super::activity::Noted;
 use super::super::call::{List, call, table};
 use super::super::connections::{Effect, Slot};
+use super::super::hiccups::{Attempt, Hiccup};
 use super::super::keys::{login_key, slot_of_login};
 use super::super::record::SESSION;
 use super::Sessions;
@@ -42,9 +43,10 @@ call! {
         by: &'a ServiceId,
         reason: EndReason,
         detail: Option<&'a EndDetail>,
+        again: bool,
         sessions: List<SeenSession>,
     }
-    SESSION, replicated: true, effect: Effect::Repeatable;
+    SESSION, replicated: true, effect: effect(self.again);
     (self, reply) -> (Timestamp, Vec<SessionId>) {
         "done" => (reply.moment()?, reply.packed_ids()?),
     }
@@ -66,16 +68,17 @@ call! {
     struct EndMany<'a>: "end_many.lua", "allow-oom", [SHARD, SESSION] {
         login_key: Vec<u8>,
         login: &'a LoginId,
-        scope: Option<&'a ServiceId>,
+        scope: Option<String>,
         by: &'a ServiceId,
         reason: EndReason,
         detail: Option<&'a EndDetail>,
         except: Option<SessionId>,
         device: Option<&'a Device>,
         moment: Timestamp,
+        again: bool,
         sessions: List<Noted>,
     }
-    SESSION, replicated: true, effect: Effect::Repeatable;
+    SESSION, replicated: true, effect: effect(self.again);
     (self, reply) -> (Timestamp, Vec<SessionId>) {
         "done" => (reply.moment()?, reply.packed_ids()?),
     }
@@ -86,16 +89,18 @@ impl Sessions {
         &self,
         batch: &EndBatch,
         from: Option<EndPosition>,
+        most: usize,
     ) -> Result<EndedBatch, StoreError> {
         if let Some(login_id) = judged_by_script(&batch.filter) {
-            return self.end_members(login_id, batch, from.as_ref()).await;
+            let most = most.min(MEMBERS);
+            return self.end_members(login_id, batch, from.as_ref(), most).await;
         }
         let position = match from {
             Some(position) => Some(position),
-            None => self.begin(&batch.filter).await?,
+            None => self.begin_through(&batch.filter).await?,
         };
         match position {
-            Some(position) => self.end_matching(batch, position).await,
+            Some(position) => self.end_matching(batch, position, most.min(STEP)).await,
             None => Ok(EndedBatch::default()),
         }
     }
@@ -106,17 +111,18 @@ impl Sessions {
         login_id: &LoginId,
         batch: &EndBatch,
         from: Option<&EndPosition>,
+        most: usize,
     ) -> Result<EndedBatch, StoreError> {
         let slot = slot_of_login(login_id);
-        let find = FindMembers {
+        let find = |_attempt| FindMembers {
             login_key: login_key(login_id),
             after: from.and_then(|from| from.last),
-            most: MEMBERS,
+            most,
         };
-        let (now, ids) = self.client.call(slot, &find).await?;
+        let (now, ids) = self.client.call_through(slot, find).await?;
         let moment = from.map_or(now, |from| from.moment);
-        let end = EndMany {
-            login_key: find.login_key,
+        let end = |attempt| EndMany {
+            login_key: login_key(login_id),
             login: login_id,
             scope: scope(&batch.access.scope),
             by: &batch.access.service_id,
@@ -125,15 +131,29 @@ impl Sessions {
             except: batch.except,
             device: batch.filter.device.as_ref(),
             moment,
+            again: attempt == Attempt::Again,
             sessions: self.activity.noted(&ids),
         };
-        let ended = self.client.call(slot, &end).await?;
+        let ended = self.client.call_through(slot, end).await?;
         // Whatever follows a step that is not full was opened after that moment.
-        let last = ids.get(MEMBERS - 1).copied();
+        let last = ids.last().filter(|_| ids.len() == most).copied();
         Ok(EndedBatch {
             ended: self.remember_batch(batch, ended),
             next: last.map(|last| EndPosition::after(last, moment)),
         })
+    }
+
+    async fn begin_through(
+        &self,
+        filter: &SessionFilter,
+    ) -> Result<Option<EndPosition>, StoreError> {
+        let hiccup = Hiccup::begin();
+        loop {
+            match self.begin(filter).await {
+                Err(error) => hiccup.wait(error).await?,
+                position => return position,
+            }
+        }
     }
 
     /// Fixes the moment for all shards before the first session ends.
@@ -155,6 +175,7 @@ impl Sessions {
         &self,
         batch: &EndBatch,
         position: EndPosition,
+        most: usize,
     ) -> Result<EndedBatch, StoreError> {
         let begun = Instant::now();
         let slot = Slot::Shard(position.shard);
@@ -162,7 +183,7 @@ impl Sessions {
             Some(login_id) => self.client.keys.login(login_id),
             None => self.client.keys.ids(slot),
         };
-        let ids = self.ids_before(slot, key, position.last, STEP).await?;
+        let ids = self.ids_through(slot, &key, position.last, most).await?;
         let batch = EndBatch {
             filter: batch.filter.opened_until(position.moment),
             ..batch.clone()
@@ -171,7 +192,7 @@ impl Sessions {
         if !ended.is_empty() {
             sleep(begun.elapsed()).await;
         }
-        let next = match ids.get(STEP - 1) {
+        let next = match ids.last().filter(|_| ids.len() == most) {
             Some(last) => Some(EndPosition {
                 last: Some(*last),
                 ..position
@@ -179,6 +200,36 @@ impl Sessions {
             None => next_shard(position.shards),
         };
         Ok(EndedBatch { ended, next })
+    }
+
+    async fn ids_through(
+        &self,
+        slot: Slot,
+        key: &[u8],
+        before: Option<SessionId>,
+        most: usize,
+    ) -> Result<Vec<SessionId>, StoreError> {
+        let hiccup = Hiccup::begin();
+        loop {
+            match self.ids_before(slot, key.to_vec(), before, most).await {
+                Err(error) => hiccup.wait(error).await?,
+                ids => return ids,
+            }
+        }
+    }
+
+    async fn look_up_through(
+        &self,
+        login_id: Option<&LoginId>,
+        ids: &[SessionId],
+    ) -> Result<Vec<Option<Box<Seen>>>, StoreError> {
+        let hiccup = Hiccup::begin();
+        loop {
+            match self.look_up_all(login_id, ids).await {
+                Err(error) => hiccup.wait(error).await?,
+                seen => return seen,
+            }
+        }
     }
 
     /// Which of these sessions matched, and ended.
@@ -192,7 +243,7 @@ impl Sessions {
         let mut left = ids.to_vec();
         let mut all = Vec::new();
         for _look in 0..LOOKS {
-            let seen = self.look_up_all(login_id, &left).await?;
+            let seen = self.look_up_through(login_id, &left).await?;
             let mut matching: Vec<_> = seen.into_iter().flatten().collect();
             matching.retain(|seen| batch.means(&seen.record, &self.terms(seen.now)));
             if matching.is_empty() {
@@ -213,7 +264,7 @@ impl Sessions {
         seen: &[Box<Seen>],
     ) -> Result<Vec<SessionId>, StoreError> {
         let changing = batch.filter.asks_for_what_changes();
-        let sessions = seen.iter().map(|seen| {
+        let seen_session = |seen: &Box<Seen>| {
             let session = &seen.record.session;
             SeenSession {
                 id: session.session_id,
@@ -221,14 +272,15 @@ impl Sessions {
                 version: changing.then_some(session.version),
                 last_used: changing.then_some(session.last_active_at),
             }
-        });
-        let end = EndSeen {
+        };
+        let end = |attempt| EndSeen {
             by: &batch.access.service_id,
             reason: batch.reason,
             detail: batch.detail.as_ref(),
-            sessions: List(sessions.collect()),
+            again: attempt == Attempt::Again,
+            sessions: List(seen.iter().map(seen_session).collect()),
         };
-        let ended = self.client.call(slot, &end).await?;
+        let ended = self.client.call_through(slot, end).await?;
         Ok(self.remember_batch(batch, ended))
     }
 
@@ -239,6 +291,15 @@ impl Sessions {
     ) -> Vec<SessionId> {
         self.remember_ends(&ended, &batch.ended(now));
         ended
+    }
+}
+
+/// The first attempt has an answer that no second one would give: what it ended is over then.
+const fn effect(again: bool) -> Effect {
+    if again {
+        Effect::Repeatable
+    } else {
+        Effect::Once
     }
 }
 

@@ -15,7 +15,7 @@ use super::steps::{Step, Steps};
 use crate::model::Timestamp;
 use crate::model::attribute::{AttributeLimit, AttributeName, AttributeValue, Attributes};
 use crate::model::id::{ServiceId, SessionId};
-use crate::model::permission::Scope;
+use crate::model::permission::{Opener, Scope};
 use crate::model::record::{SessionChange, SessionRecord, Unchangeable};
 use crate::model::request::{OperationId, Precondition, Target};
 use crate::model::session::ConnectionStats;
@@ -32,7 +32,7 @@ table! {
     struct WriteTarget<'a> {
         id: SessionId,
         used: Option<Timestamp>,
-        scope: Option<&'a ServiceId>,
+        scope: Option<String>,
         versions: Option<String>,
         operation_id: Option<OperationId>,
         by: &'a ServiceId,
@@ -214,9 +214,12 @@ fn limit(reply: &mut Reply) -> Result<AttributeLimit, StoreError> {
 }
 
 /// How scripts see a scope: nothing is everything.
-pub(super) fn scope(scope: &Scope) -> Option<&ServiceId> {
+pub(super) fn scope(scope: &Scope) -> Option<String> {
     match scope {
         Scope::All => None,
-        Scope::OpenedBy(service_id) => Some(service_id),
+        Scope::OpenedBy(Opener {
+            service_id,
+            registered_at,
+        }) => Some(format!("{} {service_id}", registered_at.millis())),
     }
 }

@@ -49,7 +49,7 @@ call! {
         device: Option<&'a Device>,
         max: Option<usize>,
         judged: usize,
-        scope: Option<&'a ServiceId>,
+        scope: Option<String>,
         per_device: bool,
         overflow: Option<&'static str>,
         fields: List<Vec<u8>>,
@@ -149,7 +149,9 @@ impl Sessions {
 
     fn create_of<'a>(&self, new: &'a NewSession, used: &[SessionId]) -> Create<'a> {
         let session = new.clone().open(Timestamp::from_millis(0)).session;
-        let fields = more_fields(&session, &new.token);
+        let mut fields = more_fields(&session, &new.token);
+        let registration = new.registration.map(|at| at.millis().to_string());
+        fields.extend(registration.map(|at| (b"O".to_vec(), at.into_bytes())));
         let fields = fields.into_iter().flat_map(|(name, value)| [name, value]);
         Create {
             session: NewRecord {

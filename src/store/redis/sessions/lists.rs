@@ -9,30 +9,65 @@ use futures_util::{StreamExt, TryStreamExt, stream};
 use super::super::ABREAST;
 use super::super::connections::Slot;
 use super::super::keys::{login_key, slot_of, slot_of_login};
-use super::super::reply::{ids, number};
+use super::super::reply::ids;
 use super::Sessions;
 use super::verify::Seen;
 use crate::model::filter::SessionFilter;
 use crate::model::id::{LoginId, SessionId};
-use crate::model::page::{Cursor, Page, PageLimit, RECORDS_PER_PAGE};
+use crate::model::page::{Cursor, Page, PageLimit, PageRoom};
 use crate::model::permission::Scope;
 use crate::model::session::Session;
 use crate::rules::entry::Lookup;
 use crate::rules::lists;
 use crate::store::{OpError, StoreError};
 
-/// Records that are read at a time when a filter may pass most of them over.
+/// Ids that are found at a time when a filter may pass most of them over.
 const CHUNK: usize = 500;
+/// Records that are read at a time while nothing is known of their sizes.
+const FIRST_RECORDS: usize = 16;
+/// Bytes of attributes that are read at a time, if sizes are alike.
+const BYTES_AT_A_TIME: usize = 2 * 1_024 * 1_024;
 /// Ids that are taken from each shard at first, when all are asked.
 const FIRST_IDS: usize = 4;
-/// Sessions of one shard that a count looks at; of more, those that are over end first.
-const COUNTED: usize = 1_000;
 
 /// The ids of one shard that are still to be merged, the newest last.
 struct ShardIds {
     slot: Slot,
     ids: Vec<SessionId>,
     drained: bool,
+}
+
+/// A page that is being filled.
+struct Filling {
+    items: Vec<Session>,
+    room: PageRoom,
+    /// What it has looked at last.
+    last: Option<SessionId>,
+    /// How many records are read at a time.
+    abreast: usize,
+}
+
+impl Filling {
+    fn after(last: Option<SessionId>, limit: PageLimit) -> Self {
+        Self {
+            items: Vec::new(),
+            room: PageRoom::new(limit),
+            last,
+            abreast: FIRST_RECORDS,
+        }
+    }
+
+    /// Those that follow are taken to be as large as the largest of these.
+    fn measure(&mut self, records: &[Option<Box<Seen>>]) {
+        let sizes = records.iter().map(|seen| bytes_of(seen.as_deref()));
+        let largest = sizes.max().unwrap_or_default().max(1);
+        self.abreast = (BYTES_AT_A_TIME / largest).clamp(1, ABREAST);
+    }
+}
+
+/// What its attributes take; all else of a session has its bounds.
+fn bytes_of(seen: Option<&Seen>) -> usize {
+    seen.map_or(0, |seen| seen.record.session.attributes.bytes())
 }
 
 impl Sessions {
@@ -43,33 +78,56 @@ impl Sessions {
         limit: PageLimit,
         cursor: Option<&Cursor>,
     ) -> Result<Page<Session>, OpError> {
-        let mut before = lists::position(cursor)?;
+        let login_id = filter.login_id.as_ref();
         let takes_all = filter.asks_for_login_only() && *scope == Scope::All;
         let chunk = if takes_all { limit.get() } else { CHUNK };
-        let mut items = Vec::new();
-        let mut room = RECORDS_PER_PAGE;
+        let mut page = Filling::after(lists::position(cursor)?, limit);
         loop {
-            let most = room.min(chunk);
-            let mut found = self
-                .newest(filter.login_id.as_ref(), before, most + 1)
-                .await?;
-            let mut more = found.len() > most;
+            let most = page.room.records().min(chunk);
+            let mut found = self.newest(login_id, page.last, most + 1).await?;
+            let more = found.len() > most;
             found.truncate(most);
-            let records = self.look_up_all(filter.login_id.as_ref(), &found).await?;
-            for (id, seen) in found.iter().zip(records) {
-                before = Some(*id);
-                room -= 1;
-                items.extend(self.wanted(filter, scope, seen));
-                if items.len() == limit.get() {
-                    more |= found.last() != before.as_ref();
-                    break;
-                }
-            }
-            if !more || room == 0 || items.len() == limit.get() {
-                let next = before.filter(|_| more).map(lists::cursor_after);
-                return Ok(Page { items, next });
+            let is_through = self.fill(&mut page, filter, scope, &found).await?;
+            let goes_on = more || !is_through;
+            if !goes_on || !is_through || page.room.is_over() {
+                let next = page.last.filter(|_| goes_on).map(lists::cursor_after);
+                return Ok(Page {
+                    items: page.items,
+                    next,
+                });
             }
         }
+    }
+
+    /// Looks at sessions for as long as the page has room; tells whether it had for all.
+    async fn fill(
+        &self,
+        page: &mut Filling,
+        filter: &SessionFilter,
+        scope: &Scope,
+        ids: &[SessionId],
+    ) -> Result<bool, StoreError> {
+        let mut left = ids;
+        while !left.is_empty() {
+            let (ids, rest) = left.split_at(page.abreast.min(left.len()));
+            let records = self.look_up_all(filter.login_id.as_ref(), ids).await?;
+            page.measure(&records);
+            for (id, seen) in ids.iter().zip(records) {
+                if page.room.is_over() {
+                    return Ok(false);
+                }
+                page.room.look(bytes_of(seen.as_deref()));
+                if let Some(session) = self.wanted(filter, scope, seen) {
+                    if !page.room.take(&session) {
+                        return Ok(false);
+                    }
+                    page.items.push(session);
+                }
+                page.last = Some(*id);
+            }
+            left = rest;
+        }
+        Ok(true)
     }
 
     fn wanted(
@@ -78,7 +136,7 @@ impl Sessions {
         scope: &Scope,
         seen: Option<Box<Seen>>,
     ) -> Option<Session> {
-        seen.filter(|seen| scope.covers(&seen.record.session.service_id))
+        seen.filter(|seen| seen.record.is_within(scope))
             .map(|seen| self.shown(seen.record, seen.now))
             .filter(|session| filter.matches(session, session.state))
     }
@@ -206,37 +264,6 @@ impl Sessions {
                 tracing::warn!(%error, "an index of sessions could not be repaired");
                 return;
             }
-        }
-    }
-
-    pub(super) async fn count(&self) -> Result<u64, StoreError> {
-        let mut counts = stream::iter((0..=u8::MAX).map(|shard| self.count_shard(shard)))
-            .buffer_unordered(ABREAST);
-        let mut sum = 0;
-        while let Some(count) = counts.next().await {
-            sum += count?;
-        }
-        Ok(sum)
-    }
-
-    pub(super) async fn index_size(&self, login_id: &LoginId) -> Result<u64, StoreError> {
-        let mut read = redis::cmd("ZCARD");
-        read.arg(self.client.keys.login(login_id));
-        let size = self.client.command(slot_of_login(login_id), &read).await?;
-        number(size).map(i64::unsigned_abs)
-    }
-
-    /// All that are stored, without those that are over and not yet swept.
-    async fn count_shard(&self, shard: u8) -> Result<u64, StoreError> {
-        loop {
-            let due = self.due(shard, COUNTED).await?;
-            if due.ids.len() == COUNTED {
-                self.end_expired(due.slot, None, &due.ids).await?;
-                continue;
-            }
-            let seen = self.look_up_all(None, &due.ids).await?;
-            let over = seen.iter().filter(|seen| seen.is_none()).count();
-            return Ok(due.stored.saturating_sub(over as u64));
         }
     }
 }

@@ -14,6 +14,7 @@ mod bans;
 mod bulk;
 mod changes;
 mod contract;
+mod counts;
 mod create;
 mod ends;
 mod lists;

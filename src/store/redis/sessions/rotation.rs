@@ -23,7 +23,7 @@ use crate::store::node::recovery::RecoveryEntry;
 call! {
     struct Rotate<'a>: "rotate.lua", "", [SHARD, SESSION, SWAP_TOKEN] {
         session: Noted,
-        scope: Option<&'a ServiceId>,
+        scope: Option<String>,
         by: &'a ServiceId,
         presented: CredentialHash,
         hash: CredentialHash,

@@ -55,7 +55,7 @@ impl Pair {
         };
         let sessions = &self.backend().stores.sessions;
         let banned = sessions.ban(new.clone(), &service("web")).await.unwrap();
-        let mut ended = banned.ended;
+        let mut ended = banned.ended.ended;
         ended.sort_unstable();
         assert_eq!(ended, self.reference.ban(&new, now));
         let expected = Ban {

@@ -30,6 +30,7 @@ use crate::store::backend::{
     target, value,
 };
 use crate::store::disk::Disk;
+use crate::store::endings::Endings;
 use crate::store::history::{Draft, LOGINS, NAMES, Step, histories};
 use crate::store::redis::{Keyspace, shared};
 use crate::store::reference::{Known, No, Reference, Told, View};
@@ -360,7 +361,7 @@ impl Pair {
             detail: None,
         };
         let sessions = &self.backend().stores.sessions;
-        let ended = sessions.end_all(which.clone(), &access()).await.unwrap();
+        let ended = sessions.end_login(which.clone(), &access()).await.unwrap();
         let ended: BTreeSet<_> = ended.into_iter().collect();
         assert_eq!(ended, self.reference.end_all(&which, now));
     }

@@ -8,7 +8,7 @@ use session_gateway::rules::create::NewSession;
 use session_gateway::rules::refusal::Refusal;
 use sha2::{Digest, Sha256};
 
-use super::super::backend::{Backend, draft, limit, login_id};
+use super::super::backend::{Backend, IDLE, MINUTE, draft, limit, login_id};
 use super::super::services::register;
 use super::node::settled;
 
@@ -174,6 +174,25 @@ async fn as_many_as_may_give_way_do_so_in_one_step_that_looks_at_no_more() {
     }
     // On a quiet machine it stays within the bound itself.
     assert!(quickest <= 2 * BOUND, "it took {quickest} µs");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_total_of_25_000_sessions_looks_at_those_alone_that_may_be_over() {
+    let mut crowd = Crowd::of(25_000).await;
+    let sessions = crowd.b.stores.sessions.clone();
+    let alice = login_id("alice");
+    crowd.watch();
+    assert_eq!(sessions.count(Some(&alice)).await.unwrap(), 25_000);
+    let cost = crowd.cost();
+    assert_eq!((cost.loaded, cost.read), (0, 0), "{cost:?}");
+    assert!(cost.longest <= BOUND, "{cost:?}");
+    crowd.b.advance(IDLE - MINUTE);
+    crowd.b.open("alice").await;
+    let other = crowd.b.open("bob").await;
+    crowd.b.advance(MINUTE);
+    // All but one are over, and end before they are counted.
+    assert_eq!(sessions.count(Some(&alice)).await.unwrap(), 1);
+    crowd.b.live(other.session_id).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

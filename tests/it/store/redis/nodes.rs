@@ -15,6 +15,7 @@ use super::super::backend::{
     Backend, HOUR, IDLE, access, attribute, draft, draft_with_token, login_id, merge, presented,
     target, value,
 };
+use super::super::endings::Endings;
 
 async fn nodes(b: &Backend) -> Vec<Stores> {
     let another = || b.keyspace().open_at(&b.clock);
@@ -142,7 +143,7 @@ async fn a_full_server_still_reads_and_ends() {
         reason: EndReason::Admin,
         detail: None,
     };
-    assert_eq!(sessions.end_all(which, &access()).await.unwrap().len(), 3);
+    assert_eq!(sessions.end_login(which, &access()).await.unwrap().len(), 3);
     b.advance(IDLE);
     b.sweep().await;
     assert_eq!(b.count().await, 0);

@@ -14,6 +14,7 @@ use session_gateway::rules::entry::Lookup;
 use session_gateway::store::{Partitions, Stores};
 
 use super::super::backend::{Backend, MINUTE, access, draft, login_id, presented, service};
+use super::super::endings::Endings;
 use super::super::listeners::{all_heard_now, heard_now, register};
 use super::super::rotation;
 use super::super::stats::Diary;
@@ -103,7 +104,7 @@ impl Lives {
             reason: EndReason::KickedOut,
             detail: None,
         };
-        let put_out = b.stores.sessions.end_all(which, &access()).await;
+        let put_out = b.stores.sessions.end_login(which, &access()).await;
         assert_eq!(put_out.unwrap().len(), 2);
         assert_eq!(b.create(limited("carol")).await.evicted, [self.evicted]);
         b.sweep().await;

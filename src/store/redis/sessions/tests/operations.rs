@@ -189,7 +189,11 @@ impl World {
         let batch = which.batch(access);
         let entries = self.of_login(&facts).await;
         let decision = end::end_batch(entries, &batch, &self.terms());
-        let made = self.sessions.end_batch(&batch, None).await.unwrap();
+        let made = self
+            .sessions
+            .end_batch(&batch, None, usize::MAX)
+            .await
+            .unwrap();
         assert_eq!((made.ended, made.next), (decision.outcome, None));
         self.compare("end_all", facts, decision.plan).await;
     }
@@ -208,7 +212,11 @@ impl World {
         let ends = end::end_batch(entries, &batch, &self.terms());
         let made = self.sessions.put_ban(new, &by).await.unwrap();
         assert_eq!(made, decision.outcome);
-        let ended = self.sessions.end_batch(&batch, None).await.unwrap();
+        let ended = self
+            .sessions
+            .end_batch(&batch, None, usize::MAX)
+            .await
+            .unwrap();
         assert_eq!((ended.ended, ended.next), (ends.outcome, None));
         let plan = [decision.plan, ends.plan]
             .into_iter()

@@ -3,12 +3,14 @@
 use std::time::Duration;
 
 use super::facts::Facts;
+use super::world::START;
 use super::world::{CREATE, WRITE, World};
 use super::{STEP, services};
+use crate::model::Timestamp;
 use crate::model::attribute::{AttributeName, AttributeValue};
 use crate::model::id::{ServiceId, SessionId};
 use crate::model::limit::{LimitPer, Overflow, SessionLimit};
-use crate::model::permission::Scope;
+use crate::model::permission::{Opener, Scope};
 use crate::model::record::{Field, SessionChange, SessionUpdate};
 use crate::model::request::{Access, Precondition, Target};
 use crate::model::session::{ConnectionStats, Device, SessionState, UserAgent};
@@ -30,10 +32,19 @@ impl World {
     pub(super) fn access(&mut self) -> Access {
         let service_id = self.service();
         let scope = match self.random.u8(0..4) {
-            0 => Scope::OpenedBy(service_id.clone()),
+            0 => Scope::OpenedBy(Opener {
+                service_id: service_id.clone(),
+                registered_at: self.registration(),
+            }),
             _ => Scope::All,
         };
         Access { service_id, scope }
+    }
+
+    /// One of two, between which some sessions were opened.
+    fn registration(&mut self) -> Timestamp {
+        let late = self.random.bool().then(|| 20 * STEP);
+        START.plus(late.unwrap_or_default())
     }
 
     pub(super) fn id(&mut self) -> SessionId {
@@ -115,6 +126,7 @@ impl World {
             },
             login_id: self.login_id.clone(),
             service_id: self.service(),
+            registration: self.random.bool().then(|| self.registration()),
             state: SessionState::Active,
             idle_timeout: self.time(12),
             max_age: self.time(40),

@@ -38,7 +38,7 @@ use crate::store::node::recovery::RecoveryLog;
 use crate::store::node::tail::{PartitionPage, Watermarks};
 use crate::store::position::Position;
 
-const START: Timestamp = Timestamp::from_millis(1_800_000_000_000);
+pub(super) const START: Timestamp = Timestamp::from_millis(1_800_000_000_000);
 
 /// The kinds of operation ids.
 pub(super) const CREATE: u8 = b'c';
