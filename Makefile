@@ -12,9 +12,10 @@ test:
 	SGW_TEST_UPGRADE_SECONDS=30 cargo test --locked --test it -- --test-threads=1 endurance::upgrade
 	$(CARGO_TARGET_DIR)/sdk/venv/bin/python -B tests/sdk/run.py $(CARGO_TARGET_DIR)/debug/session-gateway
 
-# A rolling upgrade under load, for ten minutes on each topology.
+# More and more load, then a rolling upgrade under load, for ten minutes on each topology.
 soak:
 	tests/setup.sh test
+	SGW_TEST_LOAD_SECONDS=20 cargo test --locked --test it -- --nocapture --test-threads=1 endurance::goodput
 	SGW_TEST_UPGRADE_SECONDS=600 cargo test --locked --test it -- --nocapture --test-threads=1 endurance::upgrade
 
 lint: export PATH := $(abspath $(CARGO_TARGET_DIR))/tools/bin:$(PATH)

@@ -192,7 +192,7 @@ fn trace(partition: usize, last: Option<Position>, until: u64) -> u32 {
     u32::from_be_bytes([a, b, c, d])
 }
 
-/// Spreads every bit over all: the last step of SplitMix64. It is not to withstand anybody, and every version comes to
+/// Spreads every bit over all: the last step of `SplitMix64`. It is not to withstand anybody, and every version comes to
 /// the same.
 fn mixed(word: u64) -> u64 {
     let word = word.wrapping_add(0x9e37_79b9_7f4a_7c15);

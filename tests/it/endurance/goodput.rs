@@ -10,15 +10,16 @@ use std::time::{Duration, Instant};
 
 use serde_json::json;
 use tokio::task::JoinSet;
+use tokio::time::sleep;
 
 use crate::support::redis::RedisServer;
 use crate::support::{Client, Gateway, Launch, size};
 
-/// Who open sessions, each the next as soon as it is answered, in times of the first.
+/// Who open sessions, each the next as soon as it is answered, or when it was told to come again; in times of the first.
 const OPENERS: usize = 250;
 const TIMES: [usize; 3] = [1, 2, 4];
 /// How long is measured, unless the environment says more.
-const SECONDS: usize = 1;
+const SECONDS: usize = 2;
 /// Of the best, at any load; on a machine that does other things, too.
 const LEAST: f64 = 0.3;
 /// The same on one that does nothing else.
@@ -44,6 +45,11 @@ async fn open_until(client: Client, end: Instant, done: Arc<Done>, opener: usize
             other => panic!("{other}: {}", answer.text()),
         };
         counted.fetch_add(1, Ordering::Relaxed);
+        if answer.status == 503 {
+            let seconds = answer.header("retry-after").parse().unwrap();
+            let left = end.saturating_duration_since(Instant::now());
+            sleep(Duration::from_secs(seconds).min(left)).await;
+        }
     }
 }
 

@@ -117,11 +117,12 @@ impl Feed {
             let master = masters.master_of(streams::slot(stream))?;
             let id = master.replication_id.as_deref()?;
             let found = known.iter().find(|(known, _)| *known == id);
-            Some(found.map(|(_, history)| *history).unwrap_or_else(|| {
-                let history = History::of(id);
-                known.push((id, history));
-                history
-            }))
+            if let Some((_, history)) = found {
+                return Some(*history);
+            }
+            let history = History::of(id);
+            known.push((id, history));
+            Some(history)
         };
         PARTITIONS.all().map(history).collect()
     }

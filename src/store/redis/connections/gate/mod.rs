@@ -2,8 +2,8 @@
 //!
 //! A server that is asked for more than it can answer answers only later, and what is late helps nobody. So no more is
 //! under way there than it answers well within its deadline ([`pace`]), and all else waits for its turn here, where what
-//! is urgent waits only behind its like. No more may wait than may be under way, or than the server answers within the
-//! wait; who comes then is told so at once, while its caller can still do something else.
+//! is urgent waits only behind its like. Not many more may wait than the server answers within the wait; who comes then is
+//! told so at once, while its caller can still do something else.
 
 use std::collections::VecDeque;
 use std::sync::atomic::{AtomicU64, Ordering};

@@ -20,8 +20,8 @@ const FEW: u32 = 10;
 const SMOOTHING: f64 = 0.2;
 /// How long something is believed after it was seen last.
 const BELIEVED: Duration = Duration::from_secs(1);
-/// As much may always be under way, that there is something to measure.
-const LEAST: usize = 8;
+/// As much may always be under way, also at a server that answers no more than some hundreds a second.
+const LEAST: usize = 32;
 /// As much as a quick server answers well within its deadline.
 const MOST: usize = 256;
 /// As many may wait while it is not known how many are answered.
@@ -88,9 +88,10 @@ impl Pace {
         self.limit
     }
 
-    /// How many may wait so long for their turn: as many as are answered meanwhile, or as may be under way.
+    /// How many may wait so long for their turn: as many as are answered meanwhile, and always as many as one operation
+    /// on many records asks at once.
     pub(super) fn waiting(&self, time: Duration) -> usize {
-        let answered = |rate: f64| whole(rate * time.as_secs_f64()).max(self.limit);
+        let answered = |rate: f64| whole(rate * time.as_secs_f64()).max(MOST);
         self.rate.map_or(UNKNOWN_WAITING, answered)
     }
 
