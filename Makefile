@@ -12,10 +12,14 @@ test:
 	SGW_TEST_UPGRADE_SECONDS=30 cargo test --locked --test it -- --test-threads=1 endurance::upgrade
 	$(CARGO_TARGET_DIR)/sdk/venv/bin/python -B tests/sdk/run.py $(CARGO_TARGET_DIR)/debug/session-gateway
 
-# More and more load, then a rolling upgrade under load, for ten minutes on each topology.
+# What takes too long for every change: each part has a short form in `make test`.
 soak:
 	tests/setup.sh test
+	tests/upgrade/build.sh
+	SGW_TEST_HISTORIES=100000 cargo test --locked --test it -- --nocapture rules::
+	SGW_TEST_PAIRS=8000 cargo test --locked --test it -- --nocapture endurance::refusals
 	SGW_TEST_LOAD_SECONDS=20 cargo test --locked --test it -- --nocapture --test-threads=1 endurance::goodput
+	SGW_TEST_CROWD=100000 SGW_TEST_P99=2 cargo test --locked --test it -- --nocapture --test-threads=1 endurance::crowd
 	SGW_TEST_UPGRADE_SECONDS=600 cargo test --locked --test it -- --nocapture --test-threads=1 endurance::upgrade
 
 lint: export PATH := $(abspath $(CARGO_TARGET_DIR))/tools/bin:$(PATH)

@@ -24,6 +24,7 @@ impl Gateway {
             .env("SGW_LISTEN", address.to_string())
             .env("SGW_STORE", store)
             .env("SGW_ADMIN_SECRET", SECRET)
+            .env("SGW_SERVICE_MAX_OPENS_PER_SECOND", "0")
             .stderr(Stdio::null())
             .spawn()
             .expect("the server starts");

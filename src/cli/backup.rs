@@ -20,7 +20,7 @@ use crate::store::embedded::{EmbeddedStore, RestoreError, RestoredSessions};
 use crate::telemetry::panics;
 
 /// The one file in the directory of a backup, and how it is called until it is whole.
-const FILE: &str = "sessions.backup";
+pub(super) const FILE: &str = "sessions.backup";
 const PARTIAL: &str = "sessions.backup.partial";
 
 /// How long a backup may take.

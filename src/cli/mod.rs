@@ -48,8 +48,8 @@ enum Command {
     Backup(backup::BackupArguments),
     /// Fill the new store of `SGW_STORE` from a backup
     Restore(backup::RestoreArguments),
-    /// Judge the file of `SGW_STORE`, while no gateway has it open; it is not changed
-    Check,
+    /// Judge the file of `SGW_STORE`, while no gateway has it open, or a backup; nothing is changed
+    Check(check::Arguments),
     /// Manage the services of a running gateway
     Service(service::Arguments),
 }
@@ -104,7 +104,7 @@ fn run(command: Command) -> Result<(), Failure> {
         Command::Healthcheck => health::run(&Config::load()?)?,
         Command::Backup(arguments) => backup::back_up(&arguments, &Config::load()?)?,
         Command::Restore(arguments) => backup::restore(&arguments, &Config::load()?)?,
-        Command::Check => check::run(&Config::load()?)?,
+        Command::Check(arguments) => check::run(&arguments, &Config::load()?)?,
         Command::Service(arguments) => service::run(&arguments, &Config::load()?)?,
     }
     Ok(())

@@ -174,6 +174,7 @@ async fn run_traced(
     let gateway = Gateway::new(stores, config.lifetimes, admin)
         .with_session_limit(config.session_limit)
         .with_followers(config.event_followers)
+        .with_quotas(config.quotas)
         .with_profiles(profiles);
     let state = AppState::new(gateway)
         .with_proxies(config.proxies.clone())

@@ -10,6 +10,7 @@ use std::time::Duration;
 use crate::gateway::Lifetimes;
 use crate::gateway::forward_auth::StoreDeadline;
 use crate::gateway::profile::{LoaderSettings, LoaderUrl, ProfileSettings, SigningKey};
+use crate::gateway::quotas::QuotaDefaults;
 use crate::http::proxy::{Exports, LoginOrigins, ProxySettings, TokenCookie};
 use crate::model::limit::SessionLimit;
 use crate::model::network::Networks;
@@ -21,6 +22,7 @@ use crate::telemetry::log::LogSettings;
 
 mod error;
 mod given;
+mod quotas;
 mod source;
 mod value;
 mod variables;
@@ -56,6 +58,8 @@ pub struct Config {
     pub session_limit: Option<SessionLimit>,
     /// The most streams of events at once.
     pub event_followers: usize,
+    /// How much a service may take that has no limits of its own.
+    pub quotas: QuotaDefaults,
     /// What reverse proxies may do, and what they are told.
     pub proxies: ProxySettings,
     /// How profiles are loaded.
@@ -219,6 +223,7 @@ impl Config {
             session_limit: session_limit(source)?,
             lifetimes: lifetimes(source)?,
             event_followers: source.get(&var::EVENT_FOLLOWERS, value::connections)?,
+            quotas: quotas::quotas(source)?,
             proxies,
             profiles: profiles(source)?,
             log: LogSettings {

@@ -70,6 +70,9 @@ pub enum InvalidValue {
     /// No time for an answer of Redis.
     #[error("must be from 50ms to 2s")]
     RedisTimeout,
+    /// Not a quota.
+    #[error("must be a number from 0 up; 0 is no limit")]
+    Quota,
     /// Not a format of what is stored.
     #[error("must be the number of a format that this version writes, from 1 to {newest}")]
     StoreFormat {
@@ -150,6 +153,11 @@ pub(super) fn connections(text: &str) -> Result<usize, InvalidValue> {
     number
         .filter(|number| (1..=1_000_000).contains(number))
         .ok_or(InvalidValue::Connections)
+}
+
+/// How much of something; 0 is any.
+pub(super) fn quota(text: &str) -> Result<u64, InvalidValue> {
+    text.parse().or(Err(InvalidValue::Quota))
 }
 
 pub(super) fn optional_connections(text: &str) -> Result<Option<usize>, InvalidValue> {

@@ -68,7 +68,13 @@ variables! {
     EVENT_RETENTION = "SGW_EVENT_RETENTION", Some("24h"), "",
         "How long events stay in the feed; a reader that was away for longer gets 410.";
     EVENT_FOLLOWERS = "SGW_EVENT_FOLLOWERS", Some("1000"), "",
-        "The most streams of events at once. Each takes one of the connections.";
+        "The most streams of events at once, and one more for admin. Each takes one of the connections.";
+    SERVICE_MAX_REQUESTS_IN_FLIGHT = "SGW_SERVICE_MAX_REQUESTS_IN_FLIGHT", Some("1000"), "",
+        "The most requests of one service that a node works on at one time, unless the service has a quota of its own; 0 is no limit.";
+    SERVICE_MAX_OPENS_PER_SECOND = "SGW_SERVICE_MAX_OPENS_PER_SECOND", Some("5000"), "",
+        "The most sessions that one service opens at a node within a second, unless it has a quota of its own; 0 is no limit.";
+    SERVICE_MAX_FOLLOWERS = "SGW_SERVICE_MAX_FOLLOWERS", Some("100"), "",
+        "The most streams of events that a node sends to one service, unless it has a quota of its own; 0 is no limit.";
     SWEEP_INTERVAL = "SGW_SWEEP_INTERVAL", Some("5s"), "",
         "How late the event of an expired session may be. Expiry itself is always exact.";
     SWEEP_GRACE = "SGW_SWEEP_GRACE", Some("24h"), "",

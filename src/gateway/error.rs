@@ -8,6 +8,7 @@ use thiserror::Error;
 use crate::entropy::EntropyError;
 use crate::model::attribute::AttributeLimit;
 use crate::model::permission::Grant;
+use crate::model::quota::Quota;
 use crate::model::record::Unchangeable;
 use crate::model::session::Ended;
 use crate::rules::refusal::Refusal;
@@ -35,6 +36,9 @@ pub enum GatewayError {
         /// Seconds until the next try may succeed.
         retry_after: u64,
     },
+    /// The service takes as much as it may.
+    #[error("the service takes as much as its quota `{}` allows", .0.as_str())]
+    QuotaExceeded(Quota),
     /// The service may not do this.
     #[error("this needs the permission {0}")]
     PermissionDenied(Grant),

@@ -5,12 +5,13 @@ use std::time::Duration;
 use tokio::time::{Instant, sleep};
 
 use super::auth::Reauthorization;
+use super::quotas::Held;
 use super::{Caller, Gateway, GatewayError};
 use crate::model::event::{Event, EventPage, EventType, FeedStart};
 use crate::model::page::{Cursor, PageLimit};
 use crate::model::request::Consistency;
 use crate::store::OpError;
-use crate::store::node::follow::{Follower, Placed};
+use crate::store::node::follow::{Follower, FollowerPlace, Placed};
 use crate::telemetry::log::with_causes;
 
 /// Who follows the feed is told its position at least this often, as long as that moves.
@@ -32,6 +33,7 @@ pub enum Told {
 #[derive(Debug)]
 pub struct Subscription {
     follower: Follower,
+    _held: Held,
     reauthorization: Reauthorization,
     /// When the caller was last given a position.
     told_at: Option<Instant>,
@@ -63,8 +65,16 @@ impl Gateway {
         from: &FeedStart,
         types: Vec<EventType>,
     ) -> Result<Subscription, GatewayError> {
+        let now = self.stores.sessions.now();
+        let held = self.authenticator.quotas.follow(&caller.service, now)?;
+        let place = if caller.id().is_admin() {
+            FollowerPlace::AnyOrKept
+        } else {
+            FollowerPlace::Any
+        };
         Ok(Subscription {
-            follower: self.followers.follow(from, types).await?,
+            follower: self.followers.follow(from, types, place).await?,
+            _held: held,
             reauthorization: Reauthorization::of(caller, &self.authenticator),
             told_at: None,
             is_failing: false,

@@ -27,6 +27,7 @@ mod logins;
 pub(crate) mod metrics;
 mod open;
 pub mod profile;
+pub mod quotas;
 mod services;
 mod sessions;
 mod tokens;
@@ -43,6 +44,7 @@ pub use tokens::{RotatedBefore, Verification};
 use auth::Refusals;
 use cursors::Cursors;
 use profile::Profiles;
+use quotas::QuotaDefaults;
 
 /// Followers of the feed at once, unless a setting says otherwise.
 const MAX_FOLLOWERS: usize = 1_000;
@@ -92,6 +94,7 @@ impl Gateway {
                 admin: ArcSwap::from_pointee(admin),
                 refusals: Refusals::new(stores.throttles.clone()),
                 session_ids: Arc::default(),
+                quotas: Arc::default(),
             }),
             followers: Followers::new(stores.events.clone(), MAX_FOLLOWERS),
             profiles: Arc::new(Profiles::without_loader(&stores)),
@@ -109,6 +112,13 @@ impl Gateway {
             session_limit,
             ..self
         }
+    }
+
+    /// The same with these limits of services that have none of their own.
+    #[must_use]
+    pub fn with_quotas(self, defaults: QuotaDefaults) -> Self {
+        self.authenticator.quotas.set_defaults(defaults);
+        self
     }
 
     /// The same with no more followers of the feed at once than this.

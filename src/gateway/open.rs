@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-use super::{Caller, FieldRule, Gateway, GatewayError, limit_within, within};
+use super::{Authenticator, Caller, FieldRule, Gateway, GatewayError, limit_within, within};
 use crate::entropy::Entropy;
 use crate::model::attribute::Attributes;
 use crate::model::id::{LoginId, SessionId};
@@ -107,8 +107,14 @@ impl Gateway {
         entropy: &Entropy,
         asked: OpenSession,
     ) -> Result<Opened, GatewayError> {
-        let ids = &self.authenticator.session_ids;
-        let session_id = entropy.session_id(ids, self.stores.sessions.now(), &asked.login_id)?;
+        let Authenticator {
+            session_ids: ids,
+            quotas,
+            ..
+        } = &*self.authenticator;
+        let now = self.stores.sessions.now();
+        quotas.open(&caller.service, now)?;
+        let session_id = entropy.session_id(ids, now, &asked.login_id)?;
         let (token, origin) = if let Some(own) = &asked.token {
             (own.clone(), TokenOrigin::Caller)
         } else {

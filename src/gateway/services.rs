@@ -11,7 +11,8 @@ use crate::model::Timestamp;
 use crate::model::id::ServiceId;
 use crate::model::limit::SessionLimit;
 use crate::model::page::{Page, PageLimit, SealedCursor};
-use crate::model::permission::Permissions;
+use crate::model::permission::{Permission, Permissions};
+use crate::model::quota::{QuotaUse, Quotas};
 use crate::model::record::Field;
 use crate::model::service::{Service, ServiceName, ServiceUpdate};
 use crate::model::token::ServiceSecret;
@@ -35,6 +36,8 @@ pub struct RegisterService {
     pub secret: Option<ServiceSecret>,
     /// How many sessions a login may have when it opens one.
     pub session_limit: Option<SessionLimit>,
+    /// How much it may take of what all services share.
+    pub quotas: Quotas,
 }
 
 /// What is kept of a secret that was shown, to answer a repetition with.
@@ -87,6 +90,7 @@ impl Gateway {
             service_name: asked.service_name,
             permissions: asked.permissions,
             session_limit: asked.session_limit.map(service_limit).transpose()?,
+            quotas: asked.quotas,
             secret: secret.hash(),
             operation_id: entropy.operation_id(),
         };
@@ -113,6 +117,21 @@ impl Gateway {
         let record = self.stores.services.find_service(service_id).await?;
         let record = record.ok_or(GatewayError::ServiceNotFound)?;
         Ok(record.service)
+    }
+
+    /// How much of its quotas a service takes at this node: any service may ask of itself.
+    pub async fn service_usage(
+        &self,
+        caller: &Caller,
+        service_id: &ServiceId,
+    ) -> Result<Vec<QuotaUse>, GatewayError> {
+        if caller.id() != service_id {
+            let needed = Permission::ServiceRead;
+            self.authenticator.permit(&caller.service, needed)?;
+        }
+        let service = self.find_service(service_id).await?;
+        let now = self.stores.sessions.now();
+        Ok(self.authenticator.quotas.usage(&service, now).to_vec())
     }
 
     /// Changes a service.

@@ -14,6 +14,7 @@ pub mod network;
 pub mod page;
 pub mod permission;
 pub mod profile;
+pub mod quota;
 pub mod record;
 pub mod request;
 pub mod rotation;

@@ -7,6 +7,7 @@ use super::Timestamp;
 use super::id::ServiceId;
 use super::limit::SessionLimit;
 use super::permission::{Opener, Permission, Permissions, Scope};
+use super::quota::{QuotaChange, Quotas};
 use super::record::Field;
 use super::text::text_type;
 use super::token::CredentialHash;
@@ -43,6 +44,8 @@ pub struct Service {
     /// is null, the gateway's own default counts.
     #[schema(required = true)]
     pub session_limit: Option<SessionLimit>,
+    /// How much it may take of what all services share, where that is not the gateway's own default.
+    pub quotas: Quotas,
 }
 
 impl Service {
@@ -82,10 +85,10 @@ impl Manager {
     }
 }
 
-/// The part of [`Service`] that records of every format have; its limit, if there is one, is stored beside it.
+/// The part of [`Service`] that records of every format have; its limits, if it has any, are stored beside it.
 #[derive(Serialize, Deserialize)]
 #[serde(remote = "Service")]
-struct ServiceWithoutLimit {
+struct ServiceWithoutLimits {
     service_id: ServiceId,
     service_name: ServiceName,
     permissions: Permissions,
@@ -94,13 +97,15 @@ struct ServiceWithoutLimit {
     updated_at: Timestamp,
     #[serde(skip)]
     session_limit: Option<SessionLimit>,
+    #[serde(skip)]
+    quotas: Quotas,
 }
 
 /// What a store keeps of a service.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ServiceRecord {
     /// The service.
-    #[serde(with = "ServiceWithoutLimit")]
+    #[serde(with = "ServiceWithoutLimits")]
     pub service: Service,
     /// SHA-256 of its secret.
     pub secret: CredentialHash,
@@ -139,6 +144,8 @@ pub struct ServiceUpdate {
     pub enabled: Option<bool>,
     /// How many sessions a login may have.
     pub session_limit: Field<SessionLimit>,
+    /// How much it may take; cleared, all is as the gateway has it.
+    pub quotas: Field<QuotaChange>,
 }
 
 impl ServiceUpdate {
@@ -154,6 +161,11 @@ impl ServiceUpdate {
             service.enabled = enabled;
         }
         self.session_limit.apply(&mut service.session_limit);
+        match self.quotas {
+            Field::Keep => {}
+            Field::Clear => service.quotas = Quotas::default(),
+            Field::Set(change) => change.apply(&mut service.quotas),
+        }
         service.updated_at = now;
     }
 }

@@ -8,6 +8,7 @@ use crate::model::event::{Change, Fact, ServiceChange};
 use crate::model::id::ServiceId;
 use crate::model::limit::SessionLimit;
 use crate::model::permission::Permissions;
+use crate::model::quota::Quotas;
 use crate::model::request::OperationId;
 use crate::model::service::{
     Manager, PreviousSecret, Service, ServiceName, ServiceRecord, ServiceUpdate,
@@ -28,6 +29,8 @@ pub struct NewService {
     pub permissions: Permissions,
     /// How many sessions a login may have when it opens one.
     pub session_limit: Option<SessionLimit>,
+    /// How much it may take of what all services share.
+    pub quotas: Quotas,
     /// SHA-256 of its secret.
     pub secret: CredentialHash,
     /// Set when the registration may be a repetition.
@@ -206,6 +209,7 @@ fn registered(new: &NewService, now: Timestamp) -> ServiceRecord {
             created_at: now,
             updated_at: now,
             session_limit: new.session_limit,
+            quotas: new.quotas.clone(),
         },
         secret: new.secret,
         previous_secret: None,
@@ -244,6 +248,7 @@ mod tests {
             service_name: ServiceName::parse("Shop").unwrap(),
             permissions: Permissions::default(),
             session_limit: None,
+            quotas: Quotas::default(),
             secret: CredentialHash::of(secret),
             operation_id,
         }

@@ -8,6 +8,7 @@ use serde_json::{Value, json};
 use session_gateway::http::app::{app as app_of, app_and_metrics};
 use session_gateway::http::state::AppState;
 use session_gateway::model::id::ServiceId;
+use session_gateway::model::quota::Quotas;
 use session_gateway::model::service::{Manager, ServiceName};
 use session_gateway::model::token::CredentialHash;
 use session_gateway::rules::services::NewService;
@@ -264,6 +265,7 @@ async fn what_another_version_stored_is_kept_and_allows_nothing() {
         service_name: ServiceName::parse("Old").unwrap(),
         permissions: serde_json::from_value(json!(["online.*", "session.import"])).unwrap(),
         session_limit: None,
+        quotas: Quotas::default(),
         secret: CredentialHash::of(b"its secret"),
         operation_id: None,
     };

@@ -24,6 +24,7 @@ mod nodes;
 mod outages;
 mod process;
 mod proxy;
+mod quotas;
 mod registrations;
 mod requirements;
 mod rules;

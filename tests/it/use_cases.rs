@@ -10,6 +10,7 @@ use session_gateway::gateway::{
 use session_gateway::model::attribute::Attributes;
 use session_gateway::model::id::{LoginId, ServiceId};
 use session_gateway::model::permission::{Permission, Permissions, Scope};
+use session_gateway::model::quota::Quotas;
 use session_gateway::model::request::{Consistency, Precondition, Touch};
 use session_gateway::model::service::ServiceName;
 use session_gateway::model::session::{EndDetail, EndReason, FirstState};
@@ -98,6 +99,7 @@ async fn who_calls_and_what_they_may_is_found_out_once() {
             .collect::<Permissions>(),
         secret: None,
         session_limit: None,
+        quotas: Quotas::default(),
     };
     let registered = gateway.register_service(&admin, &Entropy::Fresh, shop);
     let (_, secret) = registered.await.unwrap();

@@ -101,6 +101,7 @@ const PERMISSIONS: &[(&str, &str, Option<&str>)] = &[
         "/v1/services/{service_id}/rotate-secret",
         Some("service.manage"),
     ),
+    ("GET", "/v1/services/{service_id}/usage", None),
     ("GET", "/v1/whoami", None),
     ("GET", "/v1/permissions", None),
     ("POST", "/v1/backups", None),

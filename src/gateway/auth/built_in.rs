@@ -9,6 +9,7 @@ use crate::entropy::Entropy;
 use crate::gateway::GatewayError;
 use crate::model::id::ServiceId;
 use crate::model::permission::Permissions;
+use crate::model::quota::Quotas;
 use crate::model::service::{Manager, ServiceName};
 use crate::model::token::{CredentialHash, ServiceSecret};
 use crate::rules::refusal::Refusal;
@@ -76,6 +77,7 @@ pub(super) async fn register(
         service_name: ServiceName::admin(),
         permissions: Permissions::everything(),
         session_limit: None,
+        quotas: Quotas::default(),
         secret,
         operation_id: None,
     };

@@ -13,9 +13,11 @@ use zeroize::Zeroizing;
 
 use super::GatewayError;
 use super::idempotency::{CallerKey, Claimant};
+use super::quotas::{Held, ServiceQuotas};
 use crate::entropy::SessionIds;
 use crate::model::id::ServiceId;
 use crate::model::permission::{Permission, Scope};
+use crate::model::quota::{Quota, QuotaUse};
 use crate::model::request::Consistency;
 use crate::model::service::{Service, ServiceRecord};
 use crate::model::token::CredentialHash;
@@ -51,6 +53,8 @@ pub struct Authenticator {
     pub refusals: Refusals,
     /// Where the ids of sessions come from.
     pub session_ids: Arc<SessionIds>,
+    /// What each service takes, and how much it may.
+    pub quotas: Arc<ServiceQuotas>,
 }
 
 /// What a service presents. Its `Debug` form does not show the secret.
@@ -91,6 +95,19 @@ pub struct Authenticated {
 }
 
 impl Authenticated {
+    /// Takes a place of the service among the requests that are worked on.
+    pub fn enter(&self) -> Result<Held, GatewayError> {
+        let Authenticator { quotas, stores, .. } = &*self.authenticator;
+        quotas.enter(&self.service, stores.sessions.now())
+    }
+
+    /// How much of its quotas the service takes.
+    #[must_use]
+    pub fn usage(&self) -> [QuotaUse; Quota::ALL.len()] {
+        let Authenticator { quotas, stores, .. } = &*self.authenticator;
+        quotas.usage(&self.service, stores.sessions.now())
+    }
+
     /// The service, as the owner of idempotency keys.
     #[must_use]
     pub fn claimant(&self) -> Claimant {

@@ -12,6 +12,7 @@ use tokio::time::timeout;
 
 use super::auth::{Authenticator, Presented};
 use super::error::GatewayError;
+use super::quotas::Held;
 use crate::model::Timestamp;
 use crate::model::forward_auth::{Denial, InvalidCondition};
 use crate::model::network::Networks;
@@ -147,7 +148,7 @@ impl ForwardAuth {
     }
 
     async fn ask_store(&self, request: ForwardedRequest<'_>) -> Result<Identity, NotAllowed> {
-        self.admit(request.principal).await?;
+        let _held = self.admit(request.principal).await?;
         let conditions = request.conditions?;
         let stores = &self.authenticator.stores;
         // Browsers send `no-cache` with every reload: what this node knows must do.
@@ -167,23 +168,28 @@ impl ForwardAuth {
     /// Whether a proxy of ours asks, as far as the store tells in time.
     pub async fn is_proxy_in_time(&self, principal: &Principal) -> bool {
         let asked = timeout(self.deadline.0, self.admit(principal));
-        matches!(asked.await, Ok(Ok(())))
+        matches!(asked.await, Ok(Ok(_)))
     }
 
-    /// Admits a proxy of ours. Its failures count like those of any service, and it learns when to try again.
-    async fn admit(&self, principal: &Principal) -> Result<(), NotAllowed> {
+    /// Admits a proxy of ours, and takes a place among its requests if it is a service. Its failures count like those of
+    /// any service, and it learns when to try again.
+    async fn admit(&self, principal: &Principal) -> Result<Option<Held>, NotAllowed> {
         let Principal::Peer { address, presented } = principal else {
-            return Ok(());
+            return Ok(None);
         };
         if address.is_some_and(|address| self.trusted.include(address)) {
-            return Ok(());
+            return Ok(None);
         }
         let authenticator = &self.authenticator;
         let identified = authenticator.identify(presented, *address, Consistency::Bounded);
         let refused = |retry_after| Err(Denial::ProxyUnauthenticated { retry_after }.into());
         match identified.await {
             Ok((service, _)) => match authenticator.permit(&service, Permission::TokenVerify) {
-                Ok(_scope) => Ok(()),
+                Ok(_scope) => {
+                    let now = authenticator.stores.sessions.now();
+                    let held = authenticator.quotas.enter(&service, now);
+                    held.map(Some).map_err(NotAllowed::Unknown)
+                }
                 Err(_denied) => refused(None),
             },
             Err(GatewayError::Unauthenticated) => refused(None),

@@ -22,6 +22,7 @@ mod permissions;
 mod pieces;
 mod problems;
 mod profiles;
+mod quotas;
 mod services;
 mod sessions;
 mod tokens;
@@ -31,6 +32,7 @@ mod tokens;
 pub fn routes() -> OpenApiRouter<AppState> {
     OpenApiRouter::new()
         .merge(services::routes())
+        .merge(quotas::routes())
         .merge(permissions::routes())
         .merge(sessions::routes())
         .merge(attributes::routes())

@@ -42,6 +42,7 @@ problems! {
     NoBackup: "403" "The service lacks the permission `*`.",
         "409" "`backup_not_possible`: the store has backups of its own.";
     NoLoader: "409" "No loader is configured.";
+    NotItself: "403" "It is another service, and the caller lacks `service.read`.";
     UnknownService: "404" "No service has this id.";
     ServiceExists: "409" "A service with this id exists.";
     BuiltIn: "409" "The service is built in.";

@@ -13,6 +13,7 @@ use utoipa_axum::routes;
 use super::PageQuery;
 use super::limit::LimitRequest;
 use super::problems::{BuiltIn, SecretConfigured, ServiceExists, UnknownService};
+use super::quotas::QuotasRequest;
 use crate::entropy::Entropy;
 use crate::gateway::{Caller, RegisterService, SecretBefore};
 use crate::http::auth::{guarded, open_to_any};
@@ -26,6 +27,7 @@ use crate::model::id::ServiceId;
 use crate::model::limit::SessionLimit;
 use crate::model::page::{Page, SealedCursor};
 use crate::model::permission::{NewPermissions, Permission, Permissions};
+use crate::model::quota::QuotaChange;
 use crate::model::record::Field;
 use crate::model::service::{Service, ServiceName, ServiceUpdate};
 use crate::model::token::ServiceSecret;
@@ -64,6 +66,9 @@ struct RegisterServiceRequest {
     /// How many sessions a login may have when it opens one; the server's `SGW_LOGIN_MAX_SESSIONS` if left out.
     #[serde(default, deserialize_with = "optional_object")]
     session_limit: Option<LimitRequest>,
+    /// How much it may take of what all services share, where that is not the server's `SGW_SERVICE_MAX_…`.
+    #[serde(default, deserialize_with = "optional_object")]
+    quotas: Option<QuotasRequest>,
 }
 
 /// A change of a service; what is left out stays.
@@ -87,6 +92,10 @@ struct UpdateServiceRequest {
     #[serde(default, deserialize_with = "limit_object")]
     #[schema(value_type = Option<LimitRequest>)]
     session_limit: Field<LimitRequest>,
+    /// How much it may take; what is left out stays, null is the server's `SGW_SERVICE_MAX_…`.
+    #[serde(default, deserialize_with = "quotas_object")]
+    #[schema(value_type = Option<QuotasRequest>)]
+    quotas: Field<QuotasRequest>,
 }
 
 /// How a secret is to be rotated.
@@ -173,6 +182,7 @@ impl RegisterServiceRequest {
             permissions: self.permissions.into(),
             secret: self.secret,
             session_limit: self.session_limit.map(SessionLimit::from),
+            quotas: self.quotas.map(QuotasRequest::given).unwrap_or_default(),
         }
     }
 }
@@ -246,6 +256,7 @@ async fn update_service(
         permissions: request.permissions.map(Permissions::from),
         enabled: request.enabled,
         session_limit: request.session_limit.map(SessionLimit::from),
+        quotas: request.quotas.map(QuotaChange::from),
     };
     let updated = state.gateway.update_service(&caller, &service_id, update);
     Ok(Json(updated.await?))
@@ -320,6 +331,13 @@ async fn rotate_service_secret(
 )]
 async fn find_caller(caller: Caller) -> Json<Service> {
     Json(caller.service)
+}
+
+fn quotas_object<'de, D: Deserializer<'de>>(
+    deserializer: D,
+) -> Result<Field<QuotasRequest>, D::Error> {
+    let quotas = optional_object(deserializer)?;
+    Ok(quotas.map_or(Field::Clear, Field::Set))
 }
 
 fn limit_object<'de, D: Deserializer<'de>>(

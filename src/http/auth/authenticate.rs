@@ -6,10 +6,11 @@ use std::sync::Arc;
 use axum::extract::{ConnectInfo, Request, State};
 use axum::http::Extensions;
 use axum::middleware::Next;
-use axum::response::Response;
+use axum::response::{IntoResponse, Response};
 
 use super::credentials::presented;
 use super::proof::Proof;
+use super::rate_limit;
 use crate::gateway::auth::Authenticator;
 use crate::http::error::ApiError;
 use crate::http::extract::consistency_of;
@@ -26,8 +27,17 @@ pub async fn authenticate(
         authenticator.authenticate(presented(headers), address, consistency_of(headers));
     let authenticated = authenticated.await?;
     Proof::give(request.extensions());
-    request.extensions_mut().insert(authenticated);
-    Ok(next.run(request).await)
+    let (mut response, _held) = match authenticated.enter().map(Arc::new) {
+        Ok(held) => {
+            let extensions = request.extensions_mut();
+            extensions.insert(authenticated.clone());
+            extensions.insert(Arc::clone(&held));
+            (next.run(request).await, Some(held))
+        }
+        Err(error) => (ApiError::from(error).into_response(), None),
+    };
+    rate_limit::tell(&authenticated.usage(), response.headers_mut());
+    Ok(response)
 }
 
 /// The address at the other end of the connection, without the dress of IPv6 that a listener on both gives one of IPv4.

@@ -76,7 +76,8 @@ const ERRORS: [(&str, &str); 7] = [
     ("414", "The URI is too long."),
     (
         "429",
-        "Too many failed authentications came from this address.",
+        "`rate_limited`: too many failed authentications came from this address. `quota_exceeded`: the service takes as \
+         much as it may; `quota` names of what.",
     ),
     ("431", "The headers are too large."),
     ("500", "A bug in the gateway."),

@@ -17,6 +17,7 @@ mod document;
 mod guard;
 mod operator;
 mod proof;
+mod rate_limit;
 mod rules;
 
 pub use authenticate::{authenticate, peer};

@@ -37,6 +37,7 @@ pub(super) fn kind_of(error: &GatewayError) -> (StatusCode, &'static str) {
             StatusCode::UNPROCESSABLE_ENTITY,
             "idempotency_key_unreadable",
         ),
+        E::QuotaExceeded(_) => (StatusCode::TOO_MANY_REQUESTS, "quota_exceeded"),
         E::RateLimited { .. } => (StatusCode::TOO_MANY_REQUESTS, "rate_limited"),
         E::StoreUnavailable(_) | E::StoreFull => {
             (StatusCode::SERVICE_UNAVAILABLE, "store_unavailable")

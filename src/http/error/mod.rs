@@ -149,6 +149,11 @@ impl ApiError {
             } else {
                 None
             },
+            quota: if let Self::Gateway(GatewayError::QuotaExceeded(quota)) = self {
+                Some(quota.as_str())
+            } else {
+                None
+            },
             count: if let Self::Gateway(GatewayError::LoginTooLarge { count }) = self {
                 Some(*count)
             } else {
@@ -162,7 +167,11 @@ impl ApiError {
             return Some(*retry_after);
         }
         let (status, _) = self.kind();
-        (status == StatusCode::SERVICE_UNAVAILABLE).then_some(RETRY_SECONDS)
+        let passes = [
+            StatusCode::SERVICE_UNAVAILABLE,
+            StatusCode::TOO_MANY_REQUESTS,
+        ];
+        passes.contains(&status).then_some(RETRY_SECONDS)
     }
 }
 

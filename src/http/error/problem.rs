@@ -47,6 +47,10 @@ pub struct Problem {
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(nullable = false)]
     pub ended: Option<Ended>,
+    /// The quota that the service has used up.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false, value_type = Option<String>, example = "opens_per_second")]
+    pub quota: Option<&'static str>,
     /// How many sessions a login has at most that has too many for its limit.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(nullable = false)]

@@ -19,6 +19,7 @@ use zeroize::Zeroizing;
 use super::error::{ApiError, Failure};
 use super::extract::read_body;
 use crate::gateway::idempotency::{Attempt, Call, Claimant, Claimed, IdempotencyKey, Kept};
+use crate::gateway::quotas::Held;
 
 mod answer;
 mod kind;
@@ -80,9 +81,14 @@ pub(super) async fn run_once(
     match claimant.claim(key, call).await? {
         Claimed::First(attempt, entropy) => {
             parts.extensions.insert(entropy);
+            let held = parts.extensions.get::<Arc<Held>>().cloned();
             let request = Request::from_parts(parts, Body::from(body));
-            // A client that hangs up must not stop the request between its effect and its answer.
-            let run = run(attempt, request, next).in_current_span();
+            // A client that hangs up must not stop the request between its effect and its answer. It is worked on until then.
+            let run = async move {
+                let _held = held;
+                run(attempt, request, next).await
+            };
+            let run = run.in_current_span();
             let finished = tokio::spawn(run).await;
             finished.unwrap_or_else(|error| Err(ApiError::internal(error)))
         }

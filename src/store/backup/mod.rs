@@ -1,12 +1,14 @@
-//! What a backup of a store is: lines of JSON, each a record with the key it is under. What follows from records, as every
-//! index does, is not in it. The first line tells when it was made, the last what there was before it, so that one that
-//! was cut off or changed is known as such.
+//! What a backup of a store is: lines of JSON, each a record with the key it is under.
+//!
+//! What follows from records, as every index does, is not in it. The first line tells when it was made, the last what
+//! there was before it, so that one that was cut off or changed is known as such.
 
 use std::fmt::Debug;
 
 use async_trait::async_trait;
 use bytes::Bytes;
 use serde::{Deserialize, Serialize};
+use sha2::{Digest, Sha256};
 use tokio::sync::mpsc;
 
 use super::StoreError;
@@ -74,6 +76,17 @@ pub enum RecordKind {
     Operation,
     /// Until when a network is slowed down.
     Throttle,
+}
+
+/// The digest of the lines so far, as the last line tells it.
+pub(super) fn told(lines: &Sha256) -> String {
+    let digest = lines.clone().finalize();
+    digest.iter().fold(String::new(), |mut text, byte| {
+        for half in [byte >> 4, byte & 15] {
+            text.extend(char::from_digit(half.into(), 16));
+        }
+        text
+    })
 }
 
 /// A backup in the making, piece by piece; an error is the end of one that is not whole.

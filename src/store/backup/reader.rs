@@ -7,7 +7,7 @@ use base64::engine::general_purpose::STANDARD;
 use sha2::{Digest, Sha256};
 use thiserror::Error;
 
-use super::{BACKUP_FORMAT, BackupLine, RecordKind};
+use super::{BACKUP_FORMAT, BackupLine, RecordKind, told};
 use crate::model::Timestamp;
 
 /// The most bytes of a line: more than a session with all the attributes it may have takes as text.
@@ -95,7 +95,7 @@ impl<B: BufRead> BackupReader<B> {
 
     /// The next record; none after the last, if the last line confirms all others.
     pub fn next_record(&mut self) -> Result<Option<BackupRecord>, BackupFault> {
-        let before = self.sha256();
+        let before = told(&self.read);
         match self.next_line()? {
             Some(BackupLine::Record { kind, key, value }) => {
                 let decoded = STANDARD.decode(key).ok().zip(STANDARD.decode(value).ok());
@@ -143,10 +143,5 @@ impl<B: BufRead> BackupReader<B> {
             Ok(line) => Ok(Some(line)),
             Err(_none) => Err(self.wrong("is none of a backup")),
         }
-    }
-
-    fn sha256(&self) -> String {
-        let digest = self.read.clone().finalize();
-        digest.iter().map(|byte| format!("{byte:02x}")).collect()
     }
 }

@@ -14,12 +14,14 @@ use tokio::sync::mpsc;
 use super::record::{decode, encode};
 use super::stored::StoredSession;
 use super::tables::{
-    BANS, CLAIMS, EVENTS, KEYS, META, OPERATION_IDS, PROFILES, SERVICES, SESSIONS, THROTTLES,
-    TOMBSTONES, meta,
+    BANS, CLAIMS, EVENTS, Hash, Id, KEYS, META, OPERATION_IDS, PROFILES, SERVICES, SESSIONS,
+    THROTTLES, TOMBSTONES, meta,
 };
 use super::{EmbeddedStore, Shared, unavailable};
 use crate::store::StoreError;
-use crate::store::backup::{BACKUP_FORMAT, BackupLine, BackupPieces, BackupSource, RecordKind};
+use crate::store::backup::{
+    BACKUP_FORMAT, BackupLine, BackupPieces, BackupSource, RecordKind, told,
+};
 use crate::telemetry::log::with_causes;
 use crate::telemetry::panics::contain;
 
@@ -66,7 +68,7 @@ fn make(shared: &Shared, pieces: &mpsc::Sender<Result<Bytes, StoreError>>) -> Re
         shared,
         pieces,
         piece: Vec::with_capacity(2 * PIECE),
-        told: Sha256::new(),
+        so_far: Sha256::new(),
         records: 0,
     };
     lines.line(&BackupLine::Begin {
@@ -74,8 +76,7 @@ fn make(shared: &Shared, pieces: &mpsc::Sender<Result<Bytes, StoreError>>) -> Re
         at: shared.now(),
     })?;
     tables(&read, &mut lines)?;
-    let sha256 = lines.told.clone().finalize();
-    let sha256 = sha256.iter().map(|byte| format!("{byte:02x}")).collect();
+    let sha256 = told(&lines.so_far);
     let records = lines.records;
     lines.line(&BackupLine::End { records, sha256 })?;
     lines.hand_on()
@@ -84,50 +85,26 @@ fn make(shared: &Shared, pieces: &mpsc::Sender<Result<Bytes, StoreError>>) -> Re
 fn tables(read: &ReadTransaction, lines: &mut Lines<'_>) -> Result<(), Stopped> {
     use RecordKind as Kind;
     let text = |id: &str| id.as_bytes().to_vec();
-    lines.table(read, SERVICES, Kind::Service, text, as_stored)?;
-    lines.table(read, KEYS, Kind::Keyring, text, as_stored)?;
-    lines.table(read, BANS, Kind::Ban, |login| login.to_vec(), as_stored)?;
-    lines.table(
-        read,
-        PROFILES,
-        Kind::Profile,
-        |login| login.to_vec(),
-        as_stored,
-    )?;
-    lines.table(read, SESSIONS, Kind::Session, |id| id.to_vec(), used)?;
-    lines.table(
-        read,
-        TOMBSTONES,
-        Kind::Tombstone,
-        |id| id.to_vec(),
-        as_stored,
-    )?;
+    let id = |id: &Id| id.to_vec();
+    let hash = |hash: &Hash| hash.to_vec();
+    let number = |number: u64| number.to_be_bytes().to_vec();
+    let whole = |_: &Shared, bytes: &[u8]| Ok(bytes.to_vec());
+    lines.table(read, SERVICES, Kind::Service, text, whole)?;
+    lines.table(read, KEYS, Kind::Keyring, text, whole)?;
+    lines.table(read, BANS, Kind::Ban, id, whole)?;
+    lines.table(read, PROFILES, Kind::Profile, id, whole)?;
+    lines.table(read, SESSIONS, Kind::Session, id, used)?;
+    lines.table(read, TOMBSTONES, Kind::Tombstone, id, whole)?;
     if let Some(trimmed) = read.open_table(META)?.get(meta::TRIMMED)? {
-        let value = trimmed.value().to_be_bytes();
+        let value = number(trimmed.value());
         lines.record(Kind::Trimmed, meta::TRIMMED.as_bytes(), &value)?;
     }
-    lines.table(
-        read,
-        EVENTS,
-        Kind::Event,
-        |number| number.to_be_bytes().to_vec(),
-        as_stored,
-    )?;
-    lines.table(read, CLAIMS, Kind::Claim, |key| key.to_vec(), as_stored)?;
-    lines.table(
-        read,
-        OPERATION_IDS,
-        Kind::Operation,
-        |key| key.to_vec(),
-        as_stored,
-    )?;
+    lines.table(read, EVENTS, Kind::Event, number, whole)?;
+    lines.table(read, CLAIMS, Kind::Claim, hash, whole)?;
+    lines.table(read, OPERATION_IDS, Kind::Operation, hash, whole)?;
     lines.table(read, THROTTLES, Kind::Throttle, text, |_, until| {
-        Ok(until.to_be_bytes().to_vec())
+        Ok(number(until))
     })
-}
-
-fn as_stored(_shared: &Shared, bytes: &[u8]) -> Result<Vec<u8>, StoreError> {
-    Ok(bytes.to_vec())
 }
 
 /// A session with the uses that are still to be written, and without where its expiry was looked for.
@@ -142,7 +119,7 @@ struct Lines<'b> {
     shared: &'b Shared,
     pieces: &'b mpsc::Sender<Result<Bytes, StoreError>>,
     piece: Vec<u8>,
-    told: Sha256,
+    so_far: Sha256,
     records: u64,
 }
 
@@ -176,7 +153,7 @@ impl Lines<'_> {
         let begin = self.piece.len();
         serde_json::to_writer(&mut self.piece, line).map_err(unavailable)?;
         self.piece.push(b'\n');
-        self.told
+        self.so_far
             .update(self.piece.get(begin..).unwrap_or_default());
         if self.piece.len() >= PIECE {
             self.hand_on()?;

@@ -177,7 +177,7 @@ fn rows<K: Key + 'static, V: Value + 'static>(
         Ok(())
     });
     match walked {
-        Ok(Ok(())) | Ok(Err(redb::Error::TableDoesNotExist(_))) => {}
+        Ok(Ok(()) | Err(redb::Error::TableDoesNotExist(_))) => {}
         Ok(Err(error)) => checkup.fault(|| format!("{name}: {}", with_causes(&error))),
         Err(panic) => checkup.fault(|| format!("{name}: {panic}")),
     }

@@ -135,10 +135,9 @@ fn probe(db: &Database) -> Result<(), OpenError> {
     let services = read.open_table(SERVICES).map_err(engine)?;
     for row in services.iter().map_err(engine)? {
         let (_, record) = row.map_err(engine)?;
-        match decode::<ServiceRecord>(record.value()) {
-            Err(damaged @ StoreError::Corrupt { .. }) => return Err(OpenError::Record(damaged)),
-            // Of a newer version; whoever needs it says so.
-            Ok(_) | Err(_) => {}
+        // Of one of a newer version whoever needs it says so.
+        if let Err(damaged @ StoreError::Corrupt { .. }) = decode::<ServiceRecord>(record.value()) {
+            return Err(OpenError::Record(damaged));
         }
     }
     let events = read.open_table(EVENTS).map_err(engine)?;

@@ -12,7 +12,8 @@ use crate::model::event::Change;
 use crate::model::keyring::Keyring;
 use crate::model::limit::SessionLimit;
 use crate::model::login::Ban;
-use crate::model::service::ServiceRecord;
+use crate::model::quota::Quotas;
+use crate::model::service::{Service, ServiceRecord};
 use crate::model::session::{EndDetail, Tombstone};
 use crate::rules::Kept;
 use crate::rules::idempotency::IdempotencyRecord;
@@ -156,15 +157,33 @@ impl Stored for Keyring {
 
 impl Stored for ServiceRecord {
     const NAME: &'static str = "service";
-    const NEWEST: u8 = 2;
-    type Beside = SessionLimit;
+    const NEWEST: u8 = 3;
+    /// Its limits.
+    type Beside = (Option<SessionLimit>, Quotas);
 
-    fn beside(&self) -> Option<SessionLimit> {
-        self.service.session_limit
+    fn take_older(format: u8, body: &[u8]) -> Option<Taken<'_, Self>> {
+        let take = || postcard::take_from_bytes::<(Self, SessionLimit)>(body);
+        (format == 2).then(|| {
+            take().map(|((mut old, limit), rest)| {
+                old.service.session_limit = Some(limit);
+                (old, rest)
+            })
+        })
     }
 
-    fn put_beside(&mut self, limit: SessionLimit) {
-        self.service.session_limit = Some(limit);
+    fn beside(&self) -> Option<Self::Beside> {
+        let Service {
+            session_limit,
+            quotas,
+            ..
+        } = &self.service;
+        let is_any = session_limit.is_some() || !quotas.is_empty();
+        is_any.then(|| (*session_limit, quotas.clone()))
+    }
+
+    fn put_beside(&mut self, (limit, quotas): Self::Beside) {
+        self.service.session_limit = limit;
+        self.service.quotas = quotas;
     }
 }
 

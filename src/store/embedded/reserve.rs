@@ -123,7 +123,7 @@ impl Reserve {
     /// Takes the room on file systems that give none to a file before it is written.
     fn write_zeros(&self, from: u64, to: u64) -> io::Result<()> {
         use std::os::unix::fs::FileExt;
-        const ZEROS: [u8; 64 * 1024] = [0; 64 * 1024];
+        static ZEROS: [u8; 64 * 1024] = [0; 64 * 1024];
         let mut at = from;
         while at < to {
             let length = usize::try_from(to - at).map_or(ZEROS.len(), |rest| rest.min(ZEROS.len()));

@@ -28,6 +28,8 @@ use super::events::service_change_text;
 const FORMAT: u8 = 1;
 /// The format of those that a limit follows.
 const WITH_LIMIT: u8 = 2;
+/// The format of those that quotas follow, behind a limit that may be none.
+const WITH_QUOTAS: u8 = 3;
 /// Services that Redis looks at in one step of a walk.
 const STEP: usize = 200;
 /// Where a walk starts, and where it is over.
@@ -254,7 +256,15 @@ fn corrupt(cause: impl Into<crate::store::Cause>) -> StoreError {
 }
 
 fn encode(record: &ServiceRecord) -> Result<Vec<u8>, StoreError> {
-    let encoded = match &record.service.session_limit {
+    let Service {
+        session_limit,
+        quotas,
+        ..
+    } = &record.service;
+    let encoded = match session_limit {
+        limit if !quotas.is_empty() => {
+            postcard::to_extend(&(record, limit, quotas), vec![WITH_QUOTAS])
+        }
         None => postcard::to_extend(record, vec![FORMAT]),
         Some(limit) => postcard::to_extend(&(record, limit), vec![WITH_LIMIT]),
     };
@@ -268,6 +278,13 @@ pub(super) fn decode(bytes: &[u8]) -> Result<ServiceRecord, StoreError> {
             let (mut record, limit): (ServiceRecord, _) =
                 postcard::from_bytes(body).map_err(corrupt)?;
             record.service.session_limit = Some(limit);
+            Ok(record)
+        }
+        Some((&WITH_QUOTAS, body)) => {
+            let (mut record, limit, quotas): (ServiceRecord, _, _) =
+                postcard::from_bytes(body).map_err(corrupt)?;
+            record.service.session_limit = limit;
+            record.service.quotas = quotas;
             Ok(record)
         }
         Some((format, _)) => Err(newer(SERVICE, format.to_string().as_bytes())),

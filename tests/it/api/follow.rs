@@ -218,18 +218,18 @@ async fn a_head_request_ends_at_once_and_leaves_room() {
 #[tokio::test]
 async fn no_more_follow_than_may() {
     let app = TestApp::with(&[("SGW_EVENT_FOLLOWERS", "2")]);
-    let admin = app.admin();
-    let one = Follow::begin(&admin, "/v1/events", None).await;
-    let two = Follow::begin(&admin, "/v1/events", None).await;
-    let third = admin
+    let reader = app.service("reader", &["event.read"]).await;
+    let one = Follow::begin(&reader, "/v1/events", None).await;
+    let two = Follow::begin(&reader, "/v1/events", None).await;
+    let third = reader
         .get("/v1/events")
         .header("accept", "text/event-stream");
     let refused = third.clone().await;
     refused.problem(503, "busy");
     assert_eq!(refused.header("retry-after"), "1");
-    admin.get("/v1/events").await.expect(200);
+    reader.get("/v1/events").await.expect(200);
     drop(one);
-    let again = Follow::begin(&admin, "/v1/events", None).await;
+    let again = Follow::begin(&reader, "/v1/events", None).await;
     drop((two, again));
 }
 

@@ -11,6 +11,7 @@ mod goodput;
 mod history;
 mod one_login;
 mod others;
+mod refusals;
 mod rolling;
 pub(crate) mod size;
 mod stored;

@@ -250,7 +250,9 @@ async fn what_is_no_whole_backup_fills_nothing() {
         (String::new(), "line 1 of the backup"),
     ] {
         let place = tempfile::tempdir().unwrap();
+        let judge = Launch::new().arguments(&["check", place.path().to_str().unwrap()]);
         std::fs::write(place.path().join("sessions.backup"), damaged).unwrap();
+        assert_eq!(judge.output().status.code(), Some(1), "{told}");
         let (launch, output) = restored(place.path(), &[]);
         let stderr = String::from_utf8(output.stderr).unwrap();
         assert_eq!(output.status.code(), Some(1), "{stderr}");
@@ -259,6 +261,7 @@ async fn what_is_no_whole_backup_fills_nothing() {
             "{stderr}"
         );
         std::fs::write(place.path().join("sessions.backup"), &whole).unwrap();
+        assert!(judge.output().status.success());
         let restore = ["restore", place.path().to_str().unwrap()];
         let launch = launch.arguments(&restore);
         assert_restored(&launch.output());

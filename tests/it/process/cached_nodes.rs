@@ -106,6 +106,48 @@ async fn an_ending_is_heard_of_by_every_node() {
     }
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn a_redis_that_is_emptied_leaves_no_copy() {
+    let redis = RedisServer::start().await;
+    let [a, b] = [
+        gateway_on(&redis.url()).await,
+        gateway_on(&redis.url()).await,
+    ];
+    let shop = a.service("shop", &["session.read"]).await;
+    let shop = shop.at(b.address());
+    let session = known(&redis, &a.admin(), &b.admin()).await;
+    eventually(DEADLINE, || async {
+        let before = reads(&redis).await;
+        shop.get("/v1/whoami").await.expect(200);
+        reads(&redis).await == before
+    })
+    .await;
+    let emptied = Instant::now();
+    redis.ask::<()>("FLUSHALL").await;
+    let (mut service, mut token) = (200, json!(true));
+    while emptied.elapsed() < 2 * BOUND {
+        let asked = Instant::now();
+        service = shop.get("/v1/whoami").await.status.as_u16();
+        token = verify(&b.admin(), &session).await["active"].clone();
+        let is_believed = service == 200 || token == true;
+        let late = asked.duration_since(emptied);
+        assert!(
+            !is_believed || late <= BOUND,
+            "after {late:?}: {service} {token}"
+        );
+    }
+    assert_ne!(service, 200, "who is refused very often is slowed down");
+    assert_eq!(token, json!(false));
+    b.admin().get("/v1/whoami").await.expect(200);
+    let again = open(&a.admin(), json!({"login_id": "ana"})).await;
+    assert_eq!(verify(&b.admin(), &again).await["active"], true);
+    a.admin().delete(again.path()).await.expect(204);
+    eventually(DEADLINE, || async {
+        verify(&b.admin(), &again).await["reason"] == "logout"
+    })
+    .await;
+}
+
 /// Whatever the channel does: who asks later than the bound after the ending is never told that the session lives.
 async fn nobody_is_told_after_the_bound(mode: Mode) {
     let redis = RedisServer::start().await;

@@ -8,6 +8,7 @@ use async_trait::async_trait;
 use session_gateway::model::event::{EventType, FeedStart};
 use session_gateway::model::page::PageLimit;
 use session_gateway::model::permission::Permissions;
+use session_gateway::model::quota::Quotas;
 use session_gateway::model::request::{Consistency, Touch};
 use session_gateway::model::service::{Manager, ServiceName, ServiceUpdate};
 use session_gateway::model::session::EndReason;
@@ -280,6 +281,7 @@ async fn a_service_is_known_until_any_service_changes() {
         service_name: ServiceName::parse("Shop").unwrap(),
         permissions: Permissions::everything(),
         session_limit: None,
+        quotas: Quotas::default(),
         secret: CredentialHash::of(b"secret"),
         operation_id: None,
     };

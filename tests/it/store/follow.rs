@@ -10,7 +10,9 @@ use session_gateway::model::page::PageLimit;
 use session_gateway::model::request::Consistency;
 use session_gateway::rules::refusal::Refusal;
 use session_gateway::store::node::Handle;
-use session_gateway::store::node::follow::{FollowError, Follower, Followers, Placed};
+use session_gateway::store::node::follow::{
+    FollowError, Follower, FollowerPlace, Followers, Placed,
+};
 use session_gateway::store::{
     EventFeed, FeedPage, Listener, OpError, Origin, Partition, Partitions,
 };
@@ -37,7 +39,9 @@ fn followers(b: &Backend) -> Followers {
 }
 
 async fn follow(b: &Backend, types: &[EventType]) -> Follower {
-    let begun = followers(b).follow(&FeedStart::Start, types.to_vec()).await;
+    let begun = followers(b)
+        .follow(&FeedStart::Start, types.to_vec(), FollowerPlace::Any)
+        .await;
     begun.unwrap()
 }
 
@@ -141,7 +145,9 @@ async fn a_follower_whose_position_is_no_longer_kept_is_told_so(b: &Backend) {
     b.open("alice").await;
     b.advance(SETTINGS.event_retention + SECOND);
     b.sweep().await;
-    let gone = followers.follow(&FeedStart::At(position), Vec::new()).await;
+    let gone = followers
+        .follow(&FeedStart::At(position), Vec::new(), FollowerPlace::Any)
+        .await;
     match gone.unwrap_err() {
         FollowError::Feed(error) => assert_eq!(refusal::<()>(Err(error)), Refusal::CursorExpired),
         FollowError::Full => panic!("there is room"),
@@ -175,7 +181,7 @@ async fn what_was_not_asked_for_moves_the_position_too(b: &Backend) {
 
 async fn a_follower_that_leaves_makes_room_for_another(b: &Backend) {
     let followers = followers(b);
-    let begin = || followers.follow(&FeedStart::Start, Vec::new());
+    let begin = || followers.follow(&FeedStart::Start, Vec::new(), FollowerPlace::Any);
     let one = begin().await.unwrap();
     let _two = begin().await.unwrap();
     assert!(matches!(begin().await, Err(FollowError::Full)));
@@ -224,7 +230,9 @@ async fn what_went_unheard_is_read_before_anything_after_it_is_told() {
         listeners: Mutex::default(),
     });
     let followers = Followers::new(Handle::new(Arc::<Silent>::clone(&silent)), 1);
-    let begun = followers.follow(&FeedStart::Start, Vec::new()).await;
+    let begun = followers
+        .follow(&FeedStart::Start, Vec::new(), FollowerPlace::Any)
+        .await;
     let mut follower = begun.unwrap();
     let session_id = b.open("alice").await.session_id;
     b.end(session_id).await;

@@ -7,6 +7,7 @@ use std::time::Duration;
 use session_gateway::model::event::Event;
 use session_gateway::model::id::SessionId;
 use session_gateway::model::permission::Permissions;
+use session_gateway::model::quota::Quotas;
 use session_gateway::model::service::{Manager, ServiceName};
 use session_gateway::model::token::CredentialHash;
 use session_gateway::rules::services::NewService;
@@ -102,6 +103,7 @@ pub(crate) async fn register(stores: &Stores, id: &str) {
         service_name: ServiceName::parse(id).unwrap(),
         permissions: Permissions::default(),
         session_limit: None,
+        quotas: Quotas::default(),
         secret: CredentialHash::of(id.as_bytes()),
         operation_id: None,
     };

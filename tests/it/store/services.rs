@@ -3,6 +3,7 @@
 use session_gateway::model::event::{Change, ServiceChange};
 use session_gateway::model::page::Cursor;
 use session_gateway::model::permission::Permissions;
+use session_gateway::model::quota::Quotas;
 use session_gateway::model::request::OperationId;
 use session_gateway::model::service::{Manager, Service, ServiceName, ServiceUpdate};
 use session_gateway::model::token::CredentialHash;
@@ -29,6 +30,7 @@ fn draft(id: &str, secret: &str) -> NewService {
             .map(|text| text.parse().unwrap())
             .collect(),
         session_limit: None,
+        quotas: Quotas::default(),
         secret: hash(secret),
         operation_id: Some(OperationId([7; 32])),
     }

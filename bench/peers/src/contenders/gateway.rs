@@ -99,6 +99,7 @@ fn start(store: &str, variables: &[(&str, &str)]) -> Rc<Process> {
     command.env("SGW_LISTEN", address.to_string());
     command.env("SGW_STORE", store);
     command.env("SGW_ADMIN_SECRET", SECRET);
+    command.env("SGW_SERVICE_MAX_OPENS_PER_SECOND", "0");
     command.envs(variables.iter().copied());
     command.current_dir(settings::run_dir());
     Rc::new(Process::start(command, address, ""))

@@ -30,6 +30,8 @@ pub struct Followers {
     feed: Handle<dyn EventFeed>,
     hub: Arc<Hub>,
     slots: Arc<Semaphore>,
+    /// One more, which is kept for who must not be kept out.
+    kept: Arc<Semaphore>,
     reads: Arc<Semaphore>,
 }
 
@@ -44,6 +46,15 @@ pub enum FollowError {
     Feed(#[from] OpError),
 }
 
+/// Which places a follower may take.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum FollowerPlace {
+    /// One of those that there are for all.
+    Any,
+    /// One of those, or else the one that is kept.
+    AnyOrKept,
+}
+
 impl Followers {
     /// Of this feed, `most` at once.
     #[must_use]
@@ -54,6 +65,7 @@ impl Followers {
             feed,
             hub,
             slots: slots(most),
+            kept: slots(1),
             reads: Arc::new(Semaphore::new(READS)),
         }
     }
@@ -76,8 +88,13 @@ impl Followers {
         &self,
         from: &FeedStart,
         types: Vec<EventType>,
+        place: FollowerPlace,
     ) -> Result<Follower, FollowError> {
-        let slot = Arc::clone(&self.slots).try_acquire_owned();
+        let take = |slots: &Arc<Semaphore>| Arc::clone(slots).try_acquire_owned();
+        let slot = match place {
+            FollowerPlace::Any => take(&self.slots),
+            FollowerPlace::AnyOrKept => take(&self.slots).or_else(|_none_left| take(&self.kept)),
+        };
         let slot = slot.map_err(|_none_left| FollowError::Full)?;
         Ok(Follower::begin(self, from, types, slot).await?)
     }

@@ -2,6 +2,7 @@
 //! is heard on the channel of that same master, all that this master said before has been heard too.
 
 use std::collections::{HashMap, VecDeque};
+use std::mem::replace;
 use std::sync::Arc;
 
 use tokio::time::Instant;
@@ -23,6 +24,8 @@ pub(super) struct Channels {
 #[derive(Debug, Default)]
 struct Channel {
     listening: bool,
+    /// Whether a heartbeat of any node was heard.
+    heard: bool,
     beating: bool,
     sent: VecDeque<Sent>,
 }
@@ -82,6 +85,12 @@ impl Channels {
         if let Some(channel) = self.masters.get_mut(master) {
             channel.beating = false;
         }
+    }
+
+    /// A heartbeat of any node was heard; tells whether it was the first on this channel.
+    pub(super) fn is_first(&mut self, master: &Address) -> bool {
+        let channel = self.masters.get_mut(master);
+        channel.is_none_or(|channel| !replace(&mut channel.heard, true))
     }
 
     /// The heartbeat that was heard, if it was sent to the master on whose channel it came.

@@ -36,6 +36,8 @@ pub(super) struct Heartbeat {
     pub(super) served: Vec<bool>,
     /// The newest format of what is stored that the sender goes along with.
     pub(super) format: u64,
+    /// Whether the master had what the heartbeat before wrote, on whatever node.
+    pub(super) has_last: bool,
 }
 
 /// Reads a message; `None` if it is none of ours.
@@ -61,7 +63,7 @@ pub(super) fn decode(message: &[u8]) -> Option<Message> {
             let at = Timestamp::from_millis(text(at)?.parse().ok()?);
             Some(Message::Rotation(rotation, at))
         }
-        // Versions before this one tell no format, and later ones may tell more.
+        // Versions before this one tell no format, or not what the master has, and later ones may tell more.
         (b"beat", [sender, number, served, rest @ ..]) => Some(Message::Heartbeat(Heartbeat {
             sender: text(sender)?.parse().ok()?,
             number: text(number)?.parse().ok()?,
@@ -70,6 +72,7 @@ pub(super) fn decode(message: &[u8]) -> Option<Message> {
                 Some(format) => text(format)?.parse().ok()?,
                 None => 1,
             },
+            has_last: rest.get(1).is_none_or(|has_last| *has_last != b"0"),
         })),
         _ => None,
     }
@@ -145,13 +148,20 @@ mod tests {
 
     #[test]
     fn a_beat_tells_what_is_served() {
-        for (format, rest) in [(1, &[][..]), (1, &[&b"1"[..]]), (7, &[b"7", b"more"])] {
+        let rests: [(u64, bool, &[&[u8]]); 4] = [
+            (1, true, &[]),
+            (1, true, &[b"1"]),
+            (7, true, &[b"7", b"1", b"more"]),
+            (7, false, &[b"7", b"0"]),
+        ];
+        for (format, has_last, rest) in rests {
             let texts: [&[u8]; 4] = [b"beat", b"18", b"7", b"101"];
             let heartbeat = Heartbeat {
                 sender: 18,
                 number: 7,
                 served: vec![true, false, true],
                 format,
+                has_last,
             };
             let bytes = message(&[&texts, rest].concat());
             assert_eq!(decode(&bytes), Some(Message::Heartbeat(heartbeat)));

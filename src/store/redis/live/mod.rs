@@ -160,6 +160,9 @@ impl Follower {
 
     fn take_heartbeat(&mut self, master: &Address, heartbeat: &Heartbeat) {
         let Heartbeat { sender, format, .. } = *heartbeat;
+        if !self.channels.is_first(master) && !heartbeat.has_last {
+            self.empty(master);
+        }
         if self.is_served_by(PARTITIONS.of_services(), master) {
             let presence = &mut self.live.agreement.presence;
             presence.hear(sender, format, Instant::now());
@@ -167,6 +170,17 @@ impl Follower {
         if sender == self.live.client.node {
             self.prove(master, heartbeat);
         }
+    }
+
+    /// A master has lost what it had, as by FLUSHALL: copies of it are worth nothing, and its streams begin anew.
+    fn empty(&mut self, master: &Address) {
+        tracing::warn!(%master, "Redis has lost what it had; copies of it are dropped");
+        for stream in self.served_by(master) {
+            self.live.tail.rewind(stream);
+            self.live.tail.lose(stream);
+            self.live.tail.fall_behind(stream);
+        }
+        self.live.agreement.forget();
     }
 
     fn prove(&mut self, master: &Address, heartbeat: &Heartbeat) {

@@ -7,7 +7,7 @@ use session_gateway::clock::SettableClock;
 use session_gateway::model::event::{Event, FeedStart};
 use session_gateway::model::page::Cursor;
 use session_gateway::model::request::Consistency;
-use session_gateway::store::node::follow::Followers;
+use session_gateway::store::node::follow::{FollowerPlace, Followers};
 
 use super::super::backend::{Backend, START, limit};
 use super::node::{clock, node};
@@ -65,7 +65,9 @@ async fn a_follower_is_told_of_an_event_that_stands_before_its_place() {
     let late = node(&server.url(), &own).await;
     ahead.open("ahead").await;
     let followers = Followers::new(ahead.stores.events.clone(), 1);
-    let begun = followers.follow(&FeedStart::Start, Vec::new()).await;
+    let begun = followers
+        .follow(&FeedStart::Start, Vec::new(), FollowerPlace::Any)
+        .await;
     let mut follower = begun.unwrap();
     let mut told = Vec::new();
     late.open("behind").await;

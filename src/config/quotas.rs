@@ -1,0 +1,16 @@
+//! How much a service may take that has no limits of its own.
+
+use super::error::ConfigError;
+use super::source::Source;
+use super::value;
+use super::variables as var;
+use crate::gateway::quotas::QuotaDefaults;
+
+pub(super) fn quotas(source: &Source) -> Result<QuotaDefaults, ConfigError> {
+    let limit = |variable| source.get(variable, value::quota);
+    Ok(QuotaDefaults {
+        requests_in_flight: limit(&var::SERVICE_MAX_REQUESTS_IN_FLIGHT)?,
+        opens_per_second: limit(&var::SERVICE_MAX_OPENS_PER_SECOND)?,
+        followers: limit(&var::SERVICE_MAX_FOLLOWERS)?,
+    })
+}

@@ -1,0 +1,180 @@
+//! What each service takes at this node of what all services share, and how much it may: one that asks for more is told so
+//! (`quota_exceeded`), and the others do not notice.
+//!
+//! Only services that proved themselves are counted, and only for as long as they take something, so that the counts grow
+//! neither with callers nor with ids that come and go.
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use arc_swap::ArcSwap;
+
+use super::GatewayError;
+use crate::model::Timestamp;
+use crate::model::id::ServiceId;
+use crate::model::quota::{Quota, QuotaUse};
+use crate::model::service::Service;
+
+mod uses;
+
+pub use uses::Held;
+
+use uses::Uses;
+
+/// Services counted before those are looked for that take nothing any more.
+const TIDY_FROM: usize = 256;
+
+/// The limits of services that have none of their own; 0 is no limit.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct QuotaDefaults {
+    /// Requests at one time (`SGW_SERVICE_MAX_REQUESTS_IN_FLIGHT`).
+    pub requests_in_flight: u64,
+    /// Sessions opened within a second (`SGW_SERVICE_MAX_OPENS_PER_SECOND`).
+    pub opens_per_second: u64,
+    /// Streams of events (`SGW_SERVICE_MAX_FOLLOWERS`).
+    pub followers: u64,
+}
+
+impl Default for QuotaDefaults {
+    fn default() -> Self {
+        Self {
+            requests_in_flight: 1_000,
+            opens_per_second: 5_000,
+            followers: 100,
+        }
+    }
+}
+
+impl QuotaDefaults {
+    fn limit(&self, service: &Service, quota: Quota) -> u64 {
+        service.quotas.get(quota).unwrap_or(match quota {
+            Quota::RequestsInFlight => self.requests_in_flight,
+            Quota::OpensPerSecond => self.opens_per_second,
+            Quota::Followers => self.followers,
+        })
+    }
+}
+
+/// What services take at this node.
+#[derive(Debug, Default)]
+pub struct ServiceQuotas {
+    defaults: ArcSwap<QuotaDefaults>,
+    counted: Mutex<Counted>,
+}
+
+#[derive(Debug, Default)]
+struct Counted {
+    of: HashMap<ServiceId, Arc<Uses>>,
+    tidy_from: usize,
+}
+
+impl Counted {
+    /// What a service takes; those that take nothing any more make room when their number has doubled.
+    fn uses(&mut self, service_id: &ServiceId, now: Timestamp) -> Arc<Uses> {
+        if let Some(uses) = self.of.get(service_id) {
+            return Arc::clone(uses);
+        }
+        if self.of.len() >= self.tidy_from.max(TIDY_FROM) {
+            self.of
+                .retain(|_, uses| Arc::strong_count(uses) > 1 || uses.opens(now) > 0);
+            self.tidy_from = 2 * self.of.len();
+        }
+        let uses = self.of.entry(service_id.clone()).or_default();
+        Arc::clone(uses)
+    }
+}
+
+impl ServiceQuotas {
+    /// Sets the limits of services that have none of their own.
+    pub fn set_defaults(&self, defaults: QuotaDefaults) {
+        self.defaults.store(Arc::new(defaults));
+    }
+
+    fn limit(&self, service: &Service, quota: Quota) -> u64 {
+        self.defaults.load().limit(service, quota)
+    }
+
+    fn counted(&self) -> MutexGuard<'_, Counted> {
+        self.counted.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Takes a place among the requests that are worked on, until it is dropped.
+    pub fn enter(&self, service: &Service, now: Timestamp) -> Result<Held, GatewayError> {
+        self.hold(service, Quota::RequestsInFlight, now)
+    }
+
+    /// Takes a place among the streams of events, until it is dropped.
+    pub fn follow(&self, service: &Service, now: Timestamp) -> Result<Held, GatewayError> {
+        self.hold(service, Quota::Followers, now)
+    }
+
+    fn hold(&self, service: &Service, quota: Quota, now: Timestamp) -> Result<Held, GatewayError> {
+        let limit = self.limit(service, quota);
+        let uses = self.counted().uses(&service.service_id, now);
+        Held::take(uses, quota, limit).ok_or(GatewayError::QuotaExceeded(quota))
+    }
+
+    /// Counts one session that is to be opened.
+    pub fn open(&self, service: &Service, now: Timestamp) -> Result<(), GatewayError> {
+        let quota = Quota::OpensPerSecond;
+        let limit = self.limit(service, quota);
+        let uses = self.counted().uses(&service.service_id, now);
+        if uses.open(limit, now) {
+            Ok(())
+        } else {
+            Err(GatewayError::QuotaExceeded(quota))
+        }
+    }
+
+    /// How much of each quota a service takes.
+    #[must_use]
+    pub fn usage(&self, service: &Service, now: Timestamp) -> [QuotaUse; Quota::ALL.len()] {
+        let uses = self.counted().of.get(&service.service_id).cloned();
+        Quota::ALL.map(|quota| QuotaUse {
+            quota,
+            used: uses.as_ref().map_or(0, |uses| uses.used(quota, now)),
+            limit: self.limit(service, quota),
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+    use crate::model::permission::Permissions;
+    use crate::model::service::ServiceName;
+
+    const NOW: Timestamp = Timestamp::from_millis(1_769_846_400_000);
+
+    fn service(id: &str) -> Service {
+        Service {
+            service_id: ServiceId::parse(id).unwrap(),
+            service_name: ServiceName::parse(id).unwrap(),
+            permissions: Permissions::default(),
+            enabled: true,
+            created_at: NOW,
+            updated_at: NOW,
+            session_limit: None,
+            quotas: crate::model::quota::Quotas::default(),
+        }
+    }
+
+    #[test]
+    fn services_that_take_nothing_are_forgotten_and_others_are_not() {
+        let quotas = ServiceQuotas::default();
+        let held = quotas.enter(&service("held"), NOW).unwrap();
+        for number in 0..10 * TIDY_FROM {
+            let now = NOW.plus(Duration::from_secs(number as u64));
+            let service = service(&format!("passes-{number}"));
+            quotas.open(&service, now).unwrap();
+            drop(quotas.enter(&service, now).unwrap());
+        }
+        assert!(quotas.counted().of.len() <= TIDY_FROM + 1);
+        let usage = quotas.usage(&service("held"), NOW);
+        assert_eq!(usage[0].used, 1);
+        drop(held);
+        assert_eq!(quotas.usage(&service("held"), NOW)[0].used, 0);
+    }
+}
