@@ -1,5 +1,7 @@
-//! Keys that all gateways on one store share, each for one purpose. They are made when they are first needed, and give way
-//! to newer ones; what was made with an older one is read until the last of it is over.
+//! Keys that all gateways on one store share, each for one purpose.
+//!
+//! They are made when they are first needed, and give way to newer ones; what was made with an older one is read until the
+//! last of it is over.
 
 use std::fmt;
 use std::time::Duration;

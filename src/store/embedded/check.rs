@@ -10,7 +10,8 @@ use redb::{
     TableDefinition, Value,
 };
 
-use super::open::{FILE, OpenError, at, contained, engine, of_file};
+use super::open::{FILE, at, contained, of_file};
+use super::open_error::{OpenError, engine};
 use super::overlay::Overlay;
 use super::record::{Stored, decode};
 use super::stored::{StoredEvent, StoredSession};

@@ -8,7 +8,7 @@ use std::sync::{Arc, PoisonError, RwLock};
 use redb::{Database, ReadTransaction, ReadableDatabase, WriteTransaction};
 use thiserror::Error;
 
-use super::open::OpenError;
+use super::open_error::OpenError;
 use super::unavailable;
 use super::volume::{Fault, Volume};
 use crate::store::StoreError;

@@ -4,34 +4,17 @@ use std::error::Error as StdError;
 use std::sync::Arc;
 
 use redb::Durability;
-use thiserror::Error;
 
+use super::job::{GroupFailure, Job, TornJob};
 use super::room::{Course, Purpose, Shortage};
 use super::txn::Txn;
 use super::volume::Fault;
-use super::writer::{Job, TornJob};
 use super::{Shared, verify};
 use crate::model::event::Event;
+use crate::store::Origin;
 use crate::store::node::activity::SessionActivity;
-use crate::store::{Origin, StoreError};
 use crate::telemetry::log::with_causes;
-use crate::telemetry::panics::{Contained, contain};
-
-/// Why nothing of a group is written.
-#[derive(Debug, Clone, Error)]
-pub(super) enum GroupFailure {
-    #[error("a write of the same group failed half-way; nothing of the group was kept")]
-    Torn,
-    #[error("there was no room for a group of writes; nothing of it was kept")]
-    NoRoom,
-    /// Or nobody knows whether.
-    #[error("the storage engine failed")]
-    Engine(#[source] Arc<dyn StdError + Send + Sync>),
-    #[error("the storage engine failed: {0}")]
-    Panicked(Contained),
-    #[error("writing stopped before")]
-    Stopped,
-}
+use crate::telemetry::panics::contain;
 
 /// Whether a group had anything to write.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -191,19 +174,6 @@ impl Round {
             }
         }
         Ok(txn.group_wrote.then_some(txn.told))
-    }
-}
-
-impl GroupFailure {
-    /// What somebody is told whose write was in the group.
-    pub(super) fn to_store_error(&self) -> StoreError {
-        match self {
-            Self::NoRoom => StoreError::Full,
-            Self::Stopped => StoreError::WritesStopped,
-            Self::Torn | Self::Engine(_) | Self::Panicked(_) => {
-                StoreError::Unavailable(Box::new(self.clone()))
-            }
-        }
     }
 }
 

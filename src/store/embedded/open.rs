@@ -4,22 +4,21 @@
 use std::fs::{DirBuilder, File, OpenOptions};
 use std::io;
 use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::Arc;
 
 use redb::backends::FileBackend;
 use redb::{Builder, Database, DatabaseError, ReadableDatabase, ReadableTable, StorageBackend};
-use thiserror::Error;
 
 use super::engine::Engine;
+use super::open_error::{OpenError, engine};
 use super::record::decode;
 use super::reserve::Reserve;
 use super::tables::{EVENTS, SERVICES, create_all, has_all, stored_format};
 use super::volume::{Volume, VolumeFile};
 use crate::model::service::ServiceRecord;
 use crate::store::StoreError;
-use crate::telemetry::log::with_causes;
-use crate::telemetry::panics::{Contained, contain};
+use crate::telemetry::panics::contain;
 
 /// The file in the store's directory that has everything.
 pub(super) const FILE: &str = "sessions.redb";
@@ -33,58 +32,6 @@ const COPYING: &str = "redb.copying";
 
 /// Pages kept in memory.
 const CACHE_BYTES: usize = 64 * 1024 * 1024;
-
-/// Why the store cannot be opened.
-#[derive(Debug, Error)]
-pub enum OpenError {
-    /// A file or directory cannot be made or opened.
-    #[error("{path}: {source}", path = path.display())]
-    Path {
-        /// Which one.
-        path: PathBuf,
-        /// What the system said.
-        source: io::Error,
-    },
-    /// Another process has it open.
-    #[error("{path} is in use by another process", path = path.display())]
-    InUse {
-        /// The file.
-        path: PathBuf,
-    },
-    /// The file is no store, or is damaged.
-    #[error(
-        "{path} cannot be opened: {source}; `session-gateway check` tells what of it can be read",
-        path = path.display()
-    )]
-    File {
-        /// The file.
-        path: PathBuf,
-        /// What the storage engine said.
-        source: Box<OpenError>,
-    },
-    /// A newer version has written it. It is left as it is.
-    #[error(
-        "the store was written by a newer version: it has format {found}, this version knows {newest}"
-    )]
-    NewerFormat {
-        /// The format it has.
-        found: u64,
-        /// The newest that this version knows.
-        newest: u64,
-    },
-    /// The storage engine failed.
-    #[error("the storage engine: {0}")]
-    Engine(#[source] Box<redb::Error>),
-    /// The storage engine panicked, as on bytes that it has not written.
-    #[error("the storage engine: {0}")]
-    Panicked(#[source] Contained),
-    /// A record that every start reads is damaged.
-    #[error("{}", with_causes(.0))]
-    Record(#[source] StoreError),
-    /// No thread could be started for the writer.
-    #[error("the writing thread cannot be started: {0}")]
-    Thread(#[source] io::Error),
-}
 
 /// Opens the file in `dir`, beside its reserve. All of it is made for its owner's eyes only if it is not there.
 pub(super) fn file(dir: &Path, reserve: Option<u64>, newest: u64) -> Result<Engine, OpenError> {
@@ -269,10 +216,6 @@ fn prepared(db: Database, newest: u64) -> Result<Database, OpenError> {
         write.commit().map_err(engine)?;
     }
     Ok(db)
-}
-
-pub(super) fn engine(error: impl Into<redb::Error>) -> OpenError {
-    OpenError::Engine(Box::new(error.into()))
 }
 
 #[cfg(test)]

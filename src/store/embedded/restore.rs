@@ -6,7 +6,7 @@ use std::io::BufRead;
 use redb::ReadableTableMetadata;
 use thiserror::Error;
 
-use super::open::OpenError;
+use super::open_error::OpenError;
 use super::record::decode;
 use super::stored::{StoredEvent, StoredSession};
 use super::tables::{Hash, kind, meta};

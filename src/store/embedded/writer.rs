@@ -7,9 +7,8 @@ use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, TrySendError, sync
 use std::thread::JoinHandle;
 use std::time::Duration;
 
-use tokio::sync::oneshot;
-
-use super::group::{GroupFailure, Round};
+use super::group::Round;
+use super::job::{Job, Task};
 use super::room::{Purpose, Shortage};
 use super::txn::Txn;
 use super::wall_clock::StepLog;
@@ -36,55 +35,6 @@ pub(super) struct Writer {
 enum Message {
     Run(Purpose, Box<dyn Job>),
     Close,
-}
-
-/// Work for the writer, with somebody who waits for its answer.
-pub(super) trait Job: Send {
-    /// Does the work. An error says that it wrote something before it failed.
-    fn run(&mut self, txn: &mut Txn<'_>) -> Result<(), TornJob>;
-
-    /// Answers: what the work said, or that the group failed.
-    fn answer(self: Box<Self>, failure: Option<&GroupFailure>);
-}
-
-pub(super) struct TornJob;
-
-struct Task<T, F> {
-    work: Option<F>,
-    outcome: Option<Result<T, StoreError>>,
-    reply: oneshot::Sender<Result<T, StoreError>>,
-}
-
-impl<T, F> Job for Task<T, F>
-where
-    T: Send,
-    F: FnOnce(&mut Txn<'_>) -> Result<T, StoreError> + Send,
-{
-    fn run(&mut self, txn: &mut Txn<'_>) -> Result<(), TornJob> {
-        if self.reply.is_closed() {
-            return Ok(());
-        }
-        let Some(work) = self.work.take() else {
-            return Ok(());
-        };
-        txn.begin_job();
-        let outcome = work(txn);
-        let torn = outcome.is_err() && txn.job_wrote;
-        self.outcome = Some(outcome);
-        if torn { Err(TornJob) } else { Ok(()) }
-    }
-
-    fn answer(self: Box<Self>, failure: Option<&GroupFailure>) {
-        let answer = match (self.outcome, failure) {
-            (_, Some(failure @ GroupFailure::NoRoom)) => Err(failure.to_store_error()),
-            (Some(Err(error)), _) => Err(error),
-            (_, Some(failure)) => Err(failure.to_store_error()),
-            (Some(outcome), None) => outcome,
-            (None, None) => return,
-        };
-        // Whoever waited may have left; the write stands all the same.
-        drop(self.reply.send(answer));
-    }
 }
 
 impl Writer {
@@ -120,12 +70,7 @@ impl Writer {
         T: Send + 'static,
         F: FnOnce(&mut Txn<'_>) -> Result<T, StoreError> + Send + 'static,
     {
-        let (reply, answer) = oneshot::channel();
-        let task = Task {
-            work: Some(work),
-            outcome: None,
-            reply,
-        };
+        let (task, answer) = Task::of(work);
         match self.queue.try_send(Message::Run(purpose, Box::new(task))) {
             Ok(()) => {}
             Err(TrySendError::Full(_)) => return Err(StoreError::Overloaded),

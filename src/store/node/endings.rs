@@ -18,7 +18,7 @@ use crate::rules::lists;
 use crate::store::{Banned, EndPosition, EndedBatch, EndedMany, OpError, SessionStore, StoreError};
 
 /// After this long no further step begins.
-const LAST_STEP: Duration = Duration::from_secs(12);
+const LAST_STEP: Duration = Duration::from_secs(15);
 /// After this long a step is waited for no more: its sessions have ended or have not, and the next call finds out.
 const GIVEN_UP: Duration = Duration::from_secs(18);
 

@@ -35,7 +35,9 @@ impl Handle<dyn SessionStore> {
                 let newest = engine.list(&filter, &Scope::All, limit, cursor.as_ref());
                 let Page { items, next } = newest.await?;
                 room = room.saturating_sub(items.len());
-                items.into_iter().for_each(|session| summary.add(session));
+                for session in items {
+                    summary.add(session);
+                }
                 cursor = next;
                 if cursor.is_none() || room == 0 {
                     break;

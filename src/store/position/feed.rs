@@ -1,6 +1,7 @@
 //! A position in the feed while it moves, and as a cursor tells it.
 
 use super::exact::{self, Checkpoint};
+use super::mark::Mark;
 use super::short::Short;
 use super::{History, Partition, Partitions, Position, SKEW};
 use crate::model::event::{Event, EventId};
@@ -16,19 +17,6 @@ const OVERTAKING: u64 = 1_000;
 /// An event stands so many milliseconds after the moment it tells of, at most: an expiry is found that much later. One
 /// that stands further ahead was appended by a clock that was wrong.
 const FOUND_LATE: u64 = 60_000;
-
-/// A partition as far as it was told.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub(in crate::store) struct Mark {
-    /// Nothing at or before it is still to be told.
-    pub(in crate::store) position: Position,
-    /// The last event that stands there or before; zero if there is none.
-    pub(in crate::store) last: Position,
-    /// The millisecond up to which all events were told that clocks which run on give such a position.
-    pub(in crate::store) until: u64,
-    /// Whose history this is a position in, if that is known.
-    pub(in crate::store) history: Option<History>,
-}
 
 /// A position in each partition, which moves on event by event in whatever order they are told.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -17,13 +17,15 @@ use crate::model::{InvalidText, Timestamp};
 
 mod exact;
 mod feed;
+mod mark;
 mod numbers;
 mod short;
 #[cfg(test)]
 mod tests;
 
 pub use feed::FeedPosition;
-pub(super) use feed::{Mark, Place};
+pub(super) use feed::Place;
+pub(super) use mark::Mark;
 
 /// How far apart the clocks may be that tell the partitions of one feed the time. Before the present by this much a
 /// quiet partition gets no more events.

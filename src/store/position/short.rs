@@ -20,7 +20,7 @@
 use std::collections::BTreeMap;
 use std::iter::zip;
 
-use super::feed::Mark;
+use super::mark::Mark;
 use super::numbers::{put, take};
 use super::{History, Partition, Position, SKEW};
 

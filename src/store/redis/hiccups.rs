@@ -46,14 +46,13 @@ pub(super) enum Attempt {
 
 impl Client {
     /// Makes a call through a hiccup.
-    pub(super) async fn call_through<C: Call>(
+    pub(super) async fn call_through<C>(
         &self,
         slot: Slot,
         call: impl Fn(Attempt) -> C + Send + Sync,
     ) -> Result<C::Answer, StoreError>
     where
-        C: Send,
-        C::Answer: Send,
+        C: Call<Answer: Send> + Send,
     {
         let hiccup = Hiccup::begin();
         let mut attempt = Attempt::First;

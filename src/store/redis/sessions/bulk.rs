@@ -264,7 +264,7 @@ impl Sessions {
         seen: &[Box<Seen>],
     ) -> Result<Vec<SessionId>, StoreError> {
         let changing = batch.filter.asks_for_what_changes();
-        let seen_session = |seen: &Box<Seen>| {
+        let seen_session = |seen: &Seen| {
             let session = &seen.record.session;
             SeenSession {
                 id: session.session_id,
@@ -278,7 +278,7 @@ impl Sessions {
             reason: batch.reason,
             detail: batch.detail.as_ref(),
             again: attempt == Attempt::Again,
-            sessions: List(seen.iter().map(seen_session).collect()),
+            sessions: List(seen.iter().map(|seen| seen_session(seen)).collect()),
         };
         let ended = self.client.call_through(slot, end).await?;
         Ok(self.remember_batch(batch, ended))
