@@ -131,6 +131,7 @@ async fn create(stores: &Stores, login: u64) {
         },
         login_id,
         service_id: ServiceId::parse("bench").unwrap(),
+        registration: None,
         state: SessionState::Active,
         idle_timeout: Duration::from_secs(1_800),
         max_age: Duration::from_secs(86_400),

@@ -14,15 +14,18 @@ pub enum Quota {
     RequestsInFlight,
     /// Sessions that are opened at a node within one second.
     OpensPerSecond,
+    /// Bytes that a node has kept within a day to answer repeated requests with.
+    IdempotencyBytes,
     /// Streams of events that a node sends.
     Followers,
 }
 
 impl Quota {
     /// All there are.
-    pub const ALL: [Self; 3] = [
+    pub const ALL: [Self; 4] = [
         Self::RequestsInFlight,
         Self::OpensPerSecond,
+        Self::IdempotencyBytes,
         Self::Followers,
     ];
 
@@ -32,6 +35,7 @@ impl Quota {
         match self {
             Self::RequestsInFlight => "requests_in_flight",
             Self::OpensPerSecond => "opens_per_second",
+            Self::IdempotencyBytes => "idempotency_bytes",
             Self::Followers => "followers",
         }
     }

@@ -110,6 +110,44 @@ async fn no_more_streams_follow_than_may_and_who_leaves_makes_room() {
 
 const SECRET: &str = "the-secret-of-a-shop-that-is-in-a-hurry";
 
+#[tokio::test]
+async fn no_more_is_kept_for_repetitions_within_a_day_than_may_and_what_is_kept_is_answered() {
+    let app = TestApp::new();
+    let shop = limited(&app, json!({"idempotency_bytes": 2_000})).await;
+    let send = |key: usize| {
+        let call = shop.post("/v1/sessions");
+        let call = call.header("Idempotency-Key", &key.to_string());
+        call.json(&json!({"login_id": "u"}))
+    };
+    let taken = || async {
+        usage(&app.admin(), "shop").await[2]["used"]
+            .as_u64()
+            .unwrap()
+    };
+    let mut sent = 0;
+    while taken().await < 2_000 {
+        send(sent).await.expect(201);
+        sent += 1;
+    }
+    assert!((3..8).contains(&sent), "{sent} fit");
+    let refused = send(sent).await;
+    exceeded(&refused, "idempotency_bytes");
+    assert_eq!(refused.header("ratelimit"), "\"idempotency_bytes\";r=0");
+    let policy = "\"idempotency_bytes\";q=2000;qu=\"content-bytes\";w=86400";
+    assert_eq!(refused.header("ratelimit-policy"), policy);
+    let kept = taken().await;
+    for key in 0..sent {
+        send(key).await.expect(201);
+    }
+    assert_eq!(taken().await, kept);
+    open(&shop).await.expect(201);
+    let listed = shop.get("/v1/sessions").await.value(200);
+    assert_eq!(listed["items"].as_array().unwrap().len(), sent + 1);
+    app.pass(Duration::from_secs(25 * 60 * 60));
+    assert_eq!(taken().await, 0);
+    send(sent).await.expect(201);
+}
+
 /// A create whose body comes when it is told to.
 fn late(come: &Arc<Notify>, key: Option<&str>) -> Request<Body> {
     let come = Arc::clone(come);
@@ -194,6 +232,7 @@ async fn a_service_sees_what_it_takes_itself_and_others_need_the_permission() {
     let wanted = [
         json!({"quota": "requests_in_flight", "used": 1, "limit": 1_000}),
         json!({"quota": "opens_per_second", "used": 1, "limit": 7}),
+        json!({"quota": "idempotency_bytes", "used": 0, "limit": 64 << 20}),
         json!({"quota": "followers", "used": 0, "limit": 0}),
     ];
     assert_eq!(usage(&shop, "shop").await, wanted);

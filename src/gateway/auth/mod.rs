@@ -113,7 +113,8 @@ impl Authenticated {
     pub fn claimant(&self) -> Claimant {
         let stores = &self.authenticator.stores;
         Claimant {
-            service_id: self.service.service_id.clone(),
+            service: self.service.clone(),
+            quotas: Arc::clone(&self.authenticator.quotas),
             key: self.key.clone(),
             now: stores.sessions.now(),
             session_ids: Arc::clone(&self.authenticator.session_ids),

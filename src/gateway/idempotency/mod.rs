@@ -14,9 +14,11 @@ use std::time::Duration;
 use zeroize::Zeroizing;
 
 use super::GatewayError;
+use super::quotas::ServiceQuotas;
 use crate::entropy::{Entropy, SessionIds};
 use crate::model::Timestamp;
 use crate::model::id::ServiceId;
+use crate::model::service::Service;
 use crate::rules::idempotency::Claim;
 use crate::store::node::Handle;
 use crate::store::{IdempotencyRecordKey, IdempotencyStore, StoreError};
@@ -32,6 +34,9 @@ use seal::Seal;
 /// How often a request asks whether the one before it is done.
 const POLL_INTERVAL: Duration = Duration::from_millis(25);
 
+/// What a record takes beside the answer: its key, the fingerprint, the sealed draw, and the names of its fields.
+const RECORD_BYTES: u64 = 256;
+
 /// How long it asks: as long as a claim can be held.
 const WAIT: Duration = Duration::from_secs(10);
 
@@ -39,7 +44,7 @@ const WAIT: Duration = Duration::from_secs(10);
 #[derive(Debug)]
 pub struct Claimant {
     /// The calling service.
-    pub service_id: ServiceId,
+    pub service: Service,
     /// Made of its secret.
     pub key: CallerKey,
     /// Where the records are.
@@ -48,6 +53,8 @@ pub struct Claimant {
     pub now: Timestamp,
     /// What its randomness takes its turn among.
     pub session_ids: Arc<SessionIds>,
+    /// How much may be kept for it.
+    pub quotas: Arc<ServiceQuotas>,
 }
 
 /// What a key is used for.
@@ -101,21 +108,30 @@ pub enum Claimed {
 }
 
 impl Claimant {
-    /// Claims a key; whoever comes second waits for the first.
+    /// Claims a key; whoever comes second waits for the first. A new one is refused when as much is kept for the service as
+    /// may be; a request that may have run goes on, as its effect may be there.
     pub async fn claim(
         &self,
         key: &IdempotencyKey,
         call: Call<'_>,
     ) -> Result<Claimed, GatewayError> {
-        let record_key = key.record_key(&self.service_id, call.method, call.target);
+        let record_key = key.record_key(&self.service.service_id, call.method, call.target);
         let attempt = Attempt {
             records: self.records.clone(),
             key: record_key,
             seal: Seal::new(&self.key, key, record_key)?,
+            service_id: self.service.service_id.clone(),
+            quotas: Arc::clone(&self.quotas),
         };
         let own_seed = attempt.seal.seed(&self.session_ids.seed(self.now)?)?;
-        match attempt.claim(call.fingerprint, own_seed).await? {
+        match attempt.claim(call.fingerprint, own_seed.clone()).await? {
             Claim::Granted { sealed_entropy } => {
+                if sealed_entropy == own_seed
+                    && let Err(full) = self.quotas.check_kept(&self.service, self.now)
+                {
+                    attempt.release().await;
+                    return Err(full);
+                }
                 let seed = attempt.seal.open_seed(&sealed_entropy)?;
                 Ok(Claimed::First(Box::new(attempt), Entropy::Claimed(seed)))
             }
@@ -135,6 +151,8 @@ pub struct Attempt {
     records: Handle<dyn IdempotencyStore>,
     key: IdempotencyRecordKey,
     seal: Seal,
+    service_id: ServiceId,
+    quotas: Arc<ServiceQuotas>,
 }
 
 impl std::fmt::Debug for Attempt {
@@ -166,12 +184,14 @@ impl Attempt {
     }
 
     /// Keeps the answer for repetitions; one over the bound is left to its lease, once all gateways know of the bound.
-    pub async fn keep(&self, kept: &Kept) -> Result<(), GatewayError> {
+    pub async fn keep(&self, kept: &Kept, now: Timestamp) -> Result<(), GatewayError> {
         if !kept.is_within_bound() && self.may_keep_remains() {
             tracing::error!("an answer is too large to be kept for repetitions");
             return Ok(());
         }
         let sealed = self.seal.kept(kept)?;
+        let bytes = RECORD_BYTES.saturating_add(sealed.len() as u64);
+        self.quotas.count_kept(&self.service_id, bytes, now);
         log(self.records.keep_answer(self.key, sealed).await);
         Ok(())
     }

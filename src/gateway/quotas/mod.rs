@@ -15,6 +15,7 @@ use crate::model::id::ServiceId;
 use crate::model::quota::{Quota, QuotaUse};
 use crate::model::service::Service;
 
+mod kept;
 mod uses;
 
 pub use uses::Held;
@@ -31,6 +32,8 @@ pub struct QuotaDefaults {
     pub requests_in_flight: u64,
     /// Sessions opened within a second (`SGW_SERVICE_MAX_OPENS_PER_SECOND`).
     pub opens_per_second: u64,
+    /// Bytes that are kept within a day to answer repeated requests with (`SGW_SERVICE_MAX_IDEMPOTENCY_BYTES`).
+    pub idempotency_bytes: u64,
     /// Streams of events (`SGW_SERVICE_MAX_FOLLOWERS`).
     pub followers: u64,
 }
@@ -40,6 +43,7 @@ impl Default for QuotaDefaults {
         Self {
             requests_in_flight: 1_000,
             opens_per_second: 5_000,
+            idempotency_bytes: 64 << 20,
             followers: 100,
         }
     }
@@ -50,6 +54,7 @@ impl QuotaDefaults {
         service.quotas.get(quota).unwrap_or(match quota {
             Quota::RequestsInFlight => self.requests_in_flight,
             Quota::OpensPerSecond => self.opens_per_second,
+            Quota::IdempotencyBytes => self.idempotency_bytes,
             Quota::Followers => self.followers,
         })
     }
@@ -76,7 +81,7 @@ impl Counted {
         }
         if self.of.len() >= self.tidy_from.max(TIDY_FROM) {
             self.of
-                .retain(|_, uses| Arc::strong_count(uses) > 1 || uses.opens(now) > 0);
+                .retain(|_, uses| Arc::strong_count(uses) > 1 || !uses.are_over(now));
             self.tidy_from = 2 * self.of.len();
         }
         let uses = self.of.entry(service_id.clone()).or_default();
@@ -124,6 +129,22 @@ impl ServiceQuotas {
         } else {
             Err(GatewayError::QuotaExceeded(quota))
         }
+    }
+
+    /// Whether more may be kept to answer repeated requests of a service with.
+    pub fn check_kept(&self, service: &Service, now: Timestamp) -> Result<(), GatewayError> {
+        let quota = Quota::IdempotencyBytes;
+        let limit = self.limit(service, quota);
+        let uses = self.counted().uses(&service.service_id, now);
+        if limit > 0 && uses.used(quota, now) >= limit {
+            return Err(GatewayError::QuotaExceeded(quota));
+        }
+        Ok(())
+    }
+
+    /// Counts what was kept to answer repeated requests of a service with.
+    pub fn count_kept(&self, service_id: &ServiceId, bytes: u64, now: Timestamp) {
+        self.counted().uses(service_id, now).keep(bytes, now);
     }
 
     /// How much of each quota a service takes.

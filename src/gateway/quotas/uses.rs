@@ -1,9 +1,10 @@
 //! What one service takes at this node.
 
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
+use super::kept::KeptBytes;
 use crate::model::Timestamp;
 use crate::model::quota::Quota;
 
@@ -15,6 +16,7 @@ pub(super) struct Uses {
     requests: AtomicU64,
     followers: AtomicU64,
     opens: Mutex<Opens>,
+    kept: Mutex<KeptBytes>,
 }
 
 /// Sessions opened since a moment, within one step.
@@ -44,7 +46,7 @@ impl Uses {
         match quota {
             Quota::RequestsInFlight => Some(&self.requests),
             Quota::Followers => Some(&self.followers),
-            Quota::OpensPerSecond => None,
+            Quota::OpensPerSecond | Quota::IdempotencyBytes => None,
         }
     }
 
@@ -63,10 +65,25 @@ impl Uses {
     }
 
     pub(super) fn used(&self, quota: Quota, now: Timestamp) -> u64 {
-        match self.held(quota) {
-            Some(held) => held.load(Ordering::Relaxed),
-            None => self.opens(now),
+        match quota {
+            Quota::RequestsInFlight => self.requests.load(Ordering::Relaxed),
+            Quota::Followers => self.followers.load(Ordering::Relaxed),
+            Quota::OpensPerSecond => self.opens(now),
+            Quota::IdempotencyBytes => self.kept_bytes().total(now),
         }
+    }
+
+    fn kept_bytes(&self) -> MutexGuard<'_, KeptBytes> {
+        self.kept.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    pub(super) fn keep(&self, bytes: u64, now: Timestamp) {
+        self.kept_bytes().add(bytes, now);
+    }
+
+    /// Whether nothing is counted any more beside what is held.
+    pub(super) fn are_over(&self, now: Timestamp) -> bool {
+        self.opens(now) == 0 && self.kept_bytes().total(now) == 0
     }
 }
 

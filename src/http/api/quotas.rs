@@ -33,6 +33,10 @@ pub(super) struct QuotasRequest {
     #[serde(default)]
     #[schema(value_type = Option<u64>)]
     opens_per_second: Field<u64>,
+    /// Bytes that a node keeps within a day to answer requests with an `Idempotency-Key` again.
+    #[serde(default)]
+    #[schema(value_type = Option<u64>)]
+    idempotency_bytes: Field<u64>,
     /// Streams of events that a node sends.
     #[serde(default)]
     #[schema(value_type = Option<u64>)]
@@ -75,6 +79,7 @@ impl From<QuotasRequest> for QuotaChange {
         Self(vec![
             (Quota::RequestsInFlight, request.requests_in_flight),
             (Quota::OpensPerSecond, request.opens_per_second),
+            (Quota::IdempotencyBytes, request.idempotency_bytes),
             (Quota::Followers, request.followers),
         ])
     }

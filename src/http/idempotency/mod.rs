@@ -20,6 +20,7 @@ use super::error::{ApiError, Failure};
 use super::extract::read_body;
 use crate::gateway::idempotency::{Attempt, Call, Claimant, Claimed, IdempotencyKey, Kept};
 use crate::gateway::quotas::Held;
+use crate::model::Timestamp;
 
 mod answer;
 mod kind;
@@ -78,6 +79,7 @@ pub(super) async fn run_once(
             .map_or("", |target| target.as_str()),
         fingerprint: fingerprint(&parts, &body),
     };
+    let now = claimant.now;
     match claimant.claim(key, call).await? {
         Claimed::First(attempt, entropy) => {
             parts.extensions.insert(entropy);
@@ -86,7 +88,7 @@ pub(super) async fn run_once(
             // A client that hangs up must not stop the request between its effect and its answer. It is worked on until then.
             let run = async move {
                 let _held = held;
-                run(attempt, request, next).await
+                run(attempt, now, request, next).await
             };
             let run = run.in_current_span();
             let finished = tokio::spawn(run).await;
@@ -111,10 +113,15 @@ fn fingerprint(parts: &Parts, body: &[u8]) -> [u8; 32] {
         .into()
 }
 
-async fn run(attempt: Box<Attempt>, request: Request, next: Next) -> Result<Response, ApiError> {
+async fn run(
+    attempt: Box<Attempt>,
+    now: Timestamp,
+    request: Request,
+    next: Next,
+) -> Result<Response, ApiError> {
     let response = next.run(request).await;
     if response.status().is_success() {
-        return keep(&attempt, response).await;
+        return keep(&attempt, now, response).await;
     }
     if nothing_happened(&response) {
         attempt.release().await;
@@ -122,17 +129,21 @@ async fn run(attempt: Box<Attempt>, request: Request, next: Next) -> Result<Resp
     Ok(response)
 }
 
-async fn keep(attempt: &Attempt, mut response: Response) -> Result<Response, ApiError> {
+async fn keep(
+    attempt: &Attempt,
+    now: Timestamp,
+    mut response: Response,
+) -> Result<Response, ApiError> {
     let remains = response.extensions_mut().remove::<Remains>();
     match remains.filter(|_| attempt.may_keep_remains()) {
         Some(Remains(remains)) => {
             let remains = Zeroizing::new(remains.to_vec());
-            attempt.keep(&Kept::Remains(remains)).await?;
+            attempt.keep(&Kept::Remains(remains), now).await?;
             Ok(response)
         }
         None => {
             let (answer, response) = KeptAnswer::of(response).await?;
-            attempt.keep(&Kept::Answer(answer.encode()?)).await?;
+            attempt.keep(&Kept::Answer(answer.encode()?), now).await?;
             Ok(response)
         }
     }

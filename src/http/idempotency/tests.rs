@@ -21,6 +21,9 @@ use crate::gateway::GatewayError;
 use crate::gateway::idempotency::CallerKey;
 use crate::model::Timestamp;
 use crate::model::id::ServiceId;
+use crate::model::permission::Permissions;
+use crate::model::quota::Quotas;
+use crate::model::service::{Service, ServiceName};
 use crate::rules::idempotency::{self, Claim, IdempotencyRecord, LEASE};
 use crate::store::node::Handle;
 use crate::store::{IdempotencyRecordKey, IdempotencyStore, StoreError};
@@ -136,9 +139,24 @@ impl Shop {
             .layer(axum::middleware::from_fn(once))
     }
 
+    fn service(&self) -> Service {
+        let now = self.records.clock.now();
+        Service {
+            service_id: ServiceId::parse("shop").unwrap(),
+            service_name: ServiceName::parse("Shop").unwrap(),
+            permissions: Permissions::default(),
+            enabled: true,
+            created_at: now,
+            updated_at: now,
+            session_limit: None,
+            quotas: Quotas::default(),
+        }
+    }
+
     fn claimant(&self) -> Claimant {
         Claimant {
-            service_id: ServiceId::parse("shop").unwrap(),
+            service: self.service(),
+            quotas: Arc::default(),
             key: CallerKey::new(Zeroizing::new(self.secret.as_bytes().to_vec())),
             records: Handle::new(Arc::<MemoryIdempotencyStore>::clone(&self.records)),
             now: self.records.clock.now(),
