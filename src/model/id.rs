@@ -43,8 +43,11 @@ impl SessionId {
     /// When the id was made, by the clock of its store.
     #[must_use]
     pub fn made_at(&self) -> Timestamp {
-        let [a, b, c, d, e, f, ..] = *self.as_bytes();
-        Timestamp::from_millis(i64::from_be_bytes([0, 0, a, b, c, d, e, f]))
+        let mut millis = [0; 8];
+        for (slot, byte) in millis.iter_mut().skip(2).zip(self.as_bytes()) {
+            *slot = *byte;
+        }
+        Timestamp::from_millis(i64::from_be_bytes(millis))
     }
 
     /// The 16 bytes, which sort by the time the id was made.

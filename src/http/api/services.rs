@@ -161,12 +161,11 @@ async fn register_service(
     Json(request): Json<RegisterServiceRequest>,
 ) -> Result<Response, ApiError> {
     let gateway = &state.gateway;
-    let (service, secret) = match repeated.0 {
-        Some(before) => gateway.secret_before(before).await?,
-        None => {
-            let asked = request.parse();
-            gateway.register_service(&caller, &entropy, asked).await?
-        }
+    let (service, secret) = if let Some(before) = repeated.0 {
+        gateway.secret_before(before).await?
+    } else {
+        let asked = request.parse();
+        gateway.register_service(&caller, &entropy, asked).await?
     };
     let location = location(&format!("/v1/services/{}", service.service_id))?;
     let remains = SecretBefore::of(&service, &secret);

@@ -135,18 +135,15 @@ async fn keep(
     mut response: Response,
 ) -> Result<Response, ApiError> {
     let remains = response.extensions_mut().remove::<Remains>();
-    match remains.filter(|_| attempt.may_keep_remains()) {
-        Some(Remains(remains)) => {
-            let remains = Zeroizing::new(remains.to_vec());
-            attempt.keep(&Kept::Remains(remains), now).await?;
-            Ok(response)
-        }
-        None => {
-            let (answer, response) = KeptAnswer::of(response).await?;
-            attempt.keep(&Kept::Answer(answer.encode()?), now).await?;
-            Ok(response)
-        }
+    if let Some(Remains(remains)) = remains.filter(|_| attempt.may_keep_remains()) {
+        let remains = Zeroizing::new(remains.to_vec());
+        attempt.keep(&Kept::Remains(remains), now).await?;
+        return Ok(response);
     }
+    let (answer, response) = KeptAnswer::of(response).await?;
+    let answer = Kept::Answer(answer.encode()?);
+    attempt.keep(&answer, now).await?;
+    Ok(response)
 }
 
 /// Whether a failed request certainly had no effect.
