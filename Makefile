@@ -18,6 +18,7 @@ soak:
 	tests/upgrade/build.sh
 	SGW_TEST_HISTORIES=100000 cargo test --locked --test it -- --nocapture rules::
 	SGW_TEST_PAIRS=8000 cargo test --locked --test it -- --nocapture endurance::refusals
+	SGW_TEST_LOAD_SECONDS=20 cargo test --locked --test it -- --nocapture --test-threads=1 endurance::goodput
 	SGW_TEST_CROWD=100000 SGW_TEST_P99=2 cargo test --locked --test it -- --nocapture --test-threads=1 endurance::crowd
 	SGW_TEST_UPGRADE_SECONDS=600 cargo test --locked --test it -- --nocapture --test-threads=1 endurance::upgrade
 

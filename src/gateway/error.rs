@@ -127,6 +127,9 @@ pub enum GatewayError {
     /// The store has no room to keep more; what is there is read and ends as always.
     #[error("the store is full; nothing was done")]
     StoreFull,
+    /// More is asked of the store at once than it can do; it was not asked for this.
+    #[error("more is asked at once than can be done; ask again later")]
+    Overloaded(#[source] Arc<StoreError>),
     /// The service that knows the users does not tell: neither yes nor no.
     #[error("the loader of profiles does not answer as it should; nothing is known about the user")]
     LoaderUnavailable,
@@ -194,10 +197,10 @@ impl GatewayError {
         if let Self::StoreUnavailable(error) = self {
             matches!(
                 **error,
-                StoreError::Overloaded | StoreError::WritesStopped | StoreError::NewerFormat { .. }
+                StoreError::WritesStopped | StoreError::NewerFormat { .. }
             )
         } else {
-            matches!(self, Self::Busy | Self::StoreFull)
+            matches!(self, Self::Busy | Self::StoreFull | Self::Overloaded(_))
         }
     }
 }
@@ -213,9 +216,9 @@ impl From<Arc<StoreError>> for GatewayError {
     fn from(error: Arc<StoreError>) -> Self {
         match *error {
             StoreError::Full => Self::StoreFull,
+            StoreError::Overloaded => Self::Overloaded(error),
             StoreError::Corrupt { .. }
             | StoreError::TimedOut
-            | StoreError::Overloaded
             | StoreError::Unavailable(_)
             | StoreError::WritesStopped
             | StoreError::NewerFormat { .. } => Self::StoreUnavailable(error),

@@ -54,6 +54,10 @@ pub struct MasterStats {
     pub connections: u64,
     /// Requests that are under way or wait for their turn.
     pub requests: u64,
+    /// Requests that may be under way at once, as it answers at present.
+    pub request_limit: u64,
+    /// Requests that were shed so far, as it had too much to do.
+    pub shed: u64,
 }
 
 /// Whether requests are sent to a server.

@@ -32,6 +32,16 @@ const REQUESTS: Family = Family {
     kind: Kind::Gauge,
     help: "Requests to a master that are under way or wait for their turn.",
 };
+const REQUEST_LIMIT: Family = Family {
+    name: "sgw_redis_request_limit",
+    kind: Kind::Gauge,
+    help: "Requests that may be under way at a master at once, as it answers at present; others wait for their turn.",
+};
+const SHED: Family = Family {
+    name: "sgw_redis_requests_shed_total",
+    kind: Kind::Counter,
+    help: "Requests to a master that were refused (503 overloaded), as more waited than it answers in time.",
+};
 const HITS: Family = Family {
     name: "sgw_cache_hits_total",
     kind: Kind::Counter,
@@ -108,6 +118,14 @@ fn write_masters(masters: &[MasterStats], page: &mut Page) {
     for master in masters {
         let labels = [("master", &*master.address)];
         page.sample(&REQUESTS, &labels, master.requests);
+    }
+    for master in masters {
+        let labels = [("master", &*master.address)];
+        page.sample(&REQUEST_LIMIT, &labels, master.request_limit);
+    }
+    for master in masters {
+        let labels = [("master", &*master.address)];
+        page.sample(&SHED, &labels, master.shed);
     }
 }
 

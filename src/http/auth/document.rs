@@ -83,7 +83,7 @@ const ERRORS: [(&str, &str); 7] = [
     ("500", "A bug in the gateway."),
     (
         "503",
-        "The store did not answer in time: nothing is known about the outcome. `overloaded`: too many connections are open, and nothing was done.",
+        "The store did not answer in time: nothing is known about the outcome. `overloaded`: too much is asked at once, and this was not done.",
     ),
 ];
 

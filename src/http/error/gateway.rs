@@ -42,6 +42,7 @@ pub(super) fn kind_of(error: &GatewayError) -> (StatusCode, &'static str) {
         E::StoreUnavailable(_) | E::StoreFull => {
             (StatusCode::SERVICE_UNAVAILABLE, "store_unavailable")
         }
+        E::Overloaded(_) => (StatusCode::SERVICE_UNAVAILABLE, "overloaded"),
         E::LoaderUnavailable => (StatusCode::SERVICE_UNAVAILABLE, "loader_unavailable"),
         E::Busy => (StatusCode::SERVICE_UNAVAILABLE, "busy"),
         E::Internal(_) => (StatusCode::INTERNAL_SERVER_ERROR, "internal"),

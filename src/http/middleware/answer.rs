@@ -1,5 +1,6 @@
 //! Names the request, turns errors into documents (RFC 9457), sets the headers that every answer has, and logs the cause
-//! of what is our fault, once.
+//! of what is our fault, once. Of requests that could not be served, of which there may be thousands a second, each line
+//! tells how many were left out.
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -13,6 +14,7 @@ use super::request_id::{self, RequestId};
 use super::route_metrics::RouteMetrics;
 use crate::http::error::{ApiError, Failure};
 use crate::telemetry::log::with_causes;
+use crate::telemetry::log_limit::CountedLogLimit;
 
 /// What its answer and the log say of a request. Paths hold ids, so only the route is told.
 pub(super) struct RequestContext {
@@ -22,7 +24,11 @@ pub(super) struct RequestContext {
     since: Instant,
     holds_sessions: bool,
     route_metrics: Arc<RouteMetrics>,
+    unserved: Arc<Unserved>,
 }
+
+/// Requests that could not be served, by their codes: whatever is the matter concerns many of them.
+pub(super) type Unserved = CountedLogLimit<&'static str>;
 
 fn is_api(path: &str) -> bool {
     path.strip_prefix("/v1")
@@ -70,7 +76,11 @@ fn set_headers(headers: &mut HeaderMap, id: &RequestId, holds_sessions: bool) {
 }
 
 impl RequestContext {
-    pub(super) fn note(request: &Request, route_metrics: Arc<RouteMetrics>) -> Self {
+    pub(super) fn note(
+        request: &Request,
+        route_metrics: Arc<RouteMetrics>,
+        unserved: Arc<Unserved>,
+    ) -> Self {
         Self {
             id: RequestId::of(request.headers()),
             method: request.method().clone(),
@@ -78,6 +88,7 @@ impl RequestContext {
             since: Instant::now(),
             holds_sessions: is_api(request.uri().path()),
             route_metrics,
+            unserved,
         }
     }
 
@@ -102,14 +113,14 @@ impl RequestContext {
         let route = self.route.as_ref().map_or("", MatchedPath::as_str);
         let duration_ms = u64::try_from(took.as_millis()).unwrap_or(u64::MAX);
         macro_rules! log {
-            ($level:ident, $message:literal $(, $field:ident)?) => {
+            ($level:ident, $message:literal $(, $field:ident)*) => {
                 tracing::$level!(
                     request.id = id,
                     http.request.method = method,
                     http.route = route,
                     http.response.status_code = status.as_u16(),
                     duration_ms,
-                    $($field,)?
+                    $($field,)*
                     $message
                 )
             };
@@ -117,8 +128,11 @@ impl RequestContext {
         // Of a server that is full the server tells, once.
         match failure.filter(|failure| !matches!(*failure.error, ApiError::Overloaded)) {
             Some(failure) if status == StatusCode::SERVICE_UNAVAILABLE => {
+                let Some(left_out) = self.unserved.allows(&failure.problem.code) else {
+                    return;
+                };
                 let error = with_causes(failure.error.as_ref());
-                log!(warn, "a request could not be served", error);
+                log!(warn, "a request could not be served", error, left_out);
             }
             Some(failure) if status.is_server_error() => {
                 let error = with_causes(failure.error.as_ref());

@@ -15,7 +15,7 @@ use axum::routing::Route;
 use futures_util::FutureExt;
 use tower::Service;
 
-use super::answer::RequestContext;
+use super::answer::{RequestContext, Unserved};
 use super::limits::check_head;
 use super::panic::answer_panic;
 use super::route_metrics::{RequestWatcher, RouteMetrics};
@@ -25,6 +25,7 @@ use crate::telemetry::traces::{Span, within};
 pub(crate) struct Middleware {
     route: Route,
     route_metrics: Arc<RouteMetrics>,
+    unserved: Arc<Unserved>,
 }
 
 impl Middleware {
@@ -33,6 +34,7 @@ impl Middleware {
         Self {
             route,
             route_metrics,
+            unserved: Arc::default(),
         }
     }
 }
@@ -48,7 +50,9 @@ impl Service<Request> for Middleware {
 
     fn call(&mut self, request: Request) -> Self::Future {
         let span = self.route_metrics.begin(&request);
-        let context = RequestContext::note(&request, Arc::clone(&self.route_metrics));
+        let (route_metrics, unserved) = (&self.route_metrics, &self.unserved);
+        let context =
+            RequestContext::note(&request, Arc::clone(route_metrics), Arc::clone(unserved));
         if let Err(error) = check_head(&request) {
             let response = finish(&context, span, error.into_response());
             return Box::pin(std::future::ready(Ok(response)));

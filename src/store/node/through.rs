@@ -151,6 +151,17 @@ impl Handle<dyn EventFeed> {
             (Consistency::Bounded, Some(cache)) => cache.oldest_proof(),
             (Consistency::Bounded, None) | (Consistency::Now, _) => None,
         };
+        self.events_heard(from, types, limit, heard).await
+    }
+
+    /// The same for who hears whatever was not heard up to a moment when it is: [`EventFeed::events`].
+    pub(super) async fn events_heard(
+        &self,
+        from: &FeedStart,
+        types: &[EventType],
+        limit: PageLimit,
+        heard: Option<Instant>,
+    ) -> Result<FeedPage, OpError> {
         let events = self.engine().events(from, types, limit, heard);
         self.timed(Operation::Events, events).await
     }

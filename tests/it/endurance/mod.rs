@@ -7,6 +7,7 @@ mod crowd;
 mod downtime;
 mod fleet;
 mod followers;
+mod goodput;
 mod history;
 mod one_login;
 mod others;

@@ -11,6 +11,7 @@ mod frozen;
 mod harm;
 mod latency;
 mod moving;
+mod overload;
 mod readiness;
 mod sentinels;
 mod slow;

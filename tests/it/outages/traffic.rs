@@ -357,9 +357,10 @@ impl User {
     }
 }
 
-/// A 503 must say that it is about the store, and when to come again.
+/// A 503 must say that it is about the store, or that too much was asked of it, and when to come again.
 fn unavailable(answer: &Answer) -> Outcome {
-    let whole = answer.json()["code"] == "store_unavailable"
+    let code = answer.json()["code"].clone();
+    let whole = (code == "store_unavailable" || code == "overloaded")
         && answer
             .headers
             .get("retry-after")

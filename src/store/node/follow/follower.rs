@@ -14,7 +14,6 @@ use super::missing::Missing;
 use super::{Followers, Handle};
 use crate::model::event::{Event, EventId, EventType, FeedStart};
 use crate::model::page::{Cursor, PageLimit};
-use crate::model::request::Consistency;
 use crate::store::position::Position;
 use crate::store::{EventFeed, FeedPage, FeedPosition, OpError, Partition, StoreError};
 
@@ -248,5 +247,7 @@ async fn read(
     let turn = timeout(TURN, reads.acquire()).await;
     let _turn = turn.map_err(|_elapsed| StoreError::Overloaded)?;
     let limit = PageLimit::new(PAGE).unwrap_or_default();
-    feed.events(from, types, limit, Consistency::Bounded).await
+    // What happened since then is told to who listens.
+    let heard = Instant::now().checked_sub(LOOK);
+    feed.events_heard(from, types, limit, heard).await
 }

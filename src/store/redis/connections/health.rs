@@ -27,11 +27,14 @@ pub(super) fn stats(routes: &Routes) -> Vec<MasterStats> {
             State::Connecting { .. } => (Breaker::Connecting, 0),
             State::Down(_) => (Breaker::Open, 0),
         };
+        let (limit, shed) = node.load();
         MasterStats {
             address: node.address.to_string(),
             breaker,
             connections: connections as u64,
             requests: node.requests() as u64,
+            request_limit: limit as u64,
+            shed,
         }
     });
     masters.collect()

@@ -25,6 +25,7 @@ mod cluster;
 mod connect;
 mod deadline;
 mod errors;
+mod gate;
 mod health;
 mod node;
 mod open;

@@ -3,7 +3,8 @@
 //! A request never owns an exchange: the connection's driver task sends, receives and gives each answer to whom it
 //! belongs, also when the asker has gone. A request never connects either; the node's one [`Supervisor`] does. While there
 //! is no connection a request waits [`Deadlines::wait`] at most, and not at all once the supervisor has failed: then the
-//! breaker is open, and the supervisor's attempts are the only ones.
+//! breaker is open, and the supervisor's attempts are the only ones. How many are under way, and who is next, is the
+//! business of the [`Gate`].
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -18,17 +19,14 @@ use tokio_util::task::AbortOnDropHandle;
 use super::connect::Dialer;
 use super::deadline::{self, Deadlines};
 use super::errors::{ConnectError, Failure, RetryDecision};
+use super::gate::{Gate, Shed, Urgency};
 use super::patience::within;
 use super::probe::Probe;
 use super::shared_connection::{Fault, SharedConnection, State};
 use super::supervisor::Supervisor;
 use super::url::Address;
 
-/// Requests under way on one master: as many as it answers well within a command's deadline, as more would only be
-/// late. Those beyond wait for their turn.
-const UNDER_WAY: usize = 256;
-
-/// Requests that are under way or wait; more are shed at once.
+/// Requests that are under way or wait, whatever the gate says; more are shed at once.
 const ADMITTED: usize = 4_096;
 
 /// Reports of broken connections that wait for the supervisor; it needs one of each only.
@@ -41,7 +39,7 @@ pub(super) struct Node {
     state: watch::Receiver<State>,
     reports: mpsc::Sender<Fault>,
     admitted: Semaphore,
-    under_way: Semaphore,
+    gate: Arc<Gate>,
     deadlines: Deadlines,
     turn: AtomicUsize,
     pool: Pool,
@@ -84,7 +82,7 @@ impl Node {
             state,
             reports,
             admitted: Semaphore::new(ADMITTED),
-            under_way: Semaphore::new(UNDER_WAY),
+            gate: Gate::new(dialer.deadlines),
             deadlines: dialer.deadlines,
             turn: AtomicUsize::new(0),
             pool,
@@ -92,7 +90,11 @@ impl Node {
         }))
     }
 
-    pub(super) async fn send(&self, message: Message<'_>) -> Result<Value, Failure> {
+    pub(super) async fn send(
+        &self,
+        message: Message<'_>,
+        urgency: Urgency,
+    ) -> Result<Value, Failure> {
         let overloaded = || Failure::Overloaded(self.address.clone());
         let Ok(_admitted) = self.admitted.try_acquire() else {
             return Err(overloaded());
@@ -100,15 +102,24 @@ impl Node {
         if let State::Down(error) = &*self.state.borrow() {
             return Err(self.down(Arc::clone(error)));
         }
-        let Ok(Ok(_turn)) = within(self.deadlines.wait, self.under_way.acquire()).await else {
-            return Err(overloaded());
+        let mut turn = match self.gate.enter(urgency).await {
+            Ok(turn) => turn,
+            Err(Shed) => return Err(overloaded()),
         };
         let shared_connection = self.shared_connection().await?;
         let sent_at = Instant::now();
         let exchange = message.exchange(shared_connection.connection());
         match within(self.deadlines.command, exchange).await {
-            Ok(answer) => self.judge(shared_connection.id, answer),
+            Ok(answer) => {
+                let value = self.judge(shared_connection.id, answer)?;
+                // What is refused, as a script that is not known, costs a server nothing.
+                turn.answered(sent_at.elapsed());
+                Ok(value)
+            }
             Err(elapsed) => {
+                if !elapsed.starved {
+                    turn.missed();
+                }
                 if let Some(fault) = self.probe.fault(shared_connection.id, sent_at, elapsed) {
                     self.report(fault);
                 }
@@ -225,6 +236,11 @@ impl Node {
     /// Requests that are under way or wait for their turn.
     pub(super) fn requests(&self) -> usize {
         ADMITTED.saturating_sub(self.admitted.available_permits())
+    }
+
+    /// How many may be under way at present, and how many were shed so far.
+    pub(super) fn load(&self) -> (usize, u64) {
+        (self.gate.limit(), self.gate.shed())
     }
 
     pub(super) fn is_up(&self) -> bool {

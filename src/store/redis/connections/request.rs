@@ -9,6 +9,7 @@ use tokio::time::{Instant, sleep};
 use super::connect::SHARED_CONNECTIONS;
 use super::deadline;
 use super::errors::{Failure, RetryDecision};
+use super::gate::Urgency;
 use super::node::{Message, Node};
 use super::routes::Routes;
 use super::script::Script;
@@ -31,6 +32,9 @@ const READS: [&str; 13] = [
     "ZREVRANGEBYLEX",
 ];
 
+/// Reads of what stands under one key, as it takes to verify a token.
+const LOOKUPS: [&str; 5] = ["EXISTS", "GET", "HGET", "HGETALL", "HMGET"];
+
 /// What becomes of it when something is done twice.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(in crate::store::redis) enum Effect {
@@ -42,11 +46,11 @@ pub(in crate::store::redis) enum Effect {
 
 impl Effect {
     pub(super) fn of(command: &Cmd) -> Self {
-        let name = word(command, 0).unwrap_or_default();
-        let reads = READS
-            .iter()
-            .any(|read| name.eq_ignore_ascii_case(read.as_bytes()));
-        if reads { Self::Repeatable } else { Self::Once }
+        if is_one_of(command, &READS) {
+            Self::Repeatable
+        } else {
+            Self::Once
+        }
     }
 }
 
@@ -60,6 +64,13 @@ pub(super) enum Request<'a> {
     },
 }
 
+fn is_one_of(command: &Cmd, names: &[&str]) -> bool {
+    let own = word(command, 0).unwrap_or_default();
+    names
+        .iter()
+        .any(|name| own.eq_ignore_ascii_case(name.as_bytes()))
+}
+
 /// A word of a command; the name is the first.
 fn word(command: &Cmd, place: usize) -> Option<&[u8]> {
     match command.args_iter().nth(place)? {
@@ -70,6 +81,7 @@ fn word(command: &Cmd, place: usize) -> Option<&[u8]> {
 
 struct Attempt<'a> {
     command: Cow<'a, Cmd>,
+    urgency: Urgency,
     redirected: Option<(Address, bool)>,
     losses: usize,
 }
@@ -84,7 +96,7 @@ impl<'a> Request<'a> {
     ) -> Result<(Value, Arc<Node>), Failure> {
         let start = Instant::now();
         let slot = self.key().map_or_else(|| slot.number(), slot::of_key);
-        let mut attempt = Attempt::new(self.command());
+        let mut attempt = Attempt::new(self.command(), self.urgency());
         loop {
             let failure = match attempt.start(routes, slot).await {
                 Ok(done) => return Ok(done),
@@ -118,6 +130,14 @@ impl<'a> Request<'a> {
         }
     }
 
+    fn urgency(&self) -> Urgency {
+        match self {
+            Self::Command(command) if is_one_of(command, &LOOKUPS) => Urgency::First,
+            Self::Command(_) => Urgency::Later,
+            Self::Script { script, .. } => script.urgency(),
+        }
+    }
+
     fn command(&self) -> Cow<'a, Cmd> {
         match self {
             Self::Command(command) => Cow::Borrowed(command),
@@ -134,9 +154,10 @@ impl<'a> Request<'a> {
 }
 
 impl<'a> Attempt<'a> {
-    fn new(command: Cow<'a, Cmd>) -> Self {
+    fn new(command: Cow<'a, Cmd>, urgency: Urgency) -> Self {
         Self {
             command,
+            urgency,
             redirected: None,
             losses: 0,
         }
@@ -152,7 +173,7 @@ impl<'a> Attempt<'a> {
         } else {
             Message::Plain(&self.command)
         };
-        let value = node.send(message).await?;
+        let value = node.send(message, self.urgency).await?;
         Ok((value, node))
     }
 
@@ -232,13 +253,15 @@ pub(super) async fn run_at(
     args: &[Vec<u8>],
 ) -> Result<Value, Failure> {
     let node = visit(routes, master.clone())?;
-    let answer = node.send(Message::Plain(&script.by_hash(keys, args))).await;
+    let urgency = script.urgency();
+    let by_hash = script.by_hash(keys, args);
+    let answer = node.send(Message::Plain(&by_hash), urgency).await;
     match answer {
         Err(Failure::Refused { cause, .. })
             if RetryDecision::to(&cause, master) == RetryDecision::SendSource =>
         {
-            node.send(Message::Plain(&script.by_source(keys, args)))
-                .await
+            let by_source = script.by_source(keys, args);
+            node.send(Message::Plain(&by_source), urgency).await
         }
         answer => answer,
     }

@@ -2,12 +2,15 @@
 
 use deadpool_redis::redis::{self, Cmd};
 
+use super::gate::Urgency;
+
 /// A script that works in one slot. It has a header, so that Redis refuses it before its first write where it may not run.
 #[derive(Debug)]
 pub(in crate::store::redis) struct Script {
     source: String,
     hash: String,
     writes: bool,
+    urgency: Urgency,
 }
 
 impl Script {
@@ -19,17 +22,27 @@ impl Script {
         };
         let source = format!("{header}\n{}", parts.join("\n"));
         let hash = redis::Script::new(&source).get_hash().to_owned();
-        let writes = !flags.split(',').any(|flag| flag == "no-writes");
+        let has = |wanted| flags.split(',').any(|flag| flag == wanted);
         Self {
             source,
             hash,
-            writes,
+            writes: !has("no-writes"),
+            // What a server that is full still runs is also what one that has too much to do runs first.
+            urgency: if has("allow-oom") {
+                Urgency::First
+            } else {
+                Urgency::Later
+            },
         }
     }
 
     /// Whether it may write anything.
     pub(in crate::store::redis) fn writes(&self) -> bool {
         self.writes
+    }
+
+    pub(super) fn urgency(&self) -> Urgency {
+        self.urgency
     }
 
     /// The call of a script that the node is expected to know.

@@ -7,6 +7,7 @@ use tokio::sync::watch;
 use tokio::time::{sleep, timeout};
 
 use super::connect::Dialer;
+use super::gate::Urgency;
 use super::node::{Message, Node};
 use super::routes::{Routes, SlotMap};
 use super::sentinel::Sentinels;
@@ -141,7 +142,9 @@ async fn ask_masters(masters: &[Arc<Node>], turn: usize) -> Option<SlotMap> {
     let up: Vec<_> = masters.iter().filter(|node| node.is_up()).collect();
     for step in 0..up.len() {
         let node = up.get((turn + step) % up.len())?;
-        let answer = node.send(Message::Plain(&cluster::question())).await;
+        let question = cluster::question();
+        let asked = node.send(Message::Plain(&question), Urgency::First);
+        let answer = asked.await;
         if let Ok(slot_map) = answer.map(|answer| cluster::slot_map(&answer, &node.address)) {
             return slot_map;
         }

@@ -116,7 +116,8 @@ impl Feed {
         let history = |stream| {
             let master = masters.master_of(streams::slot(stream))?;
             let id = master.replication_id.as_deref()?;
-            if let Some((_, history)) = known.iter().find(|(known, _)| *known == id) {
+            let found = known.iter().find(|(known, _)| *known == id);
+            if let Some((_, history)) = found {
                 return Some(*history);
             }
             let history = History::of(id);

@@ -25,6 +25,7 @@ mod clusters;
 mod error_classes;
 mod listening;
 mod outages;
+mod overload;
 mod scripts;
 mod secured;
 mod sentinels;
