@@ -1,6 +1,6 @@
 //! What SIGHUP asks for: the settings are read again, and those that can change while the gateway runs do.
 //!
-//! These are the levels of the log and the secret of `admin`. Of every other one that has changed the log tells that it
+//! These are the levels of the log, the secret of `admin` and the quotas of services. Of every other one that has changed the log tells that it
 //! waits for a restart. Settings that are wrong change nothing.
 
 use std::sync::Arc;
@@ -43,6 +43,11 @@ impl Reload {
             self.running.log.filter.clone_from(&config.log.filter);
         }
         self.take_secret(config);
+        if config.quotas != self.running.quotas {
+            self.authenticator.quotas.set_defaults(config.quotas);
+            self.running.quotas = config.quotas;
+            tracing::info!("SIGHUP: services have new quotas");
+        }
         for name in config.changed_since(&self.running) {
             tracing::warn!(setting = name, "SIGHUP: this setting waits for a restart");
         }

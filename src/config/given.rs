@@ -9,7 +9,15 @@ use super::source::Source;
 use super::variables::{self as var, VARIABLES, Variable};
 
 /// Settings that change while the gateway runs.
-const LIVE: [&Variable; 3] = [&var::LOG, &var::ADMIN_SECRET, &var::ADMIN_SECRET_FILE];
+const LIVE: [&Variable; 7] = [
+    &var::LOG,
+    &var::ADMIN_SECRET,
+    &var::ADMIN_SECRET_FILE,
+    &var::SERVICE_MAX_REQUESTS_IN_FLIGHT,
+    &var::SERVICE_MAX_OPENS_PER_SECOND,
+    &var::SERVICE_MAX_IDEMPOTENCY_BYTES,
+    &var::SERVICE_MAX_FOLLOWERS,
+];
 
 /// The settings that are given, each by a digest, as it may be a secret.
 #[derive(Debug, Clone, Default)]

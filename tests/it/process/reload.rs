@@ -35,7 +35,8 @@ async fn a_new_secret_of_admin_and_new_levels_of_the_log_are_in_force_at_once() 
     let directory = gateway.data().parent().unwrap().to_owned();
     assert_eq!(status(&gateway, FIRST).await, 200);
     std::fs::write(directory.join("secret"), SECOND).unwrap();
-    let dot_env = "SGW_LOG=info,session_gateway=debug\nSGW_IDLE_TIMEOUT=10m\n";
+    let dot_env =
+        "SGW_LOG=info,session_gateway=debug\nSGW_IDLE_TIMEOUT=10m\nSGW_SERVICE_MAX_FOLLOWERS=7\n";
     std::fs::write(directory.join(".env"), dot_env).unwrap();
     assert_eq!(status(&gateway, SECOND).await, 401, "not yet");
     gateway.signal(Signal::SIGHUP);
@@ -48,6 +49,11 @@ async fn a_new_secret_of_admin_and_new_levels_of_the_log_are_in_force_at_once() 
     assert_eq!(status(&gateway, FIRST).await, 401);
     gateway.nobody().get("/v1/whoami").await.expect(401);
     gateway.wait_for_stderr("DEBUG").await;
+    let admin = gateway.nobody().as_service("admin", SECOND);
+    let usage = admin.get("/v1/services/admin/usage").await.value(200);
+    let quotas = usage["items"].as_array().unwrap();
+    let followers = quotas.iter().find(|quota| quota["quota"] == "followers");
+    assert_eq!(followers.unwrap()["limit"], 7);
 }
 
 #[tokio::test]
