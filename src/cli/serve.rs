@@ -171,15 +171,8 @@ async fn run_traced(
     let made = made.map_err(ServeError::Admin)?;
     let metrics_address = metrics.as_ref().map(|metrics| metrics.address);
     banner::show(config, main.address, metrics_address, made.as_ref());
-    let gateway = Gateway::new(stores, config.lifetimes, admin)
-        .with_session_limit(config.session_limit)
-        .with_followers(config.event_followers)
-        .with_quotas(config.quotas)
-        .with_profiles(profiles);
-    let state = AppState::new(gateway)
-        .with_proxies(config.proxies.clone())
-        .with_operators_at(config.listener.metrics_allow.clone())
-        .with_traces(traces);
+    let gateway = Gateway::new(stores, config.lifetimes, admin).with_profiles(profiles);
+    let state = state(config, gateway, traces);
     let reload = Reload {
         levels,
         authenticator: Arc::clone(&state.gateway.authenticator),
@@ -192,6 +185,17 @@ async fn run_traced(
         () = stop.second.cancelled() => return Err(ServeError::Interrupted),
     }
     Ok(())
+}
+
+fn state(config: &Config, gateway: Gateway, traces: Traces) -> AppState {
+    let gateway = gateway
+        .with_session_limit(config.session_limit)
+        .with_followers(config.event_followers)
+        .with_quotas(config.quotas);
+    AppState::new(gateway)
+        .with_proxies(config.proxies.clone())
+        .with_operators_at(config.listener.metrics_allow.clone())
+        .with_traces(traces)
 }
 
 /// A listener, and where it is.

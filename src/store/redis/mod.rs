@@ -17,7 +17,7 @@ use crate::store::node::Listeners;
 use crate::store::node::activity::write_until;
 use crate::store::node::recovery::RecoveryLog;
 use crate::store::node::restarting::restarting;
-use crate::store::node::tail::{Tail, Watermarks};
+use crate::store::node::tail::{NodeId, Tail, Watermarks};
 
 mod activity;
 mod agreement;
@@ -116,29 +116,23 @@ impl RedisStore {
         ));
         let services = Arc::new(Services::new(Arc::clone(&client), Arc::clone(&log)));
         let sessions = Arc::new(Sessions::new(&client, &activity, &log, &settings));
-        let recovery = Recovery {
+        let recovery = Arc::new(Recovery {
             client: Arc::clone(&client),
             feed: Arc::clone(&feed),
-            watermarks: Arc::clone(&watermarks),
-            log: Arc::clone(&log),
+            watermarks,
+            log,
             services: Arc::clone(&services),
             sessions: Arc::clone(&sessions),
+        });
+        let following = Following {
+            recovery: Arc::clone(&recovery),
+            listeners: Arc::clone(&listeners),
+            node,
+            formats: settings.formats,
+            noted,
+            is_cluster: settings.url.is_cluster(),
         };
-        let live = {
-            let (client, feed) = (Arc::clone(&client), Arc::clone(&feed));
-            let (services, listeners) = (Arc::clone(&services), Arc::clone(&listeners));
-            let watermarks = Arc::clone(&watermarks);
-            move || Live {
-                client: Arc::clone(&client),
-                feed: Arc::clone(&feed),
-                tail: Tail::new(PARTITIONS, node, &watermarks, &listeners, &log),
-                log: Arc::clone(&log),
-                services: Arc::clone(&services),
-                agreement: Agreement::new(settings.formats, noted),
-                is_cluster: settings.url.is_cluster(),
-            }
-        };
-        let background = start(activity, recovery, live);
+        let background = start(activity, recovery, following);
         let store = Arc::new(Self {
             client,
             sessions,
@@ -151,17 +145,44 @@ impl RedisStore {
     }
 }
 
+/// What it takes to follow the feed, however often that begins anew.
+struct Following {
+    recovery: Arc<Recovery>,
+    listeners: Arc<Listeners>,
+    node: NodeId,
+    formats: FormatSettings,
+    noted: u64,
+    is_cluster: bool,
+}
+
+impl Following {
+    fn begin(&self) -> Live {
+        let Recovery {
+            client,
+            feed,
+            watermarks,
+            log,
+            services,
+            sessions: _,
+        } = &*self.recovery;
+        Live {
+            client: Arc::clone(client),
+            feed: Arc::clone(feed),
+            tail: Tail::new(PARTITIONS, self.node, watermarks, &self.listeners, log),
+            log: Arc::clone(log),
+            services: Arc::clone(services),
+            agreement: Agreement::new(self.formats, self.noted),
+            is_cluster: self.is_cluster,
+        }
+    }
+}
+
 /// Starts what goes on for as long as the store is open.
-fn start(
-    activity: Arc<Activity>,
-    recovery: Recovery,
-    live: impl Fn() -> Live + Send + 'static,
-) -> DropGuard {
+fn start(activity: Arc<Activity>, recovery: Arc<Recovery>, following: Following) -> DropGuard {
     let closed = CancellationToken::new();
     let until = closed.clone();
     let writing = move || write_until(Arc::clone(&activity), until.clone());
     tokio::spawn(restarting("uses of sessions", writing));
-    let recovery = Arc::new(recovery);
     let (guarded, until) = (Arc::clone(&recovery), closed.clone());
     let guarding = move || failover::guard_until(Arc::clone(&guarded), until.clone());
     tokio::spawn(restarting("failovers", guarding));
@@ -169,7 +190,7 @@ fn start(
     let learning = move || failover::learn_until(Arc::clone(&recovery), until.clone());
     tokio::spawn(restarting("what others acknowledge", learning));
     let until = closed.clone();
-    let following = move || live::follow_until(live(), until.clone());
+    let following = move || live::follow_until(following.begin(), until.clone());
     tokio::spawn(restarting("the feed", following));
     closed.drop_guard()
 }
