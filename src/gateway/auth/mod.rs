@@ -13,11 +13,10 @@ use zeroize::Zeroizing;
 
 use super::GatewayError;
 use super::idempotency::{CallerKey, Claimant};
-use super::quotas::{Held, ServiceQuotas};
+use super::quotas::{Allowance, ServiceQuotas};
 use crate::entropy::SessionIds;
 use crate::model::id::ServiceId;
 use crate::model::permission::{Permission, Scope};
-use crate::model::quota::{Quota, QuotaUse};
 use crate::model::request::Consistency;
 use crate::model::service::{Service, ServiceRecord};
 use crate::model::token::CredentialHash;
@@ -95,17 +94,11 @@ pub struct Authenticated {
 }
 
 impl Authenticated {
-    /// Takes a place of the service among the requests that are worked on.
-    pub fn enter(&self) -> Result<Held, GatewayError> {
-        let Authenticator { quotas, stores, .. } = &*self.authenticator;
-        quotas.enter(&self.service, stores.sessions.now())
-    }
-
-    /// How much of its quotas the service takes.
+    /// What the service takes at this node, and how much it may.
     #[must_use]
-    pub fn usage(&self) -> [QuotaUse; Quota::ALL.len()] {
+    pub fn allowance(&self) -> Allowance {
         let Authenticator { quotas, stores, .. } = &*self.authenticator;
-        quotas.usage(&self.service, stores.sessions.now())
+        quotas.allowance(&self.service, stores.sessions.now())
     }
 
     /// The service, as the owner of idempotency keys.

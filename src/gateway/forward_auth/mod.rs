@@ -187,7 +187,7 @@ impl ForwardAuth {
             Ok((service, _)) => match authenticator.permit(&service, Permission::TokenVerify) {
                 Ok(_scope) => {
                     let now = authenticator.stores.sessions.now();
-                    let held = authenticator.quotas.enter(&service, now);
+                    let held = authenticator.quotas.allowance(&service, now).enter();
                     held.map(Some).map_err(NotAllowed::Unknown)
                 }
                 Err(_denied) => refused(None),

@@ -43,6 +43,9 @@ impl KeptBytes {
     }
 
     pub(super) fn total(&self, now: Timestamp) -> u64 {
+        if self.last == 0 {
+            return 0;
+        }
         let passed = hour_of(now).saturating_sub(self.last);
         let counted = 0..(HOURS as u64).saturating_sub(passed);
         let of_hour = |ago| self.of_hour.get(place(self.last.checked_sub(ago)?));

@@ -60,6 +60,34 @@ impl QuotaDefaults {
     }
 }
 
+/// What one service takes at this node, and how much it may.
+#[derive(Debug)]
+pub struct Allowance {
+    uses: Arc<Uses>,
+    limits: [u64; Quota::ALL.len()],
+}
+
+impl Allowance {
+    /// Takes a place among the requests that are worked on, until it is dropped.
+    pub fn enter(&self) -> Result<Held, GatewayError> {
+        let quota = Quota::RequestsInFlight;
+        let limit = self.limits.get(quota as usize).copied().unwrap_or(0);
+        let held = Held::take(Arc::clone(&self.uses), quota, limit);
+        held.ok_or(GatewayError::QuotaExceeded(quota))
+    }
+
+    /// How much of each quota is taken.
+    #[must_use]
+    pub fn usage(&self, now: Timestamp) -> [QuotaUse; Quota::ALL.len()] {
+        let mut limits = self.limits.into_iter();
+        Quota::ALL.map(|quota| QuotaUse {
+            quota,
+            used: self.uses.used(quota, now),
+            limit: limits.next().unwrap_or(0),
+        })
+    }
+}
+
 /// What services take at this node.
 #[derive(Debug, Default)]
 pub struct ServiceQuotas {
@@ -103,17 +131,18 @@ impl ServiceQuotas {
         self.counted.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Takes a place among the requests that are worked on, until it is dropped.
-    pub fn enter(&self, service: &Service, now: Timestamp) -> Result<Held, GatewayError> {
-        self.hold(service, Quota::RequestsInFlight, now)
+    /// What a service takes, and how much it may by what is set at present.
+    pub fn allowance(&self, service: &Service, now: Timestamp) -> Allowance {
+        let defaults = self.defaults.load();
+        Allowance {
+            uses: self.counted().uses(&service.service_id, now),
+            limits: Quota::ALL.map(|quota| defaults.limit(service, quota)),
+        }
     }
 
     /// Takes a place among the streams of events, until it is dropped.
     pub fn follow(&self, service: &Service, now: Timestamp) -> Result<Held, GatewayError> {
-        self.hold(service, Quota::Followers, now)
-    }
-
-    fn hold(&self, service: &Service, quota: Quota, now: Timestamp) -> Result<Held, GatewayError> {
+        let quota = Quota::Followers;
         let limit = self.limit(service, quota);
         let uses = self.counted().uses(&service.service_id, now);
         Held::take(uses, quota, limit).ok_or(GatewayError::QuotaExceeded(quota))
@@ -185,12 +214,12 @@ mod tests {
     #[test]
     fn services_that_take_nothing_are_forgotten_and_others_are_not() {
         let quotas = ServiceQuotas::default();
-        let held = quotas.enter(&service("held"), NOW).unwrap();
+        let held = quotas.allowance(&service("held"), NOW).enter().unwrap();
         for number in 0..10 * TIDY_FROM {
             let now = NOW.plus(Duration::from_secs(number as u64));
             let service = service(&format!("passes-{number}"));
             quotas.open(&service, now).unwrap();
-            drop(quotas.enter(&service, now).unwrap());
+            drop(quotas.allowance(&service, now).enter().unwrap());
         }
         assert!(quotas.counted().of.len() <= TIDY_FROM + 1);
         let usage = quotas.usage(&service("held"), NOW);

@@ -27,16 +27,18 @@ pub async fn authenticate(
         authenticator.authenticate(presented(headers), address, consistency_of(headers));
     let authenticated = authenticated.await?;
     Proof::give(request.extensions());
-    let (mut response, _held) = match authenticated.enter().map(Arc::new) {
+    let allowance = authenticated.allowance();
+    let (mut response, _held) = match allowance.enter().map(Arc::new) {
         Ok(held) => {
             let extensions = request.extensions_mut();
-            extensions.insert(authenticated.clone());
+            extensions.insert(authenticated);
             extensions.insert(Arc::clone(&held));
             (next.run(request).await, Some(held))
         }
         Err(error) => (ApiError::from(error).into_response(), None),
     };
-    rate_limit::tell(&authenticated.usage(), response.headers_mut());
+    let usage = allowance.usage(authenticator.stores.sessions.now());
+    rate_limit::tell(&usage, response.headers_mut());
     Ok(response)
 }
 
