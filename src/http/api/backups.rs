@@ -14,7 +14,8 @@ use crate::http::auth::open_to_any;
 use crate::http::error::ApiError;
 use crate::http::state::AppState;
 
-const NDJSON: HeaderValue = HeaderValue::from_static("application/x-ndjson");
+/// A file to keep as it is, also for clients that would read lines of JSON.
+const FILE: HeaderValue = HeaderValue::from_static("application/octet-stream");
 
 pub(super) fn routes() -> OpenApiRouter<AppState> {
     open_to_any(routes!(create_backup))
@@ -29,7 +30,7 @@ pub(super) fn routes() -> OpenApiRouter<AppState> {
     post, path = "/v1/backups", operation_id = "create_backup", tag = "health",
     extensions(("x-idempotency" = json!("refused"))),
     responses(
-        (status = 200, description = "The backup.", body = String, content_type = "application/x-ndjson"),
+        (status = 200, description = "The backup.", body = String, content_type = "application/octet-stream"),
         NoBackup,
     ),
 )]
@@ -42,6 +43,6 @@ async fn create_backup(
         let piece = pieces.recv().await?;
         Some((piece, pieces))
     });
-    let content_type = [(header::CONTENT_TYPE, NDJSON)];
+    let content_type = [(header::CONTENT_TYPE, FILE)];
     Ok((content_type, Body::from_stream(pieces)).into_response())
 }
