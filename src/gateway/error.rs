@@ -98,7 +98,7 @@ pub enum GatewayError {
     SessionEnded(Option<Ended>),
     /// A total of what cannot be counted exactly and soon.
     #[error(
-        "`total` goes only without filters or with `login_id` alone, and not with `session.read:own`"
+        "`total` goes only with `login_id` alone, or without filters for who has `session.read` and not `:own`"
     )]
     NotCountable,
     /// The cursor is not one of this list.

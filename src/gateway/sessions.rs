@@ -79,16 +79,19 @@ impl Gateway {
         self.sealed(page.await?, binding).await
     }
 
-    /// How many live sessions there are: all of them, or those of one login.
+    /// How many live sessions there are: all of them, or those of one login that the caller sees.
     pub async fn count(
         &self,
         caller: &Caller,
         filter: &SessionFilter,
     ) -> Result<u64, GatewayError> {
-        if !filter.asks_for_login_only() || caller.scope != Scope::All {
-            return Err(GatewayError::NotCountable);
+        let (sessions, login_id) = (&self.stores.sessions, filter.login_id.as_ref());
+        match (&caller.scope, login_id) {
+            _ if !filter.asks_for_login_only() => Err(GatewayError::NotCountable),
+            (Scope::All, _) => Ok(sessions.count(login_id).await?),
+            (Scope::OpenedBy(_), None) => Err(GatewayError::NotCountable),
+            (scope, Some(login_id)) => Ok(sessions.count_in_sight(login_id, scope).await?),
         }
-        Ok(self.stores.sessions.count(filter.login_id.as_ref()).await?)
     }
 
     /// Makes one change. The session as it is then.

@@ -1,5 +1,9 @@
 //! Counts and summaries of many sessions.
 
+use std::time::Duration;
+
+use tokio::time::{Instant, sleep, timeout};
+
 use super::Handle;
 use super::operations::Operation;
 use crate::model::filter::SessionFilter;
@@ -9,11 +13,37 @@ use crate::model::page::{Page, PageLimit};
 use crate::model::permission::Scope;
 use crate::store::{OpError, SessionStore, StoreError};
 
+/// A login of which that is not enough is too large to be counted session by session.
+const COUNTED_WITHIN: Duration = Duration::from_secs(10);
+
 impl Handle<dyn SessionStore> {
     /// The exact number of live sessions, of one login or of all.
     pub async fn count(&self, login_id: Option<&LoginId>) -> Result<u64, StoreError> {
         self.timed(Operation::Count, self.engine().count(login_id))
             .await
+    }
+
+    /// The exact number of live sessions of a login that are in sight. No index tells whose they are, so all are looked at,
+    /// page by page; after each the store is left to others for as long as the page took.
+    pub async fn count_in_sight(&self, login_id: &LoginId, scope: &Scope) -> Result<u64, OpError> {
+        let filter = SessionFilter::of_login(login_id.clone());
+        let count = async {
+            let (mut count, mut cursor) = (0, None);
+            loop {
+                let begun = Instant::now();
+                let engine = self.engine();
+                let page = engine.list(&filter, scope, PageLimit::LARGEST, cursor.as_ref());
+                let Page { items, next } = page.await?;
+                count += items.len() as u64;
+                cursor = next;
+                if cursor.is_none() {
+                    return Ok(count);
+                }
+                sleep(begun.elapsed()).await;
+            }
+        };
+        let counted = timeout(COUNTED_WITHIN, self.timed(Operation::Count, count));
+        counted.await.unwrap_or(Err(StoreError::TimedOut.into()))
     }
 
     /// How many sessions the index of a login tells of: [`SessionStore::index_size`].

@@ -811,6 +811,10 @@ async fn a_service_with_own_scope_sees_and_ends_only_its_sessions() {
     revoke.expect(200);
     let listed = own.get("/v1/logins/u/sessions").await.value(200);
     assert_eq!(listed["items"].as_array().unwrap().len(), 1);
+    let counted = own.get("/v1/sessions?total=true&login_id=u").await;
+    assert_eq!(counted.value(200)["total"], 1);
+    let all = own.get("/v1/sessions?total=true").await;
+    all.problem(400, "invalid_request");
     assert_eq!(
         own.delete("/v1/logins/u/sessions").await.value(200),
         json!({"count": 1, "more": false, "cursor": null, "session_ids": [mine.id]})

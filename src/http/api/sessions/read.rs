@@ -61,7 +61,7 @@ pub(crate) struct ListSessionsQuery {
     /// `next_cursor` of the page before.
     #[param(value_type = Option<String>)]
     cursor: Option<SealedCursor>,
-    /// Whether to count them all; only without filters or with `login_id` alone.
+    /// Whether to count them all; only with `login_id` alone, or without filters and without `:own`.
     #[serde(default)]
     total: bool,
     /// Of this login.
