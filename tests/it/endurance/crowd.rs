@@ -11,7 +11,7 @@ use serde_json::{Value, json};
 use super::others::{Others, Waits};
 use super::stored::Stored;
 use crate::support::redis::eventually;
-use crate::support::{Client, persistently, size};
+use crate::support::{Client, Gateway, persistently, size};
 
 /// Opened at a time.
 const ABREAST: usize = 8;
@@ -19,6 +19,15 @@ const ABREAST: usize = 8;
 const PHASE: Duration = Duration::from_secs(1_800);
 /// Requests of others that may be unknown on a busy machine.
 const KNOWN: f64 = 0.9;
+
+/// All are one service, which is not to be bounded here.
+async fn start(stored: &Stored) -> Gateway {
+    let launch = stored.launch();
+    launch
+        .set("SGW_SERVICE_MAX_OPENS_PER_SECOND", "0")
+        .start()
+        .await
+}
 
 async fn open_all(client: &Client, sessions: usize, new: impl Fn(usize) -> Value) {
     let opens = stream::iter((0..sessions).map(&new)).map(|new| async move {
@@ -73,7 +82,7 @@ fn judge(what: &str, base: &Waits, meanwhile: &Waits) {
 async fn a_login_of_very_many_sessions_costs_others_no_more_than_as_many_logins() {
     let sessions = size("SGW_TEST_CROWD", 3_000);
     let stored = Stored::on_one_server().await;
-    let gateway = stored.launch().start().await;
+    let gateway = start(&stored).await;
     let client = gateway.admin();
     let others = Others::start(gateway.admin()).await;
     let start = Instant::now();
@@ -106,7 +115,7 @@ async fn a_login_of_very_many_sessions_costs_others_no_more_than_as_many_logins(
 async fn very_many_sessions_that_expire_at_once_are_no_storm() {
     let sessions = size("SGW_TEST_CROWD", 3_000);
     let stored = Stored::on_one_server().await;
-    let gateway = stored.launch().start().await;
+    let gateway = start(&stored).await;
     let client = gateway.admin();
     let others = Others::start(gateway.admin()).await;
     let start = Instant::now();
