@@ -66,7 +66,8 @@ impl Gateway {
         types: Vec<EventType>,
     ) -> Result<Subscription, GatewayError> {
         let now = self.stores.sessions.now();
-        let held = self.authenticator.quotas.follow(&caller.service, now)?;
+        let quotas = &self.authenticator.quotas;
+        let held = quotas.allowance(&caller.service, now).follow()?;
         let place = if caller.id().is_admin() {
             FollowerPlace::AnyOrKept
         } else {

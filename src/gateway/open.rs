@@ -113,7 +113,7 @@ impl Gateway {
             ..
         } = &*self.authenticator;
         let now = self.stores.sessions.now();
-        quotas.open(&caller.service, now)?;
+        quotas.allowance(&caller.service, now).open(now)?;
         let session_id = entropy.session_id(ids, now, &asked.login_id)?;
         let (token, origin) = if let Some(own) = &asked.token {
             (own.clone(), TokenOrigin::Caller)

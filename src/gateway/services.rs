@@ -131,7 +131,8 @@ impl Gateway {
         }
         let service = self.find_service(service_id).await?;
         let now = self.stores.sessions.now();
-        Ok(self.authenticator.quotas.usage(&service, now).to_vec())
+        let allowance = self.authenticator.quotas.allowance(&service, now);
+        Ok(allowance.usage(now).to_vec())
     }
 
     /// Changes a service.

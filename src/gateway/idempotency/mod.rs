@@ -126,8 +126,9 @@ impl Claimant {
         let own_seed = attempt.seal.seed(&self.session_ids.seed(self.now)?)?;
         match attempt.claim(call.fingerprint, own_seed.clone()).await? {
             Claim::Granted { sealed_entropy } => {
+                let allowance = self.quotas.allowance(&self.service, self.now);
                 if sealed_entropy == own_seed
-                    && let Err(full) = self.quotas.check_kept(&self.service, self.now)
+                    && let Err(full) = allowance.check_kept(self.now)
                 {
                     attempt.release().await;
                     return Err(full);

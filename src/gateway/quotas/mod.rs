@@ -70,21 +70,51 @@ pub struct Allowance {
 impl Allowance {
     /// Takes a place among the requests that are worked on, until it is dropped.
     pub fn enter(&self) -> Result<Held, GatewayError> {
-        let quota = Quota::RequestsInFlight;
-        let limit = self.limits.get(quota as usize).copied().unwrap_or(0);
-        let held = Held::take(Arc::clone(&self.uses), quota, limit);
+        self.hold(Quota::RequestsInFlight)
+    }
+
+    /// Takes a place among the streams of events, until it is dropped.
+    pub fn follow(&self) -> Result<Held, GatewayError> {
+        self.hold(Quota::Followers)
+    }
+
+    fn hold(&self, quota: Quota) -> Result<Held, GatewayError> {
+        let held = Held::take(Arc::clone(&self.uses), quota, self.limit(quota));
         held.ok_or(GatewayError::QuotaExceeded(quota))
+    }
+
+    /// Counts one session that is to be opened.
+    pub fn open(&self, now: Timestamp) -> Result<(), GatewayError> {
+        let quota = Quota::OpensPerSecond;
+        if self.uses.open(self.limit(quota), now) {
+            Ok(())
+        } else {
+            Err(GatewayError::QuotaExceeded(quota))
+        }
+    }
+
+    /// Whether more may be kept to answer repeated requests with.
+    pub fn check_kept(&self, now: Timestamp) -> Result<(), GatewayError> {
+        let quota = Quota::IdempotencyBytes;
+        let limit = self.limit(quota);
+        if limit > 0 && self.uses.used(quota, now) >= limit {
+            return Err(GatewayError::QuotaExceeded(quota));
+        }
+        Ok(())
     }
 
     /// How much of each quota is taken.
     #[must_use]
     pub fn usage(&self, now: Timestamp) -> [QuotaUse; Quota::ALL.len()] {
-        let mut limits = self.limits.into_iter();
         Quota::ALL.map(|quota| QuotaUse {
             quota,
             used: self.uses.used(quota, now),
-            limit: limits.next().unwrap_or(0),
+            limit: self.limit(quota),
         })
+    }
+
+    fn limit(&self, quota: Quota) -> u64 {
+        self.limits.get(quota as usize).copied().unwrap_or(0)
     }
 }
 
@@ -123,10 +153,6 @@ impl ServiceQuotas {
         self.defaults.store(Arc::new(defaults));
     }
 
-    fn limit(&self, service: &Service, quota: Quota) -> u64 {
-        self.defaults.load().limit(service, quota)
-    }
-
     fn counted(&self) -> MutexGuard<'_, Counted> {
         self.counted.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -140,51 +166,9 @@ impl ServiceQuotas {
         }
     }
 
-    /// Takes a place among the streams of events, until it is dropped.
-    pub fn follow(&self, service: &Service, now: Timestamp) -> Result<Held, GatewayError> {
-        let quota = Quota::Followers;
-        let limit = self.limit(service, quota);
-        let uses = self.counted().uses(&service.service_id, now);
-        Held::take(uses, quota, limit).ok_or(GatewayError::QuotaExceeded(quota))
-    }
-
-    /// Counts one session that is to be opened.
-    pub fn open(&self, service: &Service, now: Timestamp) -> Result<(), GatewayError> {
-        let quota = Quota::OpensPerSecond;
-        let limit = self.limit(service, quota);
-        let uses = self.counted().uses(&service.service_id, now);
-        if uses.open(limit, now) {
-            Ok(())
-        } else {
-            Err(GatewayError::QuotaExceeded(quota))
-        }
-    }
-
-    /// Whether more may be kept to answer repeated requests of a service with.
-    pub fn check_kept(&self, service: &Service, now: Timestamp) -> Result<(), GatewayError> {
-        let quota = Quota::IdempotencyBytes;
-        let limit = self.limit(service, quota);
-        let uses = self.counted().uses(&service.service_id, now);
-        if limit > 0 && uses.used(quota, now) >= limit {
-            return Err(GatewayError::QuotaExceeded(quota));
-        }
-        Ok(())
-    }
-
     /// Counts what was kept to answer repeated requests of a service with.
     pub fn count_kept(&self, service_id: &ServiceId, bytes: u64, now: Timestamp) {
         self.counted().uses(service_id, now).keep(bytes, now);
-    }
-
-    /// How much of each quota a service takes.
-    #[must_use]
-    pub fn usage(&self, service: &Service, now: Timestamp) -> [QuotaUse; Quota::ALL.len()] {
-        let uses = self.counted().of.get(&service.service_id).cloned();
-        Quota::ALL.map(|quota| QuotaUse {
-            quota,
-            used: uses.as_ref().map_or(0, |uses| uses.used(quota, now)),
-            limit: self.limit(service, quota),
-        })
     }
 }
 
@@ -218,13 +202,14 @@ mod tests {
         for number in 0..10 * TIDY_FROM {
             let now = NOW.plus(Duration::from_secs(number as u64));
             let service = service(&format!("passes-{number}"));
-            quotas.open(&service, now).unwrap();
-            drop(quotas.allowance(&service, now).enter().unwrap());
+            let allowance = quotas.allowance(&service, now);
+            allowance.open(now).unwrap();
+            drop(allowance.enter().unwrap());
         }
         assert!(quotas.counted().of.len() <= TIDY_FROM + 1);
-        let usage = quotas.usage(&service("held"), NOW);
-        assert_eq!(usage[0].used, 1);
+        let used = || quotas.allowance(&service("held"), NOW).usage(NOW)[0].used;
+        assert_eq!(used(), 1);
         drop(held);
-        assert_eq!(quotas.usage(&service("held"), NOW)[0].used, 0);
+        assert_eq!(used(), 0);
     }
 }

@@ -89,11 +89,11 @@ struct UpdateServiceRequest {
     #[schema(nullable = false)]
     enabled: Option<bool>,
     /// How many sessions a login may have when it opens one; null is the server's `SGW_LOGIN_MAX_SESSIONS`.
-    #[serde(default, deserialize_with = "limit_object")]
+    #[serde(default, deserialize_with = "field_object")]
     #[schema(value_type = Option<LimitRequest>)]
     session_limit: Field<LimitRequest>,
     /// How much it may take; what is left out stays, null is the server's `SGW_SERVICE_MAX_…`.
-    #[serde(default, deserialize_with = "quotas_object")]
+    #[serde(default, deserialize_with = "field_object")]
     #[schema(value_type = Option<QuotasRequest>)]
     quotas: Field<QuotasRequest>,
 }
@@ -332,16 +332,9 @@ async fn find_caller(caller: Caller) -> Json<Service> {
     Json(caller.service)
 }
 
-fn quotas_object<'de, D: Deserializer<'de>>(
+fn field_object<'de, T: Deserialize<'de>, D: Deserializer<'de>>(
     deserializer: D,
-) -> Result<Field<QuotasRequest>, D::Error> {
-    let quotas = optional_object(deserializer)?;
-    Ok(quotas.map_or(Field::Clear, Field::Set))
-}
-
-fn limit_object<'de, D: Deserializer<'de>>(
-    deserializer: D,
-) -> Result<Field<LimitRequest>, D::Error> {
-    let limit = optional_object(deserializer)?;
-    Ok(limit.map_or(Field::Clear, Field::Set))
+) -> Result<Field<T>, D::Error> {
+    let given = optional_object(deserializer)?;
+    Ok(given.map_or(Field::Clear, Field::Set))
 }

@@ -20,13 +20,38 @@ const PHASE: Duration = Duration::from_secs(1_800);
 /// Requests of others that may be unknown on a busy machine.
 const KNOWN: f64 = 0.9;
 
-/// All are one service, which is not to be bounded here.
-async fn start(stored: &Stored) -> Gateway {
-    let launch = stored.launch();
-    launch
-        .set("SGW_SERVICE_MAX_OPENS_PER_SECOND", "0")
-        .start()
-        .await
+/// One service, which is not to be bounded here, with very many sessions, and others who use the gateway meanwhile.
+struct Crowd {
+    sessions: usize,
+    stored: Stored,
+    gateway: Gateway,
+    others: Others,
+    start: Instant,
+}
+
+impl Crowd {
+    async fn start() -> Self {
+        let stored = Stored::on_one_server().await;
+        let launch = stored.launch();
+        let gateway = launch.set("SGW_SERVICE_MAX_OPENS_PER_SECOND", "0").start();
+        let gateway = gateway.await;
+        Self {
+            sessions: size("SGW_TEST_CROWD", 3_000),
+            others: Others::start(gateway.admin()).await,
+            start: Instant::now(),
+            stored,
+            gateway,
+        }
+    }
+
+    /// Fails if others were kept from their answers since `began`.
+    async fn judge(self, what: &str, began: Instant) {
+        let ended = Instant::now();
+        let (all, _) = self.others.end().await;
+        let what = format!("{} sessions, {what}", self.sessions);
+        let (base, meanwhile) = (all.between(self.start, began), all.between(began, ended));
+        judge(&what, &base, &meanwhile);
+    }
 }
 
 async fn open_all(client: &Client, sessions: usize, new: impl Fn(usize) -> Value) {
@@ -80,59 +105,33 @@ fn judge(what: &str, base: &Waits, meanwhile: &Waits) {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_login_of_very_many_sessions_costs_others_no_more_than_as_many_logins() {
-    let sessions = size("SGW_TEST_CROWD", 3_000);
-    let stored = Stored::on_one_server().await;
-    let gateway = start(&stored).await;
-    let client = gateway.admin();
-    let others = Others::start(gateway.admin()).await;
-    let start = Instant::now();
-    open_all(
-        &client,
-        sessions,
-        |n| json!({"login_id": format!("login-{}", n / 100)}),
-    )
-    .await;
+    let crowd = Crowd::start().await;
+    let (client, sessions) = (crowd.gateway.admin(), crowd.sessions);
+    let of_many = |n| json!({"login_id": format!("login-{}", n / 100)});
+    open_all(&client, sessions, of_many).await;
     for login in 0..sessions / 100 {
         assert_eq!(list_and_end(&client, &format!("login-{login}")).await, 100);
     }
     let began = Instant::now();
     open_all(&client, sessions, |_| json!({"login_id": "crowd"})).await;
     assert_eq!(list_and_end(&client, "crowd").await, sessions);
-    let ended = Instant::now();
-    let (all, _) = others.end().await;
-    judge(
-        &format!("{sessions} sessions, of many logins and of one"),
-        &all.between(start, began),
-        &all.between(began, ended),
-    );
-    let left = persistently(|| client.get("/v1/logins/crowd"))
-        .await
-        .value(200);
-    assert_eq!(left["session_count"], 0);
+    let left = persistently(|| client.get("/v1/logins/crowd")).await;
+    assert_eq!(left.value(200)["session_count"], 0);
+    crowd.judge("of many logins and of one", began).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn very_many_sessions_that_expire_at_once_are_no_storm() {
-    let sessions = size("SGW_TEST_CROWD", 3_000);
-    let stored = Stored::on_one_server().await;
-    let gateway = start(&stored).await;
-    let client = gateway.admin();
-    let others = Others::start(gateway.admin()).await;
-    let start = Instant::now();
+    let crowd = Crowd::start().await;
+    let (client, sessions) = (crowd.gateway.admin(), crowd.sessions);
     let new = |n: usize, seconds: u64| json!({"login_id": format!("login-{n}"), "idle_timeout_seconds": seconds});
     open_all(&client, sessions, |n| new(n, 3_600)).await;
-    let kept = stored.filed();
+    let kept = crowd.stored.filed();
     // However long it takes to open them, all are over within the same second or two.
     let over = Instant::now() + Duration::from_secs(5 + sessions as u64 / 500);
     let left = || over.saturating_duration_since(Instant::now()).as_secs();
     open_all(&client, sessions, |n| new(n, 1 + left())).await;
     let began = Instant::now();
-    eventually(PHASE, || async { stored.filed() <= kept }).await;
-    let ended = Instant::now();
-    let (all, _) = others.end().await;
-    judge(
-        &format!("{sessions} sessions that expire"),
-        &all.between(start, began),
-        &all.between(began, ended),
-    );
+    eventually(PHASE, || async { crowd.stored.filed() <= kept }).await;
+    crowd.judge("that expire", began).await;
 }
