@@ -10,13 +10,19 @@ use super::*;
 
 /// How long the server is asked for more than it can do.
 const TIME: Duration = Duration::from_secs(4);
-/// Several times as many as it answers in time.
-const ASKERS: usize = 1_000;
+/// What is let in at first is answered well within it, also by a server that has a tenth of a processor.
+const DEADLINE: Duration = Duration::from_secs(4);
+/// More than twice as many as it answers in that time, however fast the machine is.
+const ASKERS: usize = 10_000;
 
 const SHARD: Slot = Slot::Shard(0x7f);
 
-/// Keeps a server busy for some milliseconds.
-const BUSY: &str = "local n = 0 for i = 1, 300000 do n = n + i end return n";
+/// Keeps a server busy for a millisecond.
+const BUSY: &str = "
+local start = redis.call('TIME')
+repeat
+  local now = redis.call('TIME')
+until (now[1] - start[1]) * 1000000 + now[2] - start[2] >= 1000";
 
 /// What came of it.
 #[derive(Default)]
@@ -36,7 +42,7 @@ async fn ask_until(connections: Connections, busy: Arc<Script>, stop: Arc<Atomic
             Ok(_) => told.done += 1,
             Err(StoreError::Overloaded) => {
                 told.shed.push(asked.elapsed());
-                sleep(Duration::from_millis(100)).await;
+                sleep(Duration::from_millis(500)).await;
             }
             Err(_) => told.late += 1,
         }
@@ -48,7 +54,7 @@ async fn ask_until(connections: Connections, busy: Arc<Script>, stop: Arc<Atomic
 async fn what_is_urgent_is_answered_and_what_would_be_late_is_shed_at_once() {
     let server = RedisServer::start().await;
     let mut settings = settings(&server.url());
-    settings.deadlines = Deadlines::of(Duration::from_secs(2));
+    settings.deadlines = Deadlines::of(DEADLINE);
     let connections = Connections::open(&settings).await.unwrap();
     let busy = Arc::new(Script::new("", &[BUSY]));
     let stop = Arc::new(AtomicBool::new(false));
@@ -77,10 +83,7 @@ async fn what_is_urgent_is_answered_and_what_would_be_late_is_shed_at_once() {
     assert!(late <= done, "{figures}");
     // Half of the deadline is what anything waits for its turn.
     let median = shed[shed.len() / 2];
-    assert!(
-        median < Duration::from_millis(500),
-        "{figures}, after {median:?}"
-    );
+    assert!(median < DEADLINE / 2, "{figures}, after {median:?}");
     let stats = connections.stats();
     assert!(stats[0].shed >= shed.len() as u64, "{stats:?}");
 }
