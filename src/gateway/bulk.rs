@@ -8,11 +8,8 @@ use crate::entropy::Entropy;
 use crate::model::Timestamp;
 use crate::model::filter::SessionFilter;
 use crate::model::id::{LoginId, SessionId};
-use crate::model::login::Ban;
 use crate::model::page::SealedCursor;
-use crate::model::request::Access;
 use crate::model::session::{Device, EndDetail, EndReason};
-use crate::rules::ban::NewBan;
 use crate::rules::end::EndAll;
 use crate::store::node::EndExtent;
 use crate::store::{EndPosition, EndedMany};
@@ -108,38 +105,6 @@ impl Gateway {
         let (sessions, access) = (&self.stores.sessions, caller.access());
         let ended = sessions.end_all(which, &access, from, EndExtent::All);
         sealed(ended.await?, &sealer)
-    }
-
-    /// Bans a login in place of any ban it has, and ends its sessions; with a cursor it only goes on with that, as long as
-    /// the login is banned.
-    pub async fn ban(
-        &self,
-        caller: &Caller,
-        login_id: LoginId,
-        until: Option<Timestamp>,
-        reason: EndDetail,
-        cursor: Option<&SealedCursor>,
-    ) -> Result<(Ban, BulkEnded), GatewayError> {
-        let sessions = &self.stores.sessions;
-        let new = NewBan {
-            login_id,
-            until,
-            reason,
-        };
-        let bound = ("ban", &new.login_id, new.until, &new.reason);
-        let (from, sealer) = self.go_on(caller, &bound, cursor).await?;
-        if let Some(from) = from {
-            let ban = self.find_ban(&new.login_id).await?;
-            let access = Access::to_all(caller.id());
-            let which = EndAll::banned(&new);
-            let ended = sessions.end_all(which, &access, Some(from), EndExtent::All);
-            return Ok((ban, sealed(ended.await?, &sealer)?));
-        }
-        if new.until.is_some_and(|until| until <= sessions.now()) {
-            return Err(GatewayError::invalid("until", FieldRule::Future));
-        }
-        let banned = sessions.ban(new, caller.id()).await?;
-        Ok((banned.ban, sealed(banned.ended, &sealer)?))
     }
 
     /// Ends every session that matches, or tells which these are.

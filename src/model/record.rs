@@ -29,6 +29,9 @@ pub struct SessionRecord {
     /// When the service that opened it had been registered; sessions that versions before opened do not tell.
     #[serde(skip)]
     pub registration: Option<Timestamp>,
+    /// How it has ended, if it is told so already and its end is still to be written.
+    #[serde(skip)]
+    pub marked: Option<Ended>,
 }
 
 /// A field of a patch: absent keeps, null clears, anything else sets.
@@ -133,9 +136,19 @@ pub enum Unchangeable {
 }
 
 impl SessionRecord {
-    /// When and why it is over, if it is over by its age at `now`.
+    /// How it has ended at `now`, if that is still to be written: by its age, or as it is marked.
     #[must_use]
-    pub fn expired(&self, now: Timestamp) -> Option<(EndReason, Timestamp)> {
+    pub fn over(&self, now: Timestamp) -> Option<Ended> {
+        let by_age = self.expired(now);
+        let by_age = by_age.map(|(reason, at)| Ended::by_age(reason, at));
+        let marked = self.marked.clone();
+        match (by_age, marked) {
+            (Some(by_age), Some(marked)) if marked.at < by_age.at => Some(marked),
+            (by_age, marked) => by_age.or(marked),
+        }
+    }
+
+    fn expired(&self, now: Timestamp) -> Option<(EndReason, Timestamp)> {
         let Session {
             idle_expires_at,
             max_expires_at,

@@ -24,13 +24,13 @@ pub struct NewBan {
 impl EndAll {
     /// Every session that a ban ends.
     #[must_use]
-    pub fn banned(new: &NewBan) -> Self {
+    pub fn banned_by(ban: &Ban) -> Self {
         Self {
-            login_id: new.login_id.clone(),
+            login_id: ban.login_id.clone(),
             except: None,
             device: None,
             reason: EndReason::Banned,
-            detail: Some(new.reason.clone()),
+            detail: Some(ban.reason.clone()),
         }
     }
 }

@@ -98,6 +98,7 @@ impl NewSession {
             token: self.token,
             rotation: None,
             registration: self.registration,
+            marked: None,
         }
     }
 }

@@ -85,13 +85,12 @@ impl SessionEntry {
         }
     }
 
-    /// The end that its age has brought, if nobody wrote so yet.
+    /// The end that its age has brought, or that it is marked with, if nobody wrote so yet.
     pub(super) fn expiry(&self, terms: &Terms) -> Option<Ending> {
         let Self::Record(record) = self else {
             return None;
         };
-        let (reason, at) = record.expired(terms.now)?;
-        Some(Ending::of(record, Ended::by_age(reason, at), terms))
+        Some(Ending::of(record, record.over(terms.now)?, terms))
     }
 
     /// What is told of it, whether or not its expiry has been written.

@@ -28,7 +28,9 @@ pub use keyring::KeyringStore;
 pub use position::{FeedPosition, Partition, Partitions};
 pub use profiles::{ProfileFacts, ProfileStore};
 pub use services::ServiceStore;
-pub use sessions::{Banned, EndPosition, EndedBatch, EndedMany, SessionStore, Verified};
+pub use sessions::{
+    Banned, EndPosition, EndedBatch, EndedMany, MarkedBatch, SessionStore, Verified,
+};
 pub use stats::{
     Breaker, CacheStats, EntryStats, MasterStats, OperationStats, SessionCounts, Stats, StoreStats,
 };

@@ -55,8 +55,8 @@ impl Verified {
 pub struct Banned {
     /// The ban.
     pub ban: Ban,
-    /// What was ended for it.
-    pub ended: EndedMany,
+    /// How many sessions have ended for it.
+    pub count: u64,
 }
 
 /// What is done of an ending of many, for now.
@@ -120,6 +120,15 @@ pub struct EndedBatch {
     pub next: Option<EndPosition>,
 }
 
+/// One step of marking sessions as ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct MarkedBatch {
+    /// How many sessions it marked.
+    pub count: u64,
+    /// The session that was looked at last, if more may follow.
+    pub last: Option<SessionId>,
+}
+
 /// Sessions, together with their attributes and the index of their login: what must change together.
 #[async_trait]
 pub trait SessionStore: Debug + Send + Sync {
@@ -176,6 +185,15 @@ pub trait SessionStore: Debug + Send + Sync {
         from: Option<EndPosition>,
         most: usize,
     ) -> Result<EndedBatch, StoreError>;
+
+    /// Does one step of marking the sessions of a login that were there when it was banned, from the one after `after` on:
+    /// they have ended for whoever asks from now on, though the one event of each end is still to come: whoever meets a
+    /// session, or else the sweep, writes its end. A step looks at no more than 200 records, and holds up nobody.
+    async fn mark_banned(
+        &self,
+        ban: &Ban,
+        after: Option<SessionId>,
+    ) -> Result<MarkedBatch, StoreError>;
 
     /// Writes the ban of a login in place of any it has. From this moment on creates are refused; its sessions live on.
     async fn put_ban(&self, new: NewBan, by: &ServiceId) -> Result<Ban, StoreError>;

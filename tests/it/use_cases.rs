@@ -73,7 +73,7 @@ async fn a_session_is_opened_verified_and_put_out() {
     };
     assert_eq!(session.session_id, opened.session.session_id);
     let reason = EndDetail::parse("fraud").unwrap();
-    let banned = gateway.ban(&admin, login_id.clone(), None, reason, None);
+    let banned = gateway.ban(&admin, login_id.clone(), None, reason);
     banned.await.unwrap();
     let Verification::Ended(ended) = verify().await.unwrap() else {
         panic!("a ban ends sessions");

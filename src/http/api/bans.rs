@@ -8,7 +8,7 @@ use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
 use super::problems::{NoBan, NotBanned};
-use crate::gateway::Caller;
+use crate::gateway::{Caller, GatewayError};
 use crate::http::auth::guarded;
 use crate::http::error::ApiError;
 use crate::http::extract::{Json, Path, Query};
@@ -51,26 +51,26 @@ pub(crate) struct KickOutRequest {
     cursor: Option<SealedCursor>,
 }
 
-/// Whether to go on with a ban.
+/// How a ban would go on; none ever has to.
 #[derive(Debug, Deserialize, IntoParams)]
 #[serde(deny_unknown_fields)]
 #[into_params(parameter_in = Query)]
 pub(crate) struct BanLoginQuery {
-    /// `cursor` of the answer before, to go on.
+    /// No answer has one, so any is refused.
     #[param(value_type = Option<String>)]
     cursor: Option<SealedCursor>,
 }
 
-/// A ban, and how far its sessions have ended.
+/// A ban, and what it ended.
 #[derive(Debug, Serialize, ToSchema)]
 pub(crate) struct BannedLogin {
     /// The ban.
     ban: Ban,
-    /// How many sessions this call ended.
+    /// How many sessions it ended.
     count: u64,
-    /// Whether there may be more: then send the same request with `cursor`.
+    /// False: no session is left.
     more: bool,
-    /// What goes on where this call stopped; null when `more` is false.
+    /// Null, as nothing is left to go on with.
     #[schema(required = true)]
     cursor: Option<SealedCursor>,
 }
@@ -92,8 +92,8 @@ pub(crate) struct KickedOut {
 /// Ban a login id
 ///
 /// Ends its sessions as `banned` and refuses new ones on every node. Takes the place of a ban there is, and runs out by
-/// itself at `until`. Answers within 20 seconds, or when the store stays away after the ban was written: then `more` is
-/// true, and the same request with `cursor` goes on, as long as the login is banned.
+/// itself at `until`. Once it is answered every session of the login is refused, however many there are. The events of the
+/// last of very many may follow later. When the store stays away amidst it that is 503, and to be sent again.
 #[utoipa::path(
     put, path = "/v1/logins/{login_id}/ban", tag = "logins", request_body = BanRequest,
     params(("login_id" = LoginId, Path, description = "The login id."), BanLoginQuery),
@@ -109,15 +109,16 @@ async fn ban_login(
     Query(query): Query<BanLoginQuery>,
     Json(request): Json<BanRequest>,
 ) -> Result<Json<BannedLogin>, ApiError> {
+    if query.cursor.is_some() {
+        return Err(GatewayError::CursorInvalid.into());
+    }
     let BanRequest { until, reason } = request;
-    let cursor = query.cursor.as_ref();
-    let banned = state.gateway.ban(&caller, login_id, until, reason, cursor);
-    let (ban, ended) = banned.await?;
+    let banned = state.gateway.ban(&caller, login_id, until, reason).await?;
     Ok(Json(BannedLogin {
-        ban,
-        count: ended.count,
-        more: ended.cursor.is_some(),
-        cursor: ended.cursor,
+        ban: banned.ban,
+        count: banned.count,
+        more: false,
+        cursor: None,
     }))
 }
 

@@ -2,19 +2,44 @@
 
 use super::EmbeddedStore;
 use super::lists::Listing;
+use super::marks::Marked;
 use super::room::Purpose;
 use super::rows::session_ids;
+use super::tables::login_key;
 use super::txn::Txn;
 use crate::model::Timestamp;
 use crate::model::id::{LoginId, SessionId};
 use crate::model::page::PageLimit;
-use crate::rules::end::{self, EndBatch};
-use crate::store::{EndPosition, EndedBatch, StoreError};
+use crate::model::request::Access;
+use crate::rules::end::{self, EndAll, EndBatch};
+use crate::store::{EndPosition, EndedBatch, SessionStore, StoreError};
 
 /// Sessions of a login that one step looks at.
 const STEP: usize = 200;
 
 impl EmbeddedStore {
+    /// Ends the next sessions that a ban has marked; tells whether more are left.
+    pub(super) async fn end_banned(&self, marked: Marked) -> Result<bool, StoreError> {
+        let Marked { ban, last } = marked;
+        let batch = EndAll::banned_by(&ban).batch(Access::to_all(&ban.by));
+        let from = EndPosition {
+            last,
+            ..EndPosition::before_all(ban.at)
+        };
+        let ended = self.end_batch(&batch, Some(from), STEP).await?;
+        let last = ended.next.and_then(|next| next.last);
+        self.shared.marks.advance(&ban, last);
+        Ok(last.is_some())
+    }
+
+    /// Ends all that the ban of a login has marked, which would live again without it.
+    pub(super) async fn end_marked(&self, login_id: &LoginId) -> Result<(), StoreError> {
+        while let Some(marked) = self.shared.marks.find(Some(&login_key(login_id))) {
+            self.end_banned(marked).await?;
+        }
+        Ok(())
+    }
+
     /// A step over all sessions: those that match are found beside the writer, and judged again where they end.
     pub(super) async fn end_listed(
         &self,

@@ -47,6 +47,7 @@ impl From<Session1> for StoredSession {
                 token: old.token,
                 rotation: None,
                 registration: None,
+                marked: None,
             },
             indexed_at: old.indexed_at,
         }

@@ -92,7 +92,11 @@ pub(super) fn count(shared: &Shared) -> Result<u64, StoreError> {
     let read = shared.read()?;
     let sessions = read.open_table(SESSIONS)?;
     let over = count_over(shared, &read, &sessions, |_id| Ok(true))?;
-    Ok(sessions.len()?.saturating_sub(over))
+    let mut marked = 0;
+    for login in shared.marks.logins() {
+        marked += count_marked(shared, &read, &sessions, &login)?;
+    }
+    Ok(sessions.len()?.saturating_sub(over + marked))
 }
 
 /// The same of one login.
@@ -102,7 +106,11 @@ pub(super) fn count_of_login(shared: &Shared, login_id: &LoginId) -> Result<u64,
     let (sessions, logins) = (read.open_table(SESSIONS)?, read.open_table(LOGINS)?);
     let is_own = |id: &Id| Ok(logins.get((&login, id))?.is_some());
     let over = count_over(shared, &read, &sessions, is_own)?;
-    Ok(members(&logins, &login)?.saturating_sub(over))
+    let marked = match shared.marks.find(Some(&login)) {
+        Some(_) => count_marked(shared, &read, &sessions, &login)?,
+        None => 0,
+    };
+    Ok(members(&logins, &login)?.saturating_sub(over + marked))
 }
 
 fn count_over(
@@ -122,6 +130,31 @@ fn count_over(
         }
     }
     Ok(over)
+}
+
+/// Those that a ban has marked, but for those that are looked at as their expiry is due.
+fn count_marked(
+    shared: &Shared,
+    read: &ReadTransaction,
+    sessions: &ReadOnlyTable<&'static Id, Bytes>,
+    login: &Id,
+) -> Result<u64, StoreError> {
+    let now = shared.now();
+    let mut count = 0;
+    let logins = read.open_table(LOGINS)?;
+    for row in logins.range((login, &FIRST_ID)..=(login, &LAST_ID))? {
+        let key = row?.0;
+        let (_, id) = key.value();
+        if let Some(StoredSession {
+            mut record,
+            indexed_at,
+        }) = load(sessions, SessionId::from_bytes(*id))?
+        {
+            shared.overlay(&mut record);
+            count += u64::from(indexed_at > now && record.marked.is_some());
+        }
+    }
+    Ok(count)
 }
 
 pub(super) fn index_size(shared: &Shared, login_id: &LoginId) -> Result<u64, StoreError> {
@@ -147,7 +180,7 @@ fn live(
 ) -> Result<Option<StoredSession>, StoreError> {
     let mut stored = load(sessions, SessionId::from_bytes(id))?;
     if let Some(stored) = &mut stored {
-        shared.activity.overlay(&mut stored.record);
+        shared.overlay(&mut stored.record);
     }
-    Ok(stored.filter(|stored| stored.record.expired(now).is_none()))
+    Ok(stored.filter(|stored| stored.record.over(now).is_none()))
 }

@@ -16,6 +16,7 @@ use tokio::sync::Semaphore;
 
 use crate::clock::Clock;
 use crate::model::Timestamp;
+use crate::model::record::SessionRecord;
 use crate::rules::terms::Terms;
 use crate::store::node::Listeners;
 use crate::store::node::activity::ActivityBuffer;
@@ -35,6 +36,7 @@ mod keyring;
 mod lists;
 mod locks;
 mod look;
+mod marks;
 mod open;
 mod open_error;
 mod overlay;
@@ -60,6 +62,7 @@ mod writer;
 
 pub use check::Checkup;
 use engine::Engine;
+use marks::Marks;
 pub use open_error::OpenError;
 pub use restore::{RestoreError, Restored, RestoredSessions};
 use tables::FORMAT;
@@ -102,6 +105,7 @@ struct Shared {
     settings: EmbeddedSettings,
     clock: Arc<dyn Clock>,
     activity: ActivityBuffer,
+    marks: Marks,
     listeners: Listeners,
     writes_stopped: AtomicBool,
 }
@@ -148,7 +152,7 @@ impl EmbeddedStore {
         sessions: RestoredSessions,
     ) -> Result<Restored, RestoreError> {
         let engine = open::file(dir, settings.reserve, FORMAT)?;
-        let shared = Shared::new(engine, true, settings, clock);
+        let shared = Shared::new(engine, true, settings, clock)?;
         restore::restore(&shared, backup, sessions)
     }
 
@@ -158,7 +162,7 @@ impl EmbeddedStore {
         settings: EmbeddedSettings,
         clock: Arc<dyn Clock>,
     ) -> Result<Stores, OpenError> {
-        let shared = Arc::new(Shared::new(engine, on_disk, settings, clock));
+        let shared = Arc::new(Shared::new(engine, on_disk, settings, clock)?);
         let writer = Writer::start(Arc::clone(&shared)).map_err(OpenError::Thread)?;
         let store = Arc::new(Self {
             shared,
@@ -179,8 +183,10 @@ impl Shared {
         on_disk: bool,
         settings: EmbeddedSettings,
         clock: Arc<dyn Clock>,
-    ) -> Self {
-        Self {
+    ) -> Result<Self, OpenError> {
+        let read = engine.begin_read().map_err(OpenError::Record)?;
+        Ok(Self {
+            marks: Marks::load(&read).map_err(OpenError::Record)?,
             engine,
             on_disk,
             settings,
@@ -188,7 +194,13 @@ impl Shared {
             activity: ActivityBuffer::new(settings.touch_interval),
             listeners: Listeners::default(),
             writes_stopped: AtomicBool::new(false),
-        }
+        })
+    }
+
+    /// Puts into a record what is known of its session and still to be written.
+    fn overlay(&self, record: &mut SessionRecord) {
+        self.activity.overlay(record);
+        self.marks.overlay(record, self.now());
     }
 
     fn now(&self) -> Timestamp {

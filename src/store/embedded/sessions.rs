@@ -23,7 +23,9 @@ use crate::rules::entry::Lookup;
 use crate::rules::rotate::{Rotated, TokenRotation};
 use crate::rules::write::SessionWrite;
 use crate::rules::{self, ban, create, rotate};
-use crate::store::{EndPosition, EndedBatch, OpError, SessionStore, StoreError, Verified};
+use crate::store::{
+    EndPosition, EndedBatch, MarkedBatch, OpError, SessionStore, StoreError, Verified,
+};
 
 #[async_trait]
 impl SessionStore for EmbeddedStore {
@@ -134,6 +136,16 @@ impl SessionStore for EmbeddedStore {
             .await
     }
 
+    async fn mark_banned(
+        &self,
+        ban: &Ban,
+        _after: Option<SessionId>,
+    ) -> Result<MarkedBatch, StoreError> {
+        let count = self.count(Some(&ban.login_id)).await?;
+        self.shared.marks.put(ban.clone());
+        Ok(MarkedBatch { count, last: None })
+    }
+
     async fn put_ban(&self, new: NewBan, by: &ServiceId) -> Result<Ban, StoreError> {
         let by = by.clone();
         self.writer
@@ -149,6 +161,7 @@ impl SessionStore for EmbeddedStore {
 
     async fn unban(&self, login_id: &LoginId, by: &ServiceId) -> Result<(), OpError> {
         let (login_id, by) = (login_id.clone(), by.clone());
+        self.end_marked(&login_id).await?;
         let unban = move |txn: &mut Txn<'_>| {
             let stored = txn.ban(&login_id)?;
             txn.decide(ban::unban(stored, &login_id, &by, &txn.terms()))
@@ -191,8 +204,12 @@ impl SessionStore for EmbeddedStore {
 
     async fn sweep(&self) -> Result<bool, StoreError> {
         let swept = self.writer.write(Purpose::Release, sweep::sweep).await?;
+        let left = match self.shared.marks.find(None) {
+            Some(marked) => self.end_banned(marked).await?,
+            None => false,
+        };
         match swept.unreadable {
-            None => Ok(swept.more),
+            None => Ok(swept.more || left),
             Some(error) => Err(error),
         }
     }

@@ -35,8 +35,8 @@ fn session_counts(shared: &Shared) -> Result<SessionCounts, StoreError> {
             Err(StoreError::Corrupt { .. } | StoreError::NewerFormat { .. }) => continue,
             Err(error) => return Err(error),
         };
-        shared.activity.overlay(&mut stored.record);
-        if stored.record.expired(now).is_some() {
+        shared.overlay(&mut stored.record);
+        if stored.record.over(now).is_some() {
             continue;
         }
         session_counts.live += 1;

@@ -124,7 +124,7 @@ impl<'t> Txn<'t> {
 
     pub(super) fn entry(&mut self, session_id: SessionId) -> Result<SessionEntry, StoreError> {
         if let Some(mut record) = self.record(session_id)? {
-            self.shared.activity.overlay(&mut record);
+            self.shared.overlay(&mut record);
             return Ok(SessionEntry::Record(Box::new(record)));
         }
         tombstone(&self.tombstones, session_id)

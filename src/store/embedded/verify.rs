@@ -127,7 +127,7 @@ fn look_up(
         return Ok((entry, Timestamp::from_millis(0)));
     };
     let stored_until = record.session.expires_at;
-    shared.activity.overlay(&mut record);
+    shared.overlay(&mut record);
     Ok((SessionEntry::Record(Box::new(record)), stored_until))
 }
 

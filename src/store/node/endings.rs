@@ -9,6 +9,7 @@ use super::Handle;
 use super::operations::Operation;
 use crate::model::filter::SessionFilter;
 use crate::model::id::ServiceId;
+use crate::model::login::Ban;
 use crate::model::page::{Page, PageLimit};
 use crate::model::request::Access;
 use crate::model::session::EndReason;
@@ -87,19 +88,45 @@ impl Handle<dyn SessionStore> {
     }
 
     /// Bans a login in place of any ban it has, then ends its sessions as `banned`. From the first moment on creates are
-    /// refused.
+    /// refused; when this answers, all of its sessions are told as ended, however many there are. What of many could not be
+    /// written as such in time the sweep writes.
     pub async fn ban(&self, new: NewBan, by: &ServiceId) -> Result<Banned, StoreError> {
-        let batch = EndAll::banned(&new).batch(Access::to_all(by));
         let ban = async {
             let ban = self.engine().put_ban(new, by).await?;
+            let batch = EndAll::banned_by(&ban).batch(Access::to_all(by));
             let from = EndPosition::before_all(ban.at);
             let mut progress = Progress::begin(Some(from), EndExtent::All);
-            // That the login is banned is done already.
-            progress.steps = 1;
-            let ended = self.end_on(&batch, progress).await?;
-            Ok(Banned { ban, ended })
+            progress.take(self.end_step(&batch, &progress).await?);
+            let mut count = progress.done.count;
+            if progress.done.next.is_some() {
+                count += self.mark_banned(&ban, progress.begun).await?;
+                if let Err(error) = self.end_on(&batch, progress).await {
+                    let error: &dyn std::error::Error = &error;
+                    tracing::warn!(error, "endings of a ban are left to the sweep");
+                }
+            }
+            Ok(Banned { ban, count })
         };
         self.timed(Operation::Ban, ban).await
+    }
+
+    /// Marks what the ban of a login has not ended yet. Copies of it are of no use from the next ending on, here and on the
+    /// other nodes.
+    async fn mark_banned(&self, ban: &Ban, begun: Instant) -> Result<u64, StoreError> {
+        let mark = async {
+            let (mut count, mut last) = (0, None);
+            loop {
+                let marked = self.engine().mark_banned(ban, last).await?;
+                count += marked.count;
+                last = marked.last;
+                if last.is_none() {
+                    return Ok(count);
+                }
+            }
+        };
+        let marked = timeout_at(begun + GIVEN_UP, mark).await;
+        self.invalidate(|cache| cache.invalidate_login(&ban.login_id));
+        marked.unwrap_or(Err(StoreError::TimedOut))
     }
 
     async fn end_each(

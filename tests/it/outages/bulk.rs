@@ -15,6 +15,8 @@ use crate::support::{Call, Gateway, feed};
 /// Within which an ending of many is answered.
 const ANSWERED: Duration = Duration::from_secs(20);
 const PAUSE: Duration = Duration::from_millis(250);
+/// Within which the sweep has ended what a ban has left to it.
+const SWEPT: Duration = Duration::from_secs(60);
 
 struct Site {
     redis: RedisServer,
@@ -66,11 +68,17 @@ impl Site {
         call.json(&body)
     }
 
-    fn ban(&self, cursor: &Value) -> Call {
-        let cursor = cursor.as_str().map(|cursor| format!("?cursor={cursor}"));
-        let path = format!("/v1/logins/u/ban{}", cursor.unwrap_or_default());
-        let call = self.gateway.admin().put(path);
+    fn ban(&self) -> Call {
+        let call = self.gateway.admin().put("/v1/logins/u/ban");
         call.json(&json!({"reason": "noise"}))
+    }
+
+    /// No session is told as live, and in the end each has ended once, by the ban.
+    async fn assert_banned(&self, sessions: usize) {
+        let list = super::patiently(|| self.gateway.admin().get("/v1/sessions?login_id=u"));
+        assert_eq!(list.await.value(200)["items"], json!([]));
+        eventually(SWEPT, || async { self.left().await == 0 }).await;
+        self.assert_told_once(sessions).await;
     }
 
     fn kick_out(&self, cursor: &Value) -> Call {
@@ -172,7 +180,7 @@ async fn when_redis_stays_away_what_was_done_is_told_and_the_cursor_goes_on() {
     let (told, ()) = tokio::join!(
         async {
             let asked = Instant::now();
-            let answer = site.ban(&Value::Null).await.value(200);
+            let answer = site.kick_out(&Value::Null).await.value(200);
             assert!(asked.elapsed() < ANSWERED);
             answer
         },
@@ -182,41 +190,63 @@ async fn when_redis_stays_away_what_was_done_is_told_and_the_cursor_goes_on() {
         }
     );
     assert_eq!(told["more"], true);
-    assert_eq!(told["ban"]["reason"], "noise");
-    let done = told["count"].as_u64().unwrap();
+    let done = told["ended"].as_u64().unwrap();
     assert!(0 < done && done < MANY as u64, "{done}");
-    let away = site.ban(&told["cursor"]).await;
+    let away = site.kick_out(&told["cursor"]).await;
     away.problem(503, "store_unavailable");
     site.redis.thaw();
     eventually(RECOVERY, || async {
         site.gateway.nobody().get("/readyz").await.status == 200
     })
     .await;
-    let rest = follow(told["cursor"].clone(), |cursor| site.ban(cursor)).await;
-    assert_eq!(rest[0]["ban"], told["ban"], "it is not written again");
+    let rest = follow(told["cursor"].clone(), |cursor| site.kick_out(cursor)).await;
     // A step that was under way when Redis froze is done when that goes on.
-    let counted = done + sum(&rest, "count");
+    let counted = done + sum(&rest, "ended");
     assert!(
         (MANY as u64 - 50..=MANY as u64).contains(&counted),
         "{counted}"
     );
     assert_eq!(site.left().await, 0);
     site.assert_told_once(MANY).await;
-    let bans = feed(&site.gateway.admin(), "login.banned").await;
-    assert_eq!(bans.len(), 1);
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn the_rest_of_a_ban_that_was_lifted_is_not_found() {
+async fn a_ban_that_is_answered_has_ended_all_though_redis_stayed_away_amidst_it() {
+    const MANY: usize = 4_000;
+    for left in [MANY - 1, MANY - 500] {
+        let site = Site::with(MANY).await;
+        let (answer, ()) = tokio::join!(async { site.ban().await }, async {
+            site.fewer_than(left + 1).await;
+            site.redis.freeze();
+        });
+        site.redis.thaw();
+        let banned = if answer.status == 503 {
+            answer.problem(503, "store_unavailable");
+            super::patiently(|| site.ban()).await.value(200)
+        } else {
+            let banned = answer.value(200);
+            assert_eq!(banned["count"], MANY);
+            banned
+        };
+        assert_eq!(banned["ban"]["reason"], "noise");
+        assert_eq!(
+            (&banned["more"], &banned["cursor"]),
+            (&json!(false), &Value::Null)
+        );
+        site.assert_banned(MANY).await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_a_ban_ends_is_counted_though_replies_are_lost() {
     const MANY: usize = 2_000;
     let site = Site::with(MANY).await;
-    let (told, ()) = tokio::join!(async { site.ban(&Value::Null).await.value(200) }, async {
-        site.fewer_than(MANY - 100).await;
-        site.redis.freeze();
+    let (answer, ()) = tokio::join!(async { site.ban().await }, async {
+        site.fewer_than(MANY).await;
+        site.proxy.set(Mode::CutBehind(b"noise"));
+        sleep(PAUSE).await;
+        site.proxy.set(Mode::Pass);
     });
-    site.redis.thaw();
-    let lift = || site.gateway.admin().delete("/v1/logins/u/ban");
-    super::patiently(lift).await.expect(204);
-    let gone = super::patiently(|| site.ban(&told["cursor"])).await;
-    gone.problem(404, "ban_not_found");
+    assert_eq!(answer.value(200)["count"], MANY);
+    site.assert_banned(MANY).await;
 }

@@ -23,7 +23,7 @@ use session_gateway::rules::entry::Lookup;
 use session_gateway::rules::rotate::{Rotated, TokenRotation};
 use session_gateway::rules::write::SessionWrite;
 use session_gateway::store::{
-    EndPosition, EndedBatch, OpError, SessionStore, StoreError, Stores, Verified,
+    EndPosition, EndedBatch, MarkedBatch, OpError, SessionStore, StoreError, Stores, Verified,
 };
 
 /// Far longer than anybody waits.
@@ -102,6 +102,14 @@ impl SessionStore for Losable {
         most: usize,
     ) -> Result<EndedBatch, StoreError> {
         self.sessions.end_batch(batch, from, most).await
+    }
+
+    async fn mark_banned(
+        &self,
+        ban: &Ban,
+        after: Option<SessionId>,
+    ) -> Result<MarkedBatch, StoreError> {
+        self.sessions.mark_banned(ban, after).await
     }
 
     async fn put_ban(&self, new: NewBan, by: &ServiceId) -> Result<Ban, StoreError> {

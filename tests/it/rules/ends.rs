@@ -135,7 +135,7 @@ impl History<'_> {
             self.world.carry_out(sweep::sweep(entry, &terms));
             assert_eq!(self.world.live(session_id).is_some(), lives);
             if let SessionEntry::Record(record) = self.world.entry(session_id) {
-                assert_eq!(record.expired(terms.now), None);
+                assert_eq!(record.over(terms.now), None);
             }
         }
     }

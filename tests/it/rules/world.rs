@@ -261,8 +261,8 @@ impl World {
         let Kept { until, value } = &ending.tombstone;
         let (id, ended) = (value.session_id, &value.ended);
         let record = self.counted(id).expect("a session that had not ended");
-        match record.expired(now) {
-            Some((reason, at)) => assert_eq!((ended.reason, ended.at), (reason, at)),
+        match record.over(now) {
+            Some(over) => assert_eq!(*ended, over),
             None => assert!(!ended.reason.is_by_age() && ended.at == now),
         }
         assert_eq!(*until, ended.at.plus(self.terms().tombstone_retention));

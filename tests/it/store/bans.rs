@@ -1,20 +1,25 @@
 //! Bans: who is banned opens no session, and has none.
 
+use std::sync::Arc;
+
+use session_gateway::clock::SettableClock;
 use session_gateway::model::Timestamp;
-use session_gateway::model::event::{Change, Fact};
+use session_gateway::model::event::{Change, Event, Fact};
+use session_gateway::model::id::SessionId;
 use session_gateway::model::limit::{LimitPer, Overflow, SessionLimit};
 use session_gateway::model::login::Ban;
 use session_gateway::model::session::{EndDetail, EndReason};
 use session_gateway::rules::ban::NewBan;
 use session_gateway::rules::create::NewSession;
 use session_gateway::rules::end::EndAll;
+use session_gateway::rules::entry::Lookup;
 use session_gateway::rules::refusal::Refusal;
 use session_gateway::store::OpError;
 use tokio::task::JoinSet;
 
 use super::backend::{
-    Backend, HOUR, MILLISECOND, MINUTE, access, draft, draft_with_token, login_id, operation_id,
-    presented, refusal, service,
+    Backend, HOUR, MILLISECOND, MINUTE, START, access, draft, draft_with_token, ended_refusal,
+    login_id, merge, open_dir, operation_id, presented, refusal, service, target,
 };
 use super::endings::Endings;
 
@@ -32,6 +37,8 @@ contract! {
     a_ban_reaches_hundreds_of_sessions,
     endings_tell_what_was_said_about_them,
     a_ban_that_was_rewritten_does_not_end_with_the_first,
+    what_a_ban_has_marked_has_ended_before_that_is_written,
+    what_a_ban_has_marked_stays_ended_when_it_is_lifted,
 }
 
 fn new(login: &str, until: Option<Timestamp>) -> NewBan {
@@ -72,7 +79,7 @@ async fn a_ban_ends_what_lives_and_refuses_what_is_new(b: &Backend) {
     let sessions = &b.stores.sessions;
     let banned = sessions.ban(new("alice", None), &service("web")).await;
     let banned = banned.unwrap();
-    assert_eq!(banned.ended.ended, [first.session_id, second.session_id]);
+    assert_eq!(banned.count, 2);
     let expected = Ban {
         login_id: login_id("alice"),
         until: None,
@@ -82,7 +89,7 @@ async fn a_ban_ends_what_lives_and_refuses_what_is_new(b: &Backend) {
     };
     assert_eq!(banned.ban, expected);
     assert_eq!(held(b, "alice").await, Some(expected));
-    for session_id in banned.ended.ended {
+    for session_id in [first.session_id, second.session_id] {
         let ended = b.ended(session_id).await;
         assert_eq!(ended.reason, EndReason::Banned);
         assert_eq!(ended.by, Some(service("web")));
@@ -241,7 +248,7 @@ async fn a_ban_reaches_hundreds_of_sessions(b: &Backend) {
     b.create_all((0..450).map(|_| draft("alice"))).await;
     let sessions = &b.stores.sessions;
     let banned = sessions.ban(new("alice", None), &service("web")).await;
-    assert_eq!(banned.unwrap().ended.count, 450);
+    assert_eq!(banned.unwrap().count, 450);
     assert_eq!(b.count().await, 0);
 }
 
@@ -263,4 +270,101 @@ async fn endings_tell_what_was_said_about_them(b: &Backend) {
         detail: Some(detail("müde")),
     };
     assert_eq!(b.story(session.session_id).await.last(), Some(&told));
+}
+
+/// Bans a login and marks its sessions, without ending them; tells how many.
+async fn mark(b: &Backend, login: &str) -> u64 {
+    let engine = b.stores.sessions.clone().into_engine();
+    let put = engine.put_ban(new(login, None), &service("web")).await;
+    let (ban, mut count, mut last) = (put.unwrap(), 0, None);
+    loop {
+        let marked = engine.mark_banned(&ban, last).await.unwrap();
+        count += marked.count;
+        last = marked.last;
+        if last.is_none() {
+            return count;
+        }
+    }
+}
+
+/// Each has ended by the ban, with one event.
+async fn assert_told_once(b: &Backend, ids: &[SessionId]) {
+    let banned = Change::SessionEnded {
+        reason: EndReason::Banned,
+        by: Some(service("web")),
+        detail: Some(detail("spam")),
+    };
+    let mut told = Vec::new();
+    for Event { fact, .. } in b.feed().await {
+        if fact.change == banned {
+            told.extend(fact.session_id);
+        }
+    }
+    told.sort_unstable();
+    let mut ids = ids.to_vec();
+    ids.sort_unstable();
+    assert_eq!(told, ids);
+    for session_id in ids {
+        assert_eq!(b.ended(session_id).await.reason, EndReason::Banned);
+    }
+}
+
+async fn what_a_ban_has_marked_has_ended_before_that_is_written(b: &Backend) {
+    let with_token = draft_with_token("alice", "a-token-of-the-caller-0123456789abcdef");
+    let token = presented(&with_token);
+    let mut ids = vec![b.create(with_token).await.session.session_id];
+    for _ in 0..250 {
+        ids.push(b.open("alice").await.session_id);
+    }
+    let bystander = b.open("bob").await;
+    assert_eq!(mark(b, "alice").await, 251);
+    assert_eq!(b.count().await, 1);
+    let sessions = &b.stores.sessions;
+    let login = sessions.login(&login_id("alice")).await.unwrap();
+    assert_eq!(login.session_count, 0);
+    assert!(matches!(b.verify(&token).await, Lookup::Ended(_)));
+    for session_id in &ids {
+        let ended = b.ended(*session_id).await;
+        assert_eq!(ended.reason, EndReason::Banned);
+        assert_eq!(ended.by, Some(service("web")));
+        assert_eq!(ended.detail, Some(detail("spam")));
+    }
+    assert_told_once(b, &[]).await;
+    // Whoever meets one writes its end; the sweep meets the rest.
+    let changed = sessions.change(target(ids[0]), merge(&[("a", "1")])).await;
+    assert_eq!(ended_refusal(changed).reason, EndReason::Banned);
+    assert_told_once(b, &ids[..1]).await;
+    b.sweep().await;
+    assert_told_once(b, &ids).await;
+    b.live(bystander.session_id).await;
+}
+
+async fn what_a_ban_has_marked_stays_ended_when_it_is_lifted(b: &Backend) {
+    let before = b.open("alice").await;
+    assert_eq!(mark(b, "alice").await, 1);
+    lift(b, "alice").await.unwrap();
+    let after = b.open("alice").await;
+    assert_eq!(b.count().await, 1);
+    b.sweep().await;
+    assert_told_once(b, &[before.session_id]).await;
+    b.live(after.session_id).await;
+}
+
+#[tokio::test]
+async fn what_a_ban_had_not_come_to_has_ended_after_a_restart() {
+    let dir = tempfile::tempdir().unwrap();
+    let clock = Arc::new(SettableClock::at(START));
+    let b = Backend::over(open_dir(dir.path(), &clock), Arc::clone(&clock));
+    let session_id = b.open("alice").await.session_id;
+    let engine = b.stores.sessions.clone().into_engine();
+    let put = engine.put_ban(new("alice", None), &service("web")).await;
+    put.unwrap();
+    b.live(session_id).await;
+    drop(engine);
+    b.close().await;
+    let b = Backend::over(open_dir(dir.path(), &clock), clock);
+    assert_eq!(b.ended(session_id).await.reason, EndReason::Banned);
+    assert_eq!(b.count().await, 0);
+    b.sweep().await;
+    assert_told_once(&b, &[session_id]).await;
 }

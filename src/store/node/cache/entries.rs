@@ -14,6 +14,7 @@ use crate::model::event::{Change, Event};
 use crate::model::id::{ServiceId, SessionId};
 use crate::model::record::SessionRecord;
 use crate::model::service::ServiceRecord;
+use crate::model::session::EndReason;
 use crate::model::token::CredentialHash;
 use crate::store::{CacheStats, Listener, Origin, Partition, Partitions, Verified};
 
@@ -191,6 +192,13 @@ impl Listener for Entries {
                 if let Some(session_id) = event.fact.session_id {
                     self.invalidate_session(session_id);
                 }
+                // Those that are still to end with it were marked without an event.
+                if let Change::SessionEnded { reason, .. } = event.fact.change
+                    && reason == EndReason::Banned
+                    && let Some(login_id) = &event.fact.login_id
+                {
+                    self.invalidate_partition(self.partitions().of_login(login_id));
+                }
             }
             Change::ServiceChanged { .. } => self.invalidate_services(),
         }
@@ -253,6 +261,7 @@ mod tests {
             },
             rotation: None,
             registration: None,
+            marked: None,
         };
         Verified {
             life: record.life(),

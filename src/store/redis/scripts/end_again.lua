@@ -4,7 +4,7 @@ node = ''
 local again = 0
 for _, left in ipairs(endings) do
   local r = load(left.id)
-  if r.kind == 'live' then
+  if r.kind == 'live' or (r.kind == 'ended' and r.E) then
     end_session(r, left.reason, left.at, left.by, left.detail)
     again = again + 1
   end

@@ -1,5 +1,5 @@
 -- Records: one hash a session, live or ended; `record.rs` has the fields.
-local NAMES = {'f', 'd', 'o', 'O', 't', 'c', 'l', 'k', 'r', 'q', 'v', 's', 'b', 'u', 'i', 'm', 'p', 'n', 'z', 'D', 'h', 'F', 'G', 'B'}
+local NAMES = {'f', 'd', 'o', 'O', 't', 'c', 'l', 'k', 'r', 'q', 'v', 's', 'b', 'u', 'i', 'm', 'p', 'n', 'z', 'D', 'h', 'F', 'G', 'B', 'E'}
 local TEXTS = {'s', 'o', 't', 'l', 'k'}
 local NUMBERS = {'v', 'b', 'u', 'i', 'm', 'p', 'n', 'z'}
 
@@ -115,9 +115,18 @@ local function end_session(...)
   end_sessions({ending(...)})
 end
 
--- Loads a session with a use of it that is known. If it has expired and nobody has met it yet, its ending is told too.
+-- The ending that a session is marked with.
+local function marked(r)
+  local at, by, detail = unpack(redis.call('HMGET', r.key, 'e', 'y', 'w'))
+  r.b = tonumber(r.b)
+  return ending(r, r.r, tonumber(at), by, detail)
+end
+
+-- Loads a session with a use of it that is known. If it has expired, or is marked as ended, and nobody has met it yet,
+-- its ending is told too.
 local function load_or_ending(id, used)
   local r = load(id)
+  if r.kind == 'ended' and r.E then return r, marked(r) end
   if r.kind ~= 'live' then return r end
   count_use(r, used)
   if now >= r.i then return r, ending(r, r.m <= r.i and 'max_age' or 'idle_timeout', r.i) end

@@ -6,10 +6,10 @@ for _, session in ipairs(sessions) do
   if r.kind == 'newer' then
     newer = newer + 1
     redis.call('ZADD', expiries, 'XX', now + RETRY, r.id)
-  elseif r.kind ~= 'live' then
-    gone[#gone + 1] = r.id
   elseif over then
     endings[#endings + 1] = over
+  elseif r.kind ~= 'live' then
+    gone[#gone + 1] = r.id
   else
     redis.call('ZADD', expiries, r.i, r.id)
   end

@@ -1,23 +1,27 @@
 //! Bans of logins: written in the slot of the login's sessions, so that a create meets them in its own script.
 
-use super::super::call::call;
+use super::super::activity::Noted;
+use super::super::call::{List, call};
 use super::super::connections::Effect;
 use super::super::keys::{login_key, slot_of_login};
+use super::super::record::SESSION;
 use super::super::reply::Reply;
 use super::Sessions;
 use crate::model::Timestamp;
-use crate::model::id::{LoginId, ServiceId};
+use crate::model::id::{LoginId, ServiceId, SessionId};
 use crate::model::login::Ban;
 use crate::model::request::Access;
-use crate::model::session::EndDetail;
+use crate::model::session::{EndDetail, EndReason};
 use crate::rules::ban::NewBan;
 use crate::rules::end::EndAll;
 use crate::rules::refusal::Refusal;
 use crate::store::node::recovery::{BanState, RecoveryEntry};
-use crate::store::{OpError, StoreError};
+use crate::store::{EndPosition, MarkedBatch, OpError, StoreError};
 
 /// What error messages call a ban.
 const BAN: &str = "ban";
+/// Sessions of a login that one step marks at the most: it takes a server some 5 µs for each.
+const MARKED: usize = 200;
 
 call! {
     struct PutBan<'a>: "ban.lua", "", [SHARD, BANS] {
@@ -57,6 +61,19 @@ call! {
 }
 
 call! {
+    struct Mark<'a>: "mark.lua", "allow-oom", [SHARD, SESSION] {
+        login: &'a LoginId,
+        at: Timestamp,
+        reason: EndReason,
+        by: &'a ServiceId,
+        detail: &'a EndDetail,
+        sessions: List<Noted>,
+    }
+    SESSION, replicated: true, effect: Effect::Repeatable;
+    (self, reply) -> u64 { "done" => reply.number()?.unsigned_abs(), }
+}
+
+call! {
     struct BanAgain<'a>: "ban_again.lua", "", [SHARD, BANS] {
         login_key: Vec<u8>,
         login: &'a LoginId,
@@ -89,6 +106,27 @@ impl Sessions {
         };
         self.log.keep(RecoveryEntry::Ban(BanState::banned(&ban)));
         Ok(ban)
+    }
+
+    pub(super) async fn mark_banned(
+        &self,
+        ban: &Ban,
+        after: Option<SessionId>,
+    ) -> Result<MarkedBatch, StoreError> {
+        let (_, ids) = self.members(&ban.login_id, after, MARKED).await?;
+        let mark = |_attempt| Mark {
+            login: &ban.login_id,
+            at: ban.at,
+            reason: EndReason::Banned,
+            by: &ban.by,
+            detail: &ban.reason,
+            sessions: self.activity.noted(&ids),
+        };
+        let slot = slot_of_login(&ban.login_id);
+        Ok(MarkedBatch {
+            count: self.client.call_through(slot, mark).await?,
+            last: ids.last().filter(|_| ids.len() == MARKED).copied(),
+        })
     }
 
     pub(super) async fn find_ban(&self, login: &LoginId) -> Result<Option<Ban>, StoreError> {
@@ -132,14 +170,10 @@ impl Sessions {
         };
         let slot = slot_of_login(&left.login_id);
         let again = self.client.call(slot, &restore).await?;
-        if let Some(ban) = ban.filter(|_| again) {
-            let which = EndAll::banned(&NewBan {
-                login_id: ban.login_id.clone(),
-                until: ban.until,
-                reason: ban.reason.clone(),
-            });
-            let batch = which.batch(Access::to_all(&ban.by));
-            let mut position = None;
+        if let Some(ban) = ban.filter(|ban| again || ban.holds(self.client.clock(slot).now)) {
+            let batch = EndAll::banned_by(ban).batch(Access::to_all(&ban.by));
+            // What was marked may be marked no more, whether the ban was lost or not.
+            let mut position = (!again).then(|| EndPosition::before_all(ban.at));
             while let Some(next) = self.end_batch(&batch, position, usize::MAX).await?.next {
                 position = Some(next);
             }

@@ -113,13 +113,8 @@ impl Sessions {
         from: Option<&EndPosition>,
         most: usize,
     ) -> Result<EndedBatch, StoreError> {
-        let slot = slot_of_login(login_id);
-        let find = |_attempt| FindMembers {
-            login_key: login_key(login_id),
-            after: from.and_then(|from| from.last),
-            most,
-        };
-        let (now, ids) = self.client.call_through(slot, find).await?;
+        let after = from.and_then(|from| from.last);
+        let (now, ids) = self.members(login_id, after, most).await?;
         let moment = from.map_or(now, |from| from.moment);
         let end = |attempt| EndMany {
             login_key: login_key(login_id),
@@ -134,6 +129,7 @@ impl Sessions {
             again: attempt == Attempt::Again,
             sessions: self.activity.noted(&ids),
         };
+        let slot = slot_of_login(login_id);
         let ended = self.client.call_through(slot, end).await?;
         // Whatever follows a step that is not full was opened after that moment.
         let last = ids.last().filter(|_| ids.len() == most).copied();
@@ -141,6 +137,22 @@ impl Sessions {
             ended: self.remember_batch(batch, ended),
             next: last.map(|last| EndPosition::after(last, moment)),
         })
+    }
+
+    /// The next sessions of a login after one, at most so many, and when they were all there.
+    pub(super) async fn members(
+        &self,
+        login_id: &LoginId,
+        after: Option<SessionId>,
+        most: usize,
+    ) -> Result<(Timestamp, Vec<SessionId>), StoreError> {
+        let find = |_attempt| FindMembers {
+            login_key: login_key(login_id),
+            after,
+            most,
+        };
+        let slot = slot_of_login(login_id);
+        self.client.call_through(slot, find).await
     }
 
     async fn begin_through(

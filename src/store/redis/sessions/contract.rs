@@ -21,7 +21,9 @@ use crate::rules::end::EndBatch;
 use crate::rules::entry::Lookup;
 use crate::rules::rotate::{Rotated, TokenRotation};
 use crate::rules::write::SessionWrite;
-use crate::store::{EndPosition, EndedBatch, OpError, SessionStore, StoreError, Verified};
+use crate::store::{
+    EndPosition, EndedBatch, MarkedBatch, OpError, SessionStore, StoreError, Verified,
+};
 
 #[async_trait]
 impl SessionStore for RedisStore {
@@ -81,6 +83,14 @@ impl SessionStore for RedisStore {
         most: usize,
     ) -> Result<EndedBatch, StoreError> {
         self.sessions.end_batch(batch, from, most).await
+    }
+
+    async fn mark_banned(
+        &self,
+        ban: &Ban,
+        after: Option<SessionId>,
+    ) -> Result<MarkedBatch, StoreError> {
+        self.sessions.mark_banned(ban, after).await
     }
 
     async fn put_ban(&self, new: NewBan, by: &ServiceId) -> Result<Ban, StoreError> {

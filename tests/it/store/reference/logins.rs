@@ -2,10 +2,10 @@
 
 use session_gateway::model::Timestamp;
 use session_gateway::model::id::SessionId;
+use session_gateway::model::login::Ban;
 use session_gateway::model::session::EndReason;
 use session_gateway::model::session_token::TokenStatus;
 use session_gateway::model::token::{CredentialHash, PresentedToken};
-use session_gateway::rules::ban::NewBan;
 use session_gateway::rules::end::EndAll;
 
 use super::{Known, No, Reference, Told};
@@ -90,13 +90,14 @@ impl Reference {
         holds.then_some(BannedUntil(until))
     }
 
-    pub(crate) fn ban(&mut self, new: &NewBan, now: Timestamp) -> Vec<SessionId> {
-        let login = new.login_id.as_str().to_owned();
-        let ended = self.end_all(&EndAll::banned(new), now);
-        self.bans.insert(login.clone(), new.until);
+    /// How many sessions the ban ends.
+    pub(crate) fn ban(&mut self, ban: &Ban, now: Timestamp) -> u64 {
+        let login = ban.login_id.as_str().to_owned();
+        let ended = self.end_all(&EndAll::banned_by(ban), now);
+        self.bans.insert(login.clone(), ban.until);
         let told = self.stories.entry(login).or_default();
-        told.push(Told::Banned(new.until));
-        ended.into_iter().collect()
+        told.push(Told::Banned(ban.until));
+        ended.len() as u64
     }
 
     pub(crate) fn unban(&mut self, login: &str, now: Timestamp) -> Result<(), No> {

@@ -207,7 +207,7 @@ impl World {
         };
         let by = self.service();
         let decision = ban::ban(new.clone(), by.clone(), &self.terms());
-        let batch = EndAll::banned(&new).batch(Access::to_all(&by));
+        let batch = EndAll::banned_by(&decision.outcome).batch(Access::to_all(&by));
         let entries = self.of_login(&facts).await;
         let ends = end::end_batch(entries, &batch, &self.terms());
         let made = self.sessions.put_ban(new, &by).await.unwrap();
