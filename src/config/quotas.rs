@@ -12,6 +12,7 @@ pub(super) fn quotas(source: &Source) -> Result<QuotaDefaults, ConfigError> {
     Ok(QuotaDefaults {
         requests_in_flight: limit(&var::SERVICE_MAX_REQUESTS_IN_FLIGHT)?,
         opens_per_second: limit(&var::SERVICE_MAX_OPENS_PER_SECOND)?,
+        live_sessions: limit(&var::SERVICE_MAX_LIVE_SESSIONS)?,
         idempotency_bytes: bytes,
         followers: limit(&var::SERVICE_MAX_FOLLOWERS)?,
     })

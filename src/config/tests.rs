@@ -285,10 +285,10 @@ fn a_format_is_one_of_those_that_are_written() {
     assert_eq!(with(&[]).unwrap().store.redis.format, None);
     let first = with(&[("SGW_STORE_FORMAT", "1")]).unwrap();
     assert_eq!(first.store.redis.format, Some(1));
-    for text in ["0", "3", "newest"] {
+    for text in ["0", "4", "newest"] {
         let line = refusal("SGW_STORE_FORMAT", text);
         assert!(
-            line.ends_with("that this version writes, from 1 to 2"),
+            line.ends_with("that this version writes, from 1 to 3"),
             "{line}"
         );
     }

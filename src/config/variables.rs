@@ -73,6 +73,8 @@ variables! {
         "The most requests of one service that a node works on at one time, unless the service has a quota of its own; 0 is no limit.";
     SERVICE_MAX_OPENS_PER_SECOND = "SGW_SERVICE_MAX_OPENS_PER_SECOND", Some("5000"), "",
         "The most sessions that one service opens at a node within a second, unless it has a quota of its own; 0 is no limit.";
+    SERVICE_MAX_LIVE_SESSIONS = "SGW_SERVICE_MAX_LIVE_SESSIONS", Some("5000000"), "",
+        "The most sessions of one service that live at one time, on all nodes, unless it has a quota of its own; 0 is no limit.";
     SERVICE_MAX_IDEMPOTENCY_BYTES = "SGW_SERVICE_MAX_IDEMPOTENCY_BYTES", Some("64MiB"), "",
         "How much a node keeps within a day to answer repeated requests of one service with, unless it has a quota of its own; 0 is no limit.";
     SERVICE_MAX_FOLLOWERS = "SGW_SERVICE_MAX_FOLLOWERS", Some("100"), "",

@@ -114,6 +114,8 @@ impl Gateway {
         } = &*self.authenticator;
         let now = self.stores.sessions.now();
         quotas.allowance(&caller.service, now).open(now)?;
+        let stats = &self.stores.stats;
+        quotas.open_live(&caller.service, stats, now).await?;
         let session_id = entropy.session_id(ids, now, &asked.login_id)?;
         let (token, origin) = if let Some(own) = &asked.token {
             (own.clone(), TokenOrigin::Caller)

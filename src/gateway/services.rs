@@ -119,7 +119,7 @@ impl Gateway {
         Ok(record.service)
     }
 
-    /// How much of its quotas a service takes at this node: any service may ask of itself.
+    /// How much of its quotas a service takes: any service may ask of itself.
     pub async fn service_usage(
         &self,
         caller: &Caller,
@@ -131,8 +131,9 @@ impl Gateway {
         }
         let service = self.find_service(service_id).await?;
         let now = self.stores.sessions.now();
-        let allowance = self.authenticator.quotas.allowance(&service, now);
-        Ok(allowance.usage(now).to_vec())
+        let quotas = &self.authenticator.quotas;
+        let usage = quotas.usage(&service, &self.stores.stats, now).await?;
+        Ok(usage.to_vec())
     }
 
     /// Changes a service.

@@ -11,6 +11,7 @@ pub mod keyring;
 pub mod limit;
 pub mod login;
 pub mod network;
+pub mod owner;
 pub mod page;
 pub mod permission;
 pub mod profile;

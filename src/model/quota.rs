@@ -14,6 +14,8 @@ pub enum Quota {
     RequestsInFlight,
     /// Sessions that are opened at a node within one second.
     OpensPerSecond,
+    /// Sessions that live, whatever node they were opened at.
+    LiveSessions,
     /// Bytes that a node has kept within a day to answer repeated requests with.
     IdempotencyBytes,
     /// Streams of events that a node sends.
@@ -22,9 +24,10 @@ pub enum Quota {
 
 impl Quota {
     /// All there are.
-    pub const ALL: [Self; 4] = [
+    pub const ALL: [Self; 5] = [
         Self::RequestsInFlight,
         Self::OpensPerSecond,
+        Self::LiveSessions,
         Self::IdempotencyBytes,
         Self::Followers,
     ];
@@ -35,6 +38,7 @@ impl Quota {
         match self {
             Self::RequestsInFlight => "requests_in_flight",
             Self::OpensPerSecond => "opens_per_second",
+            Self::LiveSessions => "live_sessions",
             Self::IdempotencyBytes => "idempotency_bytes",
             Self::Followers => "followers",
         }

@@ -1,10 +1,12 @@
 //! What a store tells of itself, for those who watch it.
 
+use std::collections::HashMap;
 use std::fmt::Debug;
 
 use async_trait::async_trait;
 
 use super::StoreError;
+use crate::model::owner::Owner;
 use crate::telemetry::counters::Snapshot;
 
 /// How many sessions live at a moment.
@@ -127,6 +129,10 @@ pub trait StoreStats: Debug + Send + Sync {
     /// Counts the sessions that live now, by the store's clock, whatever node they were opened on. Looks at every record,
     /// in steps that hold up nobody. A use that is still to be written may be missing.
     async fn session_counts(&self) -> Result<SessionCounts, StoreError>;
+
+    /// How many sessions each registration of a service has opened that have not ended, on whatever node; one that is over
+    /// and not yet swept is one of them. Owners without any are left out. It looks at no session.
+    async fn owned(&self) -> Result<HashMap<Owner, u64>, StoreError>;
 
     /// What this node sees, from memory.
     fn stats(&self) -> Stats;

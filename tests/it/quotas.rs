@@ -53,6 +53,12 @@ async fn usage(client: &Client, service_id: &str) -> Vec<Value> {
     told.value(200)["items"].as_array().unwrap().clone()
 }
 
+async fn used(client: &Client, service_id: &str, quota: &str) -> u64 {
+    let usage = usage(client, service_id).await;
+    let told = usage.iter().find(|item| item["quota"] == quota);
+    told.unwrap()["used"].as_u64().unwrap()
+}
+
 #[tokio::test]
 async fn no_more_sessions_are_opened_within_a_second_than_may() {
     let app = TestApp::new();
@@ -77,6 +83,40 @@ async fn no_more_sessions_are_opened_within_a_second_than_may() {
         );
         app.pass(Duration::from_secs(1));
     }
+}
+
+#[tokio::test]
+async fn no_more_sessions_live_than_may_and_one_that_ends_makes_room() {
+    let app = TestApp::new();
+    let shop = limited(&app, json!({"live_sessions": 3})).await;
+    let other = app.service("other", &GRANTS).await;
+    let mut opened = Vec::new();
+    for _ in 0..3 {
+        opened.push(open(&shop).await.value(201));
+    }
+    for _ in 0..2 {
+        let refused = open(&shop).await;
+        exceeded(&refused, "live_sessions");
+        assert_eq!(refused.header("ratelimit"), "\"live_sessions\";r=0");
+        assert_eq!(
+            refused.header("ratelimit-policy"),
+            "\"live_sessions\";q=3;qu=\"sessions\""
+        );
+    }
+    open(&other).await.expect(201);
+    let id = opened[0]["session"]["session_id"].as_str().unwrap();
+    let ended = app.admin().delete(format!("/v1/sessions/{id}"));
+    ended.await.expect(204);
+    open(&shop).await.expect(201);
+    exceeded(&open(&shop).await, "live_sessions");
+    let live = json!({"quota": "live_sessions", "used": 3, "limit": 3});
+    assert!(usage(&shop, "shop").await.contains(&live));
+
+    // A service that is registered again is another one.
+    app.admin().delete("/v1/services/shop").await.expect(204);
+    let shop = limited(&app, json!({"live_sessions": 1})).await;
+    open(&shop).await.expect(201);
+    exceeded(&open(&shop).await, "live_sessions");
 }
 
 #[tokio::test]
@@ -119,11 +159,8 @@ async fn no_more_is_kept_for_repetitions_within_a_day_than_may_and_what_is_kept_
         let call = call.header("Idempotency-Key", &key.to_string());
         call.json(&json!({"login_id": "u"}))
     };
-    let taken = || async {
-        usage(&app.admin(), "shop").await[2]["used"]
-            .as_u64()
-            .unwrap()
-    };
+    let admin = app.admin();
+    let taken = || used(&admin, "shop", "idempotency_bytes");
     let mut opened = 0;
     while taken().await < 2_000 {
         send(opened).await.expect(201);
@@ -180,7 +217,7 @@ async fn no_more_requests_are_under_way_than_may_and_proxies_are_told_503() {
     for key in [None, Some("k")] {
         calls.spawn(router.clone().oneshot(late(&come, key)));
     }
-    let taken = || async { usage(&admin, "shop").await[0]["used"].clone() };
+    let taken = || used(&admin, "shop", "requests_in_flight");
     while taken().await != 2 {
         if let Some(early) = calls.try_join_next() {
             panic!("answered before its body came: {early:?}");
@@ -232,6 +269,7 @@ async fn a_service_sees_what_it_takes_itself_and_others_need_the_permission() {
     let wanted = [
         json!({"quota": "requests_in_flight", "used": 1, "limit": 1_000}),
         json!({"quota": "opens_per_second", "used": 1, "limit": 7}),
+        json!({"quota": "live_sessions", "used": 1, "limit": 5_000_000}),
         json!({"quota": "idempotency_bytes", "used": 0, "limit": 64 << 20}),
         json!({"quota": "followers", "used": 0, "limit": 0}),
     ];

@@ -1,4 +1,4 @@
-//! What each service takes at this node of what all services share, and how much it may: one that asks for more is told so
+//! What each service takes of what all services share, at this node or, of sessions that live, on all, and how much it may: one that asks for more is told so
 //! (`quota_exceeded`), and the others do not notice.
 //!
 //! Only services that proved themselves are counted, and only for as long as they take something, so that the counts grow
@@ -12,14 +12,19 @@ use arc_swap::ArcSwap;
 use super::GatewayError;
 use crate::model::Timestamp;
 use crate::model::id::ServiceId;
+use crate::model::owner::Owner;
 use crate::model::quota::{Quota, QuotaUse};
 use crate::model::service::Service;
+use crate::store::StoreStats;
+use crate::store::node::Handle;
 
 mod kept;
+mod live;
 mod uses;
 
 pub use uses::Held;
 
+use live::LiveSessions;
 use uses::Uses;
 
 /// Services counted before those are looked for that take nothing any more.
@@ -32,6 +37,8 @@ pub struct QuotaDefaults {
     pub requests_in_flight: u64,
     /// Sessions opened within a second (`SGW_SERVICE_MAX_OPENS_PER_SECOND`).
     pub opens_per_second: u64,
+    /// Sessions that live (`SGW_SERVICE_MAX_LIVE_SESSIONS`).
+    pub live_sessions: u64,
     /// Bytes that are kept within a day to answer repeated requests with (`SGW_SERVICE_MAX_IDEMPOTENCY_BYTES`).
     pub idempotency_bytes: u64,
     /// Streams of events (`SGW_SERVICE_MAX_FOLLOWERS`).
@@ -43,6 +50,7 @@ impl Default for QuotaDefaults {
         Self {
             requests_in_flight: 1_000,
             opens_per_second: 5_000,
+            live_sessions: 5_000_000,
             idempotency_bytes: 64 << 20,
             followers: 100,
         }
@@ -54,13 +62,14 @@ impl QuotaDefaults {
         service.quotas.get(quota).unwrap_or(match quota {
             Quota::RequestsInFlight => self.requests_in_flight,
             Quota::OpensPerSecond => self.opens_per_second,
+            Quota::LiveSessions => self.live_sessions,
             Quota::IdempotencyBytes => self.idempotency_bytes,
             Quota::Followers => self.followers,
         })
     }
 }
 
-/// What one service takes at this node, and how much it may.
+/// What one service takes, and how much it may.
 #[derive(Debug)]
 pub struct Allowance {
     uses: Arc<Uses>,
@@ -103,7 +112,7 @@ impl Allowance {
         Ok(())
     }
 
-    /// How much of each quota is taken.
+    /// How much of each quota is taken; of sessions that live, when that was counted last.
     #[must_use]
     pub fn usage(&self, now: Timestamp) -> [QuotaUse; Quota::ALL.len()] {
         Quota::ALL.map(|quota| QuotaUse {
@@ -118,11 +127,12 @@ impl Allowance {
     }
 }
 
-/// What services take at this node.
+/// What services take.
 #[derive(Debug, Default)]
 pub struct ServiceQuotas {
     defaults: ArcSwap<QuotaDefaults>,
     counted: Mutex<Counted>,
+    live: LiveSessions,
 }
 
 #[derive(Debug, Default)]
@@ -166,9 +176,51 @@ impl ServiceQuotas {
         }
     }
 
+    /// Counts one session that is to be opened, among those of its service that live.
+    pub async fn open_live(
+        &self,
+        service: &Service,
+        stats: &Handle<dyn StoreStats>,
+        now: Timestamp,
+    ) -> Result<(), GatewayError> {
+        let allowance = self.allowance(service, now);
+        let quota = Quota::LiveSessions;
+        let limit = allowance.limit(quota);
+        if limit == 0 {
+            return Ok(());
+        }
+        let judged = self.live.open(stats, &owner(service), limit).await?;
+        allowance.uses.note_live(judged.used);
+        judged
+            .fits
+            .then_some(())
+            .ok_or(GatewayError::QuotaExceeded(quota))
+    }
+
+    /// How much of each quota a service takes.
+    pub async fn usage(
+        &self,
+        service: &Service,
+        stats: &Handle<dyn StoreStats>,
+        now: Timestamp,
+    ) -> Result<[QuotaUse; Quota::ALL.len()], GatewayError> {
+        let allowance = self.allowance(service, now);
+        let live = self.live.count(stats, &owner(service)).await?;
+        allowance.uses.note_live(live);
+        Ok(allowance.usage(now))
+    }
+
     /// Counts what was kept to answer repeated requests of a service with.
     pub fn count_kept(&self, service_id: &ServiceId, bytes: u64, now: Timestamp) {
         self.counted().uses(service_id, now).keep(bytes, now);
+    }
+}
+
+/// A service, as the sessions that it opens tell it.
+fn owner(service: &Service) -> Owner {
+    Owner {
+        service_id: service.service_id.clone(),
+        registration: Some(service.created_at),
     }
 }
 

@@ -15,6 +15,8 @@ const STEP: Duration = Duration::from_secs(1);
 pub(super) struct Uses {
     requests: AtomicU64,
     followers: AtomicU64,
+    /// As it was counted last.
+    live: AtomicU64,
     opens: Mutex<Opens>,
     kept: Mutex<KeptBytes>,
 }
@@ -46,7 +48,7 @@ impl Uses {
         match quota {
             Quota::RequestsInFlight => Some(&self.requests),
             Quota::Followers => Some(&self.followers),
-            Quota::OpensPerSecond | Quota::IdempotencyBytes => None,
+            Quota::OpensPerSecond | Quota::LiveSessions | Quota::IdempotencyBytes => None,
         }
     }
 
@@ -68,6 +70,7 @@ impl Uses {
         match quota {
             Quota::RequestsInFlight => self.requests.load(Ordering::Relaxed),
             Quota::Followers => self.followers.load(Ordering::Relaxed),
+            Quota::LiveSessions => self.live.load(Ordering::Relaxed),
             Quota::OpensPerSecond => self.opens(now),
             Quota::IdempotencyBytes => self.kept_bytes().total(now),
         }
@@ -75,6 +78,10 @@ impl Uses {
 
     fn kept_bytes(&self) -> MutexGuard<'_, KeptBytes> {
         self.kept.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    pub(super) fn note_live(&self, count: u64) {
+        self.live.store(count, Ordering::Relaxed);
     }
 
     pub(super) fn keep(&self, bytes: u64, now: Timestamp) {

@@ -33,6 +33,10 @@ pub(super) struct QuotasRequest {
     #[serde(default)]
     #[schema(value_type = Option<u64>)]
     opens_per_second: Field<u64>,
+    /// Sessions that live, whatever node they were opened at.
+    #[serde(default)]
+    #[schema(value_type = Option<u64>)]
+    live_sessions: Field<u64>,
     /// Bytes that a node keeps within a day to answer requests with an `Idempotency-Key` again.
     #[serde(default)]
     #[schema(value_type = Option<u64>)]
@@ -52,7 +56,7 @@ struct ServiceUsage {
 
 /// Tell how much of its quotas a service takes
 ///
-/// At the node that answers. Any service may ask of itself; of others it needs the permission `service.read`.
+/// At the node that answers, but for `live_sessions`, which is of all nodes and at most 5 seconds old. Any service may ask of itself; of others it needs the permission `service.read`.
 #[utoipa::path(
     get,
     path = "/v1/services/{service_id}/usage",
@@ -79,6 +83,7 @@ impl From<QuotasRequest> for QuotaChange {
         Self(vec![
             (Quota::RequestsInFlight, request.requests_in_flight),
             (Quota::OpensPerSecond, request.opens_per_second),
+            (Quota::LiveSessions, request.live_sessions),
             (Quota::IdempotencyBytes, request.idempotency_bytes),
             (Quota::Followers, request.followers),
         ])

@@ -29,7 +29,10 @@ fn left(usage: &QuotaUse) -> String {
     let left = usage.limit.saturating_sub(usage.used);
     let again = match usage.quota {
         Quota::OpensPerSecond => ";t=1",
-        Quota::RequestsInFlight | Quota::IdempotencyBytes | Quota::Followers => "",
+        Quota::RequestsInFlight
+        | Quota::LiveSessions
+        | Quota::IdempotencyBytes
+        | Quota::Followers => "",
     };
     format!("\"{}\";r={left}{again}", usage.quota.as_str())
 }
@@ -37,6 +40,7 @@ fn left(usage: &QuotaUse) -> String {
 fn policy(usage: &QuotaUse) -> String {
     let unit = match usage.quota {
         Quota::OpensPerSecond => "w=1",
+        Quota::LiveSessions => "qu=\"sessions\"",
         Quota::IdempotencyBytes => "qu=\"content-bytes\";w=86400",
         Quota::RequestsInFlight | Quota::Followers => "qu=\"concurrent-requests\"",
     };

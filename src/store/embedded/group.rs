@@ -173,6 +173,7 @@ impl Round {
                 return Err(GroupFailure::Torn);
             }
         }
+        txn.finish().map_err(failed)?;
         Ok(txn.group_wrote.then_some(txn.told))
     }
 }

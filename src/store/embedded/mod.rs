@@ -40,6 +40,7 @@ mod marks;
 mod open;
 mod open_error;
 mod overlay;
+mod owners;
 mod plans;
 mod profiles;
 mod record;
@@ -184,6 +185,7 @@ impl Shared {
         settings: EmbeddedSettings,
         clock: Arc<dyn Clock>,
     ) -> Result<Self, OpenError> {
+        owners::ensure(&engine).map_err(OpenError::Record)?;
         let read = engine.begin_read().map_err(OpenError::Record)?;
         Ok(Self {
             marks: Marks::load(&read).map_err(OpenError::Record)?,

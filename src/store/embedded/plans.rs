@@ -59,6 +59,7 @@ impl Txn<'_> {
         let indexed_at = record.session.expires_at;
         self.logins.insert((&login, &id), ())?;
         self.expiry.insert((indexed_at.sort_key(), &id), ())?;
+        self.count_opened(&record.owner())?;
         if record.token.origin == TokenOrigin::Caller {
             self.tokens.insert(record.token.hash.as_bytes(), &id)?;
         }
@@ -111,6 +112,7 @@ impl Txn<'_> {
         let value = &kept.value;
         let id = value.session_id.as_bytes();
         self.sessions.remove(id)?;
+        self.count_ended(&value.owner())?;
         self.logins.remove((&login_key(&value.login_id), id))?;
         if let Some(indexed_at) = self.indexed_at.get(&value.session_id) {
             self.expiry.remove((indexed_at.sort_key(), id))?;

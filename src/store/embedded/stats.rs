@@ -1,12 +1,15 @@
 //! What the store tells of itself.
 
+use std::collections::HashMap;
+
 use async_trait::async_trait;
 use redb::ReadableTable;
 
 use super::record::decode;
 use super::stored::StoredSession;
 use super::tables::SESSIONS;
-use super::{EmbeddedStore, Shared};
+use super::{EmbeddedStore, Shared, owners};
+use crate::model::owner::Owner;
 use crate::model::session::SessionState;
 use crate::store::{SessionCounts, Stats, StoreError, StoreStats};
 
@@ -14,6 +17,10 @@ use crate::store::{SessionCounts, Stats, StoreError, StoreStats};
 impl StoreStats for EmbeddedStore {
     async fn session_counts(&self) -> Result<SessionCounts, StoreError> {
         self.scan(session_counts).await
+    }
+
+    async fn owned(&self) -> Result<HashMap<Owner, u64>, StoreError> {
+        self.look(owners::read).await
     }
 
     fn stats(&self) -> Stats {

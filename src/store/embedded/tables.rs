@@ -40,6 +40,9 @@ pub(super) const CLAIMS: TableDefinition<'static, &'static Hash, Bytes> =
     TableDefinition::new("claims");
 pub(super) const OPERATION_IDS: TableDefinition<'static, &'static Hash, Bytes> =
     TableDefinition::new("marks");
+/// How many sessions each owner has.
+pub(super) const OWNERS: TableDefinition<'static, &'static str, u64> =
+    TableDefinition::new("owners");
 pub(super) const PURGE: TableDefinition<'static, PurgeKey, ()> = TableDefinition::new("purge");
 pub(super) const META: TableDefinition<'static, &'static str, u64> = TableDefinition::new("meta");
 
@@ -47,6 +50,8 @@ pub(super) mod meta {
     pub(in super::super) const FORMAT: &str = "format";
     /// The last event that is no longer kept.
     pub(in super::super) const TRIMMED: &str = "events_trimmed";
+    /// The last event that the counts of owners know of.
+    pub(in super::super) const OWNERS_AT: &str = "owners_at";
     /// When a service was removed last, in milliseconds.
     pub(in super::super) const SERVICE_REMOVED: &str = "service_removed";
 }
@@ -91,14 +96,20 @@ pub(super) fn create_all(txn: &WriteTransaction, format: u64) -> Result<(), Tabl
     txn.open_table(THROTTLES)?;
     txn.open_table(CLAIMS)?;
     txn.open_table(OPERATION_IDS)?;
+    txn.open_table(OWNERS)?;
     txn.open_table(PURGE)?;
     txn.open_table(META)?.insert(meta::FORMAT, format)?;
     Ok(())
 }
 
-/// Whether every table is there: files of the first versions have no bans, later ones no profiles, then no throttles or no keys.
+/// Whether every table is there: files of the first versions have no bans, later ones no profiles, then no throttles or no keys, no
+/// counts of owners.
 pub(super) fn has_all(txn: &ReadTransaction) -> Result<bool, TableError> {
-    Ok(has(txn, BANS)? && has(txn, PROFILES)? && has(txn, THROTTLES)? && has(txn, KEYS)?)
+    Ok(has(txn, BANS)?
+        && has(txn, PROFILES)?
+        && has(txn, THROTTLES)?
+        && has(txn, KEYS)?
+        && has(txn, OWNERS)?)
 }
 
 fn has<K: Key, V: Value>(

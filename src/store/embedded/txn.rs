@@ -13,8 +13,8 @@ use super::rows::{load, row, session_ids, tombstone};
 use super::stored::{StoredEvent, StoredSession};
 use super::tables::{
     BANS, Bytes, CLAIMS, EVENTS, EXPIRY, ExpiryKey, Hash, Id, KEYS, LOGINS, LoginKey, META,
-    OPERATION_IDS, PROFILES, PURGE, PurgeKey, SERVICES, SESSIONS, THROTTLES, TOKENS, TOMBSTONES,
-    login_key, meta,
+    OPERATION_IDS, OWNERS, PROFILES, PURGE, PurgeKey, SERVICES, SESSIONS, THROTTLES, TOKENS,
+    TOMBSTONES, login_key, meta,
 };
 use crate::model::Timestamp;
 use crate::model::event::{Event, Fact};
@@ -58,6 +58,7 @@ pub(super) struct Txn<'t> {
     pub(super) throttles: Table<'t, &'static str, u64>,
     pub(super) claims: Table<'t, &'static Hash, Bytes>,
     pub(super) operation_ids: Table<'t, &'static Hash, Bytes>,
+    pub(super) owners: Table<'t, &'static str, u64>,
     pub(super) purge: Table<'t, PurgeKey, ()>,
     pub(super) meta: Table<'t, &'static str, u64>,
 }
@@ -89,6 +90,7 @@ impl<'t> Txn<'t> {
             throttles: txn.open_table(THROTTLES)?,
             claims: txn.open_table(CLAIMS)?,
             operation_ids: txn.open_table(OPERATION_IDS)?,
+            owners: txn.open_table(OWNERS)?,
             purge: txn.open_table(PURGE)?,
             meta,
         })
@@ -207,6 +209,14 @@ impl<'t> Txn<'t> {
 
     pub(super) fn ban(&self, login_id: &LoginId) -> Result<Option<Ban>, StoreError> {
         row(self.bans.get(&login_key(login_id))?)
+    }
+
+    /// To be called when all is written.
+    pub(super) fn finish(&mut self) -> Result<(), StoreError> {
+        if !self.told.is_empty() {
+            self.meta.insert(meta::OWNERS_AT, self.next_event - 1)?;
+        }
+        Ok(())
     }
 
     /// Appends an event to the feed. All that happens to a file, this node does: only those who listen need to be told

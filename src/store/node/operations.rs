@@ -47,6 +47,7 @@ operations! {
     Login = "login",
     Sweep = "sweep",
     SessionCounts = "census",
+    Owned = "owned",
     Register = "register",
     FindService = "find_service",
     ListServices = "list_services",

@@ -1,6 +1,7 @@
 //! What a handle lets through to its engine, and nothing is to be done beside it on this node but to take the time of
 //! what is timed.
 
+use std::collections::HashMap;
 use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
@@ -17,6 +18,7 @@ use crate::model::health::StoreHealth;
 use crate::model::id::{LoginId, ServiceId, SessionId};
 use crate::model::keyring::{KeyPurpose, Keyring, OfferedKey};
 use crate::model::login::Ban;
+use crate::model::owner::Owner;
 use crate::model::page::{Cursor, Page, PageLimit};
 use crate::model::permission::Scope;
 use crate::model::request::Consistency;
@@ -134,6 +136,8 @@ timed! {
     StoreStats {
         /// Counts the sessions that live now: [`StoreStats::session_counts`].
         SessionCounts: fn session_counts() -> Result<SessionCounts, StoreError>;
+        /// How many sessions each registration of a service has: [`StoreStats::owned`].
+        Owned: fn owned() -> Result<HashMap<Owner, u64>, StoreError>;
     }
 }
 

@@ -8,8 +8,9 @@ use super::reply::newer;
 use crate::store::StoreError;
 
 /// The newest format that this version reads and writes.
-pub const NEWEST_FORMAT: u64 = 2;
-/// From this one on an idempotency record may hold what remains of an answer. All else is as in the first.
+pub const NEWEST_FORMAT: u64 = 3;
+/// From this one on an idempotency record may hold what remains of an answer. From the third on whoever ends a session takes it
+/// from the count of its owner. All else is as in the first.
 pub(super) const WITH_REMAINS: u64 = 2;
 /// The format that is written where none is noted.
 pub(super) const FIRST: u64 = 1;

@@ -12,6 +12,7 @@
 //! | `B` | SHA-256 of the token that a caller brought, once rotated | the same |
 //! | `R` `X` | when the token was made by a rotation · it sealed | |
 //! | `r` `e` `y` `w` `q` | | reason · when · by whom · what was said about it · told until |
+//! | `N` | the format by which it is counted as one of its service | |
 //! | `E` | | `1` if all of a live session is still there, and no event has told of its end |
 //!
 //! A hash is small only while each value has at most 64 bytes, so a user agent is cut into `U0`, `U1` and so on.

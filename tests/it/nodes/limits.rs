@@ -1,15 +1,18 @@
 //! Limits of a login or a device are exact, on however many nodes its sessions are opened at once.
 
 use std::collections::BTreeSet;
+use std::time::Duration;
 
 use serde_json::{Value, json};
 use tokio::task::JoinSet;
+use tokio::time::sleep;
 
 use super::gateways::Nodes;
 
 on_three_nodes! {
     a_limit_of_a_login_is_exact,
     a_limit_of_a_device_is_exact,
+    a_quota_of_live_sessions_is_of_all_nodes,
 }
 
 const OPENED_AT_ONCE: usize = 100;
@@ -88,4 +91,36 @@ async fn open_too_many(nodes: &Nodes, login: &str, per: &str, overflow: &str, ma
         let ended = answer.problem(410, "session_ended")["ended"].clone();
         assert_eq!(ended["reason"], "replaced");
     }
+}
+
+async fn a_quota_of_live_sessions_is_of_all_nodes(nodes: &Nodes) {
+    const MOST: usize = 12;
+    /// How old a count may be.
+    const OLD: Duration = Duration::from_secs(5);
+    let grants = ["session.create", "session.read", "session.delete"];
+    let request = json!({"service_id": "shop", "service_name": "Shop", "permissions": grants,
+        "quotas": {"live_sessions": MOST}});
+    let made = nodes.admin(0).post("/v1/services").json(&request).await;
+    let secret = made.value(201)["secret"].as_str().unwrap().to_owned();
+    let shop = |turn: usize| nodes.nobody(turn).as_service("shop", &secret);
+    let open = |turn: usize| {
+        let call = shop(turn).post("/v1/sessions");
+        call.json(&json!({"login_id": format!("u{turn}")}))
+    };
+    for _ in 0..2 {
+        for turn in 0..MOST {
+            open(turn).await.expect(201);
+        }
+        sleep(OLD).await;
+        for turn in 0..3 {
+            let refused = open(turn).await.problem(429, "quota_exceeded");
+            assert_eq!(refused["quota"], "live_sessions");
+        }
+        // What another node has ended makes room at once.
+        for turn in 0..MOST {
+            let end = shop(turn + 1).delete(format!("/v1/logins/u{turn}/sessions"));
+            end.await.expect(200);
+        }
+    }
+    open(0).await.expect(201);
 }

@@ -83,9 +83,9 @@ async fn a_cluster_or_sentinel_that_does_not_know_the_password_stops_the_start()
 #[tokio::test(flavor = "multi_thread")]
 async fn a_newer_format_that_is_written_there_stops_the_start() {
     let redis = RedisServer::start().await;
-    redis.ask::<()>("SET sgw:{services}:f 3").await;
+    redis.ask::<()>("SET sgw:{services}:f 4").await;
     let told = refusal(redis.url()).await;
-    let why = "gateways write format 3 there, and this one goes no further than format 2";
+    let why = "gateways write format 4 there, and this one goes no further than format 3";
     assert!(told.ends_with(why), "{told}");
 }
 

@@ -34,7 +34,7 @@ fn a_bad_setting_stops_the_start_without_being_shown() {
         ("SGW_MAX_CONNECTIONS", "0"),
         ("SGW_MAX_CONNECTIONS_PER_ADDRESS", "0"),
         ("SGW_LOG_FORMAT", "xml"),
-        ("SGW_STORE_FORMAT", "3"),
+        ("SGW_STORE_FORMAT", "200"),
     ] {
         let line = refusal(&Launch::new().unset(name).set(name, value));
         assert!(line.contains(name), "{line}");

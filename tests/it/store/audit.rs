@@ -87,6 +87,7 @@ pub(crate) fn check(db: &Database) {
         [2, 4],
     );
     check_indexes(&read, &sessions);
+    check_owners(&read);
     check_tokens(&read, &sessions, &tombstones);
     check_purge(&read, &tombstones);
     check_bans(&read);
@@ -117,6 +118,29 @@ fn check_indexes(read: &ReadTransaction, sessions: &BTreeMap<Id, StoredSession>)
         assert!(session.expires_at <= session.max_expires_at);
         assert!(session.version >= 1);
     }
+}
+
+/// The counts are those of the records, and know of the last event.
+fn check_owners(read: &ReadTransaction) {
+    let mut expected: BTreeMap<String, u64> = BTreeMap::new();
+    let owners = rows::<&Id, &[u8], _>(read, "sessions", |_, bytes| {
+        let (stored, beside) = postcard::take_from_bytes::<StoredSession>(&bytes[1..]).unwrap();
+        let registration = postcard::from_bytes::<Timestamp>(beside).ok();
+        let registration = registration.map(|at| at.millis().to_string());
+        let service_id = stored.record.session.service_id;
+        format!("{} {service_id}", registration.unwrap_or_default())
+    });
+    for owner in owners {
+        *expected.entry(owner).or_default() += 1;
+    }
+    let counts = rows::<&str, u64, _>(read, "owners", |owner, count| (owner.to_owned(), count));
+    assert_eq!(counts.into_iter().collect::<BTreeMap<_, _>>(), expected);
+    let meta = rows::<&str, u64, _>(read, "meta", |name, value| (name.to_owned(), value));
+    let meta: BTreeMap<_, _> = meta.into_iter().collect();
+    let last = rows::<u64, &[u8], _>(read, "events", |number, _| number);
+    let trimmed = meta.get("events_trimmed").copied().unwrap_or(0);
+    let last = last.into_iter().max().unwrap_or(0).max(trimmed);
+    assert_eq!(meta.get("owners_at").copied().unwrap_or(0), last);
 }
 
 fn check_tokens(

@@ -9,10 +9,11 @@ use session_gateway::model::event::{EventType, FeedStart};
 use session_gateway::model::page::PageLimit;
 use session_gateway::model::permission::Permissions;
 use session_gateway::model::quota::Quotas;
-use session_gateway::model::request::{Consistency, Touch};
+use session_gateway::model::request::{Access, Consistency, Touch};
 use session_gateway::model::service::{Manager, ServiceName, ServiceUpdate};
-use session_gateway::model::session::EndReason;
+use session_gateway::model::session::{EndDetail, EndReason};
 use session_gateway::model::token::{CredentialHash, PresentedToken};
+use session_gateway::rules::ban::NewBan;
 use session_gateway::rules::end::EndAll;
 use session_gateway::rules::entry::Lookup;
 use session_gateway::rules::services::NewService;
@@ -303,4 +304,24 @@ async fn a_service_is_known_until_any_service_changes() {
     assert!(services.recall_service(&shop).is_some());
     node.cut(SETTINGS.max_staleness + MILLISECOND);
     assert!(services.recall_service(&shop).is_none());
+}
+
+#[tokio::test]
+async fn an_ending_by_a_ban_elsewhere_voids_the_copies_of_all_that_are_marked() {
+    let node = Node::start();
+    let first = node.backend.open("ana").await;
+    let token = node.known().await;
+    let engine = node.backend.stores.sessions.clone().into_engine();
+    let new = NewBan {
+        login_id: login_id("ana"),
+        until: None,
+        reason: EndDetail::parse("spam").unwrap(),
+    };
+    let ban = engine.put_ban(new, &service("web")).await.unwrap();
+    engine.mark_banned(&ban, None).await.unwrap();
+    let batch = EndAll::banned_by(&ban).batch(Access::to_all(&ban.by));
+    let ended = engine.end_batch(&batch, None, 1).await.unwrap();
+    assert!(ended.next.is_some());
+    node.backend.ended(first.session_id).await;
+    assert!(!node.knows(&token) && !node.verify(&token).await);
 }

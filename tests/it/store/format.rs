@@ -16,6 +16,7 @@ use session_gateway::store::embedded::{EmbeddedStore, OpenError};
 use session_gateway::store::{OpError, StoreError};
 use tempfile::TempDir;
 
+use super::audit;
 use super::backend::{
     Backend, IDLE, SETTINGS, START, access, attribute, device, draft, login_id, merge, open_dir,
     target, value,
@@ -279,6 +280,41 @@ async fn a_file_of_the_first_version_gets_the_tables_it_lacks() {
     let address = IpAddr::V4(Ipv4Addr::LOCALHOST);
     let found = b.stores.throttles.throttled(address).await;
     assert_eq!(found.unwrap(), None);
+}
+
+/// What a version that counts no owners has written is counted when the file is opened.
+#[tokio::test]
+async fn owners_are_counted_again_after_another_version_has_written() {
+    let dir = TempDir::new().unwrap();
+    let b = open(&dir);
+    b.open("alice").await;
+    drop(b);
+    let owners = TableDefinition::<&str, u64>::new("owners");
+    for without in [true, false] {
+        let db = bare(&dir);
+        let write = db.begin_write().unwrap();
+        if without {
+            assert!(write.delete_table(owners).unwrap());
+            let mut meta = write.open_table(META).unwrap();
+            meta.remove("owners_at").unwrap();
+        } else {
+            write.open_table(owners).unwrap().insert(" web", 7).unwrap();
+            write
+                .open_table(META)
+                .unwrap()
+                .insert("owners_at", 1)
+                .unwrap();
+        }
+        write.commit().unwrap();
+        drop(db);
+        let b = open(&dir);
+        b.open("alice").await;
+        let owned = b.stores.stats.owned().await.unwrap();
+        let counts: Vec<u64> = owned.into_values().collect();
+        assert_eq!(counts, [if without { 2 } else { 3 }]);
+        drop(b);
+        audit::check(&bare(&dir));
+    }
 }
 
 #[tokio::test]

@@ -1,11 +1,14 @@
 //! What a store tells of itself: how many sessions live, and what operations of this node did.
 
+use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
+use session_gateway::model::Timestamp;
 use session_gateway::model::event::{Change, Event};
 use session_gateway::model::filter::SessionFilter;
 use session_gateway::model::limit::{LimitPer, Overflow, SessionLimit};
+use session_gateway::model::owner::Owner;
 use session_gateway::model::page::Cursor;
 use session_gateway::model::permission::Scope;
 use session_gateway::model::request::{Consistency, Touch};
@@ -31,6 +34,7 @@ contract! {
     each_act_is_told_once_whatever_operation_it_was,
     what_was_ended_before_is_no_outcome,
     uses_wait_until_they_are_written,
+    what_each_registration_of_a_service_has_is_counted,
 }
 
 async fn session_counts(b: &Backend) -> SessionCounts {
@@ -306,4 +310,60 @@ async fn a_list_that_does_not_begin_is_a_refused_operation() {
         operations(&stores),
         [("list", "refused", 1), ("list_services", "refused", 1)]
     );
+}
+
+async fn owned(b: &Backend) -> BTreeMap<(String, Option<i64>), u64> {
+    let owned = b.stores.stats.owned().await.unwrap().into_iter();
+    let name = |owner: Owner| (owner.service_id.to_string(), owner.registration);
+    owned
+        .map(|(owner, count)| (name(owner), count))
+        .map(|((id, at), count)| ((id, at.map(Timestamp::millis)), count))
+        .collect()
+}
+
+async fn what_each_registration_of_a_service_has_is_counted(b: &Backend) {
+    let of = |login: &str, id: &str, registration| NewSession {
+        service_id: service(id),
+        registration,
+        ..draft(login)
+    };
+    let (first, second) = (b.now(), b.now().plus(SECOND));
+    assert_eq!(owned(b).await, BTreeMap::new());
+    b.create_all((0..300).map(|_| of("ana", "shop", Some(first))))
+        .await;
+    b.create_all((0..5).map(|n| of(&format!("u{n}"), "shop", Some(second))))
+        .await;
+    b.create_all((0..5).map(|n| of(&format!("u{n}"), "old", None)))
+        .await;
+    let limited = NewSession {
+        limit: Some(SessionLimit {
+            max: 1,
+            per: LimitPer::Login,
+            overflow: Overflow::EvictOldest,
+        }),
+        ..of("u1", "shop", Some(second))
+    };
+    // It takes the place of one of each.
+    b.create(limited).await;
+    let counts = |shop: u64| {
+        BTreeMap::from([
+            (("shop".to_owned(), Some(first.millis())), shop),
+            (("shop".to_owned(), Some(second.millis())), 5),
+            (("old".to_owned(), None), 4),
+        ])
+    };
+    assert_eq!(owned(b).await, counts(300));
+    let new = NewBan {
+        login_id: login_id("ana"),
+        until: None,
+        reason: EndDetail::parse("spam").unwrap(),
+    };
+    b.stores.sessions.ban(new, &service("web")).await.unwrap();
+    b.sweep().await;
+    let mut left = counts(0);
+    left.retain(|_, count| *count > 0);
+    assert_eq!(owned(b).await, left);
+    b.advance(MAX_AGE);
+    b.sweep().await;
+    assert_eq!(owned(b).await, BTreeMap::new());
 }

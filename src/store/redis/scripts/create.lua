@@ -1,5 +1,6 @@
 -- Opens a session.
 local r, used = session, {}
+r.O = registration
 for _, known in ipairs(uses) do used[known.id] = known.used end
 
 local again = repeated(operation_id, nil, used[r.id])
@@ -68,13 +69,13 @@ end
 
 local ends = math.min(now + idle_timeout, now + max_age)
 if before.kind == 'over' then redis.call('DEL', key) end
-redis.call('HSET', key, 'f', FORMAT, 'd', r.id, 'o', r.o, 't', r.t, 'l', r.l, 'k', r.k, 'v', 1,
-  'b', now, 'u', now, 'i', ends, 'm', now + max_age, 'p', idle_timeout, unpack(fields))
+redis.call('HSET', key, 'f', FORMAT, 'N', FORMAT, 'd', r.id, 'o', r.o, 't', r.t, 'l', r.l, 'k', r.k, 'v', 1,
+  'b', now, 'u', now, 'i', ends, 'm', now + max_age, 'p', idle_timeout, unpack(with(fields, 'O', registration)))
 redis.call('PEXPIRE', key, max_age + grace)
 redis.call('ZADD', login, 0, r.id)
 redis.call('ZADD', ids, 0, r.id)
 redis.call('ZADD', expiries, ends, r.id)
-for _, index in ipairs({login, ids, expiries}) do keep(index, max_age + grace) end
+for _, index in ipairs({login, ids, expiries, count(FORMAT, owner_of(r), 1)}) do keep(index, max_age + grace) end
 emit('c', now, r, 'd', device)
 remember(operation_id, 'd', r.id, 'e', table.concat(out))
 return {'done', now, table.concat(out)}

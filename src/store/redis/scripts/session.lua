@@ -1,5 +1,5 @@
 -- Records: one hash a session, live or ended; `record.rs` has the fields.
-local NAMES = {'f', 'd', 'o', 'O', 't', 'c', 'l', 'k', 'r', 'q', 'v', 's', 'b', 'u', 'i', 'm', 'p', 'n', 'z', 'D', 'h', 'F', 'G', 'B', 'E'}
+local NAMES = {'f', 'd', 'o', 'O', 't', 'c', 'l', 'k', 'r', 'q', 'v', 's', 'b', 'u', 'i', 'm', 'p', 'n', 'z', 'D', 'h', 'F', 'G', 'B', 'E', 'N'}
 local TEXTS = {'s', 'o', 't', 'l', 'k'}
 local NUMBERS = {'v', 'b', 'u', 'i', 'm', 'p', 'n', 'z'}
 
@@ -72,6 +72,33 @@ local function unlink(gone, login_key)
   redis.call('ZREM', expiries, unpack(gone))
 end
 
+-- How many sessions each registration of a service has, in one hash for all that count themselves by the same format:
+-- what versions that do not count have ended meanwhile is forgotten with that of theirs.
+local function count(format, owner, by)
+  local key = tag .. 'n:' .. format
+  if redis.call('HINCRBY', key, owner, by) <= 0 then redis.call('HDEL', key, owner) end
+  return key
+end
+
+local function owner_of(r)
+  return (r.O or '') .. ' ' .. r.o
+end
+
+-- Those that are counted.
+local function discount(endings)
+  local ended = {}
+  for _, ending in ipairs(endings) do
+    local r = ending.session
+    if r.N then
+      local owners = ended[r.N] or {}
+      ended[r.N], owners[owner_of(r)] = owners, (owners[owner_of(r)] or 0) + 1
+    end
+  end
+  for format, owners in pairs(ended) do
+    for owner, many in pairs(owners) do count(format, owner, -many) end
+  end
+end
+
 local function remove_records(endings)
   local gone, keys, of_logins = {}, {}, {}
   for at, ending in ipairs(endings) do
@@ -90,6 +117,7 @@ end
 local function end_sessions(endings)
   if #endings == 0 then return end
   remove_records(endings)
+  discount(endings)
   for _, ending in ipairs(endings) do
     local r, reason, at, by, detail = ending.session, ending.reason, ending.at, ending.by, ending.detail
     r.kind, r.q = 'ended', at + tombstone_kept

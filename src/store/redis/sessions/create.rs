@@ -42,6 +42,7 @@ table! {
 call! {
     struct Create<'a>: "create.lua", "", [SHARD, SESSION, BANS] {
         session: NewRecord<'a>,
+        registration: Option<String>,
         operation_id: Option<OperationId>,
         grace: Duration,
         idle_timeout: Duration,
@@ -149,10 +150,9 @@ impl Sessions {
 
     fn create_of<'a>(&self, new: &'a NewSession, used: &[SessionId]) -> Create<'a> {
         let session = new.clone().open(Timestamp::from_millis(0)).session;
-        let mut fields = more_fields(&session, &new.token);
-        let registration = new.registration.map(|at| at.millis().to_string());
-        fields.extend(registration.map(|at| (b"O".to_vec(), at.into_bytes())));
-        let fields = fields.into_iter().flat_map(|(name, value)| [name, value]);
+        let fields = more_fields(&session, &new.token)
+            .into_iter()
+            .flat_map(|(name, value)| [name, value]);
         Create {
             session: NewRecord {
                 id: new.session_id,
@@ -162,6 +162,7 @@ impl Sessions {
                 k: login_key(&new.login_id),
                 o: &new.service_id,
             },
+            registration: new.registration.map(|at| at.millis().to_string()),
             operation_id: new.operation_id,
             grace: self.settings.sweep_grace,
             idle_timeout: new.idle_timeout,

@@ -1,15 +1,18 @@
 //! What the store tells of itself.
 
+use std::collections::HashMap;
 use std::time::Duration;
 
 use async_trait::async_trait;
 use futures_util::{StreamExt, stream};
 
-use super::super::RedisStore;
 use super::super::call::call;
 use super::super::connections::{Effect, Slot};
 use super::super::record::SESSION;
+use super::super::reply::Reply;
+use super::super::{ABREAST, RedisStore};
 use super::Sessions;
+use crate::model::owner::Owner;
 use crate::store::{SessionCounts, Stats, StoreError, StoreStats};
 
 /// Records that one script counts, so that it holds nobody up.
@@ -37,10 +40,41 @@ call! {
     }
 }
 
+call! {
+    struct CountOwned: "owned.lua", "no-writes", [SHARD] {}
+    SESSION, replicated: false, effect: Effect::Repeatable;
+    (self, reply) -> Vec<(Owner, u64)> { "done" => owned(&mut reply.list()?)?, }
+}
+
+/// Owners as scripts name them, each with its count.
+fn owned(reply: &mut Reply) -> Result<Vec<(Owner, u64)>, StoreError> {
+    let mut counts = Vec::new();
+    while !reply.is_empty() {
+        let (key, count) = (reply.text()?, reply.text()?);
+        counts.extend(Owner::of_key(&key).zip(count.parse().ok()));
+    }
+    Ok(counts)
+}
+
 #[async_trait]
 impl StoreStats for RedisStore {
     async fn session_counts(&self) -> Result<SessionCounts, StoreError> {
         self.sessions.session_counts().await
+    }
+
+    async fn owned(&self) -> Result<HashMap<Owner, u64>, StoreError> {
+        let shards = (0..=u8::MAX).map(|shard| {
+            let client = &self.client;
+            async move { client.call(Slot::Shard(shard), &CountOwned {}).await }
+        });
+        let mut counts = stream::iter(shards).buffer_unordered(ABREAST);
+        let mut sum = HashMap::new();
+        while let Some(of_shard) = counts.next().await {
+            for (owner, count) in of_shard? {
+                *sum.entry(owner).or_default() += count;
+            }
+        }
+        Ok(sum)
     }
 
     fn stats(&self) -> Stats {

@@ -11,7 +11,7 @@ type Bytes = Vec<u8>;
 type Fields = BTreeMap<String, Bytes>;
 
 /// In which a record may be written.
-const FORMATS: [&[u8]; 2] = [b"1", b"2"];
+const FORMATS: [&[u8]; 3] = [b"1", b"2", b"3"];
 
 /// The name of the key that heartbeats write; it says nothing of sessions.
 const HEARTBEAT: &[u8] = b"b";
@@ -23,6 +23,8 @@ struct Shard {
     logins: BTreeMap<Bytes, BTreeSet<Bytes>>,
     ids: BTreeSet<Bytes>,
     expiries: BTreeMap<Bytes, i64>,
+    /// How many sessions each owner has, by format and owner.
+    counts: BTreeMap<(Bytes, Bytes), u64>,
 }
 
 /// Fails if anything in a master, of what lies under a prefix, contradicts anything else; gives all its keys.
@@ -93,6 +95,11 @@ fn read(redis: &mut Connection, key: &[u8], name: &[u8], shard: &mut Shard) {
             let scored: Vec<(Bytes, i64)> = redis.zrange_withscores(key, 0, -1).unwrap();
             shard.expiries = scored.into_iter().collect();
         }
+        [b'n', b':', format @ ..] => {
+            let counts: BTreeMap<Bytes, u64> = redis.hgetall(key).unwrap();
+            let of_format = |(owner, count)| ((format.to_vec(), owner), count);
+            shard.counts.extend(counts.into_iter().map(of_format));
+        }
         _ => {}
     }
 }
@@ -114,6 +121,7 @@ fn check(shard: &Shard) {
     assert_eq!(ids, filed, "the index of expiries");
     let of_logins: BTreeSet<Bytes> = shard.logins.values().flatten().cloned().collect();
     assert_eq!(ids, of_logins, "the indexes of logins");
+    assert_eq!(counts(&live), shard.counts, "the counts of owners");
     for (id, fields) in &shard.records {
         assert!(FORMATS.contains(&&*fields["f"]), "the format");
         assert_eq!(&fields["d"], id, "the id in its record");
@@ -126,6 +134,18 @@ fn check(shard: &Shard) {
         assert!(shard.expiries[id] <= number(fields, "i"), "filed too late");
         check_attributes(fields);
     }
+}
+
+fn counts(live: &BTreeSet<(&Bytes, &Fields)>) -> BTreeMap<(Bytes, Bytes), u64> {
+    let mut counts = BTreeMap::new();
+    for (_, fields) in live {
+        if let Some(format) = fields.get("N") {
+            let registration = fields.get("O").cloned().unwrap_or_default();
+            let owner = [&registration[..], b" ", &fields["o"]].concat();
+            *counts.entry((format.clone(), owner)).or_default() += 1;
+        }
+    }
+    counts
 }
 
 /// Either nothing of a rotation or all of it, each small enough for a small hash.
@@ -150,7 +170,7 @@ fn check_former_tokens(fields: &Fields) {
 }
 
 fn is_live(fields: &Fields) -> bool {
-    !fields.contains_key("r")
+    !fields.contains_key("r") || fields.contains_key("E")
 }
 
 fn check_attributes(fields: &Fields) {

@@ -93,10 +93,10 @@ async fn idempotency_records_and_profiles_of_a_newer_format_are_refused_and_left
     keys.retain(|key| key.starts_with(b"sgw:k:") || key.get(8..11) == Some(b":p:"));
     assert_eq!(keys.len(), 2);
     for key in &keys {
-        redis.hset::<_, _, _, ()>(key, "f", 3).unwrap();
+        redis.hset::<_, _, _, ()>(key, "f", 200).unwrap();
     }
     let before = dump(&mut redis, &keys);
-    let newer = |error: StoreError| matches!(error, StoreError::NewerFormat { format: 3, .. });
+    let newer = |error: StoreError| matches!(error, StoreError::NewerFormat { format: 200, .. });
     let claimed = claims.claim(KEY, REQUEST, b"draw".to_vec()).await;
     assert!(newer(claimed.unwrap_err()));
     let kept = claims.keep_answer(KEY, b"answer".to_vec()).await;

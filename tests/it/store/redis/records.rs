@@ -60,11 +60,11 @@ async fn a_record_of_a_newer_format_is_refused_and_left_alone() {
     let mut redis = b.redis_connection();
     let (new, session) = with_attributes(&b).await;
     let id = session.session_id;
-    redis.hset::<_, _, _, ()>(record_key(id), "f", 3).unwrap();
+    redis.hset::<_, _, _, ()>(record_key(id), "f", 200).unwrap();
     b.advance(IDLE);
     let before: BTreeMap<Vec<u8>, Vec<u8>> = redis.hgetall(record_key(id)).unwrap();
     let sessions = &b.stores.sessions;
-    let newer = |error: &StoreError| matches!(error, StoreError::NewerFormat { format: 3, .. });
+    let newer = |error: &StoreError| matches!(error, StoreError::NewerFormat { format: 200, .. });
     assert!(newer(&sessions.find(id, &Scope::All).await.unwrap_err()));
     let verified = sessions.find_by_token(&presented(&new), Touch::Yes).await;
     assert!(newer(&verified.unwrap_err()));
