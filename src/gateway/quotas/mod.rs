@@ -1,5 +1,7 @@
-//! What each service takes of what all services share, at this node or, of sessions that live, on all, and how much it may: one that asks for more is told so
-//! (`quota_exceeded`), and the others do not notice.
+//! What each service takes of what all services share, and how much it may.
+//!
+//! It is counted at this node, or of sessions that live on all. One that asks for more is told so (`quota_exceeded`), and the
+//! others do not notice.
 //!
 //! Only services that proved themselves are counted, and only for as long as they take something, so that the counts grow
 //! neither with callers nor with ids that come and go.
