@@ -98,7 +98,7 @@ variables! {
     MAX_AGE_LIMIT = "SGW_MAX_AGE_LIMIT", Some("30d"), "",
         "The greatest age a create may ask for.";
     ROTATE_GRACE = "SGW_ROTATE_GRACE", Some("30s"), "",
-        "How long a rotated token stays good, for requests that were on their way. After it, rotating it again ends the session.";
+        "How long a rotated token stays good, for requests that were on their way. After it, rotating it again ends the session, unless nobody has used its successor.";
     ROTATE_AFTER = "SGW_ROTATE_AFTER", Some("0s"), "",
         "How old a token should become before it is rotated; verify tells when that is. 0s tells nothing.";
     LOGIN_MAX_SESSIONS = "SGW_LOGIN_MAX_SESSIONS", Some("0"), "",
