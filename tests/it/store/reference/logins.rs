@@ -47,7 +47,7 @@ impl Known {
     fn lose_successor(&mut self, shown: CredentialHash, now: Timestamp) {
         let (lost, _) = self.turned.pop().unwrap();
         match self.turned.last_mut() {
-            Some((last, _)) => *last = lost,
+            Some((before, _)) => *before = lost,
             None => self.first = lost,
         }
         self.turned.push((shown, now));
