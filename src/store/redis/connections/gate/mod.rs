@@ -3,7 +3,8 @@
 //! A server that is asked for more than it can answer answers only later, and what is late helps nobody. So no more is
 //! under way there than it answers well within its deadline ([`pace`]), and all else waits for its turn here, where what
 //! is urgent waits only behind its like. Not many more may wait than the server answers within the wait; who comes then is
-//! told so at once, while its caller can still do something else.
+//! told so, while its caller can still do something else. That takes about as much work here as an answer does: so of those
+//! who come at once again, however often, a part only is told at once, and the others a while later.
 
 use std::collections::VecDeque;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -11,7 +12,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use tokio::sync::oneshot;
-use tokio::time::Instant;
+use tokio::time::{Instant, sleep_until};
 
 use super::deadline::Deadlines;
 use super::patience::within;
@@ -22,6 +23,11 @@ use pace::Pace;
 
 /// What is urgent takes a server next to nothing: of it so much may always be under way, and as much wait.
 const FIRST: usize = 256;
+
+/// Of so many that a server answers one is told at once that it is shed.
+const TOLD: f64 = 10.0;
+/// All others are told within this time: as long as they are asked to wait before they come again.
+const HELD: Duration = Duration::from_secs(1);
 
 /// What waits behind what.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -48,6 +54,8 @@ struct Queue {
     first: Line,
     later: Line,
     pace: Pace,
+    /// When the next one is told that it is shed.
+    next_told: Instant,
 }
 
 /// What is of one urgency.
@@ -74,10 +82,12 @@ enum Seen {
 
 impl Gate {
     pub(super) fn new(deadlines: Deadlines) -> Arc<Self> {
+        let now = Instant::now();
         let queue = Queue {
             first: Line::default(),
             later: Line::default(),
-            pace: Pace::new(deadlines.command, Instant::now()),
+            pace: Pace::new(deadlines.command, now),
+            next_told: now,
         };
         Arc::new(Self {
             queue: Mutex::new(queue),
@@ -92,10 +102,17 @@ impl Gate {
             Ok(Entry::Turn(turn)) => Ok(turn),
             Ok(Entry::Wait(turn)) => match within(self.wait, turn).await {
                 Ok(Ok(turn)) => Ok(turn),
-                Ok(Err(_)) | Err(_) => Err(self.count_shed()),
+                Ok(Err(_)) | Err(_) => Err(self.shed_one(urgency).await),
             },
-            Err(Shed) => Err(self.count_shed()),
+            Err(Shed) => Err(self.shed_one(urgency).await),
         }
+    }
+
+    async fn shed_one(&self, urgency: Urgency) -> Shed {
+        self.shed.fetch_add(1, Ordering::Relaxed);
+        let told_at = self.queue().told_at(urgency, Instant::now());
+        sleep_until(told_at).await;
+        Shed
     }
 
     fn ask(self: &Arc<Self>, urgency: Urgency) -> Result<Entry, Shed> {
@@ -153,11 +170,6 @@ impl Gate {
         }
     }
 
-    fn count_shed(&self) -> Shed {
-        self.shed.fetch_add(1, Ordering::Relaxed);
-        Shed
-    }
-
     /// What was shed so far.
     pub(super) fn shed(&self) -> u64 {
         self.shed.load(Ordering::Relaxed)
@@ -205,6 +217,17 @@ impl Queue {
             Urgency::First => room.max(FIRST),
             Urgency::Later => room,
         }
+    }
+
+    /// When one is told that it is shed.
+    fn told_at(&mut self, urgency: Urgency, now: Instant) -> Instant {
+        let rate = self.pace.rate().filter(|_| urgency == Urgency::Later);
+        let Some(rate) = rate else {
+            return now;
+        };
+        let told_at = self.next_told.max(now).min(now + HELD);
+        self.next_told = told_at + Duration::from_secs_f64(TOLD / rate.max(1.0));
+        told_at
     }
 
     fn begin(&mut self, urgency: Urgency, now: Instant) {

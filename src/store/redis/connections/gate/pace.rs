@@ -88,6 +88,11 @@ impl Pace {
         self.limit
     }
 
+    /// Answers a second, if that was measured a short while ago.
+    pub(super) fn rate(&self) -> Option<f64> {
+        self.rate
+    }
+
     /// How many may wait so long for their turn: as many as are answered meanwhile, and always as many as one operation
     /// on many records asks at once.
     pub(super) fn waiting(&self, time: Duration) -> usize {

@@ -81,7 +81,7 @@ async fn what_is_urgent_waits_only_behind_its_like() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn who_would_wait_for_too_long_is_shed_at_once_and_counted() {
+async fn who_would_wait_for_too_long_is_shed_and_counted() {
     let gate = gate();
     let _turns = fill(&gate);
     // Nothing was answered for the whole of a window.
@@ -97,6 +97,31 @@ async fn who_would_wait_for_too_long_is_shed_at_once_and_counted() {
     assert!(matches!(gate.enter(Urgency::Later).await, Err(Shed)));
     assert!(start.elapsed() >= gate.wait);
     assert_eq!(gate.shed(), 2);
+}
+
+/// However many ask again at once, most of the work is left for what is answered.
+#[tokio::test(start_paused = true)]
+async fn of_many_who_are_shed_few_are_told_at_once_and_all_within_a_second() {
+    let gate = gate();
+    answer_for(&gate, 1_000, MILLI, Duration::from_secs(2)).await;
+    let before = gate.shed();
+    let answered = answer_for(&gate, 1_000, MILLI, Duration::from_secs(10)).await;
+    let shed = usize::try_from(gate.shed() - before).unwrap();
+    // Without a pause each would come again within a millisecond or two.
+    assert!(
+        shed < answered + 10 * 1_000,
+        "{shed} shed, {answered} answered"
+    );
+    let _turns = fill(&gate);
+    let mut held = JoinSet::new();
+    for _ in 0..3_000 {
+        let gate = Arc::clone(&gate);
+        held.spawn(async move { gate.enter(Urgency::Later).await.is_err() });
+    }
+    let start = Instant::now();
+    held.join_all().await;
+    let bound = HELD + gate.wait + 10 * MILLI;
+    assert!(start.elapsed() <= bound, "{:?}", start.elapsed());
 }
 
 #[tokio::test(start_paused = true)]
