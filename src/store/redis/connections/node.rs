@@ -6,6 +6,8 @@
 //! breaker is open, and the supervisor's attempts are the only ones. How many are under way, and who is next, is the
 //! business of the [`Gate`].
 
+use std::borrow::Cow;
+use std::panic::resume_unwind;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
@@ -19,7 +21,7 @@ use tokio_util::task::AbortOnDropHandle;
 use super::connect::Dialer;
 use super::deadline::{self, Deadlines};
 use super::errors::{ConnectError, Failure, RetryDecision};
-use super::gate::{Gate, Shed, Urgency};
+use super::gate::{Entry, Gate, Shed, Turn, Urgency};
 use super::patience::within;
 use super::probe::Probe;
 use super::shared_connection::{Fault, SharedConnection, State};
@@ -46,11 +48,11 @@ pub(super) struct Node {
     _supervisor: AbortOnDropHandle<()>,
 }
 
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone)]
 pub(super) enum Message<'a> {
-    Plain(&'a Cmd),
+    Plain(Cow<'a, Cmd>),
     /// To a master that is taking the slot over.
-    Asking(&'a Cmd),
+    Asking(Cow<'a, Cmd>),
 }
 
 impl Node {
@@ -91,7 +93,7 @@ impl Node {
     }
 
     pub(super) async fn send(
-        &self,
+        self: &Arc<Self>,
         message: Message<'_>,
         urgency: Urgency,
     ) -> Result<Value, Failure> {
@@ -102,10 +104,28 @@ impl Node {
         if let State::Down(error) = &*self.state.borrow() {
             return Err(self.down(Arc::clone(error)));
         }
-        let mut turn = match self.gate.enter(urgency).await {
-            Ok(turn) => turn,
-            Err(Shed) => return Err(overloaded()),
+        let waiting = match self.gate.ask(urgency) {
+            Ok(Entry::Turn(turn)) => return self.exchange(turn, message).await,
+            waiting => waiting,
         };
+        // A request is much to wake up. So it sleeps until its answer is there, and something small waits for its turn.
+        let (node, message) = (Arc::clone(self), message.into_owned());
+        let task = tokio::spawn(async move {
+            match node.gate.wait(urgency, waiting).await {
+                Ok(turn) => node.exchange(turn, message).await,
+                Err(Shed) => Err(Failure::Overloaded(node.address.clone())),
+            }
+        });
+        match AbortOnDropHandle::new(task).await {
+            Ok(answer) => answer,
+            Err(ended) => match ended.try_into_panic() {
+                Ok(panic) => resume_unwind(panic),
+                Err(_) => Err(overloaded()),
+            },
+        }
+    }
+
+    async fn exchange(&self, mut turn: Turn, message: Message<'_>) -> Result<Value, Failure> {
         let shared_connection = self.shared_connection().await?;
         let sent_at = Instant::now();
         let exchange = message.exchange(shared_connection.connection());
@@ -263,12 +283,19 @@ impl Node {
 }
 
 impl Message<'_> {
+    fn into_owned(self) -> Message<'static> {
+        match self {
+            Self::Plain(command) => Message::Plain(Cow::Owned(command.into_owned())),
+            Self::Asking(command) => Message::Asking(Cow::Owned(command.into_owned())),
+        }
+    }
+
     async fn exchange(self, mut connection: MultiplexedConnection) -> RedisResult<Value> {
         match self {
-            Self::Plain(command) => connection.send_packed_command(command).await,
+            Self::Plain(command) => connection.send_packed_command(&command).await,
             Self::Asking(command) => {
                 let mut pipeline = redis::pipe();
-                pipeline.cmd("ASKING").add_command(command.clone());
+                pipeline.cmd("ASKING").add_command(command.into_owned());
                 let mut answers = connection.send_packed_commands(&pipeline, 0, 2).await?;
                 Ok(answers.pop().unwrap_or(Value::Nil))
             }
