@@ -28,7 +28,7 @@ mod value;
 mod variables;
 mod warnings;
 
-pub use error::ConfigError;
+pub use error::{ConfigError, Origin};
 pub use value::StoreLocation;
 pub(crate) use value::duration as parse_duration;
 pub use variables::{VARIABLES, Variable, example};

@@ -7,10 +7,11 @@ use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 
 use nix::unistd::geteuid;
+use strsim::osa_distance;
 use url::Url;
 use zeroize::Zeroizing;
 
-use super::error::ConfigError;
+use super::error::{ConfigError, Origin};
 use super::value::{self, InvalidValue};
 use super::variables::{VARIABLES, Variable};
 use crate::model::token::ServiceSecret;
@@ -93,9 +94,30 @@ impl Source {
     pub(super) fn refuse_unknown(&self) -> Result<(), ConfigError> {
         let known = |name: &str| VARIABLES.iter().any(|variable| variable.name == name);
         let mut names = self.values.keys().filter(|name| name.starts_with(PREFIX));
-        match names.find(|name| !known(name)) {
-            Some(name) => Err(ConfigError::Unknown(name.clone())),
-            None => Ok(()),
+        let Some(name) = names.find(|name| !known(name)) else {
+            return Ok(());
+        };
+        let (name, origin) = (name.clone(), self.origin(name));
+        Err(match near(&name) {
+            Some(near) => ConfigError::Misspelt { name, origin, near },
+            None => ConfigError::Unknown { name, origin },
+        })
+    }
+
+    fn origin(&self, name: &str) -> Origin {
+        if self.from_file.contains(name) {
+            Origin::DotEnv
+        } else {
+            Origin::Environment
+        }
+    }
+
+    fn invalid(&self, name: &'static str) -> impl FnOnce(InvalidValue) -> ConfigError {
+        let origin = self.origin(name);
+        move |source| ConfigError::Invalid {
+            name,
+            origin,
+            source,
         }
     }
 
@@ -128,12 +150,8 @@ impl Source {
         variable: &'static Variable,
         parse: impl FnOnce(&str) -> Result<T, InvalidValue>,
     ) -> Result<T, ConfigError> {
-        let text = self.text(variable);
-        let invalid = |source| ConfigError::Invalid {
-            name: variable.name,
-            source,
-        };
-        parse(text.or(variable.default).unwrap_or_default()).map_err(invalid)
+        let text = self.text(variable).or(variable.default);
+        parse(text.unwrap_or_default()).map_err(self.invalid(variable.name))
     }
 
     /// The value of a variable that may hold a secret, from itself or from a file; or its default.
@@ -145,9 +163,7 @@ impl Source {
     ) -> Result<T, ConfigError> {
         match self.given_or_read(variable, file)? {
             None => self.get(variable, parse),
-            Some((name, text)) => {
-                parse(&text).map_err(|source| ConfigError::Invalid { name, source })
-            }
+            Some((name, text)) => parse(&text).map_err(self.invalid(name)),
         }
     }
 
@@ -160,10 +176,7 @@ impl Source {
         let Some((name, text)) = self.given_or_read(variable, file)? else {
             return Ok(None);
         };
-        let secret = value::secret(&text);
-        secret
-            .map(Some)
-            .map_err(|source| ConfigError::Invalid { name, source })
+        value::secret(&text).map(Some).map_err(self.invalid(name))
     }
 
     /// What is set, and the variable that sets it.
@@ -177,16 +190,30 @@ impl Source {
             (Some(_), Some(_)) => Err(ConfigError::Twice(variable.name)),
             (Some(text), None) => Ok(Some((variable.name, Zeroizing::new(text.clone())))),
             (None, Some(path)) => {
-                let text = first_line(file.name, Path::new(path))?;
+                let text = first_line(Path::new(path)).map_err(|source| ConfigError::File {
+                    name: file.name,
+                    origin: self.origin(file.name),
+                    source,
+                })?;
                 Ok(Some((file.name, text)))
             }
         }
     }
 }
 
-fn first_line(name: &'static str, path: &Path) -> Result<Zeroizing<String>, ConfigError> {
-    let text = std::fs::read_to_string(path).map(Zeroizing::new);
-    let text = text.map_err(|source| ConfigError::File { name, source })?;
+/// The setting that a name is a misspelling of: a third of its letters may be wrong.
+fn near(name: &str) -> Option<&'static str> {
+    let bare = |name: &str| name.strip_prefix(PREFIX).unwrap_or(name).to_uppercase();
+    let meant = bare(name);
+    let distance = |known: &str| osa_distance(&meant, &bare(known));
+    let names = VARIABLES.iter().map(|variable| variable.name);
+    names
+        .min_by_key(|known| distance(known))
+        .filter(|known| distance(known) * 3 <= meant.chars().count())
+}
+
+fn first_line(path: &Path) -> io::Result<Zeroizing<String>> {
+    let text = std::fs::read_to_string(path).map(Zeroizing::new)?;
     Ok(Zeroizing::new(
         text.trim_end_matches(['\r', '\n']).to_owned(),
     ))

@@ -47,6 +47,11 @@ pub enum Warning {
     /// A session may outlive what a user remembers.
     #[error("{0} lets sessions live for more than {days} days", days = LONG.as_secs() / 86_400)]
     LivesLong(&'static str),
+    /// The one lifetime never ends a session.
+    #[error(
+        "SGW_IDLE_TIMEOUT is longer than SGW_MAX_AGE, so no session ends for want of use unless its create says so"
+    )]
+    IdleOutlastsAge,
     /// Others reach what is stored.
     #[error("the data directory {} is open to other users of this machine; chmod go= it", .0.display())]
     DataIsOpen(PathBuf),
@@ -83,6 +88,7 @@ impl Config {
             }
             StoreLocation::Memory | StoreLocation::Redis(_) => None,
         };
+        let outlasts = self.lifetimes.idle_timeout > self.lifetimes.max_age;
         let lifetimes = [
             (&var::IDLE_TIMEOUT_LIMIT, self.lifetimes.idle_timeout_limit),
             (&var::MAX_AGE_LIMIT, self.lifetimes.max_age_limit),
@@ -94,6 +100,7 @@ impl Config {
             everybody_is_proxy.then_some(Warning::EverybodyIsProxy),
             everybody_reads.then_some(Warning::EverybodyReadsMetrics),
             open.map(Warning::DataIsOpen),
+            outlasts.then_some(Warning::IdleOutlastsAge),
         ]
         .into_iter()
         .flatten()
