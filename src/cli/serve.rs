@@ -15,7 +15,7 @@ use super::banner;
 use super::reload::Reload;
 use crate::certificates::{Authorities, TrustError};
 use crate::clock::{Machine, SteadyClock};
-use crate::config::{Config, StoreLocation, StoreSettings};
+use crate::config::{Config, StoreLocation, StoreSettings, TraceTransport};
 use crate::gateway::auth::ensure_admin;
 use crate::gateway::profile::Profiles;
 use crate::gateway::{AdminCredential, Gateway, GatewayError};
@@ -122,7 +122,7 @@ pub(super) fn run(config: &Config) -> Result<(), ServeError> {
 
 async fn run_until_told(config: &Config, levels: LogLevels) -> Result<(), ServeError> {
     let signals = Signals::listen().map_err(ServeError::Runtime)?;
-    let (traces, exporter) = start_traces(config.sends_traces)?;
+    let (traces, exporter) = start_traces(config.traces)?;
     let outcome = run_traced(config, levels, signals, traces).await;
     if let Some(exporter) = exporter {
         exporter.stop().await;
@@ -130,12 +130,16 @@ async fn run_until_told(config: &Config, levels: LogLevels) -> Result<(), ServeE
     outcome
 }
 
-fn start_traces(wanted: bool) -> Result<(Traces, Option<Exporter>), ServeError> {
-    if !wanted {
-        return Ok((Traces::default(), None));
-    }
+fn start_traces(
+    transport: Option<TraceTransport>,
+) -> Result<(Traces, Option<Exporter>), ServeError> {
+    let authorities = match transport {
+        None => return Ok((Traces::default(), None)),
+        Some(TraceTransport::Http) => Authorities::None,
+        Some(TraceTransport::Https) => Authorities::Machine,
+    };
     let client = Client::open(&ClientSettings {
-        authorities: Authorities::Machine,
+        authorities,
         deadline: TRACES_DEADLINE,
         max_body_bytes: MAX_COLLECTOR_BYTES,
     });

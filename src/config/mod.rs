@@ -29,6 +29,7 @@ mod variables;
 mod warnings;
 
 pub use error::{ConfigError, Origin};
+pub use source::TraceTransport;
 pub use value::StoreLocation;
 pub(crate) use value::duration as parse_duration;
 pub use variables::{VARIABLES, Variable, example};
@@ -66,8 +67,8 @@ pub struct Config {
     pub profiles: ProfileSettings,
     /// The log.
     pub log: LogSettings,
-    /// Whether traces are sent somewhere; where, OpenTelemetry reads itself.
-    pub sends_traces: bool,
+    /// How traces are sent, if they are; where, OpenTelemetry reads itself.
+    pub traces: Option<TraceTransport>,
     given: Given,
 }
 
@@ -230,7 +231,7 @@ impl Config {
                 filter: source.get(&var::LOG, value::filter)?,
                 format: source.get(&var::LOG_FORMAT, value::format)?,
             },
-            sends_traces: source.sends_traces()?,
+            traces: source.traces()?,
             given: Given::of(source),
         };
         config.check_order()?;

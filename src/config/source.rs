@@ -37,12 +37,25 @@ fn is_ours(name: &str) -> bool {
     name.starts_with(PREFIX) || name.starts_with(TRACES)
 }
 
-fn is_http(url: &str) -> bool {
-    Url::parse(url).is_ok_and(|url| matches!(url.scheme(), "http" | "https"))
+fn transport_of(url: &str) -> Option<TraceTransport> {
+    match Url::parse(url).ok()?.scheme() {
+        "http" => Some(TraceTransport::Http),
+        "https" => Some(TraceTransport::Https),
+        _ => None,
+    }
 }
 
 /// The file in the working directory that settings are also read from.
 pub(super) const DOT_ENV: &str = ".env";
+
+/// How traces go to their collector.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum TraceTransport {
+    /// As they are.
+    Http,
+    /// By TLS, to whom the machine trusts.
+    Https,
+}
 
 /// Others than the owner, as bits of a mode.
 const WRITABLE_BY_OTHERS: u32 = 0o022;
@@ -121,8 +134,8 @@ impl Source {
         }
     }
 
-    /// Whether the environment says where traces go.
-    pub(super) fn sends_traces(&self) -> Result<bool, ConfigError> {
+    /// How traces are sent, if the environment says where.
+    pub(super) fn traces(&self) -> Result<Option<TraceTransport>, ConfigError> {
         let is = |name: &str, word: &str| {
             let value = self.values.get(name);
             value.is_some_and(|value| value.eq_ignore_ascii_case(word))
@@ -131,16 +144,20 @@ impl Source {
         let off = is("OTEL_SDK_DISABLED", "true") || is("OTEL_TRACES_EXPORTER", "none");
         let endpoints: Vec<_> = ENDPOINTS.into_iter().filter(|name| names(name)).collect();
         if off || endpoints.is_empty() {
-            return Ok(false);
+            return Ok(None);
         }
-        let is_url = |name: &str| self.values.get(name).is_some_and(|value| is_http(value));
-        if let Some(name) = endpoints.into_iter().find(|name| !is_url(name)) {
-            return Err(ConfigError::TraceEndpoint(name));
+        let mut transport = TraceTransport::Http;
+        for name in endpoints {
+            let url = self.values.get(name);
+            // The one for traces alone comes last, and counts.
+            transport = url
+                .and_then(|url| transport_of(url))
+                .ok_or(ConfigError::TraceEndpoint(name))?;
         }
         let other = |name: &&str| names(name) && !is(name, "http/protobuf");
         match PROTOCOLS.into_iter().find(other) {
             Some(name) => Err(ConfigError::TraceProtocol(name)),
-            None => Ok(true),
+            None => Ok(Some(transport)),
         }
     }
 
