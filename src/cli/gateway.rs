@@ -11,7 +11,7 @@ use serde_json::Value;
 use thiserror::Error;
 use zeroize::Zeroizing;
 
-use super::health::reachable;
+use super::health::authority;
 use super::http::{HttpError, basic, receive, send};
 use crate::config::Config;
 use crate::model::id::ServiceId;
@@ -112,7 +112,7 @@ impl GatewayClient {
                 url.trim_end_matches('/').to_owned()
             }
             Some(_other) => return Err(GatewayClientError::Url),
-            None => format!("http://{}", reachable(config.listener.listen)),
+            None => format!("http://{}", authority(&config.listener.listen)),
         };
         let is_ours = arguments.url.is_some() || arguments.secret_file.is_some();
         if !is_ours && config.listen_is_foreign {

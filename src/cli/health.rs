@@ -9,6 +9,7 @@ use thiserror::Error;
 
 use super::http::{HttpError, send};
 use crate::config::Config;
+use crate::server::ListenAddress;
 
 /// Below the three seconds that are usual for the timeout of a container's health check.
 const DEADLINE: Duration = Duration::from_secs(2);
@@ -17,10 +18,7 @@ const DEADLINE: Duration = Duration::from_secs(2);
 #[derive(Debug, Error)]
 pub(super) enum NotReady {
     #[error("http://{address}/readyz: {source}")]
-    NoAnswer {
-        address: SocketAddr,
-        source: HttpError,
-    },
+    NoAnswer { address: String, source: HttpError },
     #[error("not ready: {status} {body}")]
     Answered { status: StatusCode, body: String },
     #[error("the request cannot be made: {0}")]
@@ -28,7 +26,7 @@ pub(super) enum NotReady {
 }
 
 pub(super) fn run(config: &Config) -> Result<(), NotReady> {
-    let address = reachable(config.listener.listen);
+    let address = authority(&config.listener.listen);
     let request = Request::get(format!("http://{address}/readyz")).body(Bytes::new())?;
     let answer = send(request, DEADLINE);
     let answer = answer.map_err(|source| NotReady::NoAnswer { address, source })?;
@@ -39,6 +37,17 @@ pub(super) fn run(config: &Config) -> Result<(), NotReady> {
     let body = String::from_utf8_lossy(answer.body());
     let body = body.chars().take(200).collect();
     Err(NotReady::Answered { status, body })
+}
+
+/// Where a gateway that listens there is reached from this machine.
+pub(super) fn authority(listen: &ListenAddress) -> String {
+    match listen {
+        ListenAddress::At(address) => reachable(*address).to_string(),
+        ListenAddress::Named { .. } => listen.to_string(),
+        ListenAddress::Everywhere { port } => {
+            SocketAddr::new(Ipv4Addr::LOCALHOST.into(), *port).to_string()
+        }
+    }
 }
 
 /// Where a listener is reached from this machine: one on all addresses, by the loopback.

@@ -14,6 +14,7 @@ use crate::http::openapi;
 mod backup;
 mod banner;
 mod check;
+mod first_secret;
 mod gateway;
 mod health;
 mod http;
@@ -21,6 +22,7 @@ mod reload;
 mod serve;
 mod service;
 
+pub use first_secret::FirstSecretError;
 pub use serve::ServeError;
 
 /// A bad setting, as with a bad argument.

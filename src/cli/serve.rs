@@ -6,24 +6,27 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
+use axum::Router;
 use thiserror::Error;
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::AbortOnDropHandle;
 
-use super::banner;
+use super::banner::{self, Places};
+use super::first_secret::{self, FirstSecretError};
 use super::reload::Reload;
 use crate::certificates::{Authorities, TrustError};
 use crate::clock::{Machine, SteadyClock};
 use crate::config::{Config, StoreLocation, StoreSettings, TraceTransport};
-use crate::gateway::auth::ensure_admin;
 use crate::gateway::profile::Profiles;
-use crate::gateway::{AdminCredential, Gateway, GatewayError};
+use crate::gateway::{AdminCredential, Gateway};
 use crate::http::app::{app, app_and_metrics};
 use crate::http::state::{AppState, Draining};
 use crate::model::token::ServiceSecret;
 use crate::outbound::{Client, ClientSettings};
-use crate::server::{Asked, Deadlines, Drained, ServerSettings, Signals, bind, serve, sweep_until};
+use crate::server::{
+    Asked, Deadlines, Drained, ListenAddress, Listener, ServerSettings, Signals, serve, sweep_until,
+};
 use crate::store::embedded::EmbeddedStore;
 use crate::store::redis::RedisStore;
 use crate::store::{Cause, Stores};
@@ -54,16 +57,16 @@ pub enum ServeError {
     /// The loader of profiles cannot be asked.
     #[error("SGW_PROFILE_LOADER_URL: its certificates cannot be checked: {}", with_causes(.0))]
     Loader(#[source] TrustError),
-    /// The built-in service cannot be looked up or made.
-    #[error("the built-in service `admin` cannot be set up: {}", with_causes(.0))]
-    Admin(#[source] GatewayError),
+    /// The built-in service is not set up.
+    #[error(transparent)]
+    Admin(#[from] FirstSecretError),
     /// The address cannot be listened on.
     #[error("{variable}: cannot listen on {address}: {source}")]
     Listen {
         /// Which setting names it.
         variable: &'static str,
         /// The address.
-        address: SocketAddr,
+        address: ListenAddress,
         /// What the system said.
         source: io::Error,
     },
@@ -162,19 +165,21 @@ async fn run_traced(
     let profiles = Profiles::open(&stores, &config.profiles).map_err(ServeError::Loader)?;
     let secret = config.admin_secret.as_ref().map(ServiceSecret::hash);
     let admin = AdminCredential(secret);
-    let main = Bound::to("SGW_LISTEN", config.listener.listen)?;
-    let metrics = match config.listener.metrics {
-        Some(address) => Some(Bound::to("SGW_METRICS_LISTEN", address)?),
+    let main = Bound::to("SGW_LISTEN", &config.listener.listen).await?;
+    let metrics = match &config.listener.metrics {
+        Some(address) => Some(Bound::to("SGW_METRICS_LISTEN", address).await?),
         None => None,
     };
     for warning in config.warnings() {
         tracing::warn!("{warning}");
     }
     // A secret that is made must be shown, or nobody ever knows it: nothing that may fail comes in between.
-    let made = ensure_admin(&stores, &admin).await;
-    let made = made.map_err(ServeError::Admin)?;
-    let metrics_address = metrics.as_ref().map(|metrics| metrics.address);
-    banner::show(config, main.address, metrics_address, made.as_ref());
+    let made = first_secret::ensure(&stores, &admin, config).await?;
+    let places = Places {
+        main: &main.addresses,
+        metrics: metrics.as_ref().map_or(&[], |metrics| &metrics.addresses),
+    };
+    banner::show(config, &places, made.as_ref());
     let gateway = Gateway::new(stores, config.lifetimes, admin).with_profiles(profiles);
     let state = state(config, gateway, traces);
     let reload = Reload {
@@ -202,21 +207,32 @@ fn state(config: &Config, gateway: Gateway, traces: Traces) -> AppState {
         .with_traces(traces)
 }
 
-/// A listener, and where it is.
+/// Listeners, and where they are.
 struct Bound {
-    listener: TcpListener,
-    address: SocketAddr,
+    listeners: Vec<TcpListener>,
+    addresses: Vec<SocketAddr>,
 }
 
 impl Bound {
-    fn to(variable: &'static str, address: SocketAddr) -> Result<Self, ServeError> {
-        let listener = bind(address).map_err(|source| ServeError::Listen {
+    async fn to(variable: &'static str, address: &ListenAddress) -> Result<Self, ServeError> {
+        let bound = address.bind().await;
+        let listeners = bound.map_err(|source| ServeError::Listen {
             variable,
-            address,
+            address: address.clone(),
             source,
         })?;
-        let address = listener.local_addr().map_err(ServeError::Runtime)?;
-        Ok(Self { listener, address })
+        let addresses = listeners.iter().map(TcpListener::local_addr);
+        let addresses = addresses.collect::<Result<_, _>>();
+        Ok(Self {
+            addresses: addresses.map_err(ServeError::Runtime)?,
+            listeners,
+        })
+    }
+
+    /// Each with what is served there.
+    fn serving(self, app: &Router) -> Vec<(Listener, Router)> {
+        let listeners = self.listeners.into_iter().map(Listener::from);
+        listeners.map(|listener| (listener, app.clone())).collect()
     }
 }
 
@@ -244,17 +260,13 @@ async fn serve_and_sweep(
     };
     let shutdown = shutdown.cancelled_owned();
     let Some(metrics) = metrics else {
-        return serve([(main.listener.into(), app(state))], settings, shutdown).await;
+        return serve(main.serving(&app(state)), settings, shutdown).await;
     };
     let (app, metrics_app) = app_and_metrics(state);
     // The metrics are told until the last request is answered.
-    let told = serve(
-        [(metrics.listener.into(), metrics_app)],
-        settings.clone(),
-        pending(),
-    );
+    let told = serve(metrics.serving(&metrics_app), settings.clone(), pending());
     let _told_until_the_end = AbortOnDropHandle::new(tokio::spawn(told));
-    serve([(main.listener.into(), app)], settings, shutdown).await
+    serve(main.serving(&app), settings, shutdown).await
 }
 
 fn log_end(drained: Drained) {

@@ -3,7 +3,6 @@
 //! Every setting is an `SGW_` variable, also read from a file `.env` in the working directory, which never overrides
 //! the environment. A variable that is wrong or not known stops the start and is named; nothing falls back silently.
 
-use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -15,6 +14,7 @@ use crate::http::proxy::{Exports, LoginOrigins, ProxySettings, TokenCookie};
 use crate::model::limit::SessionLimit;
 use crate::model::network::Networks;
 use crate::model::token::ServiceSecret;
+use crate::server::ListenAddress;
 use crate::store::embedded::EmbeddedSettings;
 use crate::store::node::cache::CacheSettings;
 use crate::store::redis::{Deadlines, FormatSettings, NEWEST_FORMAT, RedisSettings, RedisUrl};
@@ -22,6 +22,7 @@ use crate::telemetry::log::LogSettings;
 
 mod error;
 mod given;
+mod program;
 mod quotas;
 mod source;
 mod value;
@@ -29,6 +30,7 @@ mod variables;
 mod warnings;
 
 pub use error::{ConfigError, Origin};
+pub(crate) use program::program;
 pub use source::TraceTransport;
 pub use value::StoreLocation;
 pub(crate) use value::duration as parse_duration;
@@ -75,16 +77,16 @@ pub struct Config {
 /// How requests come in.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ListenerSettings {
-    /// Address and port; port 0 takes any free one.
-    pub listen: SocketAddr,
+    /// Where everything is.
+    pub listen: ListenAddress,
     /// The most connections at once.
     pub max_connections: usize,
     /// The most connections of one address on which no service has proved itself.
     pub max_connections_per_address: usize,
     /// How long requests under way may take at shutdown.
     pub drain_timeout: Duration,
-    /// Address and port for metrics alone; none if they are told where everything is.
-    pub metrics: Option<SocketAddr>,
+    /// Where metrics alone are; none if they are told where everything is.
+    pub metrics: Option<ListenAddress>,
     /// Who may read metrics and the details of readiness without credentials, beside this machine.
     pub metrics_allow: Networks,
 }

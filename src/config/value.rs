@@ -1,6 +1,5 @@
 //! The forms that values have.
 
-use std::net::SocketAddr;
 use std::ops::RangeInclusive;
 use std::path::PathBuf;
 use std::time::Duration;
@@ -15,6 +14,7 @@ use crate::model::limit::{LimitPer, Overflow, SessionLimit};
 use crate::model::network::InvalidNetwork;
 use crate::model::profile::MAX_PROFILE_TTL;
 use crate::model::token::ServiceSecret;
+use crate::server::{InvalidListenAddress, ListenAddress};
 use crate::store::redis::{RedisUrl, UrlError};
 use crate::telemetry::log::LogFormat;
 
@@ -24,9 +24,9 @@ const LONGEST: Duration = Duration::from_secs(10 * 365 * 24 * 60 * 60);
 /// The rule a value breaks. Values are not shown: some are secrets, some URLs hold passwords.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
 pub enum InvalidValue {
-    /// Not an address.
-    #[error("must be an IP address and a port, like 127.0.0.1:8080 or [::1]:8080")]
-    Address,
+    /// Not where to listen.
+    #[error(transparent)]
+    Listen(#[from] InvalidListenAddress),
     /// Not a duration.
     #[error(
         "must be a duration of at most 10 years, like 500ms, 90s, 30m, 24h, 7d; a bare number is seconds"
@@ -135,12 +135,12 @@ impl std::fmt::Display for StoreLocation {
     }
 }
 
-pub(super) fn address(text: &str) -> Result<SocketAddr, InvalidValue> {
-    text.parse().map_err(|_parse| InvalidValue::Address)
+pub(super) fn address(text: &str) -> Result<ListenAddress, InvalidValue> {
+    Ok(text.parse()?)
 }
 
 /// An address that may be left out.
-pub(super) fn optional_address(text: &str) -> Result<Option<SocketAddr>, InvalidValue> {
+pub(super) fn optional_address(text: &str) -> Result<Option<ListenAddress>, InvalidValue> {
     if text.is_empty() {
         Ok(None)
     } else {
