@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use axum::body::Bytes;
 use axum::http::{Request, StatusCode};
+use serde::Deserialize;
 use thiserror::Error;
 
 use super::http::{HttpError, send};
@@ -19,8 +20,10 @@ const DEADLINE: Duration = Duration::from_secs(2);
 pub(super) enum NotReady {
     #[error("http://{address}/readyz: {source}")]
     NoAnswer { address: String, source: HttpError },
-    #[error("not ready: {status} {body}")]
-    Answered { status: StatusCode, body: String },
+    #[error("http://{address}/readyz: not ready: {reason}")]
+    Answered { address: String, reason: String },
+    #[error("http://{address}/readyz: the answer is not one of a session gateway: {status}")]
+    Foreign { address: String, status: StatusCode },
     #[error("the request cannot be made: {0}")]
     Request(#[from] axum::http::Error),
 }
@@ -28,15 +31,24 @@ pub(super) enum NotReady {
 pub(super) fn run(config: &Config) -> Result<(), NotReady> {
     let address = authority(&config.listener.listen);
     let request = Request::get(format!("http://{address}/readyz")).body(Bytes::new())?;
-    let answer = send(request, DEADLINE);
-    let answer = answer.map_err(|source| NotReady::NoAnswer { address, source })?;
+    let answer = match send(request, DEADLINE) {
+        Ok(answer) => answer,
+        Err(source) => return Err(NotReady::NoAnswer { address, source }),
+    };
     let status = answer.status();
     if status == StatusCode::OK {
         return Ok(());
     }
-    let body = String::from_utf8_lossy(answer.body());
-    let body = body.chars().take(200).collect();
-    Err(NotReady::Answered { status, body })
+    Err(match serde_json::from_slice(answer.body()) {
+        Ok(Readiness { reason }) => NotReady::Answered { address, reason },
+        Err(_shape) => NotReady::Foreign { address, status },
+    })
+}
+
+/// What is shown of a gateway that is not ready.
+#[derive(Deserialize)]
+struct Readiness {
+    reason: String,
 }
 
 /// Where a gateway that listens there is reached from this machine.

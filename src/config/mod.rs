@@ -33,7 +33,7 @@ pub use error::{ConfigError, Origin};
 pub(crate) use program::program;
 pub use source::TraceTransport;
 pub use value::StoreLocation;
-pub(crate) use value::duration as parse_duration;
+pub(crate) use value::{duration as parse_duration, gateway_url as parse_gateway_url};
 pub use variables::{VARIABLES, Variable, example};
 pub use warnings::Warning;
 
@@ -51,8 +51,11 @@ pub struct Config {
     pub store: StoreSettings,
     /// The secret of the built-in service `admin`, if it is configured; it wins over a stored one.
     pub admin_secret: Option<ServiceSecret>,
-    /// Whether `.env` says where the gateway is, but not the secret of `admin`, which whoever wrote the file may not have.
-    pub listen_is_foreign: bool,
+    /// Where the commands find the gateway; none is where it listens.
+    pub url: Option<String>,
+    /// What of `.env` says where the gateway is, if not also the secret of `admin` is from there, which whoever wrote the
+    /// file may not have.
+    pub foreign_address: Option<&'static str>,
     /// Files with secrets that every user of the machine can read, by what names them.
     pub readable_files: Vec<&'static str>,
     /// How long sessions live.
@@ -219,9 +222,8 @@ impl Config {
                 reserve: source.get(&var::STORE_RESERVE, value::optional_bytes)?,
             },
             admin_secret: source.secret(&var::ADMIN_SECRET, &var::ADMIN_SECRET_FILE)?,
-            listen_is_foreign: source.is_from_file(&var::LISTEN)
-                && !source.is_from_file(&var::ADMIN_SECRET)
-                && !source.is_from_file(&var::ADMIN_SECRET_FILE),
+            url: source.get(&var::URL, value::optional_gateway_url)?,
+            foreign_address: foreign_address(source),
             readable_files: warnings::readable_files(source),
             session_limit: session_limit(source)?,
             lifetimes: lifetimes(source)?,
@@ -268,6 +270,16 @@ impl Config {
         }
         Ok(())
     }
+}
+
+fn foreign_address(source: &Source) -> Option<&'static str> {
+    let has_url = source.text(&var::URL).is_some_and(|url| !url.is_empty());
+    let address = if has_url { &var::URL } else { &var::LISTEN };
+    let secrets = [&var::ADMIN_SECRET, &var::ADMIN_SECRET_FILE];
+    let has_secret = secrets
+        .into_iter()
+        .any(|secret| source.is_from_file(secret));
+    (source.is_from_file(address) && !has_secret).then_some(address.name)
 }
 
 fn lifetimes(source: &Source) -> Result<Lifetimes, ConfigError> {

@@ -47,6 +47,9 @@ pub enum InvalidValue {
     /// Not an amount of bytes.
     #[error("must be an amount of bytes from 1MiB on, like 64MiB or 1GiB; a bare number is bytes")]
     Bytes,
+    /// Not where a gateway is.
+    #[error("must start with http:// or https://")]
+    GatewayUrl,
     /// Not a store.
     #[error("must be memory:, embedded:DIR or the URL of a Redis")]
     Store,
@@ -316,6 +319,24 @@ pub(super) fn store(text: &str) -> Result<StoreLocation, InvalidValue> {
         }
         ("postgres" | "postgresql", _url) => Err(InvalidValue::StoreNotBuilt),
         _ => Err(InvalidValue::Store),
+    }
+}
+
+/// The URL of a gateway that may be left out, without a slash at its end.
+pub(super) fn optional_gateway_url(text: &str) -> Result<Option<String>, InvalidValue> {
+    if text.is_empty() {
+        return Ok(None);
+    }
+    gateway_url(text).map(Some)
+}
+
+/// The URL of a gateway, without a slash at its end.
+pub(crate) fn gateway_url(text: &str) -> Result<String, InvalidValue> {
+    let has_host = |rest: Option<&str>| rest.is_some_and(|rest| !rest.is_empty());
+    if has_host(text.strip_prefix("http://")) || has_host(text.strip_prefix("https://")) {
+        Ok(text.trim_end_matches('/').to_owned())
+    } else {
+        Err(InvalidValue::GatewayUrl)
     }
 }
 

@@ -89,6 +89,8 @@ variables! {
         "The secret of the built-in service admin. 32 characters or more, as `openssl rand -hex 32` makes them. Without it, one is made at the first start, and shown, or with SGW_LOG_FORMAT=json written to the file admin-secret of the data directory. One that is set takes the place of one that was made.";
     ADMIN_SECRET_FILE = "SGW_ADMIN_SECRET_FILE", None, "/run/secrets/sgw-admin",
         "A file that holds it, instead.";
+    URL = "SGW_URL", None, "https://sessions.internal",
+        "Where the commands find the gateway, by http or https. Without it, on SGW_LISTEN.";
     IDLE_TIMEOUT = "SGW_IDLE_TIMEOUT", Some("30m"), "",
         "How long a session lives without use, unless its create says otherwise.";
     MAX_AGE = "SGW_MAX_AGE", Some("24h"), "",
