@@ -13,6 +13,7 @@ use crate::http::openapi;
 
 mod backup;
 mod banner;
+mod bound;
 mod check;
 mod first_secret;
 mod gateway;

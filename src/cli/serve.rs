@@ -2,17 +2,15 @@
 
 use std::future::pending;
 use std::io;
-use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use axum::Router;
 use thiserror::Error;
-use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::AbortOnDropHandle;
 
 use super::banner::{self, Places};
+use super::bound::Bound;
 use super::first_secret::{self, FirstSecretError};
 use super::reload::Reload;
 use crate::certificates::{Authorities, TrustError};
@@ -25,7 +23,7 @@ use crate::http::state::{AppState, Draining};
 use crate::model::token::ServiceSecret;
 use crate::outbound::{Client, ClientSettings};
 use crate::server::{
-    Asked, Deadlines, Drained, ListenAddress, Listener, ServerSettings, Signals, serve, sweep_until,
+    Asked, Deadlines, Drained, ListenAddress, ServerSettings, Signals, serve, sweep_until,
 };
 use crate::store::embedded::EmbeddedStore;
 use crate::store::redis::RedisStore;
@@ -205,35 +203,6 @@ fn state(config: &Config, gateway: Gateway, traces: Traces) -> AppState {
         .with_proxies(config.proxies.clone())
         .with_operators_at(config.listener.metrics_allow.clone())
         .with_traces(traces)
-}
-
-/// Listeners, and where they are.
-struct Bound {
-    listeners: Vec<TcpListener>,
-    addresses: Vec<SocketAddr>,
-}
-
-impl Bound {
-    async fn to(variable: &'static str, address: &ListenAddress) -> Result<Self, ServeError> {
-        let bound = address.bind().await;
-        let listeners = bound.map_err(|source| ServeError::Listen {
-            variable,
-            address: address.clone(),
-            source,
-        })?;
-        let addresses = listeners.iter().map(TcpListener::local_addr);
-        let addresses = addresses.collect::<Result<_, _>>();
-        Ok(Self {
-            addresses: addresses.map_err(ServeError::Runtime)?,
-            listeners,
-        })
-    }
-
-    /// Each with what is served there.
-    fn serving(self, app: &Router) -> Vec<(Listener, Router)> {
-        let listeners = self.listeners.into_iter().map(Listener::from);
-        listeners.map(|listener| (listener, app.clone())).collect()
-    }
 }
 
 async fn serve_and_sweep(

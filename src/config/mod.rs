@@ -223,7 +223,7 @@ impl Config {
             },
             admin_secret: source.secret(&var::ADMIN_SECRET, &var::ADMIN_SECRET_FILE)?,
             url: source.get(&var::URL, value::optional_gateway_url)?,
-            foreign_address: foreign_address(source),
+            foreign_address: source.foreign_address(),
             readable_files: warnings::readable_files(source),
             session_limit: session_limit(source)?,
             lifetimes: lifetimes(source)?,
@@ -270,16 +270,6 @@ impl Config {
         }
         Ok(())
     }
-}
-
-fn foreign_address(source: &Source) -> Option<&'static str> {
-    let has_url = source.text(&var::URL).is_some_and(|url| !url.is_empty());
-    let address = if has_url { &var::URL } else { &var::LISTEN };
-    let secrets = [&var::ADMIN_SECRET, &var::ADMIN_SECRET_FILE];
-    let has_secret = secrets
-        .into_iter()
-        .any(|secret| source.is_from_file(secret));
-    (source.is_from_file(address) && !has_secret).then_some(address.name)
 }
 
 fn lifetimes(source: &Source) -> Result<Lifetimes, ConfigError> {

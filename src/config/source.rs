@@ -13,7 +13,7 @@ use zeroize::Zeroizing;
 
 use super::error::{ConfigError, Origin};
 use super::value::{self, InvalidValue};
-use super::variables::{VARIABLES, Variable};
+use super::variables::{self as var, VARIABLES, Variable};
 use crate::model::token::ServiceSecret;
 
 const PREFIX: &str = "SGW_";
@@ -94,8 +94,17 @@ impl Source {
         }
     }
 
+    /// What of `.env` says where the gateway is, if the secret of `admin` is not from there, too.
+    pub(super) fn foreign_address(&self) -> Option<&'static str> {
+        let has_url = self.text(&var::URL).is_some_and(|url| !url.is_empty());
+        let address = if has_url { &var::URL } else { &var::LISTEN };
+        let secrets = [&var::ADMIN_SECRET, &var::ADMIN_SECRET_FILE];
+        let has_secret = secrets.into_iter().any(|secret| self.is_from_file(secret));
+        (self.is_from_file(address) && !has_secret).then_some(address.name)
+    }
+
     /// Whether `.env` sets a variable, and the environment does not.
-    pub(super) fn is_from_file(&self, variable: &Variable) -> bool {
+    fn is_from_file(&self, variable: &Variable) -> bool {
         self.from_file.contains(variable.name)
     }
 
