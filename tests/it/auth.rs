@@ -238,7 +238,7 @@ async fn a_configured_secret_wins_over_the_stored_one_and_is_never_stored() {
         admin: configured,
         ..
     } = &*app.state.gateway.authenticator;
-    let made = ensure_admin(stores, &configured.load(), nobody).await;
+    let made = ensure_admin(stores, &configured.load(), TO_NOBODY).await;
     assert!(made.unwrap().is_none());
     let found = stores.services.find_service(&admin).await.unwrap();
     assert_eq!(found.unwrap().secret, CredentialHash::NONE);
@@ -253,21 +253,19 @@ async fn a_configured_secret_wins_over_the_stored_one_and_is_never_stored() {
     let me = whoami(&app, "admin", ADMIN_SECRET).await.expect(200).json();
     assert_eq!(me["permissions"], json!(["*"]));
 
-    let made = ensure_admin(stores, &configured.load(), nobody).await;
+    let made = ensure_admin(stores, &configured.load(), TO_NOBODY).await;
     assert!(made.unwrap().is_none());
     let found = stores.services.find_service(&admin).await.unwrap();
     assert_eq!(found.unwrap().secret, CredentialHash::NONE);
 }
 
 /// A secret that is made is handed to nobody.
-fn nobody(_secret: &ServiceSecret) -> Result<(), GatewayError> {
-    Ok(())
-}
+const TO_NOBODY: fn(&ServiceSecret) -> Result<(), GatewayError> = |_secret| Ok(());
 
 /// A gateway on the same store that was started without a configured secret, and the secret that it made.
 async fn start_without_configured_secret(app: &TestApp) -> (Client, Option<String>) {
     let stores = app.state.gateway.stores.clone();
-    let made = ensure_admin(&stores, &AdminCredential(None), nobody);
+    let made = ensure_admin(&stores, &AdminCredential(None), TO_NOBODY);
     let made = made.await.unwrap();
     let state = AppState::new(Gateway::new(
         stores,
@@ -298,7 +296,9 @@ async fn without_a_configured_secret_one_is_made_once() {
 async fn a_secret_is_made_when_the_configured_one_is_taken_away() {
     let app = TestApp::new();
     let Authenticator { stores, admin, .. } = &*app.state.gateway.authenticator;
-    ensure_admin(stores, &admin.load(), nobody).await.unwrap();
+    ensure_admin(stores, &admin.load(), TO_NOBODY)
+        .await
+        .unwrap();
     let (client, made) = start_without_configured_secret(&app).await;
     let admin = client.as_service("admin", &made.unwrap());
     assert_let_in(&admin.get(WHOAMI).await);

@@ -22,8 +22,10 @@ const PATIENCE: Duration = Duration::from_secs(10);
 /// Between two attempts.
 const PAUSE: Duration = Duration::from_millis(100);
 
-/// Sees to it that `admin` exists and can authenticate. A configured secret is never stored, and one that was made
-/// before is forgotten for it. One that has to be made is handed over before it is good for anything, and returned, once.
+/// Sees to it that `admin` exists and can authenticate.
+///
+/// A configured secret is never stored, and one that was made before is forgotten for it. One that has to be made is handed
+/// over before it is good for anything, and returned, once.
 pub async fn ensure_admin<E: From<GatewayError>>(
     stores: &Stores,
     configured: &AdminCredential,

@@ -5,6 +5,7 @@ use std::process::Command;
 
 use serde_json::Value;
 
+use crate::support::redis::RedisServer;
 use crate::support::{ADMIN_SECRET, Gateway, Launch};
 
 /// What the first start says to paste into a shell.
@@ -24,7 +25,7 @@ async fn what_is_shown_at_the_first_start_works_as_it_is_in_any_directory() {
         .args(["-e", "-c", &steps])
         .current_dir(elsewhere.path())
         .env_clear()
-        .env("PATH", std::env::var("PATH").unwrap())
+        .env("PATH", "/usr/local/bin:/usr/bin:/bin")
         .output()
         .unwrap();
     let told = String::from_utf8(shell.stdout).unwrap();
@@ -117,17 +118,32 @@ async fn with_json_logs_the_first_secret_is_in_a_file_and_its_path_in_the_log() 
     assert!(!gateway.stderr().contains("a secret was made"));
 }
 
-#[tokio::test]
+#[tokio::test(flavor = "multi_thread")]
 async fn with_json_logs_a_store_without_a_directory_needs_a_secret_that_is_set() {
-    let launch = Launch::new()
-        .unset("SGW_STORE")
-        .set("SGW_STORE", "memory:")
-        .set("SGW_LOG_FORMAT", "json");
-    let output = launch.clone().unset("SGW_ADMIN_SECRET").output();
-    let stderr = String::from_utf8(output.stderr).unwrap();
-    assert_eq!(output.status.code(), Some(1), "{stderr}");
-    assert!(stderr.contains("SGW_ADMIN_SECRET must be set"), "{stderr}");
-    assert_eq!(stderr.lines().count(), 1, "{stderr}");
-    let gateway = launch.start().await;
-    assert_eq!(status(&gateway, ADMIN_SECRET).await, 200);
+    let redis = RedisServer::start().await;
+    for store in ["memory:", &redis.url()] {
+        let launch = Launch::new()
+            .unset("SGW_STORE")
+            .set("SGW_STORE", store)
+            .set("SGW_LOG_FORMAT", "json");
+        let output = launch.clone().unset("SGW_ADMIN_SECRET").output();
+        let stderr = String::from_utf8(output.stderr).unwrap();
+        assert_eq!(output.status.code(), Some(1), "{stderr}");
+        let last = stderr.lines().last().unwrap();
+        assert!(last.contains("SGW_ADMIN_SECRET must be set"), "{stderr}");
+        let gateway = launch.start().await;
+        assert_eq!(status(&gateway, ADMIN_SECRET).await, 200);
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn with_json_logs_a_secret_that_redis_keeps_is_good_as_it_is() {
+    let redis = RedisServer::start().await;
+    let launch = Launch::new().unset("SGW_STORE").unset("SGW_ADMIN_SECRET");
+    let launch = launch.set("SGW_STORE", &redis.url());
+    let gateway = launch.clone().start().await;
+    let secret = shown_secret(&gateway).await;
+    drop(gateway);
+    let gateway = launch.set("SGW_LOG_FORMAT", "json").start().await;
+    assert_eq!(status(&gateway, &secret).await, 200);
 }
