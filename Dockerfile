@@ -17,6 +17,8 @@ RUN touch src/lib.rs src/main.rs \
 
 FROM debian:bookworm-slim
 RUN install --directory --owner=65532 --group=65532 --mode=0700 /data
+# Whom an https loader of profiles, a collector of traces or a Redis with TLS must be signed by.
+COPY --from=build /etc/ssl/certs/ca-certificates.crt /etc/ssl/certs/ca-certificates.crt
 COPY --from=build /src/target/release/session-gateway /usr/local/bin/session-gateway
 
 # The store is in ./data, unless something else is set.

@@ -1,6 +1,6 @@
 export CARGO_TARGET_DIR ?= target
 
-.PHONY: run test soak lint openapi bench
+.PHONY: run test soak packages lint advisories openapi bench
 
 run:
 	cargo run --locked --release -- serve
@@ -22,7 +22,12 @@ soak:
 	SGW_TEST_CROWD=100000 SGW_TEST_P99=2 cargo test --locked --test it -- --nocapture --test-threads=1 endurance::crowd
 	SGW_TEST_UPGRADE_SECONDS=600 cargo test --locked --test it -- --nocapture --test-threads=1 endurance::upgrade
 
-lint: export PATH := $(abspath $(CARGO_TARGET_DIR))/tools/bin:$(PATH)
+# What is handed on: a tar, a Debian package, and an image where docker or podman runs, with their sums.
+packages:
+	cargo build --locked --release
+	deploy/package.sh $(CARGO_TARGET_DIR)/release/session-gateway $(CARGO_TARGET_DIR)/packages
+
+lint advisories: export PATH := $(abspath $(CARGO_TARGET_DIR))/tools/bin:$(PATH)
 lint:
 	tests/setup.sh lint
 	cargo fmt --check
@@ -30,6 +35,11 @@ lint:
 	cargo deny --locked check bans licenses sources
 	cargo clippy --locked --all-targets -- -D warnings
 	RUSTDOCFLAGS=-Dwarnings cargo doc --locked --no-deps --document-private-items
+
+# Whether something is known against a dependency: it changes with the day, so no change is held to it.
+advisories:
+	tests/setup.sh lint
+	cargo deny --locked check advisories
 
 openapi:
 	cargo run --locked -- openapi > $(CARGO_TARGET_DIR)/openapi.json

@@ -11,9 +11,9 @@ use serde_json::Value;
 use thiserror::Error;
 use zeroize::Zeroizing;
 
-use super::health::reachable;
+use super::health::authority;
 use super::http::{HttpError, basic, receive, send};
-use crate::config::Config;
+use crate::config::{Config, parse_gateway_url};
 use crate::model::id::ServiceId;
 
 /// Long enough for a gateway under load, short enough for a person.
@@ -22,8 +22,8 @@ const DEADLINE: Duration = Duration::from_secs(10);
 /// Which gateway is asked, and by whom.
 #[derive(Debug, Args)]
 pub(super) struct GatewayArguments {
-    /// Where the gateway is, by http or https [default: http:// and `SGW_LISTEN`]
-    #[arg(long, global = true, value_name = "URL")]
+    /// Where the gateway is, by http or https [default: `SGW_URL`, or http:// and `SGW_LISTEN`]
+    #[arg(long, global = true, value_name = "URL", value_parser = parse_gateway_url)]
     url: Option<String>,
     /// The service to act as; it needs the permission for what is asked
     #[arg(
@@ -44,9 +44,9 @@ pub(super) enum GatewayClientError {
     #[error("there is no secret for admin: set SGW_ADMIN_SECRET or give --secret-file")]
     NoAdminSecret,
     #[error(
-        "SGW_LISTEN is from .env and the secret of admin from the environment, which is not sent there; say --url"
+        "{0} is from .env and the secret of admin from the environment, which is not sent there; say --url"
     )]
-    ForeignAddress,
+    ForeignAddress(&'static str),
     #[error("--as {0} needs --secret-file")]
     NoSecret(String),
     #[error("{path}: {source}", path = path.display())]
@@ -56,8 +56,6 @@ pub(super) enum GatewayClientError {
     },
     #[error("the secret or the service id has characters that no credential has")]
     Credentials,
-    #[error("--url must start with http:// or https://")]
-    Url,
     #[error("{url}: {source}")]
     NoAnswer { url: String, source: HttpError },
     #[error("{code}: {detail}")]
@@ -107,17 +105,13 @@ impl GatewayClient {
         arguments: &GatewayArguments,
         config: &Config,
     ) -> Result<Self, GatewayClientError> {
-        let url = match &arguments.url {
-            Some(url) if url.starts_with("http://") || url.starts_with("https://") => {
-                url.trim_end_matches('/').to_owned()
-            }
-            Some(_other) => return Err(GatewayClientError::Url),
-            None => format!("http://{}", reachable(config.listener.listen)),
-        };
         let is_ours = arguments.url.is_some() || arguments.secret_file.is_some();
-        if !is_ours && config.listen_is_foreign {
-            return Err(GatewayClientError::ForeignAddress);
+        if let Some(name) = config.foreign_address.filter(|_| !is_ours) {
+            return Err(GatewayClientError::ForeignAddress(name));
         }
+        let url = arguments.url.as_ref().or(config.url.as_ref());
+        let url = url.cloned();
+        let url = url.unwrap_or_else(|| format!("http://{}", authority(&config.listener.listen)));
         let secret = secret(arguments, config)?;
         let credentials =
             basic(&arguments.caller, &secret).ok_or(GatewayClientError::Credentials)?;

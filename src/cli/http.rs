@@ -1,5 +1,6 @@
 //! Requests of the commands that speak to a running gateway.
 
+use std::error::Error;
 use std::io;
 use std::time::Duration;
 
@@ -11,7 +12,6 @@ use tokio::runtime::Runtime;
 
 use crate::certificates::{Authorities, TrustError};
 use crate::outbound::{Client, ClientSettings, RequestError};
-use crate::telemetry::log::with_causes;
 
 /// The most bytes of an answer that are read: a full page of services fits.
 const MAX_ANSWER_BYTES: usize = 64 * 1024 * 1024;
@@ -19,14 +19,23 @@ const MAX_ANSWER_BYTES: usize = 64 * 1024 * 1024;
 /// Why there is no answer.
 #[derive(Debug, Error)]
 pub(super) enum HttpError {
-    #[error("{}", with_causes(.0))]
+    #[error("{}", first_cause(.0))]
     Request(#[from] RequestError),
-    #[error("{}", with_causes(.0))]
+    #[error("{}", first_cause(.0))]
     Trust(#[from] TrustError),
     #[error("the HTTP client does not start: {0}")]
     Runtime(#[source] io::Error),
     #[error("what was answered cannot be written: {0}")]
     Written(#[source] io::Error),
+}
+
+/// What an error comes down to; what stands above it tells a person nothing more.
+fn first_cause(error: &dyn Error) -> &dyn Error {
+    let mut cause = error;
+    while let Some(deeper) = cause.source() {
+        cause = deeper;
+    }
+    cause
 }
 
 /// Sends one request on a connection of its own, and waits for the whole answer.

@@ -13,7 +13,9 @@ use crate::http::openapi;
 
 mod backup;
 mod banner;
+mod bound;
 mod check;
+mod first_secret;
 mod gateway;
 mod health;
 mod http;
@@ -21,6 +23,7 @@ mod reload;
 mod serve;
 mod service;
 
+pub use first_secret::FirstSecretError;
 pub use serve::ServeError;
 
 /// A bad setting, as with a bad argument.

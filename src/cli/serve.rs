@@ -2,28 +2,29 @@
 
 use std::future::pending;
 use std::io;
-use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
 use thiserror::Error;
-use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::AbortOnDropHandle;
 
-use super::banner;
+use super::banner::{self, Places};
+use super::bound::Bound;
+use super::first_secret::{self, FirstSecretError};
 use super::reload::Reload;
 use crate::certificates::{Authorities, TrustError};
 use crate::clock::{Machine, SteadyClock};
-use crate::config::{Config, StoreLocation, StoreSettings};
-use crate::gateway::auth::ensure_admin;
+use crate::config::{Config, StoreLocation, StoreSettings, TraceTransport};
 use crate::gateway::profile::Profiles;
-use crate::gateway::{AdminCredential, Gateway, GatewayError};
+use crate::gateway::{AdminCredential, Gateway};
 use crate::http::app::{app, app_and_metrics};
 use crate::http::state::{AppState, Draining};
 use crate::model::token::ServiceSecret;
 use crate::outbound::{Client, ClientSettings};
-use crate::server::{Asked, Deadlines, Drained, ServerSettings, Signals, bind, serve, sweep_until};
+use crate::server::{
+    Asked, Deadlines, Drained, ListenAddress, ServerSettings, Signals, serve, sweep_until,
+};
 use crate::store::embedded::EmbeddedStore;
 use crate::store::redis::RedisStore;
 use crate::store::{Cause, Stores};
@@ -54,16 +55,16 @@ pub enum ServeError {
     /// The loader of profiles cannot be asked.
     #[error("SGW_PROFILE_LOADER_URL: its certificates cannot be checked: {}", with_causes(.0))]
     Loader(#[source] TrustError),
-    /// The built-in service cannot be looked up or made.
-    #[error("the built-in service `admin` cannot be set up: {}", with_causes(.0))]
-    Admin(#[source] GatewayError),
+    /// The built-in service is not set up.
+    #[error(transparent)]
+    Admin(#[from] FirstSecretError),
     /// The address cannot be listened on.
     #[error("{variable}: cannot listen on {address}: {source}")]
     Listen {
         /// Which setting names it.
         variable: &'static str,
         /// The address.
-        address: SocketAddr,
+        address: ListenAddress,
         /// What the system said.
         source: io::Error,
     },
@@ -122,7 +123,7 @@ pub(super) fn run(config: &Config) -> Result<(), ServeError> {
 
 async fn run_until_told(config: &Config, levels: LogLevels) -> Result<(), ServeError> {
     let signals = Signals::listen().map_err(ServeError::Runtime)?;
-    let (traces, exporter) = start_traces(config.sends_traces)?;
+    let (traces, exporter) = start_traces(config.traces)?;
     let outcome = run_traced(config, levels, signals, traces).await;
     if let Some(exporter) = exporter {
         exporter.stop().await;
@@ -130,12 +131,16 @@ async fn run_until_told(config: &Config, levels: LogLevels) -> Result<(), ServeE
     outcome
 }
 
-fn start_traces(wanted: bool) -> Result<(Traces, Option<Exporter>), ServeError> {
-    if !wanted {
-        return Ok((Traces::default(), None));
-    }
+fn start_traces(
+    transport: Option<TraceTransport>,
+) -> Result<(Traces, Option<Exporter>), ServeError> {
+    let authorities = match transport {
+        None => return Ok((Traces::default(), None)),
+        Some(TraceTransport::Http) => Authorities::None,
+        Some(TraceTransport::Https) => Authorities::Machine,
+    };
     let client = Client::open(&ClientSettings {
-        authorities: Authorities::Machine,
+        authorities,
         deadline: TRACES_DEADLINE,
         max_body_bytes: MAX_COLLECTOR_BYTES,
     });
@@ -158,19 +163,21 @@ async fn run_traced(
     let profiles = Profiles::open(&stores, &config.profiles).map_err(ServeError::Loader)?;
     let secret = config.admin_secret.as_ref().map(ServiceSecret::hash);
     let admin = AdminCredential(secret);
-    let main = Bound::to("SGW_LISTEN", config.listener.listen)?;
-    let metrics = match config.listener.metrics {
-        Some(address) => Some(Bound::to("SGW_METRICS_LISTEN", address)?),
+    let main = Bound::to("SGW_LISTEN", &config.listener.listen).await?;
+    let metrics = match &config.listener.metrics {
+        Some(address) => Some(Bound::to("SGW_METRICS_LISTEN", address).await?),
         None => None,
     };
     for warning in config.warnings() {
         tracing::warn!("{warning}");
     }
     // A secret that is made must be shown, or nobody ever knows it: nothing that may fail comes in between.
-    let made = ensure_admin(&stores, &admin).await;
-    let made = made.map_err(ServeError::Admin)?;
-    let metrics_address = metrics.as_ref().map(|metrics| metrics.address);
-    banner::show(config, main.address, metrics_address, made.as_ref());
+    let made = first_secret::ensure(&stores, &admin, config).await?;
+    let places = Places {
+        main: &main.addresses,
+        metrics: metrics.as_ref().map_or(&[], |metrics| &metrics.addresses),
+    };
+    banner::show(config, &places, made.as_ref());
     let gateway = Gateway::new(stores, config.lifetimes, admin).with_profiles(profiles);
     let state = state(config, gateway, traces);
     let reload = Reload {
@@ -198,24 +205,6 @@ fn state(config: &Config, gateway: Gateway, traces: Traces) -> AppState {
         .with_traces(traces)
 }
 
-/// A listener, and where it is.
-struct Bound {
-    listener: TcpListener,
-    address: SocketAddr,
-}
-
-impl Bound {
-    fn to(variable: &'static str, address: SocketAddr) -> Result<Self, ServeError> {
-        let listener = bind(address).map_err(|source| ServeError::Listen {
-            variable,
-            address,
-            source,
-        })?;
-        let address = listener.local_addr().map_err(ServeError::Runtime)?;
-        Ok(Self { listener, address })
-    }
-}
-
 async fn serve_and_sweep(
     main: Bound,
     metrics: Option<Bound>,
@@ -241,17 +230,13 @@ async fn serve_and_sweep(
     };
     let shutdown = shutdown.cancelled_owned();
     let Some(metrics) = metrics else {
-        return serve([(main.listener.into(), app(state))], settings, shutdown).await;
+        return serve(main.serving(&app(state)), settings, shutdown).await;
     };
     let (app, metrics_app) = app_and_metrics(state);
     // The metrics are told until the last request is answered.
-    let told = serve(
-        [(metrics.listener.into(), metrics_app)],
-        settings.clone(),
-        pending(),
-    );
+    let told = serve(metrics.serving(&metrics_app), settings.clone(), pending());
     let _told_until_the_end = AbortOnDropHandle::new(tokio::spawn(told));
-    serve([(main.listener.into(), app)], settings, shutdown).await
+    serve(main.serving(&app), settings, shutdown).await
 }
 
 fn log_end(drained: Drained) {

@@ -111,22 +111,26 @@ fn rotate(gateway: &GatewayClient, service_id: &str, grace: Duration) -> Result<
 }
 
 fn list(gateway: &GatewayClient) -> Result<(), ServiceError> {
+    let mut page = list_page(gateway, "")?;
     super::print(&format!(
         "{:<24} {:<8} {:<24} PERMISSIONS\n",
         "ID", "ENABLED", "NAME"
     ))?;
-    let mut cursor = String::new();
     loop {
-        let path = format!("/v1/services?limit={}{cursor}", PageLimit::MAX);
-        let page: ServicePage = read(&gateway.send(Method::GET, &path, None)?)?;
         for service in &page.items {
             super::print(&service.row())?;
         }
         let Some(next) = page.next_cursor else {
             return Ok(());
         };
-        cursor = format!("&cursor={}", utf8_percent_encode(&next, NON_ALPHANUMERIC));
+        let next = utf8_percent_encode(&next, NON_ALPHANUMERIC);
+        page = list_page(gateway, &format!("&cursor={next}"))?;
     }
+}
+
+fn list_page(gateway: &GatewayClient, cursor: &str) -> Result<ServicePage, GatewayClientError> {
+    let path = format!("/v1/services?limit={}{cursor}", PageLimit::MAX);
+    read(&gateway.send(Method::GET, &path, None)?)
 }
 
 #[derive(Deserialize)]

@@ -1,25 +1,61 @@
 //! Why the configuration cannot be used, in one line that names the variable and never shows its value.
 
+use std::fmt;
 use std::io;
 
 use thiserror::Error;
 
 use super::value::InvalidValue;
 
+/// Where a variable is set.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Origin {
+    /// In the environment of the process.
+    Environment,
+    /// In the file `.env`.
+    DotEnv,
+}
+
+impl fmt::Display for Origin {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Environment => "in the environment",
+            Self::DotEnv => "in .env",
+        })
+    }
+}
+
 /// What is wrong with the configuration.
 #[derive(Debug, Error)]
 pub enum ConfigError {
     /// No variable has this name.
     #[error(
-        "{0} is not a setting of session-gateway (in Kubernetes, `enableServiceLinks: false` keeps variables of \
-         services named sgw out)"
+        "{name} {origin} is not a setting of session-gateway (in Kubernetes, `enableServiceLinks: false` keeps \
+         variables of services named sgw out)"
     )]
-    Unknown(String),
+    Unknown {
+        /// The variable.
+        name: String,
+        /// Where it is set.
+        origin: Origin,
+    },
+    /// No variable has this name, and one has nearly the same.
+    #[error("{name} {origin} is not a setting of session-gateway; did you mean {near}?")]
+    Misspelt {
+        /// The variable.
+        name: String,
+        /// Where it is set.
+        origin: Origin,
+        /// The one that is meant, perhaps.
+        near: &'static str,
+    },
     /// The value breaks the rules of its variable.
-    #[error("{name} {source}")]
+    #[error("{name} {origin} {source}")]
     Invalid {
         /// The variable.
         name: &'static str,
+        /// Where it is set.
+        origin: Origin,
         /// The rule it breaks.
         source: InvalidValue,
     },
@@ -33,10 +69,12 @@ pub enum ConfigError {
     #[error("{0} is not UTF-8")]
     NotUtf8(String),
     /// The file a variable names cannot be read.
-    #[error("{name} names a file that cannot be read: {source}")]
+    #[error("{name} {origin} names a file that cannot be read: {source}")]
     File {
         /// The variable.
         name: &'static str,
+        /// Where it is set.
+        origin: Origin,
         /// What the system said.
         source: io::Error,
     },

@@ -9,12 +9,15 @@ use super::source::Source;
 use super::variables::{self as var, VARIABLES, Variable};
 
 /// Settings that change while the gateway runs.
-const LIVE: [&Variable; 7] = [
+const LIVE: [&Variable; 9] = [
     &var::LOG,
     &var::ADMIN_SECRET,
     &var::ADMIN_SECRET_FILE,
+    // Only the commands read it, each anew.
+    &var::URL,
     &var::SERVICE_MAX_REQUESTS_IN_FLIGHT,
     &var::SERVICE_MAX_OPENS_PER_SECOND,
+    &var::SERVICE_MAX_LIVE_SESSIONS,
     &var::SERVICE_MAX_IDEMPOTENCY_BYTES,
     &var::SERVICE_MAX_FOLLOWERS,
 ];

@@ -3,7 +3,6 @@
 //! Every setting is an `SGW_` variable, also read from a file `.env` in the working directory, which never overrides
 //! the environment. A variable that is wrong or not known stops the start and is named; nothing falls back silently.
 
-use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -15,6 +14,7 @@ use crate::http::proxy::{Exports, LoginOrigins, ProxySettings, TokenCookie};
 use crate::model::limit::SessionLimit;
 use crate::model::network::Networks;
 use crate::model::token::ServiceSecret;
+use crate::server::ListenAddress;
 use crate::store::embedded::EmbeddedSettings;
 use crate::store::node::cache::CacheSettings;
 use crate::store::redis::{Deadlines, FormatSettings, NEWEST_FORMAT, RedisSettings, RedisUrl};
@@ -22,15 +22,18 @@ use crate::telemetry::log::LogSettings;
 
 mod error;
 mod given;
+mod program;
 mod quotas;
 mod source;
 mod value;
 mod variables;
 mod warnings;
 
-pub use error::ConfigError;
+pub use error::{ConfigError, Origin};
+pub(crate) use program::program;
+pub use source::TraceTransport;
 pub use value::StoreLocation;
-pub(crate) use value::duration as parse_duration;
+pub(crate) use value::{duration as parse_duration, gateway_url as parse_gateway_url};
 pub use variables::{VARIABLES, Variable, example};
 pub use warnings::Warning;
 
@@ -48,8 +51,11 @@ pub struct Config {
     pub store: StoreSettings,
     /// The secret of the built-in service `admin`, if it is configured; it wins over a stored one.
     pub admin_secret: Option<ServiceSecret>,
-    /// Whether `.env` says where the gateway is, but not the secret of `admin`, which whoever wrote the file may not have.
-    pub listen_is_foreign: bool,
+    /// Where the commands find the gateway; none is where it listens.
+    pub url: Option<String>,
+    /// What of `.env` says where the gateway is, if not also the secret of `admin` is from there, which whoever wrote the
+    /// file may not have.
+    pub foreign_address: Option<&'static str>,
     /// Files with secrets that every user of the machine can read, by what names them.
     pub readable_files: Vec<&'static str>,
     /// How long sessions live.
@@ -66,16 +72,16 @@ pub struct Config {
     pub profiles: ProfileSettings,
     /// The log.
     pub log: LogSettings,
-    /// Whether traces are sent somewhere; where, OpenTelemetry reads itself.
-    pub sends_traces: bool,
+    /// How traces are sent, if they are; where, OpenTelemetry reads itself.
+    pub traces: Option<TraceTransport>,
     given: Given,
 }
 
 /// How requests come in.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ListenerSettings {
-    /// Address and port; port 0 takes any free one.
-    pub listen: SocketAddr,
+    /// Where everything is.
+    pub listen: ListenAddress,
     /// The most connections at once.
     pub max_connections: usize,
     /// The most connections of one address on which no service has proved itself.
@@ -84,8 +90,8 @@ pub struct ListenerSettings {
     pub drain_delay: Duration,
     /// How long requests under way may take after that.
     pub drain_timeout: Duration,
-    /// Address and port for metrics alone; none if they are told where everything is.
-    pub metrics: Option<SocketAddr>,
+    /// Where metrics alone are; none if they are told where everything is.
+    pub metrics: Option<ListenAddress>,
     /// Who may read metrics and the details of readiness without credentials, beside this machine.
     pub metrics_allow: Networks,
 }
@@ -219,9 +225,8 @@ impl Config {
                 reserve: source.get(&var::STORE_RESERVE, value::optional_bytes)?,
             },
             admin_secret: source.secret(&var::ADMIN_SECRET, &var::ADMIN_SECRET_FILE)?,
-            listen_is_foreign: source.is_from_file(&var::LISTEN)
-                && !source.is_from_file(&var::ADMIN_SECRET)
-                && !source.is_from_file(&var::ADMIN_SECRET_FILE),
+            url: source.get(&var::URL, value::optional_gateway_url)?,
+            foreign_address: source.foreign_address(),
             readable_files: warnings::readable_files(source),
             session_limit: session_limit(source)?,
             lifetimes: lifetimes(source)?,
@@ -233,7 +238,7 @@ impl Config {
                 filter: source.get(&var::LOG, value::filter)?,
                 format: source.get(&var::LOG_FORMAT, value::format)?,
             },
-            sends_traces: source.sends_traces()?,
+            traces: source.traces()?,
             given: Given::of(source),
         };
         config.check_order()?;

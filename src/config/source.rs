@@ -7,12 +7,13 @@ use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 
 use nix::unistd::geteuid;
+use strsim::osa_distance;
 use url::Url;
 use zeroize::Zeroizing;
 
-use super::error::ConfigError;
+use super::error::{ConfigError, Origin};
 use super::value::{self, InvalidValue};
-use super::variables::{VARIABLES, Variable};
+use super::variables::{self as var, VARIABLES, Variable};
 use crate::model::token::ServiceSecret;
 
 const PREFIX: &str = "SGW_";
@@ -36,12 +37,25 @@ fn is_ours(name: &str) -> bool {
     name.starts_with(PREFIX) || name.starts_with(TRACES)
 }
 
-fn is_http(url: &str) -> bool {
-    Url::parse(url).is_ok_and(|url| matches!(url.scheme(), "http" | "https"))
+fn transport_of(url: &str) -> Option<TraceTransport> {
+    match Url::parse(url).ok()?.scheme() {
+        "http" => Some(TraceTransport::Http),
+        "https" => Some(TraceTransport::Https),
+        _ => None,
+    }
 }
 
 /// The file in the working directory that settings are also read from.
 pub(super) const DOT_ENV: &str = ".env";
+
+/// How traces go to their collector.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum TraceTransport {
+    /// As they are.
+    Http,
+    /// By TLS, to whom the machine trusts.
+    Https,
+}
 
 /// Others than the owner, as bits of a mode.
 const WRITABLE_BY_OTHERS: u32 = 0o022;
@@ -80,8 +94,17 @@ impl Source {
         }
     }
 
+    /// What of `.env` says where the gateway is, if the secret of `admin` is not from there, too.
+    pub(super) fn foreign_address(&self) -> Option<&'static str> {
+        let has_url = self.text(&var::URL).is_some_and(|url| !url.is_empty());
+        let address = if has_url { &var::URL } else { &var::LISTEN };
+        let secrets = [&var::ADMIN_SECRET, &var::ADMIN_SECRET_FILE];
+        let has_secret = secrets.into_iter().any(|secret| self.is_from_file(secret));
+        (self.is_from_file(address) && !has_secret).then_some(address.name)
+    }
+
     /// Whether `.env` sets a variable, and the environment does not.
-    pub(super) fn is_from_file(&self, variable: &Variable) -> bool {
+    fn is_from_file(&self, variable: &Variable) -> bool {
         self.from_file.contains(variable.name)
     }
 
@@ -93,14 +116,35 @@ impl Source {
     pub(super) fn refuse_unknown(&self) -> Result<(), ConfigError> {
         let known = |name: &str| VARIABLES.iter().any(|variable| variable.name == name);
         let mut names = self.values.keys().filter(|name| name.starts_with(PREFIX));
-        match names.find(|name| !known(name)) {
-            Some(name) => Err(ConfigError::Unknown(name.clone())),
-            None => Ok(()),
+        let Some(name) = names.find(|name| !known(name)) else {
+            return Ok(());
+        };
+        let (name, origin) = (name.clone(), self.origin(name));
+        Err(match near(&name) {
+            Some(near) => ConfigError::Misspelt { name, origin, near },
+            None => ConfigError::Unknown { name, origin },
+        })
+    }
+
+    fn origin(&self, name: &str) -> Origin {
+        if self.from_file.contains(name) {
+            Origin::DotEnv
+        } else {
+            Origin::Environment
         }
     }
 
-    /// Whether the environment says where traces go.
-    pub(super) fn sends_traces(&self) -> Result<bool, ConfigError> {
+    fn invalid(&self, name: &'static str) -> impl FnOnce(InvalidValue) -> ConfigError {
+        let origin = self.origin(name);
+        move |source| ConfigError::Invalid {
+            name,
+            origin,
+            source,
+        }
+    }
+
+    /// How traces are sent, if the environment says where.
+    pub(super) fn traces(&self) -> Result<Option<TraceTransport>, ConfigError> {
         let is = |name: &str, word: &str| {
             let value = self.values.get(name);
             value.is_some_and(|value| value.eq_ignore_ascii_case(word))
@@ -109,16 +153,20 @@ impl Source {
         let off = is("OTEL_SDK_DISABLED", "true") || is("OTEL_TRACES_EXPORTER", "none");
         let endpoints: Vec<_> = ENDPOINTS.into_iter().filter(|name| names(name)).collect();
         if off || endpoints.is_empty() {
-            return Ok(false);
+            return Ok(None);
         }
-        let is_url = |name: &str| self.values.get(name).is_some_and(|value| is_http(value));
-        if let Some(name) = endpoints.into_iter().find(|name| !is_url(name)) {
-            return Err(ConfigError::TraceEndpoint(name));
+        let mut transport = TraceTransport::Http;
+        for name in endpoints {
+            let url = self.values.get(name);
+            // The one for traces alone comes last, and counts.
+            transport = url
+                .and_then(|url| transport_of(url))
+                .ok_or(ConfigError::TraceEndpoint(name))?;
         }
         let other = |name: &&str| names(name) && !is(name, "http/protobuf");
         match PROTOCOLS.into_iter().find(other) {
             Some(name) => Err(ConfigError::TraceProtocol(name)),
-            None => Ok(true),
+            None => Ok(Some(transport)),
         }
     }
 
@@ -128,12 +176,8 @@ impl Source {
         variable: &'static Variable,
         parse: impl FnOnce(&str) -> Result<T, InvalidValue>,
     ) -> Result<T, ConfigError> {
-        let text = self.text(variable);
-        let invalid = |source| ConfigError::Invalid {
-            name: variable.name,
-            source,
-        };
-        parse(text.or(variable.default).unwrap_or_default()).map_err(invalid)
+        let text = self.text(variable).or(variable.default);
+        parse(text.unwrap_or_default()).map_err(self.invalid(variable.name))
     }
 
     /// The value of a variable that may hold a secret, from itself or from a file; or its default.
@@ -145,9 +189,7 @@ impl Source {
     ) -> Result<T, ConfigError> {
         match self.given_or_read(variable, file)? {
             None => self.get(variable, parse),
-            Some((name, text)) => {
-                parse(&text).map_err(|source| ConfigError::Invalid { name, source })
-            }
+            Some((name, text)) => parse(&text).map_err(self.invalid(name)),
         }
     }
 
@@ -160,10 +202,7 @@ impl Source {
         let Some((name, text)) = self.given_or_read(variable, file)? else {
             return Ok(None);
         };
-        let secret = value::secret(&text);
-        secret
-            .map(Some)
-            .map_err(|source| ConfigError::Invalid { name, source })
+        value::secret(&text).map(Some).map_err(self.invalid(name))
     }
 
     /// What is set, and the variable that sets it.
@@ -177,16 +216,30 @@ impl Source {
             (Some(_), Some(_)) => Err(ConfigError::Twice(variable.name)),
             (Some(text), None) => Ok(Some((variable.name, Zeroizing::new(text.clone())))),
             (None, Some(path)) => {
-                let text = first_line(file.name, Path::new(path))?;
+                let text = first_line(Path::new(path)).map_err(|source| ConfigError::File {
+                    name: file.name,
+                    origin: self.origin(file.name),
+                    source,
+                })?;
                 Ok(Some((file.name, text)))
             }
         }
     }
 }
 
-fn first_line(name: &'static str, path: &Path) -> Result<Zeroizing<String>, ConfigError> {
-    let text = std::fs::read_to_string(path).map(Zeroizing::new);
-    let text = text.map_err(|source| ConfigError::File { name, source })?;
+/// The setting that a name is a misspelling of: a third of its letters may be wrong.
+fn near(name: &str) -> Option<&'static str> {
+    let bare = |name: &str| name.strip_prefix(PREFIX).unwrap_or(name).to_uppercase();
+    let meant = bare(name);
+    let distance = |known: &str| osa_distance(&meant, &bare(known));
+    let names = VARIABLES.iter().map(|variable| variable.name);
+    names
+        .min_by_key(|known| distance(known))
+        .filter(|known| distance(known) * 3 <= meant.chars().count())
+}
+
+fn first_line(path: &Path) -> io::Result<Zeroizing<String>> {
+    let text = std::fs::read_to_string(path).map(Zeroizing::new)?;
     Ok(Zeroizing::new(
         text.trim_end_matches(['\r', '\n']).to_owned(),
     ))

@@ -310,21 +310,18 @@ fn traces_are_sent_if_the_standard_variables_say_where() {
         "https://collector/v1/traces",
     );
     let protocol = ("OTEL_EXPORTER_OTLP_PROTOCOL", "http/protobuf");
-    for (variables, sends) in [
-        (&[][..], false),
-        (&[("OTEL_SERVICE_NAME", "sessions")], false),
-        (&[("OTEL_EXPORTER_OTLP_ENDPOINT", "")], false),
-        (&[endpoint], true),
-        (&[only_traces], true),
-        (&[endpoint, protocol], true),
-        (&[endpoint, ("OTEL_SDK_DISABLED", "true")], false),
-        (&[endpoint, ("OTEL_TRACES_EXPORTER", "none")], false),
+    for (variables, transport) in [
+        (&[][..], None),
+        (&[("OTEL_SERVICE_NAME", "sessions")], None),
+        (&[("OTEL_EXPORTER_OTLP_ENDPOINT", "")], None),
+        (&[endpoint], Some(TraceTransport::Http)),
+        (&[only_traces], Some(TraceTransport::Https)),
+        (&[endpoint, only_traces], Some(TraceTransport::Https)),
+        (&[endpoint, protocol], Some(TraceTransport::Http)),
+        (&[endpoint, ("OTEL_SDK_DISABLED", "true")], None),
+        (&[endpoint, ("OTEL_TRACES_EXPORTER", "none")], None),
     ] {
-        assert_eq!(
-            with(variables).unwrap().sends_traces,
-            sends,
-            "{variables:?}"
-        );
+        assert_eq!(with(variables).unwrap().traces, transport, "{variables:?}");
     }
     refusal("OTEL_EXPORTER_OTLP_ENDPOINT", "collector:4318");
     let grpc = ("OTEL_EXPORTER_OTLP_PROTOCOL", "grpc");

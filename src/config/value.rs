@@ -1,6 +1,5 @@
 //! The forms that values have.
 
-use std::net::SocketAddr;
 use std::ops::RangeInclusive;
 use std::path::PathBuf;
 use std::time::Duration;
@@ -15,6 +14,7 @@ use crate::model::limit::{LimitPer, Overflow, SessionLimit};
 use crate::model::network::InvalidNetwork;
 use crate::model::profile::MAX_PROFILE_TTL;
 use crate::model::token::ServiceSecret;
+use crate::server::{InvalidListenAddress, ListenAddress};
 use crate::store::redis::{RedisUrl, UrlError};
 use crate::telemetry::log::LogFormat;
 
@@ -24,9 +24,9 @@ const LONGEST: Duration = Duration::from_secs(10 * 365 * 24 * 60 * 60);
 /// The rule a value breaks. Values are not shown: some are secrets, some URLs hold passwords.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
 pub enum InvalidValue {
-    /// Not an address.
-    #[error("must be an IP address and a port, like 127.0.0.1:8080 or [::1]:8080")]
-    Address,
+    /// Not where to listen.
+    #[error(transparent)]
+    Listen(#[from] InvalidListenAddress),
     /// Not a duration.
     #[error(
         "must be a duration of at most 10 years, like 500ms, 90s, 30m, 24h, 7d; a bare number is seconds"
@@ -47,6 +47,9 @@ pub enum InvalidValue {
     /// Not an amount of bytes.
     #[error("must be an amount of bytes from 1MiB on, like 64MiB or 1GiB; a bare number is bytes")]
     Bytes,
+    /// Not where a gateway is.
+    #[error("must start with http:// or https://")]
+    GatewayUrl,
     /// Not a store.
     #[error("must be memory:, embedded:DIR or the URL of a Redis")]
     Store,
@@ -135,12 +138,12 @@ impl std::fmt::Display for StoreLocation {
     }
 }
 
-pub(super) fn address(text: &str) -> Result<SocketAddr, InvalidValue> {
-    text.parse().map_err(|_parse| InvalidValue::Address)
+pub(super) fn address(text: &str) -> Result<ListenAddress, InvalidValue> {
+    Ok(text.parse()?)
 }
 
 /// An address that may be left out.
-pub(super) fn optional_address(text: &str) -> Result<Option<SocketAddr>, InvalidValue> {
+pub(super) fn optional_address(text: &str) -> Result<Option<ListenAddress>, InvalidValue> {
     if text.is_empty() {
         Ok(None)
     } else {
@@ -316,6 +319,24 @@ pub(super) fn store(text: &str) -> Result<StoreLocation, InvalidValue> {
         }
         ("postgres" | "postgresql", _url) => Err(InvalidValue::StoreNotBuilt),
         _ => Err(InvalidValue::Store),
+    }
+}
+
+/// The URL of a gateway that may be left out, without a slash at its end.
+pub(super) fn optional_gateway_url(text: &str) -> Result<Option<String>, InvalidValue> {
+    if text.is_empty() {
+        return Ok(None);
+    }
+    gateway_url(text).map(Some)
+}
+
+/// The URL of a gateway, without a slash at its end.
+pub(crate) fn gateway_url(text: &str) -> Result<String, InvalidValue> {
+    let has_host = |rest: Option<&str>| rest.is_some_and(|rest| !rest.is_empty());
+    if has_host(text.strip_prefix("http://")) || has_host(text.strip_prefix("https://")) {
+        Ok(text.trim_end_matches('/').to_owned())
+    } else {
+        Err(InvalidValue::GatewayUrl)
     }
 }
 

@@ -30,7 +30,7 @@ macro_rules! variables {
 
 variables! {
     LISTEN = "SGW_LISTEN", Some("127.0.0.1:8080"), "",
-        "Address and port to listen on. 0.0.0.0 opens it to the network.";
+        "Address and port to listen on. localhost:8080 is every address of the name, :8080 all interfaces by IPv4 and IPv6, which opens it to the network.";
     MAX_CONNECTIONS = "SGW_MAX_CONNECTIONS", Some("10000"), "",
         "The most connections at once; beyond, those that have been idle for the longest give way. Each, and a tenth more, needs a file descriptor (ulimit -n).";
     MAX_CONNECTIONS_PER_ADDRESS = "SGW_MAX_CONNECTIONS_PER_ADDRESS", None, "2500",
@@ -88,9 +88,11 @@ variables! {
     TOUCH_INTERVAL = "SGW_TOUCH_INTERVAL", Some("10s"), "",
         "How long the use of a session may wait to be written; 0s writes it at once.";
     ADMIN_SECRET = "SGW_ADMIN_SECRET", None, "",
-        "The secret of the built-in service admin. 32 characters or more, as `openssl rand -hex 32` makes them. Without it, one is made and shown at the first start.";
+        "The secret of the built-in service admin. 32 characters or more, as `openssl rand -hex 32` makes them. Without it, one is made at the first start, and shown, or with SGW_LOG_FORMAT=json written to the file admin-secret of the data directory. One that is set takes the place of one that was made.";
     ADMIN_SECRET_FILE = "SGW_ADMIN_SECRET_FILE", None, "/run/secrets/sgw-admin",
         "A file that holds it, instead.";
+    URL = "SGW_URL", None, "https://sessions.internal",
+        "Where the commands find the gateway, by http or https. Without it, on SGW_LISTEN.";
     IDLE_TIMEOUT = "SGW_IDLE_TIMEOUT", Some("30m"), "",
         "How long a session lives without use, unless its create says otherwise.";
     MAX_AGE = "SGW_MAX_AGE", Some("24h"), "",

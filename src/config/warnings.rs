@@ -1,7 +1,6 @@
 //! What an operator should know at the start: settings that leave a door open.
 
 use std::fs::metadata;
-use std::net::SocketAddr;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -11,6 +10,7 @@ use thiserror::Error;
 use super::source::{DOT_ENV, Source};
 use super::variables::{self as var, Variable};
 use super::{Config, StoreLocation};
+use crate::server::ListenAddress;
 
 /// The bits of a mode that let all users of the machine read.
 const READABLE_BY_ALL: u32 = 0o004;
@@ -35,7 +35,7 @@ pub enum Warning {
     #[error(
         "SGW_LISTEN={0} opens the gateway to every network without TLS: tokens and secrets can be read on the way"
     )]
-    ListensEverywhere(SocketAddr),
+    ListensEverywhere(ListenAddress),
     /// Nobody needs credentials at `/auth/*`.
     #[error(
         "SGW_TRUSTED_PROXIES contains every address: anybody is taken for a reverse proxy of yours"
@@ -47,6 +47,11 @@ pub enum Warning {
     /// A session may outlive what a user remembers.
     #[error("{0} lets sessions live for more than {days} days", days = LONG.as_secs() / 86_400)]
     LivesLong(&'static str),
+    /// The one lifetime never ends a session.
+    #[error(
+        "SGW_IDLE_TIMEOUT is longer than SGW_MAX_AGE, so no session ends for want of use unless its create says so"
+    )]
+    IdleOutlastsAge,
     /// Others reach what is stored.
     #[error("the data directory {} is open to other users of this machine; chmod go= it", .0.display())]
     DataIsOpen(PathBuf),
@@ -73,8 +78,8 @@ impl Config {
     /// What to warn of at the start, once the store is open.
     #[must_use]
     pub fn warnings(&self) -> Vec<Warning> {
-        let listen = self.listener.listen;
-        let everywhere = listen.ip().is_unspecified();
+        let listen = &self.listener.listen;
+        let everywhere = listen.is_everywhere();
         let everybody_is_proxy = self.proxies.trusted.include_everybody();
         let everybody_reads = self.listener.metrics_allow.include_everybody();
         let open = match &self.store.location {
@@ -83,6 +88,7 @@ impl Config {
             }
             StoreLocation::Memory | StoreLocation::Redis(_) => None,
         };
+        let outlasts = self.lifetimes.idle_timeout > self.lifetimes.max_age;
         let lifetimes = [
             (&var::IDLE_TIMEOUT_LIMIT, self.lifetimes.idle_timeout_limit),
             (&var::MAX_AGE_LIMIT, self.lifetimes.max_age_limit),
@@ -90,10 +96,11 @@ impl Config {
         let long = lifetimes.into_iter().filter(|(_, most)| *most > LONG);
         let files = self.readable_files.iter().copied();
         [
-            everywhere.then_some(Warning::ListensEverywhere(listen)),
+            everywhere.then_some(Warning::ListensEverywhere(listen.clone())),
             everybody_is_proxy.then_some(Warning::EverybodyIsProxy),
             everybody_reads.then_some(Warning::EverybodyReadsMetrics),
             open.map(Warning::DataIsOpen),
+            outlasts.then_some(Warning::IdleOutlastsAge),
         ]
         .into_iter()
         .flatten()

@@ -8,7 +8,7 @@ use axum::Router;
 use axum::body::Bytes;
 use axum::http::{HeaderValue, header};
 use axum::middleware::map_response;
-use axum::response::Response;
+use axum::response::{Redirect, Response};
 use axum::routing::get;
 use tower_http::CompressionLevel;
 use tower_http::compression::CompressionLayer;
@@ -21,6 +21,7 @@ use crate::gateway::GatewayError;
 use crate::http::error::{ApiError, Problem};
 
 const DOCUMENT_PATH: &str = "/openapi.json";
+const BROWSER_PATH: &str = "/docs";
 
 #[derive(utoipa::OpenApi)]
 #[openapi(
@@ -122,7 +123,7 @@ async fn with_policy(mut response: Response) -> Response {
     response
 }
 
-/// `/openapi.json` and `/docs`, compressed for who takes gzip.
+/// `/openapi.json` and `/docs`, compressed for who takes gzip; people who open the gateway come to the latter.
 pub(crate) fn routes<S: Clone + Send + Sync + 'static>(document: &OpenApi) -> Router<S> {
     let text = to_json(document).map(Bytes::from).map_err(Arc::new);
     let document = get(async move || match text {
@@ -136,8 +137,9 @@ pub(crate) fn routes<S: Clone + Send + Sync + 'static>(document: &OpenApi) -> Ro
     // Only here: what holds secrets would tell their length, and thereby them, to who can mix in a text of their own.
     // Anybody may ask, and each answer is compressed anew, so in the way that costs least.
     let compressed = CompressionLayer::new().quality(CompressionLevel::Fastest);
-    Router::from(SwaggerUi::new("/docs").config(config))
+    Router::from(SwaggerUi::new(BROWSER_PATH).config(config))
         .route(DOCUMENT_PATH, document)
+        .route("/", get(async || Redirect::to(BROWSER_PATH)))
         .layer(compressed)
         .layer(map_response(with_policy))
 }

@@ -14,6 +14,7 @@ pub mod network;
 pub mod owner;
 pub mod page;
 pub mod permission;
+mod permission_schema;
 pub mod profile;
 pub mod quota;
 pub mod record;

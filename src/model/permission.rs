@@ -106,8 +106,18 @@ impl FromStr for Permission {
 
 /// A text that grants nothing the gateway knows.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
-#[error("is not a permission the gateway knows")]
+#[error(
+    "must be `*`, `resource.*` or one of {}; `:own` goes with {}",
+    listed(|_any| true),
+    listed(Permission::can_be_own)
+)]
 pub struct UnknownPermission;
+
+fn listed(wanted: impl Fn(Permission) -> bool) -> String {
+    let all = Permission::ALL.iter().copied();
+    let names = all.filter(|one| wanted(*one)).map(Permission::as_str);
+    names.collect::<Vec<_>>().join(", ")
+}
 
 /// One entry of a service's permissions.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -243,7 +253,7 @@ impl Scope {
     }
 }
 
-/// The permissions of a service.
+/// The permissions of a service: each a `Permission`, one with `:own`, all of a resource as `session.*`, or all: `*`.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize, ToSchema)]
 #[serde(try_from = "Vec<Grant>")]
 #[schema(value_type = Vec<String>, max_items = 64, example = json!(["session.*", "token.verify", "attribute.read:own"]))]

@@ -8,6 +8,7 @@ use std::task::{Context, Poll};
 use std::time::Duration;
 
 use axum::Router;
+use rustix::net::sockopt::set_ipv6_v6only;
 use tokio::net::{TcpListener, TcpSocket, TcpStream, UnixListener, UnixStream};
 use tokio_util::either::Either;
 
@@ -53,10 +54,26 @@ impl From<UnixListener> for Listener {
 
 /// Listens at an address, for connections that hold no more than they need.
 pub fn bind(address: SocketAddr) -> io::Result<TcpListener> {
-    let socket = match address {
-        SocketAddr::V4(_) => TcpSocket::new_v4()?,
-        SocketAddr::V6(_) => TcpSocket::new_v6()?,
-    };
+    listen(socket(address)?, address)
+}
+
+/// As [`bind`] does, but who listens at all addresses of IPv6 leaves those of IPv4 to another socket.
+pub(super) fn bind_apart(address: SocketAddr) -> io::Result<TcpListener> {
+    let socket = socket(address)?;
+    if address.is_ipv6() {
+        set_ipv6_v6only(&socket, true)?;
+    }
+    listen(socket, address)
+}
+
+fn socket(address: SocketAddr) -> io::Result<TcpSocket> {
+    match address {
+        SocketAddr::V4(_) => TcpSocket::new_v4(),
+        SocketAddr::V6(_) => TcpSocket::new_v6(),
+    }
+}
+
+fn listen(socket: TcpSocket, address: SocketAddr) -> io::Result<TcpListener> {
     // The address can be had again while connections of the process before are still being closed.
     socket.set_reuseaddr(true)?;
     // Accepted connections take it over.

@@ -14,6 +14,7 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use tokio_util::task::task_tracker::TaskTrackerToken;
 
+mod address;
 mod admission;
 mod connection;
 mod exchange;
@@ -23,6 +24,7 @@ mod request_body;
 mod signals;
 mod sweeper;
 
+pub use address::{InvalidListenAddress, ListenAddress};
 pub use listener::{Listener, bind};
 pub use signals::{Asked, Signals};
 pub use sweeper::sweep_until;

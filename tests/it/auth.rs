@@ -12,7 +12,7 @@ use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use serde_json::{Value, json};
 use session_gateway::gateway::auth::ensure_admin;
-use session_gateway::gateway::{AdminCredential, Authenticator, Caller, Gateway};
+use session_gateway::gateway::{AdminCredential, Authenticator, Caller, Gateway, GatewayError};
 use session_gateway::http::app::app;
 use session_gateway::http::auth::{authenticate, guarded};
 use session_gateway::http::state::AppState;
@@ -20,7 +20,7 @@ use session_gateway::model::id::ServiceId;
 use session_gateway::model::page::PageLimit;
 use session_gateway::model::permission::Permission;
 use session_gateway::model::service::{Manager, Service, ServiceRecord};
-use session_gateway::model::token::CredentialHash;
+use session_gateway::model::token::{CredentialHash, ServiceSecret};
 use session_gateway::rules::services::ServiceRequest;
 use session_gateway::store::node::Handle;
 use session_gateway::store::{OpError, ServiceStore, StoreError, Stores};
@@ -238,12 +238,8 @@ async fn a_configured_secret_wins_over_the_stored_one_and_is_never_stored() {
         admin: configured,
         ..
     } = &*app.state.gateway.authenticator;
-    assert!(
-        ensure_admin(stores, &configured.load())
-            .await
-            .unwrap()
-            .is_none()
-    );
+    let made = ensure_admin(stores, &configured.load(), TO_NOBODY).await;
+    assert!(made.unwrap().is_none());
     let found = stores.services.find_service(&admin).await.unwrap();
     assert_eq!(found.unwrap().secret, CredentialHash::NONE);
     let stored = "a stored secret of the built-in service";
@@ -256,12 +252,21 @@ async fn a_configured_secret_wins_over_the_stored_one_and_is_never_stored() {
     assert_shut_out(&whoami(&app, "admin", stored).await);
     let me = whoami(&app, "admin", ADMIN_SECRET).await.expect(200).json();
     assert_eq!(me["permissions"], json!(["*"]));
+
+    let made = ensure_admin(stores, &configured.load(), TO_NOBODY).await;
+    assert!(made.unwrap().is_none());
+    let found = stores.services.find_service(&admin).await.unwrap();
+    assert_eq!(found.unwrap().secret, CredentialHash::NONE);
 }
+
+/// A secret that is made is handed to nobody.
+const TO_NOBODY: fn(&ServiceSecret) -> Result<(), GatewayError> = |_secret| Ok(());
 
 /// A gateway on the same store that was started without a configured secret, and the secret that it made.
 async fn start_without_configured_secret(app: &TestApp) -> (Client, Option<String>) {
     let stores = app.state.gateway.stores.clone();
-    let made = ensure_admin(&stores, &AdminCredential(None)).await.unwrap();
+    let made = ensure_admin(&stores, &AdminCredential(None), TO_NOBODY);
+    let made = made.await.unwrap();
     let state = AppState::new(Gateway::new(
         stores,
         app.state.gateway.lifetimes,
@@ -291,7 +296,9 @@ async fn without_a_configured_secret_one_is_made_once() {
 async fn a_secret_is_made_when_the_configured_one_is_taken_away() {
     let app = TestApp::new();
     let Authenticator { stores, admin, .. } = &*app.state.gateway.authenticator;
-    ensure_admin(stores, &admin.load()).await.unwrap();
+    ensure_admin(stores, &admin.load(), TO_NOBODY)
+        .await
+        .unwrap();
     let (client, made) = start_without_configured_secret(&app).await;
     let admin = client.as_service("admin", &made.unwrap());
     assert_let_in(&admin.get(WHOAMI).await);

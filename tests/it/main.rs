@@ -22,6 +22,7 @@ mod loader;
 mod metrics;
 mod nodes;
 mod outages;
+mod permissions;
 mod process;
 mod proxy;
 mod quotas;

@@ -22,48 +22,76 @@ const PATIENCE: Duration = Duration::from_secs(10);
 /// Between two attempts.
 const PAUSE: Duration = Duration::from_millis(100);
 
-/// Sees to it that `admin` exists and can authenticate. A secret that had to be made for that is returned, once; a
-/// configured one is never stored.
-pub async fn ensure_admin(
+/// Sees to it that `admin` exists and can authenticate.
+///
+/// A configured secret is never stored, and one that was made before is forgotten for it. One that has to be made is handed
+/// over before it is good for anything, and returned, once.
+pub async fn ensure_admin<E: From<GatewayError>>(
     stores: &Stores,
     configured: &AdminCredential,
-) -> Result<Option<ServiceSecret>, GatewayError> {
-    // The same in every attempt, so that one whose answer was lost is recognised.
-    let secret = ServiceSecret::made(&*Entropy::Fresh.secret()?);
+    hand_over: impl FnOnce(&ServiceSecret) -> Result<(), E>,
+) -> Result<Option<ServiceSecret>, E> {
     let until = Instant::now() + PATIENCE;
+    if configured.0.is_some() {
+        patiently(until, async || forget_secret(stores).await).await?;
+        return Ok(None);
+    }
+    let is_kept = patiently(until, async || has_secret(stores).await).await?;
+    if is_kept {
+        return Ok(None);
+    }
+    // The same in every attempt, so that one whose answer was lost is recognised.
+    let secret = ServiceSecret::made(&*Entropy::Fresh.secret().map_err(GatewayError::from)?);
+    hand_over(&secret)?;
+    let is_ours = patiently(until, async || set_up(stores, &secret).await).await?;
+    Ok(is_ours.then_some(secret))
+}
+
+async fn patiently<T>(
+    until: Instant,
+    attempt: impl AsyncFn() -> Result<T, GatewayError>,
+) -> Result<T, GatewayError> {
     loop {
-        match set_up(stores, configured, &secret).await {
+        match attempt().await {
             Err(GatewayError::StoreUnavailable(_)) if Instant::now() < until => sleep(PAUSE).await,
-            outcome => return outcome.map(|is_ours| is_ours.then_some(secret)),
+            outcome => return outcome,
         }
     }
 }
 
-/// Tells whether the secret is now that of `admin`.
-async fn set_up(
-    stores: &Stores,
-    configured: &AdminCredential,
-    secret: &ServiceSecret,
-) -> Result<bool, GatewayError> {
-    let admin = ServiceId::admin();
-    let record = stores.services.find_service(&admin).await?;
-    if configured.0.is_some() {
-        if record.is_none() {
-            register(stores, CredentialHash::NONE).await?;
-        }
-        return Ok(false);
+async fn has_secret(stores: &Stores) -> Result<bool, GatewayError> {
+    let record = stores.services.find_service(&ServiceId::admin()).await?;
+    Ok(record.is_some_and(|record| record.secret != CredentialHash::NONE))
+}
+
+async fn forget_secret(stores: &Stores) -> Result<(), GatewayError> {
+    let record = stores.services.find_service(&ServiceId::admin()).await?;
+    match record {
+        None => register(stores, CredentialHash::NONE).await.map(drop),
+        Some(record) if record.secret == CredentialHash::NONE => Ok(()),
+        Some(_) => rotate(stores, CredentialHash::NONE).await,
     }
+}
+
+/// Tells whether the secret is now that of `admin`, which another gateway may have given one meanwhile.
+async fn set_up(stores: &Stores, secret: &ServiceSecret) -> Result<bool, GatewayError> {
+    let record = stores.services.find_service(&ServiceId::admin()).await?;
     let Some(record) = record else {
         return register(stores, secret.hash()).await;
     };
     if record.secret != CredentialHash::NONE {
         return Ok(record.secret == secret.hash());
     }
-    stores
-        .services
-        .rotate_secret(&admin, secret.hash(), Duration::ZERO, &Manager::admin())
-        .await?;
+    rotate(stores, secret.hash()).await?;
     Ok(true)
+}
+
+async fn rotate(stores: &Stores, secret: CredentialHash) -> Result<(), GatewayError> {
+    let (admin, manager) = (ServiceId::admin(), Manager::admin());
+    let services = &stores.services;
+    let rotated = services.rotate_secret(&admin, secret, Duration::ZERO, &manager);
+    rotated.await?;
+    Ok(())
 }
 
 /// Registers `admin`, and tells whether this call did it. With [`CredentialHash::NONE`] only a configured secret is

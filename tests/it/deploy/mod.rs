@@ -4,6 +4,7 @@ use std::path::{Path, PathBuf};
 
 mod composition;
 mod nginx;
+mod package;
 mod redis;
 
 fn shipped(name: &str) -> PathBuf {

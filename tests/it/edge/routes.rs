@@ -49,6 +49,17 @@ async fn the_api_browser_loads_nothing_from_elsewhere() {
     assert_eq!(document.json()["openapi"], "3.1.0");
 }
 
+#[tokio::test]
+async fn who_opens_the_gateway_in_a_browser_comes_to_the_api_browser() {
+    let client = TestApp::new().nobody();
+    assert_eq!(
+        client.get("/").await.expect(303).header("location"),
+        "/docs"
+    );
+    let posted = client.post("/").json(&json!({})).await;
+    posted.problem(405, "method_not_allowed");
+}
+
 fn gunzipped(body: &[u8]) -> Vec<u8> {
     let mut plain = Vec::new();
     GzDecoder::new(body).read_to_end(&mut plain).unwrap();

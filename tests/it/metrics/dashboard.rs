@@ -4,11 +4,11 @@ use std::collections::BTreeSet;
 use std::path::Path;
 use std::process::Command;
 
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use super::{Told, make_use_of};
-use crate::support::Launch;
 use crate::support::redis::RedisServer;
+use crate::support::{Gateway, Launch};
 
 fn shipped(name: &str) -> String {
     let path = Path::new(env!("CARGO_MANIFEST_DIR"))
@@ -61,6 +61,50 @@ async fn the_dashboard_asks_for_metrics_that_are_told() {
             assert!(known.contains(name), "{name} of {query} is not told");
         }
     }
+}
+
+/// A test for promtool: what is told, for two hours, and for each query a question and the answer it must have.
+fn judged(told: &[String], queries: &[String], question: &str, answer: &Value) -> Value {
+    let series = told.iter().map(|sample| {
+        let (name, value) = sample.rsplit_once(' ').unwrap();
+        json!({"series": name, "values": format!("{value}x120")})
+    });
+    let asked = queries.iter().map(|query| {
+        let query = query.replace("$__rate_interval", "5m");
+        let query = query.replace("$job", "session-gateway");
+        let expression = question.replace("QUERY", &format!("({query})"));
+        json!({"expr": expression, "eval_time": "2h", "exp_samples": answer})
+    });
+    json!({
+        "interval": "1m",
+        "input_series": series.collect::<Vec<_>>(),
+        "promql_expr_test": asked.collect::<Vec<_>>(),
+    })
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn each_query_says_a_number_of_a_gateway_that_nobody_has_used_and_nothing_without_one() {
+    let dashboard: Value = serde_json::from_str(&shipped("grafana/session-gateway.json")).unwrap();
+    let mut asked = Vec::new();
+    queries(&dashboard, &mut asked);
+    let gateway = Gateway::start().await;
+    let told = Told::whole_by(&gateway.nobody()).await.scraped();
+    // What is no number is not equal to itself.
+    let is_number = "count(QUERY == QUERY) > bool 0";
+    let yes = json!([{"labels": "{}", "value": 1}]);
+    let tests = json!({"tests": [
+        judged(&told, &asked, is_number, &yes),
+        judged(&[], &asked, "count(QUERY)", &json!([])),
+    ]});
+    let file = tempfile::NamedTempFile::new().unwrap();
+    std::fs::write(file.path(), tests.to_string()).unwrap();
+    let judged = Command::new("promtool")
+        .args(["test", "rules"])
+        .arg(file.path())
+        .output()
+        .unwrap();
+    let told = String::from_utf8_lossy(&judged.stderr);
+    assert!(judged.status.success(), "{told}");
 }
 
 #[test]

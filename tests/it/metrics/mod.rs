@@ -51,6 +51,15 @@ impl Told {
         )
     }
 
+    /// Each sample as Prometheus keeps it, with the labels of where it is from.
+    fn scraped(&self) -> Vec<String> {
+        let samples = self.0.iter().map(|(name, value)| {
+            let (name, labels) = name.split_once('{').unwrap_or((name, "}"));
+            format!("{name}{{job=\"session-gateway\",instance=\"here\",{labels} {value}")
+        });
+        samples.collect()
+    }
+
     /// One number; `None` if it was not told.
     pub(crate) fn number(&self, name: &str) -> Option<u64> {
         Some(self.0.get(name)?.parse().unwrap())

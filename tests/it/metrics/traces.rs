@@ -153,6 +153,28 @@ async fn spans_go_over_tls_to_a_collector_that_the_machine_trusts_and_to_no_othe
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn spans_that_go_as_they_are_need_no_certificates_and_those_over_tls_do() {
+    let sink = Sink::start().await;
+    let launch = Launch::new()
+        .set("SSL_CERT_FILE", "nowhere.pem")
+        .set("SSL_CERT_DIR", "nowhere")
+        .set("OTEL_BSP_SCHEDULE_DELAY", "50");
+    let plain = launch
+        .clone()
+        .set("OTEL_EXPORTER_OTLP_ENDPOINT", &sink.endpoint());
+    let gateway = plain.start().await;
+    open(&gateway.admin(), json!({"login_id": "ana"})).await;
+    sink.span("POST /v1/sessions").await;
+    drop(gateway);
+    let secure = launch.set("OTEL_EXPORTER_OTLP_ENDPOINT", "https://127.0.0.1:1");
+    let output = secure.output();
+    let stderr = String::from_utf8(output.stderr).unwrap();
+    assert_eq!(output.status.code(), Some(1), "{stderr}");
+    assert!(stderr.contains("traces cannot be sent"), "{stderr}");
+    assert_eq!(stderr.lines().count(), 1, "{stderr}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_collector_that_is_away_holds_up_neither_requests_nor_the_end() {
     let launch = Launch::new()
         .set("OTEL_EXPORTER_OTLP_ENDPOINT", "http://127.0.0.1:1")

@@ -1,6 +1,6 @@
 use serde_json::Value;
 
-use crate::support::redis::TestCertificates;
+use crate::support::redis::{RedisServer, TestCertificates};
 use crate::support::{ADMIN_SECRET, Gateway, Launch, TlsFront};
 
 #[test]
@@ -118,6 +118,41 @@ async fn a_refusal_is_one_line_with_code_and_detail() {
     }
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn what_stands_in_the_way_is_told_alone() {
+    let redis = RedisServer::start().await;
+    let launch = Launch::new().unset("SGW_STORE");
+    let gateway = launch.set("SGW_STORE", &redis.url()).start().await;
+    drop(redis);
+    let away = ["service", "list", "--url", "http://127.0.0.1:1"];
+    for (launch, wanted) in [
+        (
+            command(&gateway, &away),
+            "session-gateway: http://127.0.0.1:1: Connection refused (os error 111)\n".to_owned(),
+        ),
+        (
+            command(&gateway, &["service", "list"]),
+            "session-gateway: store_unavailable: ".to_owned(),
+        ),
+        (
+            command(&gateway, &["healthcheck"]),
+            format!(
+                "session-gateway: http://{}/readyz: not ready: ",
+                gateway.address()
+            ),
+        ),
+    ] {
+        let output = launch.output();
+        let stderr = String::from_utf8(output.stderr).unwrap();
+        assert_eq!(output.status.code(), Some(1), "{stderr}");
+        assert!(stderr.starts_with(&wanted), "{stderr}");
+        assert!(!stderr.contains('{'), "{stderr}");
+        assert_eq!(stderr.lines().count(), 1, "{stderr}");
+        let stdout = String::from_utf8(output.stdout).unwrap();
+        assert_eq!(stdout, "");
+    }
+}
+
 #[tokio::test]
 async fn another_service_may_act_with_its_secret_from_a_file() {
     let gateway = Gateway::start().await;
@@ -164,6 +199,12 @@ async fn services_are_managed_over_https_where_the_machine_trusts_the_certificat
     let billing = gateway.nobody().as_service("billing", secret.trim());
     billing.get("/v1/whoami").await.expect(200);
 
+    let list = command(&gateway, &["service", "list"])
+        .set("SGW_URL", &url)
+        .set("SGW_LISTEN", "127.0.0.1:1")
+        .set("SSL_CERT_FILE", authority.to_str().unwrap());
+    assert!(stdout(&list).contains("billing"));
+
     std::fs::write(&authority, TestCertificates::new().ca).unwrap();
     let refused = add.output();
     let stderr = String::from_utf8(refused.stderr).unwrap();
@@ -191,6 +232,10 @@ async fn the_admin_secret_of_the_environment_is_not_sent_where_dot_env_says() {
     assert_eq!(refused.status.code(), Some(1), "{stderr}");
     assert!(stderr.contains("SGW_LISTEN is from .env"), "{stderr}");
     assert_eq!(stderr.lines().count(), 1, "{stderr}");
+    std::fs::write(&dot_env, format!("SGW_URL=http://{address}\n")).unwrap();
+    let refused = launch.clone().arguments(&["service", "list"]).output();
+    let stderr = String::from_utf8(refused.stderr).unwrap();
+    assert!(stderr.contains("SGW_URL is from .env"), "{stderr}");
     let url = format!("http://{address}");
     let named = launch
         .clone()

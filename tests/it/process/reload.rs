@@ -35,14 +35,14 @@ async fn a_new_secret_of_admin_and_new_levels_of_the_log_are_in_force_at_once() 
     let directory = gateway.data().parent().unwrap().to_owned();
     assert_eq!(status(&gateway, FIRST).await, 200);
     std::fs::write(directory.join("secret"), SECOND).unwrap();
-    let dot_env =
-        "SGW_LOG=info,session_gateway=debug\nSGW_IDLE_TIMEOUT=10m\nSGW_SERVICE_MAX_FOLLOWERS=7\n";
+    let dot_env = "SGW_LOG=info,session_gateway=debug\nSGW_IDLE_TIMEOUT=10m\n\
+                   SGW_SERVICE_MAX_FOLLOWERS=7\nSGW_SERVICE_MAX_LIVE_SESSIONS=9\n";
     std::fs::write(directory.join(".env"), dot_env).unwrap();
     assert_eq!(status(&gateway, SECOND).await, 401, "not yet");
     gateway.signal(Signal::SIGHUP);
     gateway.wait_for_stderr("SGW_IDLE_TIMEOUT").await;
     let told = gateway.stderr();
-    assert!(told.contains("waits for a restart"), "{told}");
+    assert_eq!(told.matches("waits for a restart").count(), 1, "{told}");
     assert!(told.contains("admin has a new secret"), "{told}");
     assert!(!told.contains(SECOND), "{told}");
     eventually(DEADLINE, || async { status(&gateway, SECOND).await == 200 }).await;

@@ -20,8 +20,60 @@ fn refusal(launch: &Launch) -> String {
 
 #[test]
 fn an_unknown_setting_stops_the_start() {
-    let line = refusal(&Launch::new().set("SGW_IDEL_TIMEOUT", "30m"));
-    assert!(line.contains("SGW_IDEL_TIMEOUT is not a setting"), "{line}");
+    let line = refusal(&Launch::new().set("SGW_SERVICE_HOST", "10.0.0.1"));
+    let wanted = "SGW_SERVICE_HOST in the environment is not a setting";
+    assert!(
+        line.contains(wanted) && line.contains("enableServiceLinks: false"),
+        "{line}"
+    );
+}
+
+#[test]
+fn who_misspells_a_setting_is_told_what_may_be_meant() {
+    for (name, meant) in [
+        ("SGW_IDEL_TIMEOUT", "SGW_IDLE_TIMEOUT"),
+        ("SGW_ADMIN_SECRETS", "SGW_ADMIN_SECRET"),
+        ("SGW_listen", "SGW_LISTEN"),
+    ] {
+        let line = refusal(&Launch::new().set(name, "30m"));
+        let wanted = format!("{name} in the environment is not a setting");
+        assert!(line.contains(&wanted), "{line}");
+        assert!(line.contains(&format!("did you mean {meant}?")), "{line}");
+    }
+}
+
+#[test]
+fn a_wrong_setting_is_told_with_the_place_where_it_is_set() {
+    let launch = Launch::new().unset("SGW_ADMIN_SECRET");
+    let dot_env = launch.directory().join(".env");
+    for (text, wanted) in [
+        (
+            "SGW_IDLE_TIMEOUT=soon",
+            "SGW_IDLE_TIMEOUT in .env must be a duration",
+        ),
+        (
+            "SGW_IDEL_TIMEOUT=1h",
+            "SGW_IDEL_TIMEOUT in .env is not a setting",
+        ),
+        (
+            "SGW_ADMIN_SECRET=short",
+            "SGW_ADMIN_SECRET in .env must be 32",
+        ),
+        (
+            "SGW_ADMIN_SECRET_FILE=nowhere",
+            "SGW_ADMIN_SECRET_FILE in .env names a file that cannot be read",
+        ),
+    ] {
+        std::fs::write(&dot_env, text).unwrap();
+        let line = refusal(&launch);
+        assert!(line.contains(wanted), "{line}");
+    }
+    let given = launch.set("SGW_ADMIN_SECRET_FILE", "elsewhere");
+    let line = refusal(&given);
+    assert!(
+        line.contains("SGW_ADMIN_SECRET_FILE in the environment"),
+        "{line}"
+    );
 }
 
 #[test]
@@ -89,6 +141,18 @@ fn a_dot_env_of_another_user_stops_the_start() {
         let line = refusal(&launch);
         assert!(line.contains(".env belongs to another user"), "{line}");
     }
+}
+
+#[tokio::test]
+async fn an_idle_timeout_beyond_the_greatest_age_is_warned_of() {
+    let launch = Launch::new().set("SGW_IDLE_TIMEOUT", "2h");
+    let gateway = launch.set("SGW_MAX_AGE", "1h").start().await;
+    let stderr = gateway.stderr();
+    assert!(
+        stderr.contains("SGW_IDLE_TIMEOUT is longer than SGW_MAX_AGE"),
+        "{stderr}"
+    );
+    assert_eq!(stderr.matches("WARN").count(), 1, "{stderr}");
 }
 
 #[tokio::test]
