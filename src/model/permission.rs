@@ -6,6 +6,7 @@ use std::str::FromStr;
 
 use super::Timestamp;
 use super::id::{ServiceId, SessionId};
+use super::words::growing_words;
 
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 use thiserror::Error;
@@ -64,6 +65,8 @@ permissions! {
     /// Register, change and remove services.
     ServiceManage = "service.manage",
 }
+
+growing_words!(Permission, "One action on one resource.");
 
 impl Permission {
     fn resource(self) -> &'static str {

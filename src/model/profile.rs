@@ -88,6 +88,19 @@ pub struct Profile {
     pub expires_at: Timestamp,
 }
 
+/// What became of a profile: `loaded`; `not_found`, when there is no such user and nothing is kept any more; or `failed`,
+/// when nobody knows and what was kept still is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, ToSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum RefreshOutcome {
+    /// It was loaded.
+    Loaded,
+    /// There is no such user.
+    NotFound,
+    /// The loader or the store did not tell in time.
+    Failed,
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

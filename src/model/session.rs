@@ -11,6 +11,7 @@ use super::id::{LoginId, ServiceId, SessionId};
 use super::permission::Scope;
 use super::session_token::{FormerTokens, StoredToken};
 use super::text::text_type;
+use super::words::growing_words;
 
 text_type! {
     /// The kind of device a session runs on, such as `web` or `ios`.
@@ -157,7 +158,7 @@ impl Session {
 }
 
 /// Why a session ended.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize, ToSchema)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum EndReason {
     /// Its user logged out.
@@ -220,6 +221,8 @@ impl EndReason {
         }
     }
 }
+
+growing_words!(EndReason, "Why a session ended.");
 
 text_type! {
     /// Why somebody put a user out, in their own words.

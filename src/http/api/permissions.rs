@@ -25,7 +25,7 @@ struct PermissionList {
 #[derive(Debug, Serialize, ToSchema)]
 struct PermissionAbout {
     /// Its name.
-    #[schema(example = "session.read")]
+    #[schema(value_type = Permission)]
     permission: &'static str,
     /// What it allows.
     description: &'static str,

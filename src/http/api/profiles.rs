@@ -19,7 +19,7 @@ use crate::http::state::AppState;
 use crate::model::Timestamp;
 use crate::model::id::LoginId;
 use crate::model::permission::Permission;
-use crate::model::profile::{Profile, UserDetails};
+use crate::model::profile::{Profile, RefreshOutcome, UserDetails};
 
 pub(super) fn routes() -> OpenApiRouter<AppState> {
     OpenApiRouter::new()
@@ -81,19 +81,6 @@ pub(crate) struct RefreshedProfile {
     login_id: LoginId,
     /// What became of it.
     outcome: RefreshOutcome,
-}
-
-/// What became of a profile: `loaded`; `not_found`, when there is no such user and nothing is kept any more; or `failed`,
-/// when nobody knows and what was kept still is.
-#[derive(Debug, Clone, Copy, Serialize, ToSchema)]
-#[serde(rename_all = "snake_case")]
-pub(crate) enum RefreshOutcome {
-    /// It was loaded.
-    Loaded,
-    /// There is no such user.
-    NotFound,
-    /// The loader or the store did not tell in time.
-    Failed,
 }
 
 impl From<(LoginId, Refreshed)> for RefreshedProfile {
