@@ -71,7 +71,10 @@ impl<'de> Deserialize<'de> for UserDetails {
 
 impl PartialSchema for UserDetails {
     fn schema() -> RefOr<Schema> {
-        map_schema("What is known of the user: an object of any JSON values, at most 64 KiB.")
+        map_schema(
+            "What is known of the user: an object of any JSON values, at most 64 KiB.",
+            serde_json::json!({"name": "Ana", "locale": "fr"}),
+        )
     }
 }
 

@@ -85,6 +85,7 @@ pub struct ConnectionStats {
     /// Packets sent again.
     pub retransmissions: u64,
     /// Round-trip time in milliseconds.
+    #[schema(format = Int64, maximum = 4_294_967_295_u32)]
     pub rtt_ms: u32,
 }
 
@@ -109,10 +110,10 @@ pub struct Session {
     #[schema(required = true)]
     pub connection_id: Option<ConnectionId>,
     /// The client's address.
-    #[schema(required = true, value_type = Option<String>, example = "203.0.113.7")]
+    #[schema(required = true, value_type = Option<String>, min_length = 2, max_length = 45, example = "203.0.113.7")]
     pub client_ip: Option<IpAddr>,
     /// The client's port.
-    #[schema(required = true)]
+    #[schema(required = true, maximum = 65_535)]
     pub client_port: Option<u16>,
     /// The client's user agent.
     #[schema(required = true)]

@@ -32,6 +32,7 @@ pub(super) fn routes() -> OpenApiRouter<AppState> {
 /// A profile as it was put.
 #[derive(Debug, Deserialize, Serialize, ToSchema)]
 #[serde(deny_unknown_fields)]
+#[schema(example = json!({"profile": {"name": "Ana", "locale": "fr"}, "ttl_seconds": 3600}))]
 pub(crate) struct ProfileRecord {
     /// What is known of the user.
     profile: UserDetails,
@@ -46,6 +47,7 @@ pub(crate) struct ProfileView {
     /// What is known of the user.
     profile: UserDetails,
     /// How long it was to be fresh when it was put or loaded.
+    #[schema(minimum = 1, maximum = 2_592_000)]
     ttl_seconds: u64,
     /// The first moment at which it is not fresh any more.
     expires_at: Timestamp,
@@ -56,6 +58,7 @@ pub(crate) struct ProfileView {
 /// Whose profiles are loaded anew.
 #[derive(Debug, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
+#[schema(example = json!({"login_ids": ["user123"], "ttl_seconds": 3600}))]
 pub(crate) struct RefreshProfilesRequest {
     /// The login ids; what is there twice is loaded once.
     #[schema(min_items = 1, max_items = 100)]
@@ -69,6 +72,7 @@ pub(crate) struct RefreshProfilesRequest {
 #[derive(Debug, Serialize, ToSchema)]
 pub(crate) struct RefreshedProfiles {
     /// How many were loaded.
+    #[schema(maximum = 100, format = Int32)]
     count: usize,
     /// Each of them, in the order of the request.
     items: Vec<RefreshedProfile>,

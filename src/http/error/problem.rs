@@ -31,7 +31,7 @@ pub struct Problem {
     #[schema(example = "Session not found")]
     pub title: String,
     /// The HTTP status.
-    #[schema(example = 404)]
+    #[schema(minimum = 400, maximum = 599, example = 404)]
     pub status: u16,
     /// What is wrong with this request.
     #[schema(example = "no session has this id")]

@@ -1,18 +1,23 @@
 //! The committed document of the API is the one that the code makes, and says what is so.
 
+use std::sync::LazyLock;
+
 use serde_json::Value;
 use session_gateway::http::app::openapi_document;
 use session_gateway::http::openapi::to_json;
 
 use crate::support::TestApp;
 
+mod examples;
+mod shapes;
 mod words;
 
 const COMMITTED: &str = include_str!("../../../openapi/openapi.json");
 
 /// The document as clients read it.
-fn document() -> Value {
-    serde_json::to_value(openapi_document()).unwrap()
+fn document() -> &'static Value {
+    static DOCUMENT: LazyLock<Value> = LazyLock::new(|| serde_json::from_str(COMMITTED).unwrap());
+    &DOCUMENT
 }
 
 /// Where this key stands in the document, as JSON Pointers.

@@ -67,7 +67,7 @@ async fn every_enum_of_the_document_has_the_words_of_the_wire() {
     let problem = refused.problem(400, "invalid_request");
     let dialects = expected(problem["errors"][0]["detail"].as_str().unwrap());
     let mut enums = documented("enum");
-    // What it has is told with answers: see below.
+    // Its words are told in answers: see below.
     let outcomes = enums.remove("Outcome").unwrap();
     assert_eq!(outcomes.len(), 4, "{outcomes:?}");
     let of_serde = named([
@@ -120,7 +120,7 @@ fn every_list_of_words_that_grows_has_the_words_of_serde() {
 #[test]
 fn words_stand_in_schemas_of_their_own() {
     for key in ["enum", "x-extensible-enum"] {
-        for place in places(&document(), key) {
+        for place in places(document(), key) {
             let depth = place.matches('/').count();
             let is_named = place.starts_with("/components/schemas/") && depth == 4;
             assert!(is_named, "{place}");

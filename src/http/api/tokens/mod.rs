@@ -40,6 +40,7 @@ pub(super) fn routes() -> OpenApiRouter<AppState> {
 /// A token to verify.
 #[derive(Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
+#[schema(example = json!({"token": "sgw_AZjHpF8ufDGdIGsfClLjfxV0b2tlbi10aGF0LWlzLW5vYm9keXMtYXQtYWxsLi4u"}))]
 pub(crate) struct VerifyTokenRequest {
     /// What the user presented.
     #[schema(value_type = String, format = Password)]
@@ -105,6 +106,7 @@ impl ToSchema for Inactive {
 
 /// A token, as OAuth 2.0 sends it. Other parameters are ignored (RFC 7662, section 2.1).
 #[derive(Deserialize, ToSchema)]
+#[schema(example = json!({"token": "sgw_AZjHpF8ufDGdIGsfClLjfxV0b2tlbi10aGF0LWlzLW5vYm9keXMtYXQtYWxsLi4u"}))]
 pub(crate) struct TokenForm {
     /// What the user presented.
     #[schema(value_type = String, format = Password)]

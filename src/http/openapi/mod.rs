@@ -20,6 +20,8 @@ use utoipa_swagger_ui::{Config, SwaggerUi};
 use crate::gateway::GatewayError;
 use crate::http::error::{ApiError, Problem};
 
+mod shape;
+
 const DOCUMENT_PATH: &str = "/openapi.json";
 
 #[derive(utoipa::OpenApi)]
@@ -29,7 +31,7 @@ const DOCUMENT_PATH: &str = "/openapi.json";
         description = "Keeps the login sessions of your users for all of your services.\n\n\
             A service authenticates every call under `/v1` with HTTP Basic (`service_id:secret`) or with the headers \
             `X-Service-Id` and `X-Service-Secret`. Errors are RFC 9457 problem documents with a stable `code`. Every \
-            answer carries `X-Request-Id`.",
+            answer carries `X-Request-Id`. Lengths of texts are those of UTF-8 in bytes.",
         license(name = "MIT OR Apache-2.0", identifier = "MIT OR Apache-2.0"),
         contact(name = "The operator of this gateway")
     ),
@@ -75,6 +77,13 @@ impl Modify for Credentials {
 
 pub(crate) fn description() -> OpenApi {
     Description::openapi()
+}
+
+/// The document when all operations are in it.
+#[must_use]
+pub(crate) fn whole(mut document: OpenApi) -> OpenApi {
+    shape::shape(&mut document);
+    document
 }
 
 /// The document as JSON text, as it is served, printed and committed.
