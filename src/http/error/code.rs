@@ -11,7 +11,7 @@ macro_rules! codes {
     ($($name:ident = $text:literal),+ $(,)?) => {
         /// What kind of problem a request met.
         #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-        pub enum Code { $(#[doc = $text] $name),+ }
+        pub enum Code { $(#[doc = concat!("`", $text, "`")] $name),+ }
 
         impl Code {
             /// Every code there is.

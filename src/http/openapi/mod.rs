@@ -7,7 +7,7 @@ use std::sync::Arc;
 use axum::Router;
 use axum::body::Bytes;
 use axum::http::{HeaderValue, header};
-use axum::middleware::map_response;
+use axum::middleware::{from_fn, map_response};
 use axum::response::Response;
 use axum::routing::get;
 use tower_http::CompressionLevel;
@@ -21,6 +21,7 @@ use crate::gateway::GatewayError;
 use crate::http::error::{ApiError, Problem};
 
 mod shape;
+mod tags;
 
 const DOCUMENT_PATH: &str = "/openapi.json";
 
@@ -131,7 +132,7 @@ async fn with_policy(mut response: Response) -> Response {
     response
 }
 
-/// `/openapi.json` and `/docs`, compressed for who takes gzip.
+/// `/openapi.json` and `/docs`, compressed for who takes gzip, and once for who keeps them.
 pub(crate) fn routes<S: Clone + Send + Sync + 'static>(document: &OpenApi) -> Router<S> {
     let text = to_json(document).map(Bytes::from).map_err(Arc::new);
     let document = get(async move || match text {
@@ -147,6 +148,7 @@ pub(crate) fn routes<S: Clone + Send + Sync + 'static>(document: &OpenApi) -> Ro
     let compressed = CompressionLayer::new().quality(CompressionLevel::Fastest);
     Router::from(SwaggerUi::new("/docs").config(config))
         .route(DOCUMENT_PATH, document)
+        .layer(from_fn(tags::with_tag))
         .layer(compressed)
         .layer(map_response(with_policy))
 }

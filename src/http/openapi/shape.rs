@@ -152,22 +152,23 @@ fn shape_parameter(parameter: &mut Parameter, schemas: &Schemas) {
 
 fn without_null(schema: &mut RefOr<Schema>) {
     let RefOr::T(told) = schema else { return };
-    match told {
-        Schema::Object(object) => {
-            if let SchemaType::Array(kinds) = &object.schema_type
-                && let [kind, Type::Null] | [Type::Null, kind] = kinds.as_slice()
-            {
-                object.schema_type = SchemaType::Type(kind.clone());
-            }
+    if let Schema::Object(object) = told
+        && let SchemaType::Array(kinds) = &object.schema_type
+        && let [kind, Type::Null] | [Type::Null, kind] = kinds.as_slice()
+    {
+        object.schema_type = SchemaType::Type(kind.clone());
+    } else if let Schema::OneOf(of) = told {
+        let mut others = of.items.iter().filter(|schema| !is_null(schema));
+        if let (Some(only), None) = (others.next(), others.next()) {
+            *schema = only.clone();
         }
-        Schema::OneOf(of) => {
-            let is_null = |schema: &RefOr<Schema>| matches!(schema, RefOr::T(Schema::Object(object)) if is_of(&object.schema_type, &Type::Null));
-            let mut others = of.items.iter().filter(|schema| !is_null(schema));
-            if let (Some(only), None) = (others.next(), others.next()) {
-                *schema = only.clone();
-            }
-        }
-        _ => {}
+    }
+}
+
+fn is_null(schema: &RefOr<Schema>) -> bool {
+    match schema {
+        RefOr::T(Schema::Object(object)) => is_of(&object.schema_type, &Type::Null),
+        RefOr::T(_) | RefOr::Ref(_) => false,
     }
 }
 
@@ -236,7 +237,5 @@ fn response_name(status: &str, description: &str) -> String {
     let status: Option<StatusCode> = status.parse().ok();
     let reason = status.and_then(|status| status.canonical_reason());
     let letters = reason.unwrap_or_default().chars();
-    letters
-        .filter(|letter| letter.is_ascii_alphanumeric())
-        .collect()
+    letters.filter(char::is_ascii_alphanumeric).collect()
 }
