@@ -17,7 +17,7 @@ mod gateway;
 mod problem;
 
 pub use code::Code;
-pub use problem::{FieldError, Problem, problem_response};
+pub use problem::{FieldError, Place, Problem, problem_response};
 
 /// Seconds after which a client may try again when it was no fault of its own.
 const RETRY_SECONDS: u64 = 1;
@@ -29,7 +29,7 @@ pub enum ApiError {
     #[error("{0}")]
     InvalidRequest(String),
     /// Fields of the body are wrong.
-    #[error("the body is not what this operation takes")]
+    #[error("the body is not what this operation takes{}", first_of(.0))]
     InvalidBody(Vec<FieldError>),
     /// The path leads nowhere.
     #[error("nothing is at this path")]
@@ -78,6 +78,22 @@ pub enum ApiError {
     Gateway(GatewayError),
 }
 
+/// The first wrong place, for who reads no further.
+fn first_of(errors: &[FieldError]) -> String {
+    let Some(first) = errors.first() else {
+        return String::new();
+    };
+    let pointer = if first.pointer.is_empty() {
+        String::new()
+    } else {
+        format!(" at `{}`", first.pointer)
+    };
+    let place = first
+        .place
+        .map(|place| format!(" (line {}, column {})", place.line, place.column));
+    format!("{pointer}{}: {}", place.unwrap_or_default(), first.detail)
+}
+
 /// A field out of range is a place of the body, as a field that cannot be read is.
 impl From<GatewayError> for ApiError {
     fn from(error: GatewayError) -> Self {
@@ -101,6 +117,7 @@ impl ApiError {
         Self::InvalidBody(vec![FieldError {
             pointer: format!("/{field}"),
             detail: rule.to_owned(),
+            place: None,
         }])
     }
 

@@ -18,6 +18,21 @@ pub struct FieldError {
     /// The rule it breaks.
     #[schema(example = "must not be empty")]
     pub detail: String,
+    /// Where that is in the text, unless only the value is out of range.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
+    pub place: Option<Place>,
+}
+
+/// A place in a text.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, ToSchema)]
+pub struct Place {
+    /// The line, from 1.
+    #[schema(minimum = 1, maximum = 262_144, format = Int32, example = 4)]
+    pub line: usize,
+    /// The byte in the line, from 1.
+    #[schema(minimum = 1, maximum = 262_144, format = Int32, example = 17)]
+    pub column: usize,
 }
 
 /// The document of an error (RFC 9457).

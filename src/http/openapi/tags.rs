@@ -5,6 +5,8 @@ use axum::extract::Request;
 use axum::http::{HeaderMap, HeaderValue, Method, StatusCode, header};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
+use base64::Engine;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use sha2::{Digest, Sha256};
 
 use crate::http::error::ApiError;
@@ -48,10 +50,7 @@ pub(super) async fn with_tag(request: Request, next: Next) -> Result<Response, A
 
 /// The tag is weak, as what is sent may be compressed or not.
 fn tag_of(body: &[u8]) -> String {
-    let hash = Sha256::digest(body);
-    let half = hash.iter().take(16);
-    let digits: String = half.map(|byte| format!("{byte:02x}")).collect();
-    format!("\"{digits}\"")
+    format!("\"{}\"", URL_SAFE_NO_PAD.encode(Sha256::digest(body)))
 }
 
 fn names(asked: &HeaderMap, tag: &str) -> bool {

@@ -26,9 +26,9 @@ fn every_word_of_an_enum_has_a_name_of_its_own() {
         let Some(words) = told["enum"].as_array() else {
             continue;
         };
-        let named = told["x-enum-varnames"].as_array().unwrap();
-        assert_eq!(named.len(), words.len(), "{schema}");
-        for name in named {
+        let called = told["x-enum-varnames"].as_array().unwrap();
+        assert_eq!(called.len(), words.len(), "{schema}");
+        for name in called {
             assert!(names.insert(name.as_str().unwrap().to_owned()), "{name}");
         }
     }
