@@ -37,6 +37,7 @@ fn serve_all(documented: Document, state: AppState) -> Router {
     let authenticated = from_fn_with_state(Arc::clone(&state.gateway.authenticator), authenticate);
     let documented = documented(services_api().route_layer(authenticated));
     let (routes, document) = documented.split_for_parts();
+    let document = openapi::whole(document);
     let routes = routes.merge(openapi::routes(&document)).with_state(state);
     with_middleware(routes, &watcher)
 }
@@ -44,7 +45,7 @@ fn serve_all(documented: Document, state: AppState) -> Router {
 /// The document of the API, made from the routes as they are built.
 #[must_use]
 pub fn openapi_document() -> OpenApi {
-    documented(services_api()).into_openapi()
+    openapi::whole(documented(services_api()).into_openapi())
 }
 
 fn services_api() -> OpenApiRouter<AppState> {

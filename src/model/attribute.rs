@@ -16,7 +16,7 @@ use super::text::text_type;
 
 text_type! {
     /// The name of an attribute: any UTF-8 without control characters.
-    AttributeName, segment, max = 128, example = "role"
+    AttributeName, segment, max = 128, example = "visits"
 }
 
 /// The most attributes a session may have.
@@ -194,6 +194,7 @@ impl PartialSchema for AttributeValue {
             .schema_type(utoipa::openapi::schema::SchemaType::AnyValue)
             .build();
         any.description = Some("Any JSON value.".to_owned());
+        any.examples = vec![serde_json::json!(3)];
         any.into()
     }
 }
@@ -283,17 +284,20 @@ impl FromIterator<(AttributeName, AttributeValue)> for Attributes {
 }
 
 /// An object of any values.
-pub(super) fn map_schema(description: &str) -> RefOr<Schema> {
+pub(super) fn map_schema(description: &str, example: serde_json::Value) -> RefOr<Schema> {
     ObjectBuilder::new()
         .description(Some(description))
         .additional_properties(Some(AdditionalProperties::FreeForm(true)))
-        .examples([serde_json::json!({"role": "admin"})])
+        .examples([example])
         .into()
 }
 
 impl PartialSchema for Attributes {
     fn schema() -> RefOr<Schema> {
-        map_schema("Attributes by name; values are any JSON.")
+        map_schema(
+            "Attributes by name; values are any JSON.",
+            serde_json::json!({"role": "admin", "visits": 3}),
+        )
     }
 }
 
@@ -326,6 +330,7 @@ impl PartialSchema for AttributePatch {
     fn schema() -> RefOr<Schema> {
         map_schema(
             "JSON merge patch (RFC 7396): null removes an attribute, objects merge, all else replaces.",
+            serde_json::json!({"role": "admin", "cart": {"items": 2}, "visits": null}),
         )
     }
 }

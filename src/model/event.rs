@@ -5,7 +5,6 @@ use std::str::FromStr;
 
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
-use utoipa::ToSchema;
 
 use super::Timestamp;
 use super::attribute::AttributeName;
@@ -13,6 +12,7 @@ use super::id::{LoginId, ServiceId, SessionId};
 use super::page::Cursor;
 use super::session::{Device, EndDetail, EndReason};
 use super::text::text_type;
+use super::words::growing_words;
 
 text_type! {
     /// Names one event. It sorts nowhere and means nothing but itself.
@@ -101,7 +101,7 @@ pub enum Change {
 }
 
 /// What can happen to a service.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum ServiceChange {
     /// It was registered.
@@ -114,11 +114,34 @@ pub enum ServiceChange {
     Removed,
 }
 
+impl ServiceChange {
+    /// All of them.
+    pub const ALL: [Self; 4] = [
+        Self::Registered,
+        Self::Updated,
+        Self::SecretRotated,
+        Self::Removed,
+    ];
+
+    /// Its word.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Registered => "registered",
+            Self::Updated => "updated",
+            Self::SecretRotated => "secret_rotated",
+            Self::Removed => "removed",
+        }
+    }
+}
+
+growing_words!(ServiceChange, "What can happen to a service.");
+
 /// Makes the enum and its texts from one table, so that neither can miss a row.
 macro_rules! event_types {
     ($($(#[$doc:meta])* $name:ident = $text:literal),+ $(,)?) => {
         /// The kinds of events, for filters.
-        #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, ToSchema)]
+        #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
         pub enum EventType { $($(#[$doc])* #[serde(rename = $text)] $name),+ }
 
         impl EventType {
@@ -150,6 +173,8 @@ event_types! {
     /// A service was registered, changed or removed, or got a new secret.
     ServiceChanged = "service.changed",
 }
+
+growing_words!(EventType, "The kinds of events.");
 
 impl fmt::Display for EventType {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

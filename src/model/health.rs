@@ -3,6 +3,8 @@
 use serde::Serialize;
 use utoipa::ToSchema;
 
+use super::words::growing_words;
+
 /// How a store is that can be read and written.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct StoreHealth {
@@ -33,7 +35,7 @@ impl StoreWarning {
 }
 
 /// What can happen.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, ToSchema)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Risk {
     /// Sessions can vanish before they are over.
@@ -52,4 +54,47 @@ pub enum Risk {
     ClockStepped,
     /// Who reads the store can forge what only the gateways should make.
     KeysInClear,
+}
+
+impl Risk {
+    /// All of them.
+    pub const ALL: [Self; 8] = [
+        Self::SessionsCanVanish,
+        Self::CrashesCanUndo,
+        Self::FailoversCanUndo,
+        Self::PartlyUnavailable,
+        Self::StoreNearlyFull,
+        Self::StoreFull,
+        Self::ClockStepped,
+        Self::KeysInClear,
+    ];
+
+    /// Its word.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::SessionsCanVanish => "sessions_can_vanish",
+            Self::CrashesCanUndo => "crashes_can_undo",
+            Self::FailoversCanUndo => "failovers_can_undo",
+            Self::PartlyUnavailable => "partly_unavailable",
+            Self::StoreNearlyFull => "store_nearly_full",
+            Self::StoreFull => "store_full",
+            Self::ClockStepped => "clock_stepped",
+            Self::KeysInClear => "keys_in_clear",
+        }
+    }
+}
+
+growing_words!(Risk, "What can happen.");
+
+/// How the gateway is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, ToSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum HealthStatus {
+    /// The process answers.
+    Alive,
+    /// Requests can be served.
+    Ready,
+    /// Requests would fail.
+    NotReady,
 }

@@ -7,6 +7,7 @@ use utoipa::ToSchema;
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct SessionLimit {
     /// The most there may be after a create, the new one included.
+    #[schema(maximum = 200, format = Int32)]
     pub max: usize,
     /// What is counted.
     pub per: LimitPer,

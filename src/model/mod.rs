@@ -26,6 +26,7 @@ pub mod session_token;
 mod text;
 mod time;
 pub mod token;
+pub(crate) mod words;
 
 pub use text::InvalidText;
 pub use time::Timestamp;

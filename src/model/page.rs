@@ -180,7 +180,7 @@ impl Cursor {
 
 /// A place in a list as callers hold it: sealed, and good for nothing else.
 #[derive(Debug, Clone, PartialEq, Eq, ToSchema)]
-#[schema(as = Cursor, value_type = String, max_length = 8192, example = "3q2-78r-ur4AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA")]
+#[schema(as = Cursor, value_type = String, min_length = 1, max_length = 8192, pattern = r"^[A-Za-z0-9_-]+$")]
 pub struct SealedCursor(Vec<u8>);
 
 impl SealedCursor {

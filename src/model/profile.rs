@@ -71,7 +71,10 @@ impl<'de> Deserialize<'de> for UserDetails {
 
 impl PartialSchema for UserDetails {
     fn schema() -> RefOr<Schema> {
-        map_schema("What is known of the user: an object of any JSON values, at most 64 KiB.")
+        map_schema(
+            "What is known of the user: an object of any JSON values, at most 64 KiB.",
+            serde_json::json!({"name": "Ana", "locale": "fr"}),
+        )
     }
 }
 
@@ -86,6 +89,19 @@ pub struct Profile {
     pub ttl: Duration,
     /// The first moment at which it is not fresh any more.
     pub expires_at: Timestamp,
+}
+
+/// What became of a profile: `loaded`; `not_found`, when there is no such user and nothing is kept any more; or `failed`,
+/// when nobody knows and what was kept still is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, ToSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum RefreshOutcome {
+    /// It was loaded.
+    Loaded,
+    /// There is no such user.
+    NotFound,
+    /// The loader or the store did not tell in time.
+    Failed,
 }
 
 #[cfg(test)]

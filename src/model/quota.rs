@@ -6,6 +6,7 @@ use serde::{Deserialize, Serialize, Serializer};
 use utoipa::ToSchema;
 
 use super::record::Field;
+use super::words::growing_words;
 
 /// What a service may take only so much of.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -44,6 +45,8 @@ impl Quota {
         }
     }
 }
+
+growing_words!(Quota, "What a service may take only so much of.");
 
 impl Serialize for Quota {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
@@ -92,7 +95,6 @@ impl QuotaChange {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, ToSchema)]
 pub struct QuotaUse {
     /// The name of the quota.
-    #[schema(value_type = String, example = "opens_per_second")]
     pub quota: Quota,
     /// How much is taken now.
     pub used: u64,

@@ -11,6 +11,7 @@ use super::id::{LoginId, ServiceId, SessionId};
 use super::permission::Scope;
 use super::session_token::{FormerTokens, StoredToken};
 use super::text::text_type;
+use super::words::growing_words;
 
 text_type! {
     /// The kind of device a session runs on, such as `web` or `ios`.
@@ -84,6 +85,7 @@ pub struct ConnectionStats {
     /// Packets sent again.
     pub retransmissions: u64,
     /// Round-trip time in milliseconds.
+    #[schema(format = Int64, maximum = 4_294_967_295_u32)]
     pub rtt_ms: u32,
 }
 
@@ -108,10 +110,10 @@ pub struct Session {
     #[schema(required = true)]
     pub connection_id: Option<ConnectionId>,
     /// The client's address.
-    #[schema(required = true, value_type = Option<String>, example = "203.0.113.7")]
+    #[schema(required = true, value_type = Option<String>, min_length = 2, max_length = 45, example = "203.0.113.7")]
     pub client_ip: Option<IpAddr>,
     /// The client's port.
-    #[schema(required = true)]
+    #[schema(required = true, maximum = 65_535)]
     pub client_port: Option<u16>,
     /// The client's user agent.
     #[schema(required = true)]
@@ -157,7 +159,7 @@ impl Session {
 }
 
 /// Why a session ended.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize, ToSchema)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum EndReason {
     /// Its user logged out.
@@ -220,6 +222,8 @@ impl EndReason {
         }
     }
 }
+
+growing_words!(EndReason, "Why a session ended.");
 
 text_type! {
     /// Why somebody put a user out, in their own words.

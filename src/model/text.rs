@@ -61,13 +61,32 @@ pub(super) fn word(text: &str, max: usize) -> Result<(), InvalidText> {
     }
 }
 
-/// Makes a newtype over text that only `parse` (and deserialising, through it) can build.
+/// Makes a newtype over text that only `parse` (and deserialising, through it) can build. The document tells its rule as a
+/// pattern that all kinds of regular expressions read alike; lengths are those of ASCII.
 macro_rules! text_type {
-    ($(#[$doc:meta])* $name:ident, $rule:ident, max = $max:tt, example = $example:tt) => {
+    ($(#[$doc:meta])* $name:ident, printable, max = $max:tt, example = $example:tt) => {
+        $crate::model::text::text_type! {
+            $(#[$doc])* $name, printable, r"^[^\x00-\x1f\x7f-\x9f]+$", max = $max, example = $example
+        }
+    };
+    ($(#[$doc:meta])* $name:ident, segment, max = $max:tt, example = $example:tt) => {
+        $crate::model::text::text_type! {
+            $(#[$doc])* $name, segment,
+            r"^([^.\x00-\x1f\x7f-\x9f]|\.[^.\x00-\x1f\x7f-\x9f]|\.\.[^\x00-\x1f\x7f-\x9f])[^\x00-\x1f\x7f-\x9f]*$",
+            max = $max, example = $example
+        }
+    };
+    ($(#[$doc:meta])* $name:ident, word, max = $max:tt, example = $example:tt) => {
+        $crate::model::text::text_type! {
+            $(#[$doc])* $name, word,
+            r"^([A-Za-z0-9_-]|\.[A-Za-z0-9_-]|\.\.[A-Za-z0-9._-])[A-Za-z0-9._-]*$", max = $max, example = $example
+        }
+    };
+    ($(#[$doc:meta])* $name:ident, $rule:ident, $pattern:tt, max = $max:tt, example = $example:tt) => {
         $(#[$doc])*
         #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, serde::Serialize, utoipa::ToSchema)]
         #[serde(transparent)]
-        #[schema(value_type = String, min_length = 1, max_length = $max, example = $example)]
+        #[schema(value_type = String, min_length = 1, max_length = $max, pattern = $pattern, example = $example)]
         pub struct $name(Box<str>);
 
         impl $name {

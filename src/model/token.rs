@@ -184,7 +184,7 @@ pub struct InvalidSecret;
 
 /// The credential of a service. Serialising shows it, as with [`Token`]; reading takes what an operator chose.
 #[derive(Clone, ToSchema)]
-#[schema(value_type = String, min_length = 32, max_length = 512, example = "sgs_3q2-7wRjN0m1bYc5vXkLh8pTz4aUoEiQd9sGfHxJ6uM")]
+#[schema(value_type = String, min_length = 32, max_length = 512, pattern = r"^[\x21-\x7e]+$", example = "sgs_3q2-7wRjN0m1bYc5vXkLh8pTz4aUoEiQd9sGfHxJ6uM")]
 pub struct ServiceSecret(Zeroizing<String>);
 
 impl ServiceSecret {

@@ -8,13 +8,13 @@ use session_gateway::model::permission::Permission;
 use crate::support::{Answer, Call, Client, TestApp, open};
 
 /// One operation under `/v1`, as the document tells of it.
-struct Operation {
-    method: Method,
-    path: String,
-    document: Value,
+pub(crate) struct Operation {
+    pub(crate) method: Method,
+    pub(crate) path: String,
+    pub(crate) document: Value,
 }
 
-fn operations() -> Vec<Operation> {
+pub(crate) fn operations() -> Vec<Operation> {
     let document = serde_json::to_value(openapi_document()).unwrap();
     let paths = document["paths"].as_object().unwrap().clone();
     let of_path = |(path, item): (String, Value)| {
@@ -35,7 +35,7 @@ fn operations() -> Vec<Operation> {
 }
 
 impl Operation {
-    fn name(&self) -> &str {
+    pub(crate) fn name(&self) -> &str {
         self.document["operationId"].as_str().unwrap()
     }
 
@@ -374,10 +374,19 @@ async fn no_operation_takes_an_array_for_an_object() {
 
 #[tokio::test]
 async fn every_operation_documents_its_errors() {
+    let document = serde_json::to_value(openapi_document()).unwrap();
+    let named = |response: &Value| match response["$ref"].as_str() {
+        Some(place) => document
+            .pointer(place.trim_start_matches('#'))
+            .unwrap()
+            .clone(),
+        None => response.clone(),
+    };
     for operation in operations() {
         let responses = &operation.document["responses"];
         for status in ["400", "401", "429", "500", "503"] {
-            let content = &responses[status]["content"]["application/problem+json"];
+            let response = named(&responses[status]);
+            let content = &response["content"]["application/problem+json"];
             let reference = &content["schema"]["$ref"];
             assert_eq!(
                 reference,
@@ -387,7 +396,7 @@ async fn every_operation_documents_its_errors() {
             );
         }
         for (status, response) in responses.as_object().unwrap() {
-            let told = response["description"]
+            let told = named(response)["description"]
                 .as_str()
                 .is_some_and(|text| !text.is_empty());
             assert!(told, "{} {status}", operation.name());

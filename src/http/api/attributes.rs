@@ -52,6 +52,7 @@ pub(crate) struct SessionAttributes {
 /// How much to add.
 #[derive(Debug, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
+#[schema(example = json!({"by": 1}))]
 pub(crate) struct IncrementRequest {
     /// A 64-bit integer, negative to subtract.
     #[schema(example = 1)]

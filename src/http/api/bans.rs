@@ -31,6 +31,7 @@ pub(super) fn routes() -> OpenApiRouter<AppState> {
 /// Why a login is banned, and until when.
 #[derive(Debug, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
+#[schema(example = json!({"reason": "reported by three users"}))]
 pub(crate) struct BanRequest {
     /// The first moment at which sessions may be opened again, in the future; without it the ban has no end.
     until: Option<Timestamp>,
@@ -41,6 +42,7 @@ pub(crate) struct BanRequest {
 /// Why a user is put out.
 #[derive(Debug, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
+#[schema(example = json!({"reason": "reported by three users"}))]
 pub(crate) struct KickOutRequest {
     /// Why; the sessions that end tell it as `detail`.
     reason: EndDetail,
@@ -57,7 +59,6 @@ pub(crate) struct KickOutRequest {
 #[into_params(parameter_in = Query)]
 pub(crate) struct BanLoginQuery {
     /// No answer has one, so any is refused.
-    #[param(value_type = Option<String>)]
     cursor: Option<SealedCursor>,
 }
 

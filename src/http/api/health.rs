@@ -14,7 +14,7 @@ use crate::http::auth::Operator;
 use crate::http::error::ApiError;
 use crate::http::extract::Json;
 use crate::http::state::AppState;
-use crate::model::health::{Risk, StoreHealth};
+use crate::model::health::{HealthStatus, Risk, StoreHealth};
 use crate::telemetry::log::with_causes;
 
 pub(crate) fn routes() -> OpenApiRouter<AppState> {
@@ -51,17 +51,6 @@ struct Warning {
         example = "redis.internal:6379: Redis keeps no append-only file; after a crash, ended sessions can be back. Set appendonly yes"
     )]
     detail: Option<String>,
-}
-
-#[derive(Debug, Clone, Copy, Serialize, ToSchema)]
-#[serde(rename_all = "snake_case")]
-enum HealthStatus {
-    /// The process answers.
-    Alive,
-    /// Requests can be served.
-    Ready,
-    /// Requests would fail.
-    NotReady,
 }
 
 /// Whether the process lives

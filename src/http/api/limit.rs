@@ -12,7 +12,7 @@ use crate::model::limit::{LimitPer, Overflow, SessionLimit};
 #[serde(deny_unknown_fields)]
 pub(crate) struct LimitRequest {
     /// The most there may be, the new one included: 1 to 200; 0, for any number, only as the limit of a service.
-    #[schema(minimum = 0, maximum = 200, example = 3)]
+    #[schema(minimum = 0, maximum = 200, format = Int32, example = 3)]
     max: usize,
     /// What counts together; `login` if left out.
     #[serde(default, deserialize_with = "word")]

@@ -43,12 +43,10 @@ pub(crate) struct EndLoginSessionsQuery {
     #[param(value_type = Option<String>, format = Uuid)]
     except: Option<String>,
     /// Only those on this kind of device.
-    #[param(value_type = Option<String>)]
     device: Option<Device>,
     /// Why they end; `logout` if left out.
     reason: Option<EndReason>,
     /// `cursor` of the answer before, to go on.
-    #[param(value_type = Option<String>)]
     cursor: Option<SealedCursor>,
 }
 

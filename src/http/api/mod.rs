@@ -1,9 +1,10 @@
 //! The operations under `/v1`: one file a resource.
 
 use serde::Deserialize;
+use utoipa::IntoParams;
 use utoipa::openapi::Required;
 use utoipa::openapi::path::{Parameter, ParameterBuilder, ParameterIn};
-use utoipa::{IntoParams, PartialSchema};
+use utoipa::openapi::schema::{ObjectBuilder, Type};
 use utoipa_axum::router::OpenApiRouter;
 
 use crate::http::extract::IfMatch;
@@ -26,6 +27,8 @@ mod quotas;
 mod services;
 mod sessions;
 mod tokens;
+
+pub(crate) use problems::shared_name;
 
 /// Every operation of this folder.
 #[must_use]
@@ -54,19 +57,21 @@ struct PageQuery {
     #[param(value_type = Option<u16>, minimum = 1, maximum = 1000, default = 50)]
     limit: PageLimit,
     /// `next_cursor` of the page before.
-    #[param(value_type = Option<String>)]
     cursor: Option<SealedCursor>,
 }
 
 impl IntoParams for IfMatch {
     fn into_params(_place: impl Fn() -> Option<ParameterIn>) -> Vec<Parameter> {
         let about = "The version the session must have, such as `\"7\"`; `*` is any.";
+        let tags = ObjectBuilder::new()
+            .schema_type(Type::String)
+            .pattern(Some(r#"^(\*|"[0-9]+"( *, *"[0-9]+")*)$"#));
         let parameter = ParameterBuilder::new()
             .name("If-Match")
             .parameter_in(ParameterIn::Header)
             .required(Required::False)
             .description(Some(about))
-            .schema(Some(String::schema()));
+            .schema(Some(tags));
         vec![parameter.build()]
     }
 }

@@ -19,7 +19,7 @@ use crate::http::state::AppState;
 use crate::model::Timestamp;
 use crate::model::id::LoginId;
 use crate::model::permission::Permission;
-use crate::model::profile::{Profile, UserDetails};
+use crate::model::profile::{Profile, RefreshOutcome, UserDetails};
 
 pub(super) fn routes() -> OpenApiRouter<AppState> {
     OpenApiRouter::new()
@@ -32,6 +32,7 @@ pub(super) fn routes() -> OpenApiRouter<AppState> {
 /// A profile as it was put.
 #[derive(Debug, Deserialize, Serialize, ToSchema)]
 #[serde(deny_unknown_fields)]
+#[schema(example = json!({"profile": {"name": "Ana", "locale": "fr"}, "ttl_seconds": 3600}))]
 pub(crate) struct ProfileRecord {
     /// What is known of the user.
     profile: UserDetails,
@@ -46,6 +47,7 @@ pub(crate) struct ProfileView {
     /// What is known of the user.
     profile: UserDetails,
     /// How long it was to be fresh when it was put or loaded.
+    #[schema(minimum = 1, maximum = 2_592_000)]
     ttl_seconds: u64,
     /// The first moment at which it is not fresh any more.
     expires_at: Timestamp,
@@ -56,6 +58,7 @@ pub(crate) struct ProfileView {
 /// Whose profiles are loaded anew.
 #[derive(Debug, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
+#[schema(example = json!({"login_ids": ["user123"], "ttl_seconds": 3600}))]
 pub(crate) struct RefreshProfilesRequest {
     /// The login ids; what is there twice is loaded once.
     #[schema(min_items = 1, max_items = 100)]
@@ -69,6 +72,7 @@ pub(crate) struct RefreshProfilesRequest {
 #[derive(Debug, Serialize, ToSchema)]
 pub(crate) struct RefreshedProfiles {
     /// How many were loaded.
+    #[schema(maximum = 100, format = Int32)]
     count: usize,
     /// Each of them, in the order of the request.
     items: Vec<RefreshedProfile>,
@@ -81,19 +85,6 @@ pub(crate) struct RefreshedProfile {
     login_id: LoginId,
     /// What became of it.
     outcome: RefreshOutcome,
-}
-
-/// What became of a profile: `loaded`; `not_found`, when there is no such user and nothing is kept any more; or `failed`,
-/// when nobody knows and what was kept still is.
-#[derive(Debug, Clone, Copy, Serialize, ToSchema)]
-#[serde(rename_all = "snake_case")]
-pub(crate) enum RefreshOutcome {
-    /// It was loaded.
-    Loaded,
-    /// There is no such user.
-    NotFound,
-    /// The loader or the store did not tell in time.
-    Failed,
 }
 
 impl From<(LoginId, Refreshed)> for RefreshedProfile {

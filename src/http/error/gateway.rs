@@ -2,49 +2,50 @@
 
 use axum::http::StatusCode;
 
+use super::Code;
 use crate::gateway::GatewayError;
 
 /// Status and stable code of each error.
-pub(super) fn kind_of(error: &GatewayError) -> (StatusCode, &'static str) {
+pub(super) fn kind_of(error: &GatewayError) -> (StatusCode, Code) {
     use GatewayError as E;
     match error {
         E::InvalidField { .. } | E::AttributeLimit(_) | E::NotCountable | E::CursorInvalid => {
-            (StatusCode::BAD_REQUEST, "invalid_request")
+            (StatusCode::BAD_REQUEST, Code::InvalidRequest)
         }
-        E::Unauthenticated => (StatusCode::UNAUTHORIZED, "unauthenticated"),
-        E::PermissionDenied(_) => (StatusCode::FORBIDDEN, "permission_denied"),
-        E::LoginBanned => (StatusCode::FORBIDDEN, "login_banned"),
-        E::SessionNotFound => (StatusCode::NOT_FOUND, "session_not_found"),
-        E::AttributeNotFound => (StatusCode::NOT_FOUND, "attribute_not_found"),
-        E::ServiceNotFound => (StatusCode::NOT_FOUND, "service_not_found"),
-        E::TokenNotFound => (StatusCode::NOT_FOUND, "token_not_found"),
-        E::BanNotFound => (StatusCode::NOT_FOUND, "ban_not_found"),
-        E::ProfileNotFound => (StatusCode::NOT_FOUND, "profile_not_found"),
-        E::ServiceExists => (StatusCode::CONFLICT, "service_exists"),
-        E::ServiceBuiltIn => (StatusCode::CONFLICT, "service_built_in"),
-        E::TokenInUse => (StatusCode::CONFLICT, "token_in_use"),
+        E::Unauthenticated => (StatusCode::UNAUTHORIZED, Code::Unauthenticated),
+        E::PermissionDenied(_) => (StatusCode::FORBIDDEN, Code::PermissionDenied),
+        E::LoginBanned => (StatusCode::FORBIDDEN, Code::LoginBanned),
+        E::SessionNotFound => (StatusCode::NOT_FOUND, Code::SessionNotFound),
+        E::AttributeNotFound => (StatusCode::NOT_FOUND, Code::AttributeNotFound),
+        E::ServiceNotFound => (StatusCode::NOT_FOUND, Code::ServiceNotFound),
+        E::TokenNotFound => (StatusCode::NOT_FOUND, Code::TokenNotFound),
+        E::BanNotFound => (StatusCode::NOT_FOUND, Code::BanNotFound),
+        E::ProfileNotFound => (StatusCode::NOT_FOUND, Code::ProfileNotFound),
+        E::ServiceExists => (StatusCode::CONFLICT, Code::ServiceExists),
+        E::ServiceBuiltIn => (StatusCode::CONFLICT, Code::ServiceBuiltIn),
+        E::TokenInUse => (StatusCode::CONFLICT, Code::TokenInUse),
         E::SessionLimitReached | E::LoginTooLarge { .. } => {
-            (StatusCode::CONFLICT, "session_limit_reached")
+            (StatusCode::CONFLICT, Code::SessionLimitReached)
         }
-        E::BackupNotPossible => (StatusCode::CONFLICT, "backup_not_possible"),
-        E::LoaderNotConfigured => (StatusCode::CONFLICT, "loader_not_configured"),
-        E::AttributeNotANumber => (StatusCode::CONFLICT, "attribute_not_a_number"),
-        E::SessionEnded(_) => (StatusCode::GONE, "session_ended"),
-        E::CursorExpired => (StatusCode::GONE, "cursor_expired"),
-        E::VersionConflict => (StatusCode::PRECONDITION_FAILED, "version_conflict"),
-        E::IdempotencyKeyReused => (StatusCode::UNPROCESSABLE_ENTITY, "idempotency_key_reused"),
+        E::BackupNotPossible => (StatusCode::CONFLICT, Code::BackupNotPossible),
+        E::LoaderNotConfigured => (StatusCode::CONFLICT, Code::LoaderNotConfigured),
+        E::AttributeNotANumber => (StatusCode::CONFLICT, Code::AttributeNotANumber),
+        E::SessionEnded(_) => (StatusCode::GONE, Code::SessionEnded),
+        E::CursorExpired => (StatusCode::GONE, Code::CursorExpired),
+        E::VersionConflict => (StatusCode::PRECONDITION_FAILED, Code::VersionConflict),
+        E::IdempotencyKeyReused => (StatusCode::UNPROCESSABLE_ENTITY, Code::IdempotencyKeyReused),
         E::IdempotencyKeyUnreadable => (
             StatusCode::UNPROCESSABLE_ENTITY,
-            "idempotency_key_unreadable",
+            Code::IdempotencyKeyUnreadable,
         ),
-        E::QuotaExceeded(_) => (StatusCode::TOO_MANY_REQUESTS, "quota_exceeded"),
-        E::RateLimited { .. } => (StatusCode::TOO_MANY_REQUESTS, "rate_limited"),
+        E::QuotaExceeded(_) => (StatusCode::TOO_MANY_REQUESTS, Code::QuotaExceeded),
+        E::RateLimited { .. } => (StatusCode::TOO_MANY_REQUESTS, Code::RateLimited),
         E::StoreUnavailable(_) | E::StoreFull => {
-            (StatusCode::SERVICE_UNAVAILABLE, "store_unavailable")
+            (StatusCode::SERVICE_UNAVAILABLE, Code::StoreUnavailable)
         }
-        E::Overloaded(_) => (StatusCode::SERVICE_UNAVAILABLE, "overloaded"),
-        E::LoaderUnavailable => (StatusCode::SERVICE_UNAVAILABLE, "loader_unavailable"),
-        E::Busy => (StatusCode::SERVICE_UNAVAILABLE, "busy"),
-        E::Internal(_) => (StatusCode::INTERNAL_SERVER_ERROR, "internal"),
+        E::Overloaded(_) => (StatusCode::SERVICE_UNAVAILABLE, Code::Overloaded),
+        E::LoaderUnavailable => (StatusCode::SERVICE_UNAVAILABLE, Code::LoaderUnavailable),
+        E::Busy => (StatusCode::SERVICE_UNAVAILABLE, Code::Busy),
+        E::Internal(_) => (StatusCode::INTERNAL_SERVER_ERROR, Code::Internal),
     }
 }

@@ -12,12 +12,12 @@ use thiserror::Error;
 
 use crate::gateway::GatewayError;
 
+mod code;
 mod gateway;
 mod problem;
 
-pub use problem::{FieldError, Problem, problem_response};
-
-use problem::title_of;
+pub use code::Code;
+pub use problem::{FieldError, Place, Problem, problem_response};
 
 /// Seconds after which a client may try again when it was no fault of its own.
 const RETRY_SECONDS: u64 = 1;
@@ -29,7 +29,7 @@ pub enum ApiError {
     #[error("{0}")]
     InvalidRequest(String),
     /// Fields of the body are wrong.
-    #[error("the body is not what this operation takes")]
+    #[error("the body is not what this operation takes{}", first_of(.0))]
     InvalidBody(Vec<FieldError>),
     /// The path leads nowhere.
     #[error("nothing is at this path")]
@@ -78,6 +78,22 @@ pub enum ApiError {
     Gateway(GatewayError),
 }
 
+/// The first wrong place, for who reads no further.
+fn first_of(errors: &[FieldError]) -> String {
+    let Some(first) = errors.first() else {
+        return String::new();
+    };
+    let pointer = if first.pointer.is_empty() {
+        String::new()
+    } else {
+        format!(" at `{}`", first.pointer)
+    };
+    let place = first
+        .place
+        .map(|place| format!(" (line {}, column {})", place.line, place.column));
+    format!("{pointer}{}: {}", place.unwrap_or_default(), first.detail)
+}
+
 /// A field out of range is a place of the body, as a field that cannot be read is.
 impl From<GatewayError> for ApiError {
     fn from(error: GatewayError) -> Self {
@@ -101,30 +117,32 @@ impl ApiError {
         Self::InvalidBody(vec![FieldError {
             pointer: format!("/{field}"),
             detail: rule.to_owned(),
+            place: None,
         }])
     }
 
     /// Status and stable code of each error.
     #[must_use]
-    pub fn kind(&self) -> (StatusCode, &'static str) {
+    pub fn kind(&self) -> (StatusCode, Code) {
         match self {
             Self::InvalidRequest(_) | Self::InvalidBody(_) => {
-                (StatusCode::BAD_REQUEST, "invalid_request")
+                (StatusCode::BAD_REQUEST, Code::InvalidRequest)
             }
-            Self::IdempotencyNotPossible => (StatusCode::BAD_REQUEST, "idempotency_not_possible"),
-            Self::RouteNotFound => (StatusCode::NOT_FOUND, "route_not_found"),
-            Self::MethodNotAllowed => (StatusCode::METHOD_NOT_ALLOWED, "method_not_allowed"),
-            Self::PayloadTooLarge { .. } => (StatusCode::PAYLOAD_TOO_LARGE, "payload_too_large"),
-            Self::UriTooLong { .. } => (StatusCode::URI_TOO_LONG, "uri_too_long"),
+            Self::IdempotencyNotPossible => (StatusCode::BAD_REQUEST, Code::IdempotencyNotPossible),
+            Self::RouteNotFound => (StatusCode::NOT_FOUND, Code::RouteNotFound),
+            Self::MethodNotAllowed => (StatusCode::METHOD_NOT_ALLOWED, Code::MethodNotAllowed),
+            Self::PayloadTooLarge { .. } => (StatusCode::PAYLOAD_TOO_LARGE, Code::PayloadTooLarge),
+            Self::UriTooLong { .. } => (StatusCode::URI_TOO_LONG, Code::UriTooLong),
             Self::HeadersTooLarge { .. } => (
                 StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE,
-                "headers_too_large",
+                Code::HeadersTooLarge,
             ),
-            Self::BodyTimeout { .. } => (StatusCode::REQUEST_TIMEOUT, "request_timeout"),
-            Self::UnsupportedMediaType { .. } => {
-                (StatusCode::UNSUPPORTED_MEDIA_TYPE, "unsupported_media_type")
-            }
-            Self::Overloaded => (StatusCode::SERVICE_UNAVAILABLE, "overloaded"),
+            Self::BodyTimeout { .. } => (StatusCode::REQUEST_TIMEOUT, Code::RequestTimeout),
+            Self::UnsupportedMediaType { .. } => (
+                StatusCode::UNSUPPORTED_MEDIA_TYPE,
+                Code::UnsupportedMediaType,
+            ),
+            Self::Overloaded => (StatusCode::SERVICE_UNAVAILABLE, Code::Overloaded),
             Self::Gateway(error) => gateway::kind_of(error),
         }
     }
@@ -134,7 +152,7 @@ impl ApiError {
         let (status, code) = self.kind();
         Problem {
             kind: format!("urn:session-gateway:problem:{code}"),
-            title: title_of(code),
+            title: code.title(),
             status: status.as_u16(),
             detail: self.to_string(),
             code,
@@ -150,7 +168,7 @@ impl ApiError {
                 None
             },
             quota: if let Self::Gateway(GatewayError::QuotaExceeded(quota)) = self {
-                Some(quota.as_str())
+                Some(*quota)
             } else {
                 None
             },

@@ -5,6 +5,8 @@ use utoipa::ToSchema;
 use utoipa::openapi::response::Response as DocumentedResponse;
 use utoipa::openapi::{ContentBuilder, Ref, RefOr, ResponseBuilder};
 
+use super::Code;
+use crate::model::quota::Quota;
 use crate::model::session::Ended;
 
 /// One wrong place in a body.
@@ -16,6 +18,21 @@ pub struct FieldError {
     /// The rule it breaks.
     #[schema(example = "must not be empty")]
     pub detail: String,
+    /// Where that is in the text, unless only the value is out of range.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
+    pub place: Option<Place>,
+}
+
+/// A place in a text.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, ToSchema)]
+pub struct Place {
+    /// The line, from 1.
+    #[schema(minimum = 1, maximum = 262_144, format = Int32, example = 4)]
+    pub line: usize,
+    /// The byte in the line, from 1.
+    #[schema(minimum = 1, maximum = 262_144, format = Int32, example = 17)]
+    pub column: usize,
 }
 
 /// The document of an error (RFC 9457).
@@ -29,14 +46,13 @@ pub struct Problem {
     #[schema(example = "Session not found")]
     pub title: String,
     /// The HTTP status.
-    #[schema(example = 404)]
+    #[schema(minimum = 400, maximum = 599, example = 404)]
     pub status: u16,
     /// What is wrong with this request.
     #[schema(example = "no session has this id")]
     pub detail: String,
     /// The kind of problem for programs; stable.
-    #[schema(example = "session_not_found")]
-    pub code: &'static str,
+    pub code: Code,
     /// The request, for the operator's log.
     pub request_id: String,
     /// The wrong places of a body.
@@ -49,8 +65,8 @@ pub struct Problem {
     pub ended: Option<Ended>,
     /// The quota that the service has used up.
     #[serde(skip_serializing_if = "Option::is_none")]
-    #[schema(nullable = false, value_type = Option<String>, example = "opens_per_second")]
-    pub quota: Option<&'static str>,
+    #[schema(nullable = false)]
+    pub quota: Option<Quota>,
     /// How many sessions a login has at most that has too many for its limit.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(nullable = false)]
@@ -66,13 +82,4 @@ pub fn problem_response(description: &str) -> DocumentedResponse {
         .description(description)
         .content("application/problem+json", content)
         .build()
-}
-
-/// The words of a code: `session_not_found` is "Session not found".
-pub(super) fn title_of(code: &str) -> String {
-    let words = code.replace('_', " ");
-    let mut letters = words.chars();
-    letters.next().map_or_else(String::new, |first| {
-        first.to_uppercase().chain(letters).collect()
-    })
 }

@@ -10,7 +10,8 @@ use http_body_util::{BodyExt, LengthLimitError, Limited};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
-use super::json::{Object, parse_json, what_is_wrong};
+use super::json::{Object, parse_json};
+use super::parse_pairs;
 use crate::http::error::{ApiError, FieldError};
 use crate::model::attribute::AttributeValue;
 
@@ -182,14 +183,16 @@ where
         let (parts, body) = request.into_parts();
         expect_type(&parts.headers, &[FORM], FORM)?;
         let body = read_body(&parts.headers, body).await?;
-        serde_urlencoded::from_bytes(&body)
-            .map(Self)
-            .map_err(|error| {
-                let detail = what_is_wrong(&error.to_string());
-                ApiError::InvalidBody(vec![FieldError {
-                    pointer: String::new(),
-                    detail,
-                }])
-            })
+        parse_pairs(&body).map(Self).map_err(|wrong| {
+            let pointer = match wrong.name.as_str() {
+                "" => String::new(),
+                name => format!("/{name}"),
+            };
+            ApiError::InvalidBody(vec![FieldError {
+                pointer,
+                detail: wrong.rule,
+                place: None,
+            }])
+        })
     }
 }

@@ -9,22 +9,36 @@ use serde::de::value::{MapAccessDeserializer, StrDeserializer};
 use serde::de::{DeserializeOwned, IntoDeserializer, MapAccess, Visitor};
 use serde::{Deserialize, Deserializer};
 
-use crate::http::error::{ApiError, FieldError};
-use crate::model::json;
-
-/// The most characters of a name that a client sent and is told again.
-const NAME_SHOWN: usize = 32;
+use super::place::{self, Malformed};
+use super::wording::{NAME_SHOWN, what_is_wrong};
+use crate::http::error::{ApiError, FieldError, Place};
+use crate::model::json::{self, JsonFault};
 
 pub(super) fn parse_json<T: DeserializeOwned>(text: &[u8]) -> Result<T, ApiError> {
-    let at = |pointer: String, detail: String| {
-        ApiError::InvalidBody(vec![FieldError { pointer, detail }])
+    let at = |pointer: String, detail: String, place: Option<Place>| {
+        ApiError::InvalidBody(vec![FieldError {
+            pointer,
+            detail,
+            place,
+        }])
     };
-    let compact =
-        json::compact(text).map_err(|error| at(error.pointer, error.fault.to_string()))?;
+    let compact = json::compact(text).map_err(|error| {
+        let detail = error.fault.to_string();
+        match place::of_fault(text) {
+            Some(Malformed { rule, place }) if error.fault == JsonFault::Syntax => {
+                at(error.pointer, format!("{detail}: {rule}"), Some(place))
+            }
+            _ => at(error.pointer, detail, None),
+        }
+    })?;
     let mut reader = serde_json::Deserializer::from_str(&compact);
     serde_path_to_error::deserialize(&mut reader).map_err(|error| {
-        let pointer = pointer(error.path());
-        at(pointer, what_is_wrong(&error.into_inner().to_string()))
+        let (pointer, place) = (pointer(error.path()), place::of(text, error.path()));
+        at(
+            pointer,
+            what_is_wrong(&error.into_inner().to_string()),
+            place,
+        )
     })
 }
 
@@ -116,38 +130,4 @@ fn pointer(path: &serde_path_to_error::Path) -> String {
         pointer.push_str(&name.replace('~', "~0").replace('/', "~1"));
     }
     pointer
-}
-
-/// serde names the value it did not expect, which may be a secret: only what was expected is told, in words that do not
-/// speak of our types.
-pub(super) fn what_is_wrong(message: &str) -> String {
-    let message = message.split(" at line ").next().unwrap_or(message);
-    let message = match message.split_once(", expected ") {
-        Some((start, expected)) if start.starts_with("unknown field `") => {
-            let name = start
-                .trim_start_matches("unknown field `")
-                .trim_end_matches('`');
-            let name: String = name.chars().take(NAME_SHOWN).collect();
-            format!("`{name}` is not known here; expected {expected}")
-        }
-        Some((_, expected)) => format!("must be {}", in_words(expected)),
-        None => message.to_owned(),
-    };
-    message
-        .chars()
-        .filter(|character| !character.is_control())
-        .take(400)
-        .collect()
-}
-
-fn in_words(expected: &str) -> &str {
-    match expected {
-        "u8" | "u16" | "u32" | "u64" | "usize" => "a whole number in its range",
-        "i64" => "a whole number of 64 bits",
-        "IP address" | "IPv4 address" | "IPv6 address" => "an IP address",
-        "a boolean" | "`true` or `false`" => "true or false",
-        "a map" => "an object",
-        _ if expected.starts_with("struct ") => "an object",
-        _ => expected,
-    }
 }

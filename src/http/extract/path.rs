@@ -26,13 +26,13 @@ macro_rules! named_param {
         impl PathParam for $type {
             fn parse_param(text: &str) -> Result<Self, ApiError> {
                 Self::parse(text)
-                    .map_err(|error| ApiError::InvalidRequest(format!("{} {error}", $name)))
+                    .map_err(|error| ApiError::InvalidRequest(format!("`{}` {error}", $name)))
             }
         }
     };
 }
 named_param!(LoginId, "login_id");
-named_param!(AttributeName, "the attribute name");
+named_param!(AttributeName, "name");
 named_param!(ServiceId, "service_id");
 
 /// The parameters of the path, in its order.

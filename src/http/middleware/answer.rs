@@ -12,7 +12,7 @@ use axum::response::{IntoResponse, Response};
 
 use super::request_id::{self, RequestId};
 use super::route_metrics::RouteMetrics;
-use crate::http::error::{ApiError, Failure};
+use crate::http::error::{ApiError, Code, Failure};
 use crate::telemetry::log::with_causes;
 use crate::telemetry::log_limit::CountedLogLimit;
 
@@ -28,7 +28,7 @@ pub(super) struct RequestContext {
 }
 
 /// Requests that could not be served, by their codes: whatever is the matter concerns many of them.
-pub(super) type Unserved = CountedLogLimit<&'static str>;
+pub(super) type Unserved = CountedLogLimit<Code>;
 
 fn is_api(path: &str) -> bool {
     path.strip_prefix("/v1")

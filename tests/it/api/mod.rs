@@ -4,6 +4,7 @@ mod attributes;
 mod bans;
 mod bulk;
 mod cursors;
+mod errors;
 mod events;
 mod follow;
 mod limits;

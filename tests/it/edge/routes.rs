@@ -3,6 +3,7 @@
 use std::io::Read;
 use std::time::Duration;
 
+use axum::http::Method;
 use flate2::read::GzDecoder;
 use serde_json::json;
 
@@ -91,6 +92,36 @@ async fn the_document_and_the_api_browser_are_compressed_for_who_takes_it() {
     let missing = client
         .get("/docs/nowhere")
         .header("accept-encoding", "gzip");
+    missing.await.problem(404, "route_not_found");
+}
+
+#[tokio::test]
+async fn the_document_and_the_api_browser_are_sent_once_to_who_keeps_them() {
+    let client = TestApp::new().nobody();
+    let mut tags = Vec::new();
+    for path in ["/openapi.json", "/docs/", "/docs/swagger-ui-bundle.js"] {
+        let first = client.get(path).await.expect(200);
+        assert_eq!(first.header("cache-control"), "no-cache");
+        let tag = first.header("etag").to_owned();
+        for known in [tag.as_str(), &format!("\"other\", {tag}"), &tag[2..], "*"] {
+            let call = client.get(path).header("if-none-match", known);
+            let again = call.header("accept-encoding", "gzip").await.expect(304);
+            assert!(again.body.is_empty(), "{path}");
+            assert_eq!(again.header("etag"), tag);
+            assert_eq!(again.header("vary"), "accept-encoding");
+            assert!(!again.headers.contains_key("content-encoding"), "{path}");
+        }
+        for other in ["\"other\"", "W/\"\"", "", "**"] {
+            let call = client.get(path).header("if-none-match", other);
+            assert_eq!(call.await.expect(200).body, first.body, "{other}");
+        }
+        let head = client.call(Method::HEAD, path).await.expect(200);
+        assert!(head.body.is_empty(), "{path}");
+        tags.push(tag);
+    }
+    tags.dedup();
+    assert_eq!(tags.len(), 3, "{tags:?}");
+    let missing = client.get("/docs/nowhere").header("if-none-match", "*");
     missing.await.problem(404, "route_not_found");
 }
 

@@ -165,7 +165,13 @@ impl ListEventsQuery {
 
     fn types(&self) -> Result<Vec<EventType>, ApiError> {
         let unknown = |_| {
-            ApiError::InvalidRequest("`types` names a type of event that does not exist".to_owned())
+            let all = EventType::ALL.iter().map(|kind| format!("`{kind}`"));
+            let all: Vec<_> = all.collect();
+            let rule = format!(
+                "`types` must be some of {}, with commas between",
+                all.join(", ")
+            );
+            ApiError::InvalidRequest(rule)
         };
         let Some(types) = &self.types else {
             return Ok(Vec::new());

@@ -20,6 +20,7 @@ use crate::model::session::{ConnectionId, Device, EndReason, SessionState};
 /// Which sessions to end.
 #[derive(Debug, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
+#[schema(example = json!({"filter": {"login_id": "user123", "device": "web"}, "dry_run": true}))]
 pub(crate) struct BulkDeleteRequest {
     /// The sessions; it must name something.
     #[serde(deserialize_with = "optional_object")]
@@ -64,7 +65,7 @@ pub(crate) struct FilterRequest {
     connection_id: Option<ConnectionId>,
     /// From this address.
     #[serde(default, deserialize_with = "given")]
-    #[schema(value_type = Option<String>, nullable = false)]
+    #[schema(value_type = Option<String>, nullable = false, min_length = 2, max_length = 45)]
     client_ip: Option<IpAddr>,
     /// Opened after this moment.
     #[serde(default, deserialize_with = "given")]

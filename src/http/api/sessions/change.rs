@@ -22,13 +22,14 @@ use crate::model::session::{
     UserAgent,
 };
 
-/// Fields to change: absent keeps, null clears.
+/// Fields to change: absent keeps, null clears; `state` cannot be cleared.
 #[derive(Debug, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
+#[schema(example = json!({"device": "ios", "client_port": null}))]
 pub(crate) struct UpdateSessionRequest {
     /// The new state: `connecting`, `active`, `disconnecting`, or, alone, `closed`, which ends the session.
     #[serde(default, deserialize_with = "state_word")]
-    #[schema(value_type = Option<SessionState>)]
+    #[schema(value_type = Option<SessionState>, nullable = false)]
     state: Field<SessionState>,
     /// The kind of device.
     #[serde(default)]
@@ -44,11 +45,11 @@ pub(crate) struct UpdateSessionRequest {
     connection_id: Field<ConnectionId>,
     /// The client's address.
     #[serde(default)]
-    #[schema(value_type = Option<String>)]
+    #[schema(value_type = Option<String>, min_length = 2, max_length = 45)]
     client_ip: Field<IpAddr>,
     /// The client's port.
     #[serde(default)]
-    #[schema(value_type = Option<u16>)]
+    #[schema(value_type = Option<u16>, maximum = 65_535)]
     client_port: Field<u16>,
     /// The client's user agent.
     #[serde(default)]

@@ -23,6 +23,7 @@ use crate::model::session::{ConnectionStats, Session, SessionState};
 /// How long a session is to live from now.
 #[derive(Debug, Default, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
+#[schema(example = json!({"ttl_seconds": 1800}))]
 pub(crate) struct RefreshRequest {
     /// Seconds without use from now on; its idle timeout if left out. Never past `max_expires_at`.
     #[schema(minimum = 1)]
@@ -32,6 +33,7 @@ pub(crate) struct RefreshRequest {
 /// A sign of life.
 #[derive(Debug, Default, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
+#[schema(example = json!({"stats": {"packets_sent": 120, "bytes_sent": 48_213, "rtt_ms": 21}}))]
 pub(crate) struct HeartbeatRequest {
     /// Counters of its connection.
     #[serde(default, deserialize_with = "optional_object")]

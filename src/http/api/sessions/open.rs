@@ -28,12 +28,18 @@ use crate::model::token::Token;
 /// A session to open. A field that is null counts as left out.
 #[derive(Debug, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
+#[schema(example = json!({
+    "login_id": "user123", "device": "web", "attributes": {"role": "admin", "visits": 3}, "client_ip": "203.0.113.7",
+}))]
 pub(crate) struct CreateSessionRequest {
     /// Whose session it is.
     login_id: LoginId,
     /// A token of the caller's own, in place of one that the gateway makes: 32 to 512 visible ASCII characters that
     /// are in no use and do not start with `sgw_`.
-    #[schema(value_type = Option<String>, min_length = 32, max_length = 512, format = Password)]
+    #[schema(
+        value_type = Option<String>, min_length = 32, max_length = 512, format = Password,
+        pattern = r"^([\x21-\x72\x74-\x7e]|s[\x21-\x66\x68-\x7e]|sg[\x21-\x76\x78-\x7e]|sgw[\x21-\x5e\x60-\x7e])[\x21-\x7e]*$"
+    )]
     token: Option<Token>,
     /// The kind of device.
     device: Option<Device>,
@@ -53,9 +59,10 @@ pub(crate) struct CreateSessionRequest {
     /// Its live connection.
     connection_id: Option<ConnectionId>,
     /// The client's address.
-    #[schema(value_type = Option<String>, example = "203.0.113.7")]
+    #[schema(value_type = Option<String>, min_length = 2, max_length = 45, example = "203.0.113.7")]
     client_ip: Option<IpAddr>,
     /// The client's port.
+    #[schema(maximum = 65_535)]
     client_port: Option<u16>,
     /// The client's user agent.
     user_agent: Option<UserAgent>,

@@ -59,27 +59,22 @@ pub(crate) struct ListSessionsQuery {
     #[param(value_type = Option<u16>, minimum = 1, maximum = 1000, default = 50)]
     limit: PageLimit,
     /// `next_cursor` of the page before.
-    #[param(value_type = Option<String>)]
     cursor: Option<SealedCursor>,
     /// Whether to count them all; only with `login_id` alone, or without filters and without `:own`.
     #[serde(default)]
     total: bool,
     /// Of this login.
-    #[param(value_type = Option<String>)]
     login_id: Option<LoginId>,
     /// Opened by this service.
-    #[param(value_type = Option<String>)]
     service_id: Option<ServiceId>,
     /// On this kind of device.
-    #[param(value_type = Option<String>)]
     device: Option<Device>,
     /// In this state.
     state: Option<SessionState>,
     /// With this connection.
-    #[param(value_type = Option<String>)]
     connection_id: Option<ConnectionId>,
     /// From this address.
-    #[param(value_type = Option<String>)]
+    #[param(value_type = Option<String>, min_length = 2, max_length = 45)]
     client_ip: Option<IpAddr>,
     /// Opened after this moment.
     created_after: Option<Timestamp>,

@@ -1,9 +1,13 @@
 //! Tokens: is this one good, and a new one in its place. `introspect` and `revoke` speak OAuth 2.0 (RFC 7662, RFC 7009).
 
+use std::borrow::Cow;
+use std::iter;
+
 use axum::extract::State;
 use axum::http::StatusCode;
 use serde::{Deserialize, Serialize};
-use utoipa::ToSchema;
+use utoipa::openapi::{RefOr, Schema};
+use utoipa::{PartialSchema, ToSchema};
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 use zeroize::Zeroizing;
@@ -18,6 +22,7 @@ use crate::model::id::{LoginId, ServiceId, SessionId};
 use crate::model::permission::Permission;
 use crate::model::request::{Consistency, Touch};
 use crate::model::session::{EndReason, Ended, Session};
+use crate::model::words::growing;
 
 mod rotate;
 
@@ -35,6 +40,7 @@ pub(super) fn routes() -> OpenApiRouter<AppState> {
 /// A token to verify.
 #[derive(Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
+#[schema(example = json!({"token": "sgw_AZjHpF8ufDGdIGsfClLjfxV0b2tlbi10aGF0LWlzLW5vYm9keXMtYXQtYWxsLi4u"}))]
 pub(crate) struct VerifyTokenRequest {
     /// What the user presented.
     #[schema(value_type = String, format = Password)]
@@ -68,7 +74,7 @@ pub(crate) struct VerifyTokenResponse {
     rotate_after: Option<Timestamp>,
     /// Why it is not active: `unknown_token`, or the reason its session ended.
     #[serde(skip_serializing_if = "Option::is_none")]
-    #[schema(nullable = false, value_type = Option<String>, example = "logout")]
+    #[schema(nullable = false)]
     reason: Option<Inactive>,
     /// When, why and by whom its session ended.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -84,8 +90,23 @@ enum Inactive {
     Ended(EndReason),
 }
 
+impl PartialSchema for Inactive {
+    fn schema() -> RefOr<Schema> {
+        let ended = EndReason::ALL.iter().map(|reason| reason.as_str());
+        let about = "Why a token is not active: `unknown_token`, or the reason its session ended.";
+        growing(about, iter::once("unknown_token").chain(ended))
+    }
+}
+
+impl ToSchema for Inactive {
+    fn name() -> Cow<'static, str> {
+        "InactiveReason".into()
+    }
+}
+
 /// A token, as OAuth 2.0 sends it. Other parameters are ignored (RFC 7662, section 2.1).
 #[derive(Deserialize, ToSchema)]
+#[schema(example = json!({"token": "sgw_AZjHpF8ufDGdIGsfClLjfxV0b2tlbi10aGF0LWlzLW5vYm9keXMtYXQtYWxsLi4u"}))]
 pub(crate) struct TokenForm {
     /// What the user presented.
     #[schema(value_type = String, format = Password)]

@@ -19,6 +19,7 @@ use crate::model::token::Token;
 /// A token to rotate.
 #[derive(Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
+#[schema(example = json!({"token": "sgw_AZjHpF8ufDGdIGsfClLjfxV0b2tlbi10aGF0LWlzLW5vYm9keXMtYXQtYWxsLi4u"}))]
 pub(crate) struct RotateTokenRequest {
     /// What the user presented.
     #[schema(value_type = String, format = Password)]

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use axum::Router;
 use axum::body::Bytes;
 use axum::http::{HeaderValue, header};
-use axum::middleware::map_response;
+use axum::middleware::{from_fn, map_response};
 use axum::response::{Redirect, Response};
 use axum::routing::get;
 use tower_http::CompressionLevel;
@@ -20,6 +20,9 @@ use utoipa_swagger_ui::{Config, SwaggerUi};
 use crate::gateway::GatewayError;
 use crate::http::error::{ApiError, Problem};
 
+mod shape;
+mod tags;
+
 const DOCUMENT_PATH: &str = "/openapi.json";
 const BROWSER_PATH: &str = "/docs";
 
@@ -30,7 +33,7 @@ const BROWSER_PATH: &str = "/docs";
         description = "Keeps the login sessions of your users for all of your services.\n\n\
             A service authenticates every call under `/v1` with HTTP Basic (`service_id:secret`) or with the headers \
             `X-Service-Id` and `X-Service-Secret`. Errors are RFC 9457 problem documents with a stable `code`. Every \
-            answer carries `X-Request-Id`.",
+            answer carries `X-Request-Id`. Lengths of texts are those of UTF-8 in bytes.",
         license(name = "MIT OR Apache-2.0", identifier = "MIT OR Apache-2.0"),
         contact(name = "The operator of this gateway")
     ),
@@ -78,6 +81,13 @@ pub(crate) fn description() -> OpenApi {
     Description::openapi()
 }
 
+/// The document when all operations are in it.
+#[must_use]
+pub(crate) fn whole(mut document: OpenApi) -> OpenApi {
+    shape::shape(&mut document);
+    document
+}
+
 /// The document as JSON text, as it is served, printed and committed.
 pub fn to_json(document: &OpenApi) -> Result<String, serde_json::Error> {
     let mut text = sort_extensions(&serde_json::to_string_pretty(document)?);
@@ -123,7 +133,8 @@ async fn with_policy(mut response: Response) -> Response {
     response
 }
 
-/// `/openapi.json` and `/docs`, compressed for who takes gzip; people who open the gateway come to the latter.
+/// `/openapi.json` and `/docs`, compressed for who takes gzip, and once for who keeps them; people who open the gateway come
+/// to the latter.
 pub(crate) fn routes<S: Clone + Send + Sync + 'static>(document: &OpenApi) -> Router<S> {
     let text = to_json(document).map(Bytes::from).map_err(Arc::new);
     let document = get(async move || match text {
@@ -140,6 +151,7 @@ pub(crate) fn routes<S: Clone + Send + Sync + 'static>(document: &OpenApi) -> Ro
     Router::from(SwaggerUi::new(BROWSER_PATH).config(config))
         .route(DOCUMENT_PATH, document)
         .route("/", get(async || Redirect::to(BROWSER_PATH)))
+        .layer(from_fn(tags::with_tag))
         .layer(compressed)
         .layer(map_response(with_policy))
 }
