@@ -6,8 +6,6 @@
 //! breaker is open, and the supervisor's attempts are the only ones. How many are under way, and who is next, is the
 //! business of the [`Gate`].
 
-use std::borrow::Cow;
-use std::panic::resume_unwind;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
@@ -21,7 +19,7 @@ use tokio_util::task::AbortOnDropHandle;
 use super::connect::Dialer;
 use super::deadline::{self, Deadlines};
 use super::errors::{ConnectError, Failure, RetryDecision};
-use super::gate::{Entry, Gate, Shed, Turn, Urgency};
+use super::gate::{Gate, Shed, Urgency};
 use super::patience::within;
 use super::probe::Probe;
 use super::shared_connection::{Fault, SharedConnection, State};
@@ -48,11 +46,11 @@ pub(super) struct Node {
     _supervisor: AbortOnDropHandle<()>,
 }
 
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Copy)]
 pub(super) enum Message<'a> {
-    Plain(Cow<'a, Cmd>),
+    Plain(&'a Cmd),
     /// To a master that is taking the slot over.
-    Asking(Cow<'a, Cmd>),
+    Asking(&'a Cmd),
 }
 
 impl Node {
@@ -93,7 +91,7 @@ impl Node {
     }
 
     pub(super) async fn send(
-        self: &Arc<Self>,
+        &self,
         message: Message<'_>,
         urgency: Urgency,
     ) -> Result<Value, Failure> {
@@ -104,28 +102,10 @@ impl Node {
         if let State::Down(error) = &*self.state.borrow() {
             return Err(self.down(Arc::clone(error)));
         }
-        let waiting = match self.gate.ask(urgency) {
-            Ok(Entry::Turn(turn)) => return self.exchange(turn, message).await,
-            waiting => waiting,
+        let mut turn = match self.gate.enter(urgency).await {
+            Ok(turn) => turn,
+            Err(Shed) => return Err(overloaded()),
         };
-        // A request is much to wake up. So it sleeps until its answer is there, and something small waits for its turn.
-        let (node, message) = (Arc::clone(self), message.into_owned());
-        let task = tokio::spawn(async move {
-            match node.gate.wait(urgency, waiting).await {
-                Ok(turn) => node.exchange(turn, message).await,
-                Err(Shed) => Err(Failure::Overloaded(node.address.clone())),
-            }
-        });
-        match AbortOnDropHandle::new(task).await {
-            Ok(answer) => answer,
-            Err(ended) => match ended.try_into_panic() {
-                Ok(panic) => resume_unwind(panic),
-                Err(_) => Err(overloaded()),
-            },
-        }
-    }
-
-    async fn exchange(&self, mut turn: Turn, message: Message<'_>) -> Result<Value, Failure> {
         let shared_connection = self.shared_connection().await?;
         let sent_at = Instant::now();
         let exchange = message.exchange(shared_connection.connection());
@@ -283,19 +263,12 @@ impl Node {
 }
 
 impl Message<'_> {
-    fn into_owned(self) -> Message<'static> {
-        match self {
-            Self::Plain(command) => Message::Plain(Cow::Owned(command.into_owned())),
-            Self::Asking(command) => Message::Asking(Cow::Owned(command.into_owned())),
-        }
-    }
-
     async fn exchange(self, mut connection: MultiplexedConnection) -> RedisResult<Value> {
         match self {
-            Self::Plain(command) => connection.send_packed_command(&command).await,
+            Self::Plain(command) => connection.send_packed_command(command).await,
             Self::Asking(command) => {
                 let mut pipeline = redis::pipe();
-                pipeline.cmd("ASKING").add_command(command.into_owned());
+                pipeline.cmd("ASKING").add_command(command.clone());
                 let mut answers = connection.send_packed_commands(&pipeline, 0, 2).await?;
                 Ok(answers.pop().unwrap_or(Value::Nil))
             }

@@ -169,9 +169,9 @@ impl<'a> Attempt<'a> {
             None => (routes.of(slot)?, false),
         };
         let message = if asking {
-            Message::Asking(Cow::Borrowed(&*self.command))
+            Message::Asking(&self.command)
         } else {
-            Message::Plain(Cow::Borrowed(&*self.command))
+            Message::Plain(&self.command)
         };
         let value = node.send(message, self.urgency).await?;
         Ok((value, node))
@@ -255,16 +255,13 @@ pub(super) async fn run_at(
     let node = visit(routes, master.clone())?;
     let urgency = script.urgency();
     let by_hash = script.by_hash(keys, args);
-    let answer = node
-        .send(Message::Plain(Cow::Borrowed(&by_hash)), urgency)
-        .await;
+    let answer = node.send(Message::Plain(&by_hash), urgency).await;
     match answer {
         Err(Failure::Refused { cause, .. })
             if RetryDecision::to(&cause, master) == RetryDecision::SendSource =>
         {
             let by_source = script.by_source(keys, args);
-            node.send(Message::Plain(Cow::Borrowed(&by_source)), urgency)
-                .await
+            node.send(Message::Plain(&by_source), urgency).await
         }
         answer => answer,
     }

@@ -1,6 +1,5 @@
 //! Looks who the masters are: again and again, at once when something broke, and soon while a master is missing.
 
-use std::borrow::Cow;
 use std::sync::Arc;
 
 use deadpool_redis::redis::{RedisError, RedisResult};
@@ -144,7 +143,7 @@ async fn ask_masters(masters: &[Arc<Node>], turn: usize) -> Option<SlotMap> {
     for step in 0..up.len() {
         let node = up.get((turn + step) % up.len())?;
         let question = cluster::question();
-        let asked = node.send(Message::Plain(Cow::Borrowed(&question)), Urgency::First);
+        let asked = node.send(Message::Plain(&question), Urgency::First);
         let answer = asked.await;
         if let Ok(slot_map) = answer.map(|answer| cluster::slot_map(&answer, &node.address)) {
             return slot_map;

@@ -97,12 +97,8 @@ impl Gate {
     }
 
     /// Its turn, when it comes soon enough.
-    pub(super) async fn wait(
-        &self,
-        urgency: Urgency,
-        asked: Result<Entry, Shed>,
-    ) -> Result<Turn, Shed> {
-        match asked {
+    pub(super) async fn enter(self: &Arc<Self>, urgency: Urgency) -> Result<Turn, Shed> {
+        match self.ask(urgency) {
             Ok(Entry::Turn(turn)) => Ok(turn),
             Ok(Entry::Wait(turn)) => match within(self.wait, turn).await {
                 Ok(Ok(turn)) => Ok(turn),
@@ -119,8 +115,7 @@ impl Gate {
         Shed
     }
 
-    /// Its turn, or a place in the queue.
-    pub(super) fn ask(self: &Arc<Self>, urgency: Urgency) -> Result<Entry, Shed> {
+    fn ask(self: &Arc<Self>, urgency: Urgency) -> Result<Entry, Shed> {
         let queue = &mut *self.queue();
         let now = Instant::now();
         queue.pass(now, self.wait);
@@ -190,8 +185,7 @@ impl Gate {
     }
 }
 
-#[derive(Debug)]
-pub(super) enum Entry {
+enum Entry {
     Turn(Turn),
     Wait(oneshot::Receiver<Turn>),
 }

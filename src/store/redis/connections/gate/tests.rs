@@ -21,10 +21,6 @@ fn fill(gate: &Arc<Gate>) -> Vec<Turn> {
 }
 
 impl Gate {
-    async fn enter(self: &Arc<Self>, urgency: Urgency) -> Result<Turn, Shed> {
-        self.wait(urgency, self.ask(urgency)).await
-    }
-
     fn deadline(&self) -> Duration {
         2 * self.wait
     }
