@@ -4,6 +4,7 @@ mod candidates;
 mod conditions;
 mod decisions;
 mod explain;
+mod heads;
 mod identity;
 mod log;
 mod login;
