@@ -39,12 +39,18 @@ pub(super) async fn who_is_not_logged_in_passes_where_that_is_optional(kind: Kin
     let site = Site::with(kind, Wish::LetsPass("-optional")).await;
     let token = log_in(&site, json!({})).await.token;
     let ask = |cookie: &str| site.client().get("/").header("cookie", cookie);
-    let saw = passed(&site, ask(&format!("sid={token}"))).await;
+    let spoofed = |cookie: &str| {
+        ask(cookie)
+            .header("x-auth-login-id", "mallory")
+            .header("x-auth-reason", "mallory")
+    };
+    let saw = passed(&site, spoofed(&format!("sid={token}"))).await;
     assert_eq!(seen(&saw, "x-auth-login-id"), ["ana"]);
-    for cookie in ["a=b", "sid=junk"] {
-        let spoofed = ask(cookie).header("x-auth-login-id", "mallory");
-        let saw = passed(&site, spoofed).await;
+    assert_eq!(seen(&saw, "x-auth-reason").concat(), "");
+    for (cookie, reason) in [("a=b", "token_missing"), ("sid=junk", "token_invalid")] {
+        let saw = passed(&site, spoofed(cookie)).await;
         assert_eq!(seen(&saw, "x-auth-login-id").concat(), "", "{saw}");
+        assert_eq!(seen(&saw, "x-auth-reason"), [reason]);
     }
 }
 
