@@ -235,6 +235,7 @@ async fn serve_and_sweep(
         max_connections: config.listener.max_connections,
         max_connections_per_address: config.listener.max_connections_per_address,
         trusted: config.proxies.trusted.clone(),
+        drain_delay: config.listener.drain_delay,
         drain_timeout: config.listener.drain_timeout,
         deadlines: Deadlines::default(),
     };

@@ -80,7 +80,9 @@ pub struct ListenerSettings {
     pub max_connections: usize,
     /// The most connections of one address on which no service has proved itself.
     pub max_connections_per_address: usize,
-    /// How long requests under way may take at shutdown.
+    /// How long requests are still taken at shutdown.
+    pub drain_delay: Duration,
+    /// How long requests under way may take after that.
     pub drain_timeout: Duration,
     /// Address and port for metrics alone; none if they are told where everything is.
     pub metrics: Option<SocketAddr>,
@@ -199,6 +201,7 @@ impl Config {
                         value::optional_connections,
                     )?
                     .unwrap_or(max_connections.div_ceil(4)),
+                drain_delay: source.get(&var::DRAIN_DELAY, value::duration)?,
                 drain_timeout: source.get(&var::DRAIN_TIMEOUT, value::duration)?,
                 metrics: source.get(&var::METRICS_LISTEN, value::optional_address)?,
                 metrics_allow: source.get(&var::METRICS_ALLOW, networks)?,

@@ -35,8 +35,10 @@ variables! {
         "The most connections at once; beyond, those that have been idle for the longest give way. Each, and a tenth more, needs a file descriptor (ulimit -n).";
     MAX_CONNECTIONS_PER_ADDRESS = "SGW_MAX_CONNECTIONS_PER_ADDRESS", None, "2500",
         "The most connections of one address on which no service has proved itself; without it, a quarter of all. SGW_TRUSTED_PROXIES are not counted.";
+    DRAIN_DELAY = "SGW_DRAIN_DELAY", Some("3s"), "",
+        "How long requests are still taken after SIGTERM, while /readyz is 503 and each answer closes its connection.";
     DRAIN_TIMEOUT = "SGW_DRAIN_TIMEOUT", Some("25s"), "",
-        "How long requests under way may take after SIGTERM.";
+        "How long requests under way may take after that.";
     METRICS_LISTEN = "SGW_METRICS_LISTEN", None, "127.0.0.1:9090",
         "Address and port for /metrics alone, for whoever reaches it; without it, /metrics is where everything is.";
     METRICS_ALLOW = "SGW_METRICS_ALLOW", None, "10.0.5.0/24",
@@ -98,7 +100,7 @@ variables! {
     MAX_AGE_LIMIT = "SGW_MAX_AGE_LIMIT", Some("30d"), "",
         "The greatest age a create may ask for.";
     ROTATE_GRACE = "SGW_ROTATE_GRACE", Some("30s"), "",
-        "How long a rotated token stays good, for requests that were on their way. After it, rotating it again ends the session.";
+        "How long a rotated token stays good, for requests that were on their way. After it, rotating it again ends the session, unless nobody has used its successor.";
     ROTATE_AFTER = "SGW_ROTATE_AFTER", Some("0s"), "",
         "How old a token should become before it is rotated; verify tells when that is. 0s tells nothing.";
     LOGIN_MAX_SESSIONS = "SGW_LOGIN_MAX_SESSIONS", Some("0"), "",

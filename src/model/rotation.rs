@@ -1,8 +1,10 @@
 //! Rotation: a session gets a new token, and what its former tokens are still good for.
 //!
 //! The previous token is good until its grace is over, and leads to its successor, so that requests that cross do no
-//! harm. A former token that is shown for rotation after its grace was copied: that is reuse. Of the last
-//! [`FormerTokens::MOST`] tokens a session knows that they were its own; of any other string it knows nothing.
+//! harm. When it is shown for rotation after that, and its successor was never used, the answer that told of the
+//! successor was lost: it gets another one, and the lost one counts as copied from then on. Any other former token that is
+//! shown for rotation after its grace was copied: that is reuse. Of the last [`FormerTokens::MOST`] tokens a session knows
+//! that they were its own; of any other string it knows nothing.
 
 use std::time::Duration;
 
@@ -76,7 +78,30 @@ impl SessionRecord {
         token_status_until(self.token, former, presented)
     }
 
-    /// Puts the successor in the place of the token that is presented, if it is the present one; that counts as use.
+    /// Whether this is its token, and shown for the first time since a rotation made it: that must be written before
+    /// anybody is told of the session.
+    #[must_use]
+    pub fn is_first_use(&self, presented: &CredentialHash) -> bool {
+        self.is_unused() && self.token.hash == *presented
+    }
+
+    /// Whether nobody has shown its token since a rotation made it.
+    #[must_use]
+    pub fn is_unused(&self) -> bool {
+        self.rotation.as_ref().is_some_and(|last| last.unused)
+    }
+
+    /// A token is shown.
+    pub fn note_use(&mut self, presented: &CredentialHash) {
+        if let Some(last) = &mut self.rotation
+            && self.token.hash == *presented
+        {
+            last.unused = false;
+        }
+    }
+
+    /// Puts the successor in the place of the token that is presented, if it is the present one, or in that of a successor
+    /// that was never used; that counts as use.
     pub fn rotate(
         &mut self,
         presented: &CredentialHash,
@@ -93,17 +118,20 @@ impl SessionRecord {
         match (self.token_status(presented, now), last) {
             (TokenStatus::Present, _) => {
                 let former = self.rotation.take().map(|last| last.former);
-                self.rotation = Some(Rotation {
-                    at: now,
-                    sealed: successor.sealed,
-                    former: FormerTokens::followed_by(former, self.token, now.plus(grace)),
-                });
-                self.token = StoredToken {
-                    hash: successor.hash,
+                let former = FormerTokens::followed_by(former, self.token, now.plus(grace));
+                self.succeed(former, successor, now)
+            }
+            (TokenStatus::Reused, Some(last))
+                if last.unused && last.former.previous == *presented =>
+            {
+                let former = last.former.clone();
+                let former = former.without_successor(&self.token.hash, now);
+                let again = StoredToken {
+                    hash: *presented,
                     origin: TokenOrigin::Gateway,
                 };
-                self.touch(now);
-                RotationOutcome::Done
+                let former = FormerTokens::followed_by(Some(former), again, now.plus(grace));
+                self.succeed(former, successor, now)
             }
             (TokenStatus::Previous, Some(last)) => RotationOutcome::Before(last.sealed.clone()),
             (TokenStatus::Reused, _) => RotationOutcome::Reused,
@@ -111,6 +139,26 @@ impl SessionRecord {
                 RotationOutcome::Unknown
             }
         }
+    }
+
+    fn succeed(
+        &mut self,
+        former: FormerTokens,
+        successor: Successor,
+        now: Timestamp,
+    ) -> RotationOutcome {
+        self.rotation = Some(Rotation {
+            at: now,
+            sealed: successor.sealed,
+            former,
+            unused: true,
+        });
+        self.token = StoredToken {
+            hash: successor.hash,
+            origin: TokenOrigin::Gateway,
+        };
+        self.touch(now);
+        RotationOutcome::Done
     }
 
     /// When a good token should be rotated that may be so old.

@@ -36,6 +36,9 @@ pub struct Rotation {
     pub sealed: SealedToken,
     /// The tokens before that.
     pub former: FormerTokens,
+    /// Whether nobody has shown the token that it made: then the answer that told it may be lost.
+    #[serde(skip)]
+    pub unused: bool,
 }
 
 /// The tokens that a session had before its present one.
@@ -61,6 +64,14 @@ pub struct FormerToken {
 impl FormerToken {
     /// Bytes of a mark.
     pub const MARK_BYTES: usize = 8;
+
+    fn of(hash: &CredentialHash, until: Timestamp) -> Self {
+        let mut mark = [0; Self::MARK_BYTES];
+        for (slot, byte) in mark.iter_mut().zip(hash.as_bytes()) {
+            *slot = *byte;
+        }
+        Self { mark, until }
+    }
 
     fn is(&self, presented: &CredentialHash) -> bool {
         presented.as_bytes().starts_with(&self.mark)
@@ -112,15 +123,19 @@ impl FormerTokens {
         Some(former.until)
     }
 
+    /// These, where the successor of the last one was never used and gives way to another: it comes to stand before
+    /// that, as one whose grace is over.
+    pub(super) fn without_successor(mut self, successor: &CredentialHash, now: Timestamp) -> Self {
+        self.last.pop();
+        self.last.push(FormerToken::of(successor, now));
+        self
+    }
+
     /// These and one more.
     pub(super) fn followed_by(before: Option<Self>, token: StoredToken, until: Timestamp) -> Self {
         let (external, mut last) =
             before.map_or((None, Vec::new()), |before| (before.external, before.last));
-        let mut mark = [0; FormerToken::MARK_BYTES];
-        for (slot, byte) in mark.iter_mut().zip(token.hash.as_bytes()) {
-            *slot = *byte;
-        }
-        last.push(FormerToken { mark, until });
+        last.push(FormerToken::of(&token.hash, until));
         last.drain(..last.len().saturating_sub(Self::MOST));
         Self {
             previous: token.hash,

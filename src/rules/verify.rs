@@ -55,7 +55,8 @@ pub fn verify(entry: SessionEntry, hash: &CredentialHash, terms: &Terms) -> Look
     behind(entry.told(terms), hash, terms)
 }
 
-/// The same, and the uses of it that are known go into the record; with [`Touch::Yes`] this one too.
+/// The same, and the uses of it that are known go into the record, and that its token was shown; with [`Touch::Yes`] this
+/// counts as use, too.
 #[must_use]
 pub fn verify_and_write(
     entry: SessionEntry,
@@ -66,6 +67,7 @@ pub fn verify_and_write(
     Decision::make(|plan| {
         let mut found = behind(plan.settle(entry, terms).settled(terms.now), hash, terms);
         if let Lookup::Live(record) = &mut found {
+            record.note_use(hash);
             if touch == Touch::Yes {
                 record.touch(terms.now);
             }

@@ -5,6 +5,7 @@ use std::net::SocketAddr;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
+use std::time::Duration;
 
 use axum::Router;
 use axum::body::{Body, Bytes};
@@ -14,6 +15,8 @@ use hyper::body::{Body as HttpBody, Frame, Incoming, SizeHint};
 use hyper::server::conn::http1;
 use hyper::upgrade::OnUpgrade;
 use hyper_util::rt::TokioIo;
+use tokio::time::timeout;
+use tokio_util::sync::CancellationToken;
 use tower::ServiceExt;
 
 use super::admission::Place;
@@ -32,6 +35,9 @@ const MAX_HEAD_BUFFER: usize = MAX_URI_BYTES + MAX_HEADER_BYTES;
 /// The most headers; many small ones fit into the limit of bytes, and hyper's own 100 would be reached first.
 const MAX_HEADERS: usize = 256;
 
+/// How long a connection is still read from when the server drains: what was sent before its client could know.
+const LAST_REQUEST: Duration = Duration::from_millis(100);
+
 /// The type of an answer that goes on for as long as something happens.
 const EVENT_STREAM: &[u8] = b"text/event-stream";
 
@@ -45,11 +51,13 @@ pub(super) async fn serve(
 ) {
     let Accepted { stream, peer, app } = accepted;
     let drain = open.drain.clone();
+    let leaving = open.leaving.clone();
     let served = Arc::new(Served {
         app,
         peer,
         exchange: exchange.clone(),
         place: Arc::clone(&open.place),
+        leaving,
         proof: Proof::default(),
     });
     let stream = DeadlineStream::new(stream, exchange.clone(), deadlines, open);
@@ -65,6 +73,10 @@ pub(super) async fn serve(
         tokio::select! {
             outcome = connection.as_mut() => break outcome,
             () = drain.cancelled() => {
+                // A request that is on its way is still answered.
+                if let Ok(outcome) = timeout(LAST_REQUEST, connection.as_mut()).await {
+                    break outcome;
+                }
                 connection.as_mut().graceful_shutdown();
                 break connection.await;
             }
@@ -83,6 +95,7 @@ struct Served {
     peer: SocketAddr,
     exchange: Exchange,
     place: Arc<Place>,
+    leaving: CancellationToken,
     proof: Proof,
 }
 
@@ -108,7 +121,7 @@ impl Served {
         };
         let after = match &rest {
             _ if upgrades => After::Upgrade,
-            _ if begun.is_last || !is_placed => After::Close,
+            _ if begun.is_last || !is_placed || self.leaving.is_cancelled() => After::Close,
             Rest::Read => After::NextRequest,
             Rest::Coming(_) => After::Rest,
             Rest::Unread => After::Close,

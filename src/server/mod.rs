@@ -1,13 +1,15 @@
 //! Listeners: an accept loop with deadlines, a bound and a drain.
 //!
 //! It is our own, because a server open to the network needs a deadline for every silence of a client (the header, the
-//! next request, the reading of an answer) and a bound for the number of connections. On shutdown no connection is
+//! next request, the reading of an answer) and a bound for the number of connections. On shutdown it goes on for a while,
+//! so that whoever sends requests here hears of it: each answer is the last of its connection. Then no connection is
 //! accepted any more, idle ones are closed, and requests under way may finish in time.
 
 use std::sync::Arc;
 use std::time::Duration;
 
 use axum::Router;
+use tokio::time::{sleep, timeout};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use tokio_util::task::task_tracker::TaskTrackerToken;
@@ -26,7 +28,8 @@ pub use signals::{Asked, Signals};
 pub use sweeper::sweep_until;
 
 use admission::Place;
-use listener::Acceptor;
+use exchange::Exchange;
+use listener::{Accepted, Acceptor};
 
 use crate::model::network::Networks;
 
@@ -39,7 +42,9 @@ pub struct ServerSettings {
     pub max_connections_per_address: usize,
     /// Whose connections have no other bound than that of all.
     pub trusted: Networks,
-    /// How long requests under way may take once the server shuts down.
+    /// How long requests are still taken once the server shuts down, each as the last one of its connection.
+    pub drain_delay: Duration,
+    /// How long requests under way may take after that.
     pub drain_timeout: Duration,
     /// How long a client may be silent.
     pub deadlines: Deadlines,
@@ -79,6 +84,9 @@ impl Default for Deadlines {
     }
 }
 
+/// How long it is looked for connections that the system has taken and that wait to be accepted.
+const LAST_ACCEPT: Duration = Duration::from_millis(10);
+
 /// How the server came to its end.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Drained {
@@ -88,7 +96,8 @@ pub enum Drained {
     CutOff(usize),
 }
 
-/// Serves each listener its application until `shutdown` resolves, then drains. They share the bound of connections.
+/// Serves each listener its application until `shutdown` resolves and the delay of the drain is over, then drains. They share
+/// the bound of connections.
 ///
 /// An application may upgrade a connection (`hyper::upgrade::on`). It counts as open until what was upgraded is dropped;
 /// once the server drains, reading from it ends as if the client had closed, so that a farewell can still be written.
@@ -97,30 +106,66 @@ pub async fn serve(
     settings: ServerSettings,
     shutdown: impl Future<Output = ()>,
 ) -> Drained {
-    let mut acceptor = Acceptor::new(listeners, &settings);
-    let connections = TaskTracker::new();
-    let drain = CancellationToken::new();
-    let mut shutdown = std::pin::pin!(shutdown);
-    loop {
-        let (accepted, exchange, place) = tokio::select! {
-            biased;
-            () = &mut shutdown => break,
-            taken = acceptor.accept() => taken,
-        };
-        let open = Open {
-            place: Arc::new(place),
-            _counted: connections.token(),
-            drain: drain.clone(),
-        };
-        let served = connection::serve(accepted, settings.deadlines, exchange, open);
-        tokio::spawn(served);
+    let mut server = Server {
+        acceptor: Acceptor::new(listeners, &settings),
+        deadlines: settings.deadlines,
+        connections: TaskTracker::new(),
+        leaving: CancellationToken::new(),
+        drain: CancellationToken::new(),
+    };
+    server.accept_until(shutdown).await;
+    server.leaving.cancel();
+    server.accept_until(sleep(settings.drain_delay)).await;
+    // Whoever is in the queue of a socket that is closed gets no answer.
+    while let Ok(taken) = timeout(LAST_ACCEPT, server.acceptor.accept()).await {
+        server.begin(taken);
     }
+    let Server {
+        acceptor,
+        connections,
+        drain,
+        ..
+    } = server;
     drop(acceptor);
     drain.cancel();
     connections.close();
-    match tokio::time::timeout(settings.drain_timeout, connections.wait()).await {
+    match timeout(settings.drain_timeout, connections.wait()).await {
         Ok(()) => Drained::Whole,
         Err(_elapsed) => Drained::CutOff(connections.len()),
+    }
+}
+
+/// What accepts connections, and what they have in common.
+struct Server {
+    acceptor: Acceptor,
+    deadlines: Deadlines,
+    connections: TaskTracker,
+    leaving: CancellationToken,
+    drain: CancellationToken,
+}
+
+impl Server {
+    async fn accept_until(&mut self, end: impl Future<Output = ()>) {
+        let mut end = std::pin::pin!(end);
+        loop {
+            let taken = tokio::select! {
+                biased;
+                () = &mut end => return,
+                taken = self.acceptor.accept() => taken,
+            };
+            self.begin(taken);
+        }
+    }
+
+    fn begin(&self, (accepted, exchange, place): (Accepted, Exchange, Place)) {
+        let open = Open {
+            place: Arc::new(place),
+            _counted: self.connections.token(),
+            leaving: self.leaving.clone(),
+            drain: self.drain.clone(),
+        };
+        let served = connection::serve(accepted, self.deadlines, exchange, open);
+        tokio::spawn(served);
     }
 }
 
@@ -129,5 +174,8 @@ pub async fn serve(
 struct Open {
     place: Arc<Place>,
     _counted: TaskTrackerToken,
+    /// The next answer is the last one.
+    leaving: CancellationToken,
+    /// No further request is waited for.
     drain: CancellationToken,
 }

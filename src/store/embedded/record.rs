@@ -59,20 +59,31 @@ fn take_first<'b, Old: Deserialize<'b>, New: From<Old>>(
 impl Stored for StoredSession {
     const NAME: &'static str = "session";
     const FORMAT: u8 = 2;
-    const NEWEST: u8 = 3;
-    /// The registration of the service that opened it.
-    type Beside = Timestamp;
+    const NEWEST: u8 = 4;
+    /// The registration of the service that opened it, and whether its token was never used.
+    type Beside = (Option<Timestamp>, bool);
 
     fn take_older(format: u8, body: &[u8]) -> Option<Taken<'_, Self>> {
+        if format == 3 {
+            let taken = postcard::take_from_bytes::<(Self, Timestamp)>(body);
+            return Some(taken.map(|((mut old, registration), rest)| {
+                old.put_beside((Some(registration), false));
+                (old, rest)
+            }));
+        }
         take_first::<Session1, _>(format, body)
     }
 
-    fn beside(&self) -> Option<Timestamp> {
-        self.record.registration
+    fn beside(&self) -> Option<Self::Beside> {
+        let (registration, unused) = (self.record.registration, self.record.is_unused());
+        (registration.is_some() || unused).then_some((registration, unused))
     }
 
-    fn put_beside(&mut self, registration: Timestamp) {
-        self.record.registration = Some(registration);
+    fn put_beside(&mut self, (registration, unused): Self::Beside) {
+        self.record.registration = registration;
+        if let Some(rotation) = &mut self.record.rotation {
+            rotation.unused = unused;
+        }
     }
 }
 

@@ -10,7 +10,7 @@
 //! | `D` `I` `C` `A` `P` `U…` `S` `T` | device, its id, connection, address, port, user agent, server, counters | |
 //! | `h` `F` `G` | SHA-256 of the previous token · 8 bytes of those of the last 8 · until when each is good, 8 bytes | the same |
 //! | `B` | SHA-256 of the token that a caller brought, once rotated | the same |
-//! | `R` `X` | when the token was made by a rotation · it sealed | |
+//! | `R` `X` `Y` | when the token was made by a rotation · it sealed · `1` as long as nobody has shown it | |
 //! | `r` `e` `y` `w` `q` | | reason · when · by whom · what was said about it · told until |
 //! | `N` | the format by which it is counted as one of its service | |
 //! | `E` | | `1` if all of a live session is still there, and no event has told of its end |
@@ -167,6 +167,7 @@ impl Record {
             at: self.moment("R").ok_or(Foreign)?,
             sealed: SealedToken(self.bytes("X").ok_or(Foreign)?.to_vec()),
             former,
+            unused: self.bytes("Y").is_some(),
         }))
     }
 

@@ -63,6 +63,7 @@ async fn a_rotated_token_that_is_rotated_again_after_its_grace_ends_the_session(
     let admin = app.admin();
     let session = open(&admin, json!({"login_id": "u"})).await;
     let token = successor(&admin, &session.token).await;
+    assert_eq!(verify(&admin, &token).await["active"], true);
     app.pass(GRACE);
     for _ in 0..2 {
         let reused = rotate(&admin, &session.token).await;
@@ -185,4 +186,32 @@ async fn neither_token_stands_in_any_other_answer() {
         }
         assert!(!answer.contains("sealed"), "{answer}");
     }
+}
+
+#[tokio::test]
+async fn an_answer_that_is_lost_ends_no_session() {
+    let app = TestApp::new();
+    let admin = app.admin();
+    let session = open(&admin, json!({"login_id": "u"})).await;
+    let lost = successor(&admin, &session.token).await;
+    app.pass(GRACE * 2);
+    assert_eq!(verify(&admin, &session.token).await["active"], false);
+    let token = successor(&admin, &session.token).await;
+    assert_ne!(token, lost);
+    assert_eq!(successor(&admin, &session.token).await, token);
+    assert_eq!(verify(&admin, &lost).await["active"], false);
+    for introspected in [false, true] {
+        let verified = if introspected {
+            let call = admin.post("/v1/tokens/introspect");
+            let form = format!("token={token}");
+            let call = call.text("application/x-www-form-urlencoded", form);
+            call.await.value(200)
+        } else {
+            verify(&admin, &token).await
+        };
+        assert_eq!(verified["active"], true);
+    }
+    // Whoever found the answer after all was the second one.
+    rotate(&admin, &lost).await.problem(410, "session_ended");
+    assert_eq!(verify(&admin, &token).await["reason"], "token_reuse");
 }

@@ -23,6 +23,7 @@ pub(super) fn settings() -> ServerSettings {
         max_connections: 100,
         max_connections_per_address: 100,
         trusted: Networks::default(),
+        drain_delay: Duration::ZERO,
         drain_timeout: Duration::from_secs(10),
         deadlines: Deadlines {
             header: Duration::from_millis(400),

@@ -27,6 +27,7 @@ fn settings() -> ServerSettings {
         max_connections: 10_000,
         max_connections_per_address: 10_000,
         trusted: Networks::default(),
+        drain_delay: Duration::ZERO,
         drain_timeout: Duration::from_secs(20),
         deadlines: Deadlines {
             header: Duration::from_secs(60),

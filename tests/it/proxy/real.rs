@@ -168,6 +168,7 @@ pub(super) async fn listen(state: AppState) -> (SocketAddr, tokio::task::JoinHan
         max_connections: 100,
         max_connections_per_address: 100,
         trusted: Networks::default(),
+        drain_delay: Duration::ZERO,
         drain_timeout: Duration::ZERO,
         deadlines: Deadlines::default(),
     };

@@ -4,7 +4,7 @@ use session_gateway::model::record::SessionChange;
 use session_gateway::model::request::{Target, Touch};
 use session_gateway::model::rotation::Successor;
 use session_gateway::model::session::EndReason;
-use session_gateway::model::session_token::SealedToken;
+use session_gateway::model::session_token::{SealedToken, TokenStatus};
 use session_gateway::rules::change::{self, Changed};
 use session_gateway::rules::entry::Lookup;
 use session_gateway::rules::refusal::Refusal;
@@ -127,13 +127,25 @@ impl History<'_> {
         };
         let terms = self.world.terms();
         let entry = self.world.entry(session_id);
+        let before = self.world.live(session_id);
+        let is_lost = before.as_ref().is_some_and(|record| {
+            let previous = record.rotation.as_ref().map(|last| last.former.previous);
+            record.is_unused() && previous == Some(presented)
+        });
         let decision = rotate::rotate(entry, rotation.clone(), &terms);
         let (outcome, effects) = self.world.decide(decision);
         let now = self.world.live(session_id);
         match outcome {
             Ok(Rotated::Now(_)) => {
                 assert_eq!(effects.changed, 1);
-                assert_eq!(now.unwrap().token.hash, successor);
+                let now = now.unwrap();
+                assert!(now.token.hash == successor && now.is_unused());
+                let before = before.unwrap().token.hash;
+                assert!(before == presented || is_lost);
+                if is_lost {
+                    let lost = now.token_status(&before, terms.now);
+                    assert_eq!(lost, TokenStatus::Reused);
+                }
                 self.tokens.push((session_id, successor));
                 let again = rotate::rotate(self.world.entry(session_id), rotation, &terms);
                 let (again, effects) = self.world.decide(again);
@@ -146,6 +158,7 @@ impl History<'_> {
             Err(Refusal::SessionEnded(tombstone)) => {
                 assert_eq!(now, None);
                 let reused = usize::from(tombstone.ended.reason == EndReason::TokenReuse);
+                assert!(reused == 0 || !is_lost || effects.ended_by_somebody == 0);
                 assert!(effects.ended_by_somebody <= reused && effects.changed == 0);
             }
             Err(refusal) => {

@@ -80,7 +80,7 @@ fn decode<T: DeserializeOwned, B: DeserializeOwned>(formats: [u8; 2], bytes: &[u
 /// Fails if anything in the file contradicts anything else.
 pub(crate) fn check(db: &Database) {
     let read = db.begin_read().unwrap();
-    let sessions = records::<StoredSession, Timestamp>(&read, "sessions", [2, 3]);
+    let sessions = records::<StoredSession, (Option<Timestamp>, bool)>(&read, "sessions", [2, 4]);
     let tombstones = records::<Kept<Tombstone>, (Option<EndDetail>, Option<Timestamp>)>(
         &read,
         "tombstones",
@@ -125,7 +125,8 @@ fn check_owners(read: &ReadTransaction) {
     let mut expected: BTreeMap<String, u64> = BTreeMap::new();
     let owners = rows::<&Id, &[u8], _>(read, "sessions", |_, bytes| {
         let (stored, beside) = postcard::take_from_bytes::<StoredSession>(&bytes[1..]).unwrap();
-        let registration = postcard::from_bytes::<Timestamp>(beside).ok();
+        let beside = postcard::from_bytes::<(Option<Timestamp>, bool)>(beside).ok();
+        let registration = beside.and_then(|(registration, _)| registration);
         let registration = registration.map(|at| at.millis().to_string());
         let service_id = stored.record.session.service_id;
         format!("{} {service_id}", registration.unwrap_or_default())

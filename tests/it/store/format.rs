@@ -158,8 +158,10 @@ async fn the_registration_of_its_service_follows_a_session_and_its_tombstone() {
     drop(b);
     let moment = GOLDEN.strip_prefix("02").unwrap();
     let registration = "80c0e285e368";
-    let with_registration = format!("03{moment}{registration}");
+    let with_registration = format!("04{moment}01{registration}00");
     assert_eq!(hex(&stored(&dir, new.session_id)), with_registration);
+    let format_3 = format!("03{moment}{registration}");
+    overwrite(&dir, new.session_id, &bytes(&format_3));
     let b = open(&dir);
     b.end(new.session_id).await;
     drop(b);
@@ -210,11 +212,11 @@ async fn a_record_of_a_newer_format_is_refused_and_left_as_it_is() {
     let other = b.open("bob").await.session_id;
     drop(b);
     let mut newer = stored(&dir, session_id);
-    newer[0] = 4;
+    newer[0] = 5;
     overwrite(&dir, session_id, &newer);
     let b = open(&dir);
     let newer_format =
-        |error: &StoreError| matches!(error, StoreError::NewerFormat { format: 4, .. });
+        |error: &StoreError| matches!(error, StoreError::NewerFormat { format: 5, .. });
     let found = b.stores.sessions.find(session_id, &Scope::All).await;
     assert!(newer_format(&found.unwrap_err()));
     let changed = b

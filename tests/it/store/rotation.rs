@@ -34,6 +34,9 @@ contract! {
     a_token_that_was_brought_stays_in_use_until_the_session_is_forgotten,
     an_expired_session_is_not_rotated,
     the_session_may_be_ended_by_its_previous_token,
+    after_the_grace_a_successor_that_was_never_used_gives_way_to_another,
+    any_use_of_a_successor_makes_the_token_before_it_one_that_was_copied,
+    of_two_who_hold_a_copy_the_second_to_act_ends_it,
 }
 
 pub(super) const GRACE: Duration = Duration::from_secs(30);
@@ -163,6 +166,7 @@ async fn the_same_rotation_is_made_once_whenever_it_is_repeated(b: &Backend) {
 async fn a_rotated_token_after_its_grace_ends_the_session(b: &Backend) {
     let (session_id, first) = opened(b).await;
     now(&rotate(b, &first, 1).await);
+    assert!(is_good(b, &token(session_id, 1)).await);
     b.advance(GRACE);
     let ended = ended_refusal(rotate(b, &first, 2).await);
     assert_eq!(ended.reason, EndReason::TokenReuse);
@@ -304,4 +308,70 @@ async fn the_session_may_be_ended_by_its_previous_token(b: &Backend) {
         .await
         .unwrap();
     assert_eq!(b.ended(session_id).await.reason, EndReason::Logout);
+}
+
+async fn after_the_grace_a_successor_that_was_never_used_gives_way_to_another(b: &Backend) {
+    for foreign in [false, true] {
+        let new = if foreign {
+            draft_with_token("alice", "a-token-of-the-caller-0123456789abcdef")
+        } else {
+            draft("alice")
+        };
+        let first = presented(&new);
+        let session_id = b.create(new).await.session.session_id;
+        for number in 1..=12 {
+            now(&rotate(b, &first, number).await);
+            assert!(is_good(b, &first).await, "for another grace");
+            let again = rotate(b, &first, 99).await;
+            assert!(matches!(again, Ok(Rotated::Before(_, sealed)) if sealed.0 == [number; 48]));
+            b.advance(GRACE);
+            assert!(!is_good(b, &first).await);
+            for lost in 1..number {
+                assert!(!is_good(b, &token(session_id, lost)).await);
+            }
+        }
+        let last = token(session_id, 12);
+        assert!(is_good(b, &last).await);
+        now(&rotate(b, &last, 13).await);
+        b.end(session_id).await;
+        b.advance(SETTINGS.tombstone_retention);
+        b.sweep().await;
+    }
+}
+
+async fn any_use_of_a_successor_makes_the_token_before_it_one_that_was_copied(b: &Backend) {
+    for touch in [Touch::Yes, Touch::No] {
+        let (session_id, first) = opened(b).await;
+        now(&rotate(b, &first, 1).await);
+        let sessions = &b.stores.sessions;
+        let used = sessions.find_by_token(&token(session_id, 1), touch).await;
+        assert!(matches!(used, Ok(Lookup::Live(_))));
+        b.advance(GRACE);
+        let ended = ended_refusal(rotate(b, &first, 2).await);
+        assert_eq!(ended.reason, EndReason::TokenReuse);
+    }
+    // A rotation is a use, too.
+    let (session_id, first) = opened(b).await;
+    now(&rotate(b, &first, 1).await);
+    now(&rotate(b, &token(session_id, 1), 2).await);
+    b.advance(GRACE);
+    ended_refusal(rotate(b, &first, 3).await);
+    // To ask for the session, or to use the token before it, is none.
+    let (session_id, first) = opened(b).await;
+    now(&rotate(b, &first, 1).await);
+    assert!(is_good(b, &first).await);
+    b.live(session_id).await;
+    b.put(session_id, "a", "1").await;
+    b.advance(GRACE);
+    now(&rotate(b, &first, 2).await);
+}
+
+async fn of_two_who_hold_a_copy_the_second_to_act_ends_it(b: &Backend) {
+    let (session_id, first) = opened(b).await;
+    now(&rotate(b, &first, 1).await);
+    b.advance(GRACE);
+    now(&rotate(b, &first, 2).await);
+    let ended = ended_refusal(rotate(b, &token(session_id, 1), 3).await);
+    assert_eq!(ended.reason, EndReason::TokenReuse);
+    assert!(!is_good(b, &token(session_id, 2)).await);
 }

@@ -45,6 +45,7 @@ impl Launch {
         .set("SGW_STORE", "embedded:./data")
         // Many run at once, and some file systems are in memory.
         .set("SGW_STORE_RESERVE", "1MiB")
+        .set("SGW_DRAIN_DELAY", "0s")
         .set("SGW_ADMIN_SECRET", ADMIN_SECRET)
     }
 

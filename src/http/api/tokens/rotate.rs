@@ -37,8 +37,9 @@ pub(crate) struct RotatedToken {
 
 /// Rotate a token
 ///
-/// The old token stays good for `SGW_ROTATE_GRACE`, and rotating it again meanwhile answers the same new one. One of the
-/// session's last 8 tokens after its grace is reuse: it ends the session as `token_reuse`.
+/// The old token stays good for `SGW_ROTATE_GRACE`, and rotating it again meanwhile answers the same new one. After that,
+/// while nobody has used the new one, it is taken for lost, and another one answered. Any other of the session's last 8
+/// tokens after its grace is reuse: it ends the session as `token_reuse`.
 #[utoipa::path(
     post, path = "/v1/tokens/rotate", tag = "tokens", request_body = RotateTokenRequest,
     extensions(("x-idempotency" = json!("rebuilt"))),

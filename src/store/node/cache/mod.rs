@@ -97,7 +97,8 @@ impl Cache {
             Touch::Yes => true,
             Touch::No => self.is_recent(entry.read_at),
         };
-        if !tells || entry.found.record.token.hash != token.hash {
+        let record = &entry.found.record;
+        if !tells || record.token.hash != token.hash || record.is_unused() {
             return None;
         }
         engine.revalidate(&entry.found, touch)

@@ -6,8 +6,8 @@ local what = token_status(r, presented)
 if what == 'never' then return {'unknown'} end
 if r.kind == 'ended' then return refusal(r, scope) end
 if r.t == hash and r.h == presented then return {'done', now, whole(r)} end
-if what == 'present' then
-  swap_token(r, hash, sealed, now, grace, by)
+if what == 'present' or (what == 'reused' and is_lost(r, presented)) then
+  swap_token(r, presented, hash, sealed, now, grace, by)
   return {'done', now, whole(r)}
 end
 if what == 'previous' then return {'before', now, whole(r)} end

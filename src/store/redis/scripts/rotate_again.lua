@@ -2,8 +2,9 @@
 local again = 0
 for _, made in ipairs(rotations) do
   local r = load(made.id)
-  if r.kind == 'live' and r.t == made.presented then
-    swap_token(r, made.hash, made.sealed, made.at, made.grace, made.by)
+  local lost = is_lost(r, made.presented) and made.at > tonumber(redis.call('HGET', r.key, 'R'))
+  if r.kind == 'live' and (r.t == made.presented or lost) then
+    swap_token(r, made.presented, made.hash, made.sealed, made.at, made.grace, made.by)
     again = again + 1
   end
 end

@@ -1,5 +1,5 @@
 -- Records: one hash a session, live or ended; `record.rs` has the fields.
-local NAMES = {'f', 'd', 'o', 'O', 't', 'c', 'l', 'k', 'r', 'q', 'v', 's', 'b', 'u', 'i', 'm', 'p', 'n', 'z', 'D', 'h', 'F', 'G', 'B', 'E', 'N'}
+local NAMES = {'f', 'd', 'o', 'O', 't', 'c', 'l', 'k', 'r', 'q', 'v', 's', 'b', 'u', 'i', 'm', 'p', 'n', 'z', 'D', 'h', 'F', 'G', 'B', 'E', 'N', 'Y'}
 local TEXTS = {'s', 'o', 't', 'l', 'k'}
 local NUMBERS = {'v', 'b', 'u', 'i', 'm', 'p', 'n', 'z'}
 

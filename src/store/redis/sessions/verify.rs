@@ -130,6 +130,9 @@ impl Sessions {
         let (now, stored_until) = (loaded.now, loaded.stored_until);
         let found = verify::verify(loaded.entry, &token.hash, &self.terms(now));
         match (found, touch) {
+            (Lookup::Live(record), _) if record.is_first_use(&token.hash) => {
+                self.written(session_id, token.hash, touch).await
+            }
             (Lookup::Live(record), Touch::Yes) => {
                 self.touched(*record, token.hash, stored_until, now).await
             }

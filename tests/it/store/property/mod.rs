@@ -313,8 +313,11 @@ impl Pair {
         }
         let known = self.reference.by_token(new).unwrap();
         let good = known.token_status(token.hash, now).is_good();
-        if good && touch && matches!(known.view(now), View::Live { .. }) {
-            known.touch(now);
+        if good && matches!(known.view(now), View::Live { .. }) {
+            known.unused &= known.token(0).hash != token.hash;
+            if touch {
+                known.touch(now);
+            }
         }
         let expected = if good { known.view(now) } else { View::Unknown };
         let found = match found {

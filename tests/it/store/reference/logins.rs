@@ -29,14 +29,28 @@ pub(crate) struct BannedUntil(pub(crate) Option<Timestamp>);
 impl Known {
     /// The token that was this many rotations ago, or the first.
     pub(crate) fn token(&self, ago: usize) -> PresentedToken {
-        let last = self.turned.len();
-        match last.saturating_sub(ago) {
-            0 => presented(&self.new),
-            turn => PresentedToken {
-                session_id: Some(self.new.session_id),
-                hash: self.turned[turn - 1].0,
-            },
+        let turn = self.turned.len().saturating_sub(ago);
+        let hash = match turn {
+            0 => self.first,
+            turn => self.turned[turn - 1].0,
+        };
+        if hash == self.new.token.hash {
+            return presented(&self.new);
         }
+        PresentedToken {
+            session_id: Some(self.new.session_id),
+            hash,
+        }
+    }
+
+    /// The last successor was lost: it comes to stand before the token that gets another one.
+    fn lose_successor(&mut self, shown: CredentialHash, now: Timestamp) {
+        let (lost, _) = self.turned.pop().unwrap();
+        match self.turned.last_mut() {
+            Some((before, _)) => *before = lost,
+            None => self.first = lost,
+        }
+        self.turned.push((shown, now));
     }
 
     pub(crate) fn token_status(&self, hash: CredentialHash, now: Timestamp) -> TokenStatus {
@@ -68,18 +82,22 @@ impl Reference {
         match known.token_status(shown, now) {
             TokenStatus::Never => Err(No::TokenUnknown),
             _ if !known.live() => Err(No::Ended),
-            TokenStatus::Present => {
+            TokenStatus::Reused if !(known.unused && known.token(1).hash == shown) => {
+                known.end(EndReason::TokenReuse, now);
+                Err(No::Ended)
+            }
+            status @ (TokenStatus::Present | TokenStatus::Reused) => {
+                if status == TokenStatus::Reused {
+                    known.lose_successor(shown, now);
+                }
                 known.turned.push((successor, now.plus(GRACE)));
+                known.unused = true;
                 known.touch(now);
                 known.story.push(Told::Rotated);
                 Ok(Turn::Now)
             }
             TokenStatus::Previous => Ok(Turn::Before),
             TokenStatus::Late => Err(No::TokenUnknown),
-            TokenStatus::Reused => {
-                known.end(EndReason::TokenReuse, now);
-                Err(No::Ended)
-            }
         }
     }
 

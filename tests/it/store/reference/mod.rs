@@ -60,6 +60,10 @@ pub(crate) struct Known {
     pub(crate) story: Vec<Told>,
     /// The tokens that rotations made, and until when the one before each was good.
     turned: Vec<(CredentialHash, Timestamp)>,
+    /// The token before all of those.
+    first: CredentialHash,
+    /// Whether nobody has shown the last one.
+    pub(crate) unused: bool,
     version: u64,
     active: bool,
     attributes: BTreeMap<String, String>,
@@ -83,6 +87,8 @@ impl Known {
         Self {
             story: vec![Told::Created],
             turned: Vec::new(),
+            first: new.token.hash,
+            unused: false,
             version: 1,
             active: new.state == session_gateway::model::session::SessionState::Active,
             attributes: BTreeMap::new(),
