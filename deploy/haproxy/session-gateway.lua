@@ -4,9 +4,14 @@
 -- Milliseconds; the gateway itself answers 503 after 150.
 local TIMEOUT = 1000
 
--- What the gateway reads of a client's request.
+-- The name of the cookie, SGW_TOKEN_COOKIE. Of all cookies the gateway gets only these, so that no others can be too much
+-- for it.
+local COOKIE = "sid"
+
+-- What else the gateway reads of a client's request; the rest stays here.
 local ASKED_WITH = {
-    "authorization", "cookie", "x-session-token", "accept", "sec-fetch-mode", "x-requested-with",
+    "authorization", "x-session-token", "accept", "sec-fetch-mode", "x-requested-with", "origin",
+    "access-control-request-method",
 }
 
 -- What a client is told of a refusal.
@@ -23,6 +28,16 @@ local function all(values)
     return list
 end
 
+local function session_cookies(lines)
+    local found = {}
+    for pair in table.concat(lines, ";"):gmatch("[^;]+") do
+        if pair:match("^%s*([^=]*)=") == COOKIE then
+            table.insert(found, pair)
+        end
+    end
+    return table.concat(found, ";")
+end
+
 local function question(txn)
     local received = txn.http:req_get_headers()
     local headers = {}
@@ -30,6 +45,9 @@ local function question(txn)
         if received[name] then
             headers[name] = all(received[name])
         end
+    end
+    if received["cookie"] then
+        headers["cookie"] = { session_cookies(all(received["cookie"])) }
     end
     headers["x-forwarded-method"] = { txn.sf:method() }
     headers["x-forwarded-proto"] = { txn.f:ssl_fc() == 1 and "https" or "http" }

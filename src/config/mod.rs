@@ -10,7 +10,7 @@ use crate::gateway::Lifetimes;
 use crate::gateway::forward_auth::StoreDeadline;
 use crate::gateway::profile::{LoaderSettings, LoaderUrl, ProfileSettings, SigningKey};
 use crate::gateway::quotas::QuotaDefaults;
-use crate::http::proxy::{Exports, LoginOrigins, ProxySettings, TokenCookie};
+use crate::http::proxy::{Exports, ExternalTokens, LoginOrigins, ProxySettings, TokenCookie};
 use crate::model::limit::SessionLimit;
 use crate::model::network::Networks;
 use crate::model::token::ServiceSecret;
@@ -316,10 +316,12 @@ fn cache(source: &Source) -> Result<Option<CacheSettings>, ConfigError> {
 
 fn proxies(source: &Source, store_timeout: Duration) -> Result<ProxySettings, ConfigError> {
     let cookie = |text: &str| Ok(TokenCookie::parse(text)?);
+    let external = |text: &str| Ok(ExternalTokens::parse(text)?);
     let exports = |text: &str| Ok(Exports::parse(text)?);
     let origins = |text: &str| Ok(LoginOrigins::parse(text)?);
     Ok(ProxySettings {
         token_cookie: source.get(&var::TOKEN_COOKIE, cookie)?,
+        external_tokens: source.get(&var::EXTERNAL_TOKENS, external)?,
         trusted: source.get(&var::TRUSTED_PROXIES, networks)?,
         exports: source.get(&var::EXPORT_ATTRIBUTES, exports)?,
         login_origins: source.get(&var::LOGIN_URL_ALLOW, origins)?,

@@ -228,6 +228,7 @@ fn what_reverse_proxies_may_do_is_nothing_unless_it_is_set() {
     assert_eq!(with(&[]).unwrap().proxies, ProxySettings::default());
     for (name, bad) in [
         ("SGW_TOKEN_COOKIE", "a cookie"),
+        ("SGW_EXTERNAL_TOKENS", "yes"),
         ("SGW_TRUSTED_PROXIES", "proxy.example.com"),
         ("SGW_TRUSTED_PROXIES", "10.0.0.0/8,"),
         ("SGW_EXPORT_ATTRIBUTES", "r\u{f4}le"),

@@ -113,6 +113,8 @@ variables! {
         "What happens to one too many: evict_oldest, evict_least_active or refuse.";
     TOKEN_COOKIE = "SGW_TOKEN_COOKIE", None, "session_token",
         "The cookie from which reverse proxies take the token of a user. Without it, no cookie is read.";
+    EXTERNAL_TOKENS = "SGW_EXTERNAL_TOKENS", Some("on"), "",
+        "Whether reverse proxies take tokens that callers brought. off: whatever is not of the gateway's own form is an app's own and never asked about; on or off.";
     TRUSTED_PROXIES = "SGW_TRUSTED_PROXIES", None, "127.0.0.1,10.0.0.0/8",
         "Addresses and networks of reverse proxies that ask at /auth/ without credentials. Nobody else may be able to connect from there.";
     EXPORT_ATTRIBUTES = "SGW_EXPORT_ATTRIBUTES", None, "role,plan",

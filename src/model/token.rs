@@ -114,6 +114,12 @@ impl Token {
         CredentialHash::of(self.0.as_bytes())
     }
 
+    /// Whether a cookie can have it as its value as it is (`cookie-octet`, RFC 6265, section 4.1.1).
+    #[must_use]
+    pub fn fits_into_cookie(&self) -> bool {
+        !self.0.bytes().any(|byte| b"\",;\\".contains(&byte))
+    }
+
     /// Reads a token that was handed out and serialised then, also one of the gateway's own.
     pub fn deserialize_issued<'de, D: Deserializer<'de>>(
         deserializer: D,
@@ -296,5 +302,12 @@ mod tests {
             InvalidToken::Prefix
         );
         assert!(Token::foreign("x".repeat(512)).is_ok());
+        let fits = |piece: &str| {
+            let token = Token::foreign(piece.repeat(32)).unwrap();
+            token.fits_into_cookie()
+        };
+        let all = (0x21..0x7f_u8).map(|byte| String::from(char::from(byte)));
+        let unfit: String = all.filter(|text| !fits(text)).collect();
+        assert_eq!(unfit, "\",;\\");
     }
 }

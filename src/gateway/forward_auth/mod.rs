@@ -1,36 +1,39 @@
 //! The one decision that reverse proxies ask for, whatever their dialect: may this request pass, and whose is it?
 //!
-//! The checks stand in a fixed order. The token comes first, because what carries none is told so whatever else is
-//! wrong, before anybody is asked; then the proxy; then its conditions; only then is the session looked for.
+//! The checks stand in a fixed order. Whether there is a token comes first, because what carries none is told so whatever
+//! else is wrong, before anybody is asked; then the proxy; then its conditions; only then is the session looked for.
 
 use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
 use thiserror::Error;
-use tokio::time::timeout;
+use tokio::time::{Instant, timeout, timeout_at};
 
 use super::auth::{Authenticator, Presented};
 use super::error::GatewayError;
 use super::quotas::Held;
 use crate::model::Timestamp;
-use crate::model::forward_auth::{Denial, InvalidCondition};
+use crate::model::forward_auth::{Denial, InvalidCondition, TokenOutcome, TokenPlace};
 use crate::model::network::Networks;
 use crate::model::permission::Permission;
 use crate::model::request::{Consistency, Touch};
 use crate::model::session::Session;
-use crate::model::token::PresentedToken;
-use crate::rules::entry::Lookup;
 use crate::store::{StoreError, Verified};
 
+mod candidates;
 mod conditions;
 
+pub use candidates::Candidate;
 pub use conditions::Conditions;
 
-/// How long a decision waits for the store.
-///
-/// That waits for one answer of its server; a little more leaves room for a second attempt. A proxy is answered within
-/// 100 ms of that timeout; what is left is for the way.
+use candidates::Candidates;
+
+/// Beyond one answer of the server: room for a second attempt, or for noting a use. A proxy is answered within 100 ms of
+/// the store's timeout; what is left is for the way.
+const ROOM: Duration = Duration::from_millis(50);
+
+/// How long a decision waits for the store, which waits so long itself for one answer of its server.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct StoreDeadline(Duration);
 
@@ -38,8 +41,28 @@ impl StoreDeadline {
     /// For a store that waits so long for an answer.
     #[must_use]
     pub fn after(timeout: Duration) -> Self {
-        Self(timeout + Duration::from_millis(50))
+        Self(timeout)
     }
+
+    fn of_decision(self) -> Duration {
+        self.0 + ROOM
+    }
+
+    fn deadlines(self) -> Deadlines {
+        let now = Instant::now();
+        Deadlines {
+            of_several: now + self.0,
+            of_decision: now + self.of_decision(),
+        }
+    }
+}
+
+/// Until when one decision waits.
+#[derive(Debug, Clone, Copy)]
+struct Deadlines {
+    /// For all tokens, if there are several: there must be time left to use the one that counts.
+    of_several: Instant,
+    of_decision: Instant,
 }
 
 impl Default for StoreDeadline {
@@ -73,8 +96,8 @@ pub enum Principal {
 /// A request that a proxy asks about.
 #[derive(Debug)]
 pub struct ForwardedRequest<'a> {
-    /// What its user presents.
-    pub token: PresentedToken,
+    /// What its user may present, in the order in which it counts.
+    pub candidates: Vec<Candidate>,
     /// Who asks.
     pub principal: &'a Principal,
     /// What the proxy asks of the session.
@@ -99,6 +122,15 @@ impl Identity {
     pub fn expires_at(&self) -> Timestamp {
         self.0.life.expires_at
     }
+}
+
+/// A decision, and what led to it.
+#[derive(Debug)]
+pub struct Decision {
+    /// Whose request it is, if it may pass.
+    pub outcome: Result<Identity, NotAllowed>,
+    /// Where each candidate stands, and what became of it.
+    pub tokens: Vec<(TokenPlace, TokenOutcome)>,
 }
 
 /// Why a request does not pass. The second is neither yes nor no.
@@ -139,35 +171,46 @@ impl ForwardAuth {
         }
     }
 
-    /// Whose request it is, if it may pass.
-    pub async fn decide(&self, request: ForwardedRequest<'_>) -> Result<Identity, NotAllowed> {
-        match timeout(self.deadline.0, self.ask_store(request)).await {
-            Ok(answer) => answer,
-            Err(_elapsed) => Err(StoreError::TimedOut.into()),
+    /// Decides within the time that there is for the store.
+    pub async fn decide(&self, request: ForwardedRequest<'_>) -> Decision {
+        let mut candidates = Candidates::of(request.candidates);
+        let deadlines = self.deadline.deadlines();
+        let admitted = timeout_at(deadlines.of_decision, self.admit(request.principal)).await;
+        let outcome = match admitted.unwrap_or_else(|_elapsed| Err(StoreError::TimedOut.into())) {
+            Ok(_held) => {
+                let (conditions, touch) = (request.conditions, request.touch);
+                self.find(&mut candidates, conditions, touch, deadlines)
+                    .await
+            }
+            Err(not_admitted) => Err(not_admitted),
+        };
+        Decision {
+            outcome,
+            tokens: candidates.outcomes(),
         }
     }
 
-    async fn ask_store(&self, request: ForwardedRequest<'_>) -> Result<Identity, NotAllowed> {
-        let _held = self.admit(request.principal).await?;
-        let conditions = request.conditions?;
+    async fn find(
+        &self,
+        candidates: &mut Candidates,
+        conditions: Result<Conditions, InvalidCondition>,
+        touch: Touch,
+        deadlines: Deadlines,
+    ) -> Result<Identity, NotAllowed> {
+        let conditions = conditions?;
         let stores = &self.authenticator.stores;
-        // Browsers send `no-cache` with every reload: what this node knows must do.
-        let found = stores.find_by_token(&request.token, request.touch, Consistency::Bounded);
-        let identity = match found.await? {
-            Lookup::Live(found) => Identity(found),
-            Lookup::Ended(tombstone) => return Err(Denial::Ended(tombstone.ended).into()),
-            Lookup::Unknown => {
-                self.authenticator.refusals.unknown_token();
-                return Err(Denial::TokenUnknown.into());
-            }
-        };
+        let found = candidates.find(stores, touch, deadlines).await;
+        if let Err(NotAllowed::Denied(Denial::TokenUnknown)) = &found {
+            self.authenticator.refusals.unknown_token();
+        }
+        let identity = found?;
         conditions.check(identity.session())?;
         Ok(identity)
     }
 
     /// Whether a proxy of ours asks, as far as the store tells in time.
     pub async fn is_proxy_in_time(&self, principal: &Principal) -> bool {
-        let asked = timeout(self.deadline.0, self.admit(principal));
+        let asked = timeout(self.deadline.of_decision(), self.admit(principal));
         matches!(asked.await, Ok(Ok(_)))
     }
 

@@ -7,7 +7,7 @@ use url::Url;
 
 use super::ProxyAuth;
 use super::login::{self, Original};
-use super::proxy_request::{Dialect, ProxyRequest};
+use super::proxy_request::{Admitted, Dialect, ProxyRequest, Widening};
 use crate::gateway::forward_auth::{Identity, NotAllowed};
 use crate::model::forward_auth::{Denial, Fault};
 
@@ -25,30 +25,45 @@ impl ProxyAuth {
     pub(super) async fn answer(
         &self,
         proxy_request: &ProxyRequest<'_>,
-        decision: &Result<Identity, NotAllowed>,
+        outcome: &Result<Admitted, NotAllowed>,
     ) -> Response {
-        let mut response = match decision {
-            Ok(identity) => self.allowed(identity),
-            Err(NotAllowed::Denied(denial)) => match self.login_page(proxy_request, denial).await {
-                Some(page) => redirected(&page),
-                None => denied(denial),
-            },
+        let widening = proxy_request.widening;
+        match outcome {
+            Ok(Admitted::User(identity)) => self.passed(Some(identity), widening, ""),
+            Ok(Admitted::Preflight) => self.passed(None, widening, ""),
+            Err(NotAllowed::Denied(denial)) => {
+                let (reason, _, fault) = denial.facts();
+                if fault == Fault::NotLoggedIn && widening.lets_nobody_pass() {
+                    return self.passed(None, widening, reason);
+                }
+                match self.login_page(proxy_request, denial).await {
+                    Some(page) => redirected(&page),
+                    None => denied(denial),
+                }
+            }
             Err(NotAllowed::Unknown(_)) => {
                 let mut response = empty(StatusCode::SERVICE_UNAVAILABLE);
                 let headers = response.headers_mut();
                 headers.insert(header::RETRY_AFTER, RETRY_SECONDS);
                 response
             }
-        };
-        let no_store = HeaderValue::from_static("no-store");
-        let headers = response.headers_mut();
-        headers.insert(header::CACHE_CONTROL, no_store);
-        response
+        }
     }
 
-    fn allowed(&self, identity: &Identity) -> Response {
-        let mut response = Response::new(Body::empty());
-        *response.headers_mut() = self.settings.exports.headers(identity);
+    /// Where nobody may pass, an app is always told why it is nobody, so that no client can say it.
+    fn passed(
+        &self,
+        identity: Option<&Identity>,
+        widening: Widening,
+        reason: &'static str,
+    ) -> Response {
+        let mut response = empty(StatusCode::OK);
+        let headers = response.headers_mut();
+        let exports = &self.settings.exports;
+        headers.extend(identity.map_or_else(|| exports.of_nobody(), |user| exports.headers(user)));
+        if widening != Widening::None {
+            headers.insert(REASON, HeaderValue::from_static(reason));
+        }
         response
     }
 
@@ -76,10 +91,14 @@ impl ProxyAuth {
 fn empty(status: StatusCode) -> Response {
     let mut response = Response::new(Body::empty());
     *response.status_mut() = status;
+    let no_store = HeaderValue::from_static("no-store");
+    response
+        .headers_mut()
+        .insert(header::CACHE_CONTROL, no_store);
     response
 }
 
-fn denied(denial: &Denial) -> Response {
+pub(super) fn denied(denial: &Denial) -> Response {
     let (reason, _, fault) = denial.facts();
     let mut response = empty(match fault {
         Fault::NotLoggedIn => StatusCode::UNAUTHORIZED,

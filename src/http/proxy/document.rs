@@ -5,15 +5,59 @@ use std::collections::BTreeMap;
 
 use utoipa::openapi::header::{Header, HeaderBuilder};
 use utoipa::openapi::schema::{ObjectBuilder, Type};
-use utoipa::openapi::{OpenApi, RefOr, Response, ResponseBuilder};
+use utoipa::openapi::{OpenApi, PathItem, RefOr, Response, ResponseBuilder};
 use utoipa::{IntoParams, IntoResponses, OpenApi as _};
+
+use super::proxy_request::Widening;
 
 #[derive(utoipa::OpenApi)]
 #[openapi(paths(super::ask_by_nginx, super::ask_by_forward, super::ask_by_envoy))]
 struct Description;
 
+/// Each path stands for those with a suffix as well.
 pub(super) fn description() -> OpenApi {
-    Description::openapi()
+    let mut description = Description::openapi();
+    let paths = &mut description.paths.paths;
+    for (path, item) in paths.clone() {
+        for widening in Widening::ALL {
+            if let Some(more) = more_that_passes(widening) {
+                let item = widened(item.clone(), widening, more);
+                paths.insert(format!("{path}{}", widening.suffix()), item);
+            }
+        }
+    }
+    description
+}
+
+fn more_that_passes(widening: Widening) -> Option<&'static str> {
+    match widening {
+        Widening::None => None,
+        Widening::Optional => Some(
+            "What would be 401 is 200 with every identity header empty, and its reason in `X-Auth-Reason`.",
+        ),
+        Widening::Preflight => Some(
+            "A preflight of CORS is 200 with every identity header empty: `OPTIONS` with `Origin` and \
+             `Access-Control-Request-Method`. Its method is that of the question for Envoy, `X-Forwarded-Method` at \
+             forward, `X-Original-Method` for nginx.",
+        ),
+        Widening::OptionalPreflight => {
+            Some("As with `-optional` behind the path, and as with `-preflight`.")
+        }
+    }
+}
+
+fn widened(mut item: PathItem, widening: Widening, more: &str) -> PathItem {
+    if let Some(operation) = &mut item.get {
+        let suffix = widening.suffix();
+        if let Some(id) = &mut operation.operation_id {
+            id.push_str(&suffix.replace('-', "_"));
+        }
+        if let Some(summary) = &mut operation.summary {
+            summary.push_str(&suffix.replace('-', ", "));
+        }
+        operation.description = Some(more.to_owned());
+    }
+    item
 }
 
 /// What may be asked of a session in the query, by whoever configures the proxy; each also has a header.
@@ -30,6 +74,9 @@ pub(super) struct QueryConditions {
     require: Vec<String>,
     /// The device that the session must run on. Also as header `X-Auth-Require-Device`.
     device: Option<String>,
+    /// Where a token counts: `cookie`, `bearer` or `header`, or several of them by commas; everywhere without it. Also as
+    /// header `X-Auth-Token-From`; with both, where both say.
+    from: Option<String>,
 }
 
 /// Where to send a person who is not logged in.
@@ -58,6 +105,9 @@ pub(super) struct HeaderConditions {
     /// The device that the session must run on.
     #[param(rename = "X-Auth-Require-Device")]
     device: Option<String>,
+    /// Where a token counts: `cookie`, `bearer` or `header`, or several of them by commas; everywhere without it.
+    #[param(rename = "X-Auth-Token-From")]
+    from: Option<String>,
 }
 
 /// What a proxy can be told.

@@ -15,14 +15,16 @@ use utoipa_axum::routes;
 use zeroize::Zeroizing;
 
 use super::ProxyAuth;
-use super::login::{FORWARDED_HOST, FORWARDED_METHOD, FORWARDED_PROTO, FORWARDED_URI};
-use super::proxy_request::{Dialect, ProxyRequest};
+use super::login::{
+    FORWARDED_HOST, FORWARDED_METHOD, FORWARDED_PROTO, FORWARDED_URI, ORIGINAL_METHOD,
+};
+use super::proxy_request::{Admitted, Decision, Dialect, ProxyRequest, Widening};
 use crate::gateway::auth::Caller;
-use crate::gateway::forward_auth::{Identity, NotAllowed, Principal};
+use crate::gateway::forward_auth::{NotAllowed, Principal};
 use crate::http::auth::guarded;
 use crate::http::error::ApiError;
 use crate::http::extract::Json;
-use crate::model::forward_auth::Check;
+use crate::model::forward_auth::{Check, TokenOutcome, TokenPlace};
 use crate::model::permission::Permission;
 use crate::model::request::Touch;
 
@@ -48,6 +50,10 @@ pub(crate) struct ExplainRequest {
     /// The kind of proxy.
     #[serde(deserialize_with = "crate::http::extract::word")]
     proxy: Dialect,
+    /// What stands behind that in the path, as `optional` in `/auth/nginx-optional`; `none` if it is left out.
+    #[serde(default, deserialize_with = "crate::http::extract::word")]
+    #[schema(required = false)]
+    lets_pass: Widening,
     /// The client's method; `GET` if it is left out.
     #[serde(default)]
     method: Option<String>,
@@ -76,6 +82,17 @@ pub(crate) struct Explanation {
     headers: BTreeMap<String, String>,
     /// Every check, in the order in which they are made.
     checks: Vec<CheckResult>,
+    /// What may be the user's token, in the order in which it counts.
+    candidates: Vec<CandidateResult>,
+}
+
+/// What became of one token that was sent.
+#[derive(Debug, Serialize, ToSchema)]
+pub(crate) struct CandidateResult {
+    /// Where it stands.
+    from: TokenPlace,
+    /// What became of it.
+    outcome: TokenOutcome,
 }
 
 /// How one check went.
@@ -117,17 +134,19 @@ async fn explain_decision(
     Json(request): Json<ExplainRequest>,
 ) -> Result<Json<Explanation>, ApiError> {
     let headers = request.head()?;
+    let method = request.method()?.unwrap_or_default();
     let proxy_request = ProxyRequest {
         dialect: request.proxy,
-        method: &Method::GET,
+        widening: request.lets_pass,
+        method: &method,
         headers: &headers,
         query: request.query.as_deref().unwrap_or_default(),
         principal: Principal::Service,
         touch: Touch::No,
     };
     let decision = proxy_auth.decide(&proxy_request).await;
-    let response = proxy_auth.answer(&proxy_request, &decision).await;
-    Ok(Json(Explanation::of(&decision, &response)))
+    let response = proxy_auth.answer(&proxy_request, &decision.outcome).await;
+    Ok(Json(Explanation::of(decision, &response)))
 }
 
 impl ExplainRequest {
@@ -152,12 +171,20 @@ impl ExplainRequest {
         Ok(head)
     }
 
+    fn method(&self) -> Result<Option<Method>, ApiError> {
+        let method = self
+            .method
+            .as_ref()
+            .map(|method| Method::from_bytes(method.as_bytes()));
+        let method = method.transpose();
+        method.map_err(|_invalid| ApiError::invalid_field("method", "must be an HTTP method"))
+    }
+
     fn add_original(&self, head: &mut HeaderMap) -> Result<(), ApiError> {
-        if let Some(method) = &self.method {
-            let method = Method::from_bytes(method.as_bytes());
-            let method = method
-                .map_err(|_invalid| ApiError::invalid_field("method", "must be an HTTP method"))?;
-            head.insert(FORWARDED_METHOD, text(method.as_str(), "method")?);
+        if let Some(method) = self.method()? {
+            let method = text(method.as_str(), "method")?;
+            head.insert(FORWARDED_METHOD, method.clone());
+            head.insert(ORIGINAL_METHOD, method);
         }
         let Some(url) = &self.url else {
             return Ok(());
@@ -186,32 +213,41 @@ fn text(value: &str, field: &str) -> Result<HeaderValue, ApiError> {
 }
 
 impl Explanation {
-    fn of(decision: &Result<Identity, NotAllowed>, response: &Response) -> Self {
+    fn of(decision: Decision, response: &Response) -> Self {
+        let Decision { outcome, tokens } = decision;
         let headers = response.headers().iter().map(|(name, value)| {
             let value = String::from_utf8_lossy(value.as_bytes());
             (name.as_str().to_owned(), value.into_owned())
         });
-        let reason = match decision {
+        let reason = match &outcome {
             Err(NotAllowed::Denied(denial)) => Some(denial.facts().0),
             Ok(_) | Err(NotAllowed::Unknown(_)) => None,
         };
         let checks = Check::ALL.iter();
+        let candidates = tokens.into_iter();
+        let candidates = candidates.map(|(from, outcome)| CandidateResult { from, outcome });
         Self {
             status: response.status().as_u16(),
             reason,
             headers: headers.collect(),
             checks: checks
-                .map(|check| CheckResult::of(*check, decision))
+                .map(|check| CheckResult::of(*check, &outcome))
                 .collect(),
+            candidates: candidates.collect(),
         }
     }
 }
 
 impl CheckResult {
     /// The checks before the one that decided have passed. A service asks here, so only the session can be unknown.
-    fn of(check: Check, decision: &Result<Identity, NotAllowed>) -> Self {
-        let decisive = match decision {
-            Ok(_) => None,
+    fn of(check: Check, outcome: &Result<Admitted, NotAllowed>) -> Self {
+        let decisive = match outcome {
+            Ok(Admitted::User(_)) => None,
+            Ok(Admitted::Preflight) => Some((
+                Check::Token,
+                Outcome::Passed,
+                "a preflight needs no token".to_owned(),
+            )),
             Err(NotAllowed::Denied(denial)) => {
                 Some((denial.facts().1, Outcome::Failed, denial.to_string()))
             }

@@ -80,6 +80,15 @@ impl Exports {
         }
     }
 
+    /// All of them, with nothing in them.
+    pub(super) fn of_nobody(&self) -> HeaderMap {
+        let attributes = self.attributes.iter().map(|(_, header)| header.clone());
+        let names = FIXED.into_iter().chain(attributes);
+        names
+            .map(|name| (name, HeaderValue::from_static("")))
+            .collect()
+    }
+
     pub(super) fn headers(&self, identity: &Identity) -> HeaderMap {
         let session = identity.session();
         let mut lines = Lines {

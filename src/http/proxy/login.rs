@@ -7,6 +7,8 @@ use super::condition::LOGIN_URL;
 
 const FETCH_MODE: HeaderName = HeaderName::from_static("sec-fetch-mode");
 const REQUESTED_WITH: HeaderName = HeaderName::from_static("x-requested-with");
+/// The client's method, as nginx is set to tell it.
+pub(super) const ORIGINAL_METHOD: HeaderName = HeaderName::from_static("x-original-method");
 pub(super) const FORWARDED_METHOD: HeaderName = HeaderName::from_static("x-forwarded-method");
 pub(super) const FORWARDED_PROTO: HeaderName = HeaderName::from_static("x-forwarded-proto");
 pub(super) const FORWARDED_HOST: HeaderName = HeaderName::from_static("x-forwarded-host");
@@ -44,7 +46,8 @@ fn forwarded_url(headers: &HeaderMap) -> Option<Url> {
     url.ok()
 }
 
-fn single<'a>(headers: &'a HeaderMap, name: &HeaderName) -> Option<&'a str> {
+/// The value of a header that stands once.
+pub(super) fn single<'a>(headers: &'a HeaderMap, name: &HeaderName) -> Option<&'a str> {
     let mut values = headers.get_all(name).iter();
     let value = values.next()?.to_str().ok();
     value.filter(|_value| values.next().is_none())

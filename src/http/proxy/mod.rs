@@ -2,21 +2,27 @@
 //!
 //! One decision stands behind all dialects; what differs is how it is asked for and told. Whatever the path, the query
 //! or the body, the answer is 200, 401, 403 or 503 (or 302 where a browser can be sent to a login page): nginx would
-//! turn any other into 500. Unknown is 503, never 401.
+//! turn any other into 500. Unknown is 503, never 401. What lets more pass is part of the path: queries and headers may
+//! be a client's.
 
 use std::sync::Arc;
 
+use axum::Extension;
 use axum::extract::{FromRef, Request, State};
+use axum::handler::Handler;
+use axum::http::request::Parts;
 use axum::response::Response;
 use axum::routing::any;
 use utoipa_axum::router::OpenApiRouter;
 
 use crate::gateway::auth::Authenticator;
-use crate::gateway::forward_auth::{ForwardAuth, Principal};
+use crate::gateway::forward_auth::{ForwardAuth, NotAllowed, Principal};
 use crate::http::auth::{Proof, peer, presented_pair};
+use crate::model::forward_auth::{Denial, InvalidCondition};
 use crate::model::request::Touch;
 
 mod answer;
+mod candidates;
 mod condition;
 mod document;
 mod explain;
@@ -26,15 +32,14 @@ mod proxy_request;
 mod rate_limited_log;
 mod setting_text;
 mod settings;
-mod token;
 
 pub(crate) use explain::routes as explain_routes;
 pub use identity::Exports;
 pub use setting_text::InvalidProxySetting;
-pub use settings::{LoginOrigins, ProxySettings, TokenCookie};
+pub use settings::{ExternalTokens, LoginOrigins, ProxySettings, TokenCookie};
 
 use document::{Answers, HeaderConditions, LoginPage, QueryConditions};
-use proxy_request::{Dialect, ProxyRequest};
+use proxy_request::{Admitted, Dialect, ProxyRequest, Widening};
 use rate_limited_log::RateLimitedLog;
 
 /// What it takes to ask for a decision and to tell it.
@@ -59,6 +64,11 @@ impl ProxyAuth {
             rate_limited_log: RateLimitedLog::default(),
         }
     }
+
+    /// Whether a user's token may come in a cookie.
+    pub(crate) fn reads_a_cookie(&self) -> bool {
+        self.settings.token_cookie.is_some()
+    }
 }
 
 /// `/auth/*`, for any method.
@@ -67,12 +77,47 @@ where
     S: Clone + Send + Sync + 'static,
     Arc<ProxyAuth>: FromRef<S>,
 {
-    OpenApiRouter::with_openapi(document::description())
-        .route("/auth/nginx", any(ask_by_nginx))
-        .route("/auth/forward", any(ask_by_forward))
-        .route("/auth/envoy", any(ask_by_envoy))
-        .route("/auth/envoy/", any(ask_by_envoy))
-        .route("/auth/envoy/{*path}", any(ask_by_envoy))
+    let routes = OpenApiRouter::with_openapi(document::description());
+    let routes = Widening::ALL.into_iter().fold(routes, |routes, widening| {
+        let suffix = widening.suffix();
+        let envoy = format!("/auth/envoy{suffix}");
+        let below = format!("{envoy}/{{*path}}");
+        let routes = asked_at(
+            routes,
+            &format!("/auth/nginx{suffix}"),
+            ask_by_nginx,
+            widening,
+        );
+        let routes = asked_at(
+            routes,
+            &format!("/auth/forward{suffix}"),
+            ask_by_forward,
+            widening,
+        );
+        asked_at(routes, &envoy, ask_by_envoy, widening)
+            .route(&below, any(ask_by_envoy.layer(Extension(widening))))
+    });
+    routes
+        .route("/auth/", any(ask_nowhere))
+        .route("/auth/{*path}", any(ask_nowhere))
+}
+
+/// With or without a slash at its end: proxies put paths together in their own ways.
+fn asked_at<S, H, T>(
+    routes: OpenApiRouter<S>,
+    path: &str,
+    handler: H,
+    widening: Widening,
+) -> OpenApiRouter<S>
+where
+    S: Clone + Send + Sync + 'static,
+    H: Handler<T, S>,
+    T: 'static,
+{
+    let answers = any(handler.layer(Extension(widening)));
+    routes
+        .route(path, answers.clone())
+        .route(&format!("{path}/"), answers)
 }
 
 /// Ask for nginx
@@ -82,8 +127,12 @@ where
     get, path = "/auth/nginx", tag = "proxies", params(QueryConditions),
     responses(Answers), security((), ("service_id" = [], "service_secret" = [])),
 )]
-async fn ask_by_nginx(State(proxy_auth): State<Arc<ProxyAuth>>, request: Request) -> Response {
-    proxy_auth.ask(Dialect::Nginx, request).await
+async fn ask_by_nginx(
+    State(proxy_auth): State<Arc<ProxyAuth>>,
+    Extension(widening): Extension<Widening>,
+    request: Request,
+) -> Response {
+    proxy_auth.ask(Dialect::Nginx, widening, request).await
 }
 
 /// Ask for Traefik, Caddy or HAProxy
@@ -98,8 +147,12 @@ async fn ask_by_nginx(State(proxy_auth): State<Arc<ProxyAuth>>, request: Request
     ),
     security((), ("service_id" = [], "service_secret" = [])),
 )]
-async fn ask_by_forward(State(proxy_auth): State<Arc<ProxyAuth>>, request: Request) -> Response {
-    proxy_auth.ask(Dialect::Forward, request).await
+async fn ask_by_forward(
+    State(proxy_auth): State<Arc<ProxyAuth>>,
+    Extension(widening): Extension<Widening>,
+    request: Request,
+) -> Response {
+    proxy_auth.ask(Dialect::Forward, widening, request).await
 }
 
 /// Ask for Envoy
@@ -110,30 +163,52 @@ async fn ask_by_forward(State(proxy_auth): State<Arc<ProxyAuth>>, request: Reque
     get, path = "/auth/envoy", tag = "proxies", params(HeaderConditions),
     responses(Answers), security((), ("service_id" = [], "service_secret" = [])),
 )]
-async fn ask_by_envoy(State(proxy_auth): State<Arc<ProxyAuth>>, request: Request) -> Response {
-    proxy_auth.ask(Dialect::Envoy, request).await
+async fn ask_by_envoy(
+    State(proxy_auth): State<Arc<ProxyAuth>>,
+    Extension(widening): Extension<Widening>,
+    request: Request,
+) -> Response {
+    proxy_auth.ask(Dialect::Envoy, widening, request).await
+}
+
+/// No proxy can tell its operator of a 404.
+async fn ask_nowhere(State(proxy_auth): State<Arc<ProxyAuth>>, request: Request) -> Response {
+    let (head, _body) = request.into_parts();
+    let denial = Denial::from(InvalidCondition::Path);
+    let response = answer::denied(&denial);
+    let outcome = Err(NotAllowed::Denied(denial));
+    proxy_auth
+        .rate_limited_log
+        .hear(&principal(&head), &outcome);
+    response
 }
 
 impl ProxyAuth {
-    async fn ask(&self, dialect: Dialect, request: Request) -> Response {
+    async fn ask(&self, dialect: Dialect, widening: Widening, request: Request) -> Response {
         let (head, _body) = request.into_parts();
         let proxy_request = ProxyRequest {
             dialect,
+            widening,
             method: &head.method,
             headers: &head.headers,
             query: head.uri.query().unwrap_or_default(),
-            principal: Principal::Peer {
-                address: peer(&head.extensions),
-                // `Authorization` is not looked at: it is the end user's.
-                presented: presented_pair(&head.headers),
-            },
+            principal: principal(&head),
             touch: Touch::Yes,
         };
-        let decision = self.decide(&proxy_request).await;
-        if decision.is_ok() {
+        let outcome = self.decide(&proxy_request).await.outcome;
+        if let Ok(Admitted::User(_)) = outcome {
             Proof::give(&head.extensions);
         }
-        self.rate_limited_log.hear(&proxy_request, &decision);
-        self.answer(&proxy_request, &decision).await
+        self.rate_limited_log
+            .hear(&proxy_request.principal, &outcome);
+        self.answer(&proxy_request, &outcome).await
+    }
+}
+
+fn principal(head: &Parts) -> Principal {
+    Principal::Peer {
+        address: peer(&head.extensions),
+        // `Authorization` is not looked at: it is the end user's.
+        presented: presented_pair(&head.headers),
     }
 }

@@ -3,8 +3,8 @@
 
 use std::error::Error;
 
-use super::proxy_request::ProxyRequest;
-use crate::gateway::forward_auth::{Identity, NotAllowed, Principal};
+use super::proxy_request::Admitted;
+use crate::gateway::forward_auth::{NotAllowed, Principal};
 use crate::model::forward_auth::Denial;
 use crate::telemetry::log_limit::LogLimit;
 
@@ -22,16 +22,12 @@ pub(super) struct RateLimitedLog(LogLimit<Kind>);
 
 impl RateLimitedLog {
     /// Hears of a decision. What is the client's fault is not worth a line.
-    pub(super) fn hear(
-        &self,
-        proxy_request: &ProxyRequest<'_>,
-        decision: &Result<Identity, NotAllowed>,
-    ) {
-        let address = match &proxy_request.principal {
+    pub(super) fn hear(&self, principal: &Principal, outcome: &Result<Admitted, NotAllowed>) {
+        let address = match principal {
             Principal::Peer { address, .. } => address.map(tracing::field::display),
             Principal::Service => None,
         };
-        match decision {
+        match outcome {
             Err(NotAllowed::Denied(denial @ Denial::ProxyUnauthenticated { .. })) => {
                 if self.0.allows(&Kind::Proxy) {
                     tracing::warn!(client.address = address, reason = %denial, "a proxy was refused");
@@ -51,9 +47,10 @@ impl RateLimitedLog {
             Ok(_)
             | Err(NotAllowed::Denied(
                 Denial::TokenMissing
-                | Denial::TokenAmbiguous
+                | Denial::TooManyTokens
                 | Denial::TokenMalformed
                 | Denial::TokenUnknown
+                | Denial::TokenAmbiguous
                 | Denial::Ended(_)
                 | Denial::RequirementNotMet
                 | Denial::DeviceMismatch,

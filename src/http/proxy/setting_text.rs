@@ -8,6 +8,9 @@ pub enum InvalidProxySetting {
     /// No cookie can have this name.
     #[error("must be the name of a cookie: letters, digits and any of !#$%&'*+-.^_`|~")]
     Cookie,
+    /// Neither yes nor no.
+    #[error("must be on or off")]
+    ExternalTokens,
     /// More than scheme, host and port, or less.
     #[error("must be origins like https://login.example.com, separated by commas")]
     Origin,

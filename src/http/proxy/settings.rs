@@ -13,6 +13,8 @@ use crate::model::network::Networks;
 pub struct ProxySettings {
     /// The cookie that carries the user's token (`SGW_TOKEN_COOKIE`).
     pub token_cookie: Option<TokenCookie>,
+    /// Whether tokens that callers brought are read (`SGW_EXTERNAL_TOKENS`).
+    pub external_tokens: ExternalTokens,
     /// Who needs no credentials to ask (`SGW_TRUSTED_PROXIES`).
     pub trusted: Networks,
     /// The attributes that are told (`SGW_EXPORT_ATTRIBUTES`).
@@ -21,6 +23,27 @@ pub struct ProxySettings {
     pub login_origins: LoginOrigins,
     /// How long a decision waits for the store (`SGW_REDIS_TIMEOUT`).
     pub store_deadline: StoreDeadline,
+}
+
+/// Whether what is not of the gateway's own form may be a token of a user.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum ExternalTokens {
+    /// It may: a caller may have brought it.
+    #[default]
+    On,
+    /// It is somebody else's.
+    Off,
+}
+
+impl ExternalTokens {
+    /// Reads `on` or `off`.
+    pub fn parse(text: &str) -> Result<Self, InvalidProxySetting> {
+        match text {
+            "on" => Ok(Self::On),
+            "off" => Ok(Self::Off),
+            _ => Err(InvalidProxySetting::ExternalTokens),
+        }
+    }
 }
 
 /// The name of a cookie (RFC 6265, section 4.1.1).
@@ -37,14 +60,21 @@ impl TokenCookie {
         Ok((!text.is_empty()).then(|| Self(text.as_bytes().into())))
     }
 
-    /// The values that a `Cookie` header gives it.
+    /// The values that a `Cookie` header gives it, without the quotes that some servers put around them.
     pub(super) fn values<'a>(&'a self, header: &'a [u8]) -> impl Iterator<Item = &'a [u8]> {
         header.split(|byte| *byte == b';').filter_map(|pair| {
             let mut halves = pair.splitn(2, |byte| *byte == b'=');
             let name = halves.next()?.trim_ascii();
-            halves.next().filter(|_value| name == &*self.0)
+            let value = halves.next().filter(|_value| name == &*self.0)?;
+            Some(without_quotes(value.trim_ascii()))
         })
     }
+}
+
+fn without_quotes(value: &[u8]) -> &[u8] {
+    let inner = value.strip_prefix(b"\"");
+    let inner = inner.and_then(|rest| rest.strip_suffix(b"\""));
+    inner.unwrap_or(value)
 }
 
 /// Origins (RFC 6454) of login pages.
@@ -93,8 +123,8 @@ mod tests {
             values.map(|value| str::from_utf8(value).unwrap()).collect()
         };
         assert_eq!(
-            values("a=1; sid=x=y;sid= z ;SID=no; xsid=no"),
-            ["x=y", " z "]
+            values("a=1; sid=x=y;sid= z ;SID=no; xsid=no;sid=\"q=\" ;sid=\"a;sid=\""),
+            ["x=y", "z", "q=", "\"a", "\""]
         );
         assert_eq!(values("sid; =sid;"), [""; 0]);
         assert_eq!(TokenCookie::parse(""), Ok(None));

@@ -92,11 +92,8 @@ async fn the_check_that_decides_is_told_from_those_before_and_after() {
     let other = "foreign-token-0123456789abcdef0123456789abcdef";
     for (request, check) in [
         (json!({}), "token"),
-        (json!({"token": "junk"}), "token"),
-        (
-            json!({"token": token, "headers": {"X-Session-Token": other}}),
-            "token",
-        ),
+        (json!({"token": token, "query": "from=body"}), "token"),
+        (json!({"token": "junk"}), "session"),
         (json!({"token": token, "query": "require=x"}), "conditions"),
         (json!({"token": other}), "session"),
         (json!({"token": ended.token}), "session"),
@@ -137,6 +134,22 @@ async fn a_redirect_is_explained_with_the_way_back() {
     let mut posted = request;
     posted["method"] = json!("POST");
     assert_eq!(explain(&app.admin(), &posted).await["status"], 401);
+}
+
+#[tokio::test]
+async fn what_caddy_hands_on_of_its_client_is_explained_with_what_to_write() {
+    let app = gateway();
+    let token = open(&app.admin(), json!({"login_id": "ana"})).await.token;
+    for query in ["id=1", "q=%ff"] {
+        let request = json!({"token": token, "proxy": "forward", "query": query});
+        let explanation = explain(&app.admin(), &request).await;
+        assert_eq!(explanation["reason"], "misconfigured");
+        let detail = explanation["checks"][2]["detail"].as_str().unwrap();
+        assert!(
+            detail.contains("end `uri` in a Caddyfile with `?`"),
+            "{detail}"
+        );
+    }
 }
 
 #[tokio::test]

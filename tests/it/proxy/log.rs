@@ -76,6 +76,7 @@ async fn only_what_is_wrong_with_a_proxy_is_logged_and_not_for_every_request() {
     for wanted in [
         "a proxy was refused client.address=192.0.2.1",
         "a proxy is misconfigured client.address=10.0.0.1 reason=the query has an unknown parameter",
+        "end `uri` in a Caddyfile with `?`, or Caddy hands on the query of its client",
         "login_url is not in SGW_LOGIN_URL_ALLOW; users get 401",
         "the store did not answer in time",
     ] {
@@ -86,4 +87,20 @@ async fn only_what_is_wrong_with_a_proxy_is_logged_and_not_for_every_request() {
     for secret in [token.as_str(), "hunter2"] {
         assert!(!text.contains(secret), "{text}");
     }
+}
+
+#[tokio::test]
+async fn a_path_that_nobody_is_asked_at_is_logged() {
+    let app = gateway();
+    let written = Written::default();
+    let writer = written.clone();
+    let subscriber = tracing_subscriber::fmt()
+        .with_ansi(false)
+        .with_writer(move || writer.clone())
+        .finish();
+    let _logging = tracing::subscriber::set_default(subscriber);
+    super::proxy(&app).get("/auth/nginx-optionl").await;
+    let text = written.take();
+    let wanted = "a proxy is misconfigured client.address=10.1.2.3 reason=there is no such path below /auth/";
+    assert!(text.contains(wanted), "{text}");
 }

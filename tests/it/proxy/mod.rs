@@ -1,16 +1,20 @@
 //! Reverse proxies: what `/auth/*` decides, how it is told, and that the shipped samples do with it what they promise.
 
+mod candidates;
 mod conditions;
 mod decisions;
 mod explain;
+mod heads;
 mod identity;
 mod log;
 mod login;
 mod outage;
+mod places;
 mod real;
 mod sample;
 mod samples;
 mod spoofing;
+mod widening;
 mod wire;
 
 use std::net::SocketAddr;
@@ -29,6 +33,9 @@ use outage::Losable;
 
 /// Where every question may be asked.
 const PATHS: [&str; 3] = ["/auth/nginx", "/auth/forward", "/auth/envoy"];
+
+/// What a path may end in to let more pass.
+const WIDENINGS: [&str; 3] = ["-optional", "-preflight", "-optional-preflight"];
 
 /// The cookie `sid` is read; role, plan and `home.town` are told.
 fn settings(trusted: &'static str) -> [(&'static str, &'static str); 4] {

@@ -1,7 +1,7 @@
 //! A store that can be lost: while it is, whoever asks for a token waits.
 
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use async_trait::async_trait;
@@ -34,6 +34,7 @@ const SILENCE: Duration = Duration::from_secs(60);
 pub(super) struct Losable {
     sessions: Arc<dyn SessionStore>,
     lost: AtomicBool,
+    lost_login: Mutex<Option<LoginId>>,
 }
 
 impl Losable {
@@ -41,12 +42,23 @@ impl Losable {
         Arc::new(Self {
             sessions: stores.sessions.clone().into_engine(),
             lost: AtomicBool::new(false),
+            lost_login: Mutex::default(),
         })
     }
 
     pub(super) fn lose(&self, lost: bool) {
         self.lost.store(lost, Ordering::SeqCst);
     }
+
+    /// Loses only the sessions of this login, as a cluster does whose master is down.
+    pub(super) fn lose_all_of(&self, login_id: &str) {
+        *self.lost_login.lock().unwrap() = Some(LoginId::parse(login_id).unwrap());
+    }
+}
+
+async fn be_silent() -> StoreError {
+    tokio::time::sleep(SILENCE).await;
+    StoreError::TimedOut
 }
 
 #[async_trait]
@@ -73,10 +85,16 @@ impl SessionStore for Losable {
         touch: Touch,
     ) -> Result<Lookup<Verified>, StoreError> {
         if self.lost.load(Ordering::SeqCst) {
-            tokio::time::sleep(SILENCE).await;
-            return Err(StoreError::TimedOut);
+            return Err(be_silent().await);
         }
-        self.sessions.find_by_token(token, touch).await
+        let found = self.sessions.find_by_token(token, touch).await?;
+        let lost_login = self.lost_login.lock().unwrap().clone();
+        match &found {
+            Lookup::Live(live) if lost_login.as_ref() == Some(&live.record.session.login_id) => {
+                Err(be_silent().await)
+            }
+            Lookup::Live(_) | Lookup::Ended(_) | Lookup::Unknown => Ok(found),
+        }
     }
 
     fn revalidate(&self, found: &Verified, touch: Touch) -> Option<Verified> {

@@ -8,6 +8,8 @@ use std::time::{Duration, Instant};
 
 use axum::Router;
 use axum::extract::Request;
+use axum::http::{HeaderMap, HeaderValue, StatusCode};
+use axum::response::IntoResponse;
 use axum::routing::any;
 use http_body_util::BodyExt;
 use serde_json::{Value, json};
@@ -128,6 +130,24 @@ impl Site {
         String::from_utf8_lossy(&answer).into_owned()
     }
 
+    /// The head of the answer to an upgrade; again as long as that is 503.
+    pub(super) async fn open_socket(&self, request: &str) -> String {
+        let deadline = Instant::now() + DEADLINE;
+        loop {
+            let mut stream = TcpStream::connect(self.address).await.unwrap();
+            stream.write_all(request.as_bytes()).await.unwrap();
+            let mut head = Vec::new();
+            while !head.ends_with(b"\r\n\r\n") {
+                let byte = tokio::time::timeout(DEADLINE, stream.read_u8()).await;
+                head.push(byte.expect("an answer").expect("a whole head"));
+            }
+            let head = String::from_utf8(head).unwrap();
+            if !head.contains(" 503 ") || Instant::now() > deadline {
+                return head;
+            }
+        }
+    }
+
     /// Ends the gateway, so that nobody answers the proxy.
     pub(super) fn end_gateway(&self) {
         self.gateway_task.abort();
@@ -185,6 +205,9 @@ async fn upstream() -> SocketAddr {
 
 async fn tell(request: Request) -> axum::response::Response {
     let (head, body) = request.into_parts();
+    if head.headers.contains_key("upgrade") {
+        return switched(&head.headers);
+    }
     let body = body.collect().await.unwrap().to_bytes();
     let headers = head.headers.iter().map(|(name, value)| {
         let value = String::from_utf8_lossy(value.as_bytes());
@@ -196,7 +219,25 @@ async fn tell(request: Request) -> axum::response::Response {
         "headers": headers.collect::<Vec<_>>(),
         "body_bytes": body.len(),
     });
-    axum::response::IntoResponse::into_response(seen.to_string())
+    seen.to_string().into_response()
+}
+
+/// To a WebSocket on which nothing is said.
+fn switched(seen: &HeaderMap) -> axum::response::Response {
+    let login_id = seen.get("x-auth-login-id");
+    let headers = [
+        ("connection", HeaderValue::from_static("upgrade")),
+        ("upgrade", HeaderValue::from_static("websocket")),
+        (
+            "sec-websocket-accept",
+            HeaderValue::from_static("s3pPLMBiTxaQ9kYGzzhZRbK+xOo="),
+        ),
+        (
+            "x-seen-login",
+            login_id.cloned().unwrap_or(HeaderValue::from_static("")),
+        ),
+    ];
+    (StatusCode::SWITCHING_PROTOCOLS, headers).into_response()
 }
 
 /// The values that an app has seen under a name, in whatever spelling a framework would take for it.

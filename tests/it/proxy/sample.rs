@@ -23,6 +23,10 @@ pub(super) enum Wish {
     LoginPage(&'static str),
     /// nginx with a cache of its own in front of the gateway.
     Cache,
+    /// What stands behind the path, to let more pass.
+    LetsPass(&'static str),
+    /// Caddy as it hands on the query of its client.
+    QueryOfTheClient,
     /// The id and secret of the service that the proxy is; no address is trusted then.
     Service(&'static str, &'static str),
 }
@@ -40,7 +44,11 @@ impl Wish {
     /// The query with which a proxy asks.
     fn query(self) -> String {
         match self {
-            Self::Nothing | Self::Cache | Self::Service(..) => String::new(),
+            Self::Nothing
+            | Self::Cache
+            | Self::LetsPass(_)
+            | Self::QueryOfTheClient
+            | Self::Service(..) => String::new(),
             Self::Conditions(require, device) => format!("require={require}&device={device}"),
             Self::LoginPage(page) => format!("login_url={page}"),
         }
@@ -50,7 +58,19 @@ impl Wish {
     fn behind(self, path: &str) -> String {
         let query = self.query();
         let separator = if query.is_empty() { "" } else { "?" };
-        format!("{path}{separator}{query}")
+        format!("{path}{}{separator}{query}", self.suffix())
+    }
+
+    fn suffix(self) -> &'static str {
+        match self {
+            Self::LetsPass(suffix) => suffix,
+            Self::Nothing
+            | Self::Conditions(..)
+            | Self::LoginPage(_)
+            | Self::Cache
+            | Self::QueryOfTheClient
+            | Self::Service(..) => "",
+        }
     }
 
     fn nginx(self) -> Changes {
@@ -74,7 +94,11 @@ impl Wish {
     }
 
     fn caddy(self) -> Changes {
-        let mut changes = vec![("/auth/forward?", format!("/auth/forward?{}", self.query()))];
+        let question = match self {
+            Self::QueryOfTheClient => "/auth/forward".to_owned(),
+            _ => format!("/auth/forward{}?{}", self.suffix(), self.query()),
+        };
+        let mut changes = vec![("/auth/forward?", question)];
         if let Self::Service(id, secret) = self {
             changes.push((
                 "header_up -X-Service-Id",
@@ -91,7 +115,13 @@ impl Wish {
     fn envoy(self) -> Changes {
         let header = |name: &str, value: &str| format!("{{key: {name}, value: \"{value}\"}}");
         let [first, second] = match self {
-            Self::Nothing | Self::Cache | Self::LoginPage(_) => return Vec::new(),
+            Self::LetsPass(suffix) => {
+                let path = format!("path_override: /auth/envoy{suffix}");
+                return vec![("path_override: /auth/envoy", path)];
+            }
+            Self::Nothing | Self::Cache | Self::LoginPage(_) | Self::QueryOfTheClient => {
+                return Vec::new();
+            }
             Self::Conditions(require, device) => [
                 header("x-auth-require", require),
                 header("x-auth-require-device", device),

@@ -16,6 +16,7 @@ use crate::http::api::problems::NotOpened;
 use crate::http::error::ApiError;
 use crate::http::extract::{Json, etag, location, optional_object, optional_word};
 use crate::http::idempotency::{Repeated, rebuildable};
+use crate::http::proxy::ProxyAuth;
 use crate::http::state::AppState;
 use crate::model::attribute::Attributes;
 use crate::model::id::{LoginId, SessionId};
@@ -35,7 +36,7 @@ pub(crate) struct CreateSessionRequest {
     /// Whose session it is.
     login_id: LoginId,
     /// A token of the caller's own, in place of one that the gateway makes: 32 to 512 visible ASCII characters that
-    /// are in no use and do not start with `sgw_`.
+    /// are in no use and do not start with `sgw_`; with `SGW_TOKEN_COOKIE` none of them `"`, `,`, `;` or `\`.
     #[schema(
         value_type = Option<String>, min_length = 32, max_length = 512, format = Password,
         pattern = r"^([\x21-\x72\x74-\x7e]|s[\x21-\x66\x68-\x7e]|sg[\x21-\x76\x78-\x7e]|sgw[\x21-\x5e\x60-\x7e])[\x21-\x7e]*$"
@@ -110,7 +111,11 @@ pub(super) async fn create_session(
     let gateway = &state.gateway;
     let opened = match repeated.0 {
         Some(before) => gateway.opened_before(&caller, before).await?,
-        None => gateway.open(&caller, &entropy, request.parse()).await?,
+        None => {
+            gateway
+                .open(&caller, &entropy, request.parse(&state.proxy_auth)?)
+                .await?
+        }
     };
     let remains = opened.remains();
     let Opened {
@@ -131,8 +136,21 @@ pub(super) async fn create_session(
 }
 
 impl CreateSessionRequest {
-    fn parse(self) -> OpenSession {
-        OpenSession {
+    /// A token that no cookie can have would be found missing only when its user comes back with it.
+    fn check_token(&self, proxy_auth: &ProxyAuth) -> Result<(), ApiError> {
+        let fits = self.token.as_ref().is_none_or(Token::fits_into_cookie);
+        if fits || !proxy_auth.reads_a_cookie() {
+            return Ok(());
+        }
+        Err(ApiError::invalid_field(
+            "token",
+            "must not contain `\"`, `,`, `;` or `\\`: SGW_TOKEN_COOKIE is set, and no cookie can have them in its value",
+        ))
+    }
+
+    fn parse(self, proxy_auth: &ProxyAuth) -> Result<OpenSession, ApiError> {
+        self.check_token(proxy_auth)?;
+        Ok(OpenSession {
             login_id: self.login_id,
             token: self.token,
             state: self.state.unwrap_or_default(),
@@ -147,6 +165,6 @@ impl CreateSessionRequest {
             client_port: self.client_port,
             user_agent: self.user_agent,
             server_addr: self.server_addr,
-        }
+        })
     }
 }
