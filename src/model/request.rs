@@ -67,8 +67,10 @@ pub struct Target {
 pub enum Touch {
     /// It does.
     Yes,
-    /// It leaves no trace.
+    /// It does not; that its token was shown is noted all the same.
     No,
+    /// Nobody shows the token for anything: it leaves no trace.
+    Look,
 }
 
 /// How old an answer may be.

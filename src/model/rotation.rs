@@ -10,6 +10,7 @@ use std::time::Duration;
 
 use super::Timestamp;
 use super::record::SessionRecord;
+use super::request::Touch;
 use super::session::Tombstone;
 use super::session_token::{
     FormerTokens, Rotation, SealedToken, StoredToken, TokenOrigin, TokenStatus,
@@ -81,8 +82,8 @@ impl SessionRecord {
     /// Whether this is its token, and shown for the first time since a rotation made it: that must be written before
     /// anybody is told of the session.
     #[must_use]
-    pub fn is_first_use(&self, presented: &CredentialHash) -> bool {
-        self.is_unused() && self.token.hash == *presented
+    pub fn is_first_use(&self, presented: &CredentialHash, touch: Touch) -> bool {
+        touch != Touch::Look && self.is_unused() && self.token.hash == *presented
     }
 
     /// Whether nobody has shown its token since a rotation made it.

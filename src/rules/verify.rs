@@ -67,7 +67,9 @@ pub fn verify_and_write(
     Decision::make(|plan| {
         let mut found = behind(plan.settle(entry, terms).settled(terms.now), hash, terms);
         if let Lookup::Live(record) = &mut found {
-            record.note_use(hash);
+            if touch != Touch::Look {
+                record.note_use(hash);
+            }
             if touch == Touch::Yes {
                 record.touch(terms.now);
             }

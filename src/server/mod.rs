@@ -86,7 +86,7 @@ impl Default for Deadlines {
     }
 }
 
-/// How long it is looked for connections that the system has taken and that wait to be accepted.
+/// How long connections are still accepted that the system has taken already.
 const LAST_ACCEPT: Duration = Duration::from_millis(10);
 
 /// How the server came to its end.
@@ -117,11 +117,9 @@ pub async fn serve(
     };
     server.accept_until(shutdown).await;
     server.leaving.cancel();
-    server.accept_until(sleep(settings.drain_delay)).await;
-    // Whoever is in the queue of a socket that is closed gets no answer.
-    while let Ok(taken) = timeout(LAST_ACCEPT, server.acceptor.accept()).await {
-        server.begin(taken);
-    }
+    // Whoever is in the queue of a socket that is closed gets no answer, so the queue is emptied at least.
+    let delay = settings.drain_delay.max(LAST_ACCEPT);
+    server.accept_until(sleep(delay)).await;
     let Server {
         acceptor,
         connections,

@@ -60,7 +60,7 @@ impl Candidates {
         let several = with_form.count() > 1;
         // Which of several counts shows when all are found, so none is used before.
         let (first_touch, until) = if several {
-            (Touch::No, deadlines.of_several)
+            (Touch::Look, deadlines.of_several)
         } else {
             (touch, deadlines.of_decision)
         };

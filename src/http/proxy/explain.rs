@@ -142,7 +142,7 @@ async fn explain_decision(
         headers: &headers,
         query: request.query.as_deref().unwrap_or_default(),
         principal: Principal::Service,
-        touch: Touch::No,
+        touch: Touch::Look,
     };
     let decision = proxy_auth.decide(&proxy_request).await;
     let response = proxy_auth.answer(&proxy_request, &decision.outcome).await;

@@ -82,14 +82,14 @@ pub(super) fn find_by_token(
     };
     let (entry, stored_until) = look_up(shared, &read, session_id)?;
     match (verify::verify(entry, &token.hash, &terms), touch) {
-        (Lookup::Live(record), _) if record.is_first_use(&token.hash) => {
+        (Lookup::Live(record), _) if record.is_first_use(&token.hash, touch) => {
             Ok(Found::WriteFirst(session_id))
         }
         (Lookup::Live(record), Touch::Yes) => touched(shared, *record, stored_until, terms.now),
-        (Lookup::Live(_), Touch::No) if stored_until <= terms.now => {
+        (Lookup::Live(_), Touch::No | Touch::Look) if stored_until <= terms.now => {
             Ok(Found::WriteFirst(session_id))
         }
-        (found, Touch::Yes | Touch::No) => {
+        (found, Touch::Yes | Touch::No | Touch::Look) => {
             Ok(Found::Answer(found.map(|record| {
                 shared.live(record, stored_until, terms.now)
             })))

@@ -194,6 +194,9 @@ async fn an_answer_that_is_lost_ends_no_session() {
     let admin = app.admin();
     let session = open(&admin, json!({"login_id": "u"})).await;
     let lost = successor(&admin, &session.token).await;
+    let explain = admin.post("/v1/auth/explain");
+    let explain = explain.json(&json!({"proxy": "nginx", "token": lost}));
+    assert_eq!(explain.await.value(200)["status"], 200);
     app.pass(GRACE * 2);
     assert_eq!(verify(&admin, &session.token).await["active"], false);
     let token = successor(&admin, &session.token).await;

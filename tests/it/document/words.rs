@@ -8,7 +8,7 @@ use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
 use session_gateway::http::error::Code;
 use session_gateway::model::event::{EventType, ServiceChange};
-use session_gateway::model::forward_auth::Check;
+use session_gateway::model::forward_auth::{Check, TokenOutcome, TokenPlace};
 use session_gateway::model::health::{HealthStatus, Risk};
 use session_gateway::model::limit::{LimitPer, Overflow};
 use session_gateway::model::permission::Permission;
@@ -62,10 +62,14 @@ fn named<const N: usize>(words: [(&str, Words); N]) -> BTreeMap<String, Words> {
 #[tokio::test]
 async fn every_enum_of_the_document_has_the_words_of_the_wire() {
     let admin = TestApp::new().admin();
-    let explain = admin.post("/v1/auth/explain");
-    let refused = explain.json(&json!({"proxy": "?"})).await;
-    let problem = refused.problem(400, "invalid_request");
-    let dialects = expected(problem["errors"][0]["detail"].as_str().unwrap());
+    let refusal = async |request: Value| {
+        let explain = admin.post("/v1/auth/explain");
+        let refused = explain.json(&request).await;
+        let problem = refused.problem(400, "invalid_request");
+        expected(problem["errors"][0]["detail"].as_str().unwrap())
+    };
+    let dialects = refusal(json!({"proxy": "?"})).await;
+    let widenings = refusal(json!({"proxy": "nginx", "lets_pass": "?"})).await;
     let mut enums = documented("enum");
     // Its words are told in answers: see below.
     let outcomes = enums.remove("Outcome").unwrap();
@@ -93,6 +97,23 @@ async fn every_enum_of_the_document_has_the_words_of_the_wire() {
             ]),
         ),
         ("SessionState", read::<SessionState>()),
+        (
+            "TokenOutcome",
+            written(&[
+                TokenOutcome::Counts,
+                TokenOutcome::Lives,
+                TokenOutcome::Ended,
+                TokenOutcome::Unknown,
+                TokenOutcome::Malformed,
+                TokenOutcome::Undecided,
+                TokenOutcome::NotReached,
+            ]),
+        ),
+        (
+            "TokenPlace",
+            written(&[TokenPlace::Header, TokenPlace::Bearer, TokenPlace::Cookie]),
+        ),
+        ("Widening", widenings),
     ]);
     assert_eq!(enums, of_serde);
 }

@@ -362,6 +362,12 @@ async fn any_use_of_a_successor_makes_the_token_before_it_one_that_was_copied(b:
     assert!(is_good(b, &first).await);
     b.live(session_id).await;
     b.put(session_id, "a", "1").await;
+    // Nor is it to look what a token would come to.
+    let sessions = &b.stores.sessions;
+    let looked = sessions
+        .find_by_token(&token(session_id, 1), Touch::Look)
+        .await;
+    assert!(matches!(looked, Ok(Lookup::Live(_))));
     b.advance(GRACE);
     now(&rotate(b, &first, 2).await);
 }

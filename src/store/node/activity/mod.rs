@@ -158,7 +158,7 @@ impl ActivityBuffer {
         if !lives(life) || stored_until <= now {
             return None;
         }
-        if touch == Touch::No {
+        if touch != Touch::Yes {
             return Some((life, stored_until));
         }
         let TouchPlan::Within(interval) = self.plan(record, stored_until, now) else {

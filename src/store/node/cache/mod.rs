@@ -95,7 +95,7 @@ impl Cache {
         // Uses on other nodes are not told: only this very use makes the times of an older copy right.
         let tells = match touch {
             Touch::Yes => true,
-            Touch::No => self.is_recent(entry.read_at),
+            Touch::No | Touch::Look => self.is_recent(entry.read_at),
         };
         let record = &entry.found.record;
         if !tells || record.token.hash != token.hash || record.is_unused() {

@@ -44,6 +44,7 @@ call! {
     struct LoadOrExpire: "load_or_expire.lua", "allow-oom", [SHARD, SESSION] {
         session: Noted,
         hash: Option<CredentialHash>,
+        shown: bool,
         touches: bool,
     }
     SESSION, replicated: false, effect: Effect::Repeatable;
@@ -130,16 +131,16 @@ impl Sessions {
         let (now, stored_until) = (loaded.now, loaded.stored_until);
         let found = verify::verify(loaded.entry, &token.hash, &self.terms(now));
         match (found, touch) {
-            (Lookup::Live(record), _) if record.is_first_use(&token.hash) => {
+            (Lookup::Live(record), _) if record.is_first_use(&token.hash, touch) => {
                 self.written(session_id, token.hash, touch).await
             }
             (Lookup::Live(record), Touch::Yes) => {
                 self.touched(*record, token.hash, stored_until, now).await
             }
-            (Lookup::Live(_), Touch::No) if stored_until <= now => {
+            (Lookup::Live(_), Touch::No | Touch::Look) if stored_until <= now => {
                 self.written(session_id, token.hash, touch).await
             }
-            (found, Touch::Yes | Touch::No) => {
+            (found, Touch::Yes | Touch::No | Touch::Look) => {
                 Ok(found.map(|record| self.live(record, stored_until, now)))
             }
         }
@@ -211,7 +212,7 @@ impl Sessions {
             .flatten()
             .any(|moment| clock.is_near(moment))
         {
-            return self.load_or_expire(session_id, None, Touch::No).await;
+            return self.load_or_expire(session_id, None, Touch::Look).await;
         }
         Ok(loaded)
     }
@@ -227,6 +228,7 @@ impl Sessions {
         let load = LoadOrExpire {
             session: self.activity.noted_of(session_id),
             hash,
+            shown: touch != Touch::Look,
             touches: touch == Touch::Yes,
         };
         let slot = slot_of(session_id);
