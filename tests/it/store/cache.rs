@@ -154,8 +154,10 @@ async fn what_happens_elsewhere_voids_the_copy() {
     rotated.unwrap();
     assert!(!node.knows(&token));
     assert!(node.verify(&token).await && !node.knows(&token));
+    // That its successor is used is written first.
     let token = rotation::token(session_id, 1);
-    assert!(node.knows(&token));
+    assert!(!node.knows(&token));
+    assert!(node.verify(&token).await && node.knows(&token));
     let end = elsewhere.end(target(session_id), EndReason::Logout).await;
     end.unwrap();
     assert!(!node.knows(&token) && !node.verify(&token).await);
