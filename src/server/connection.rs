@@ -25,7 +25,7 @@ use super::io_deadline::DeadlineStream;
 use super::listener::Accepted;
 use super::request_body::{RequestBody, Rest, read_past};
 use super::{Deadlines, Open};
-use crate::http::auth::Proof;
+use crate::http::auth::{Proof, is_of_admin};
 use crate::http::middleware::{MAX_HEADER_BYTES, MAX_URI_BYTES, Unplaced, is_open_to_all};
 
 /// The most bytes of a head that are buffered: what the application's limits of the target and of the headers come to.
@@ -148,9 +148,11 @@ impl Served {
     /// What the application answers, and whether the connection has a place.
     async fn ask(&self, mut request: Request<Body>) -> Result<(Response<Body>, bool), Infallible> {
         let is_placed = is_open_to_all(request.uri().path()) || self.place.claim().await;
+        // Whoever fills all places, those who run the gateway can still do something about it.
+        let is_served = is_placed || is_of_admin(&request);
         let extensions = request.extensions_mut();
         extensions.insert(ConnectInfo(self.peer));
-        if !is_placed {
+        if !is_served {
             extensions.insert(Unplaced);
         }
         if self.place.is_stranger() {

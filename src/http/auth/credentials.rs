@@ -1,7 +1,7 @@
 //! The credentials of a service, as a request carries them: HTTP Basic (RFC 7617) or `X-Service-Id` with
 //! `X-Service-Secret`. Other schemes of `Authorization` belong to somebody else and are passed over.
 
-use axum::http::{HeaderMap, HeaderName, HeaderValue, header};
+use axum::http::{HeaderMap, HeaderName, HeaderValue, Request, header};
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use zeroize::Zeroizing;
@@ -19,6 +19,15 @@ struct Malformed;
 /// Reads the credentials of a request, if it carries any. Both kinds at once must agree.
 pub(super) fn presented(headers: &HeaderMap) -> Presented {
     found(read(headers))
+}
+
+/// Whether a request says that it is one of the built-in service to the API; only the secret beside that proves it.
+pub fn is_of_admin<B>(request: &Request<B>) -> bool {
+    let names_admin = |headers| match presented(headers) {
+        Presented::Credentials(credentials) => credentials.service_id == ServiceId::admin(),
+        Presented::Nothing | Presented::Malformed => false,
+    };
+    request.uri().path().starts_with("/v1/") && names_admin(request.headers())
 }
 
 /// Reads `X-Service-Id` and `X-Service-Secret` alone, where `Authorization` is somebody else's.

@@ -21,6 +21,7 @@ mod rate_limit;
 mod rules;
 
 pub use authenticate::{authenticate, peer};
+pub use credentials::is_of_admin;
 pub(super) use credentials::presented_pair;
 pub use guard::{guarded, open_to_any};
 pub use operator::Operator;

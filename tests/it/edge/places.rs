@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use axum::Router;
 use axum::routing::get;
+use serde_json::json;
 use session_gateway::http::app::app;
 use session_gateway::model::network::Networks;
 use session_gateway::server::{Deadlines, ServerSettings};
@@ -196,4 +197,41 @@ async fn services_and_trusted_proxies_are_no_strangers() {
         ..two_each
     };
     assert!(connections_stay(trusting, "").await);
+}
+
+#[tokio::test]
+async fn on_a_connection_too_many_admin_is_served_and_nobody_else() {
+    let gateway = TestApp::new();
+    let register = json!({"service_id": "other", "service_name": "Other", "secret": ADMIN_SECRET,
+        "permissions": []});
+    let admin = gateway.admin();
+    let other = admin.post("/v1/services").json(&register);
+    other.await.expect(201);
+    let server = EdgeServer::start(app(gateway.state.clone()), places(2)).await;
+    let asks = async |service_id: &str, secret: &str, path: &str| {
+        let mut raw = server.connect().await;
+        raw.send(format!(
+            "GET {path} HTTP/1.1\r\nhost: test\r\nx-service-id: {service_id}\r\n\
+             x-service-secret: {secret}\r\naccept: text/event-stream\r\n\r\n"
+        ))
+        .await;
+        raw
+    };
+    let mut streams = Vec::new();
+    for _ in 0..2 {
+        let mut stream = asks("admin", ADMIN_SECRET, "/v1/events").await;
+        assert_served(&stream.read_until("\r\n\r\n").await);
+        streams.push(stream);
+    }
+    for (service_id, secret, status) in [
+        ("admin", ADMIN_SECRET, "200"),
+        ("admin", "not the secret of admin", "401"),
+        ("other", ADMIN_SECRET, "503"),
+    ] {
+        let mut raw = asks(service_id, secret, "/v1/whoami").await;
+        let answer = raw.read_to_end().await;
+        let expected = format!("HTTP/1.1 {status}");
+        assert!(answer.starts_with(&expected), "{service_id}: {answer}");
+        assert!(answer.contains("connection: close"), "{answer}");
+    }
 }
