@@ -95,16 +95,18 @@ impl Node {
         message: Message<'_>,
         urgency: Urgency,
     ) -> Result<Value, Failure> {
-        let overloaded = || Failure::Overloaded(self.address.clone());
-        let Ok(_admitted) = self.admitted.try_acquire() else {
-            return Err(overloaded());
+        let Ok(admitted) = self.admitted.try_acquire() else {
+            return Err(self.shed(urgency).await);
         };
         if let State::Down(error) = &*self.state.borrow() {
             return Err(self.down(Arc::clone(error)));
         }
         let mut turn = match self.gate.enter(urgency).await {
             Ok(turn) => turn,
-            Err(Shed) => return Err(overloaded()),
+            Err(Shed) => {
+                drop(admitted);
+                return Err(self.shed(urgency).await);
+            }
         };
         let shared_connection = self.shared_connection().await?;
         let sent_at = Instant::now();
@@ -126,6 +128,11 @@ impl Node {
                 Err(Failure::TimedOut(self.address.clone()))
             }
         }
+    }
+
+    async fn shed(&self, urgency: Urgency) -> Failure {
+        self.gate.shed_one(urgency).await;
+        Failure::Overloaded(self.address.clone())
     }
 
     async fn shared_connection(&self) -> Result<SharedConnection, Failure> {

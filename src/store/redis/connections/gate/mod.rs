@@ -102,17 +102,17 @@ impl Gate {
             Ok(Entry::Turn(turn)) => Ok(turn),
             Ok(Entry::Wait(turn)) => match within(self.wait, turn).await {
                 Ok(Ok(turn)) => Ok(turn),
-                Ok(Err(_)) | Err(_) => Err(self.shed_one(urgency).await),
+                Ok(Err(_)) | Err(_) => Err(Shed),
             },
-            Err(Shed) => Err(self.shed_one(urgency).await),
+            Err(Shed) => Err(Shed),
         }
     }
 
-    async fn shed_one(&self, urgency: Urgency) -> Shed {
+    /// Counts one that is shed, and returns when it is to be told so.
+    pub(super) async fn shed_one(&self, urgency: Urgency) {
         self.shed.fetch_add(1, Ordering::Relaxed);
         let told_at = self.queue().told_at(urgency, Instant::now());
         sleep_until(told_at).await;
-        Shed
     }
 
     fn ask(self: &Arc<Self>, urgency: Urgency) -> Result<Entry, Shed> {

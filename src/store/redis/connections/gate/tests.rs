@@ -21,6 +21,15 @@ fn fill(gate: &Arc<Gate>) -> Vec<Turn> {
 }
 
 impl Gate {
+    /// As a request does.
+    async fn enter_or_hear(self: &Arc<Self>, urgency: Urgency) -> Result<Turn, Shed> {
+        let entered = self.enter(urgency).await;
+        if entered.is_err() {
+            self.shed_one(urgency).await;
+        }
+        entered
+    }
+
     fn deadline(&self) -> Duration {
         2 * self.wait
     }
@@ -36,7 +45,7 @@ async fn answer_for(gate: &Arc<Gate>, askers: usize, each: Duration, time: Durat
         tasks.spawn(async move {
             let mut answered = 0;
             while Instant::now() < end {
-                let Ok(mut turn) = gate.enter(Urgency::Later).await else {
+                let Ok(mut turn) = gate.enter_or_hear(Urgency::Later).await else {
                     sleep(MILLI).await;
                     continue;
                 };
@@ -91,10 +100,16 @@ async fn who_would_wait_for_too_long_is_shed_and_counted() {
     assert_eq!(room, 256);
     let waiting: Vec<_> = (0..room).map(|_| gate.ask(Urgency::Later)).collect();
     let start = Instant::now();
-    assert!(matches!(gate.enter(Urgency::Later).await, Err(Shed)));
+    assert!(matches!(
+        gate.enter_or_hear(Urgency::Later).await,
+        Err(Shed)
+    ));
     assert_eq!(start.elapsed(), Duration::ZERO);
     drop(waiting);
-    assert!(matches!(gate.enter(Urgency::Later).await, Err(Shed)));
+    assert!(matches!(
+        gate.enter_or_hear(Urgency::Later).await,
+        Err(Shed)
+    ));
     assert!(start.elapsed() >= gate.wait);
     assert_eq!(gate.shed(), 2);
 }
@@ -116,7 +131,7 @@ async fn of_many_who_are_shed_few_are_told_at_once_and_all_within_a_second() {
     let mut held = JoinSet::new();
     for _ in 0..3_000 {
         let gate = Arc::clone(&gate);
-        held.spawn(async move { gate.enter(Urgency::Later).await.is_err() });
+        held.spawn(async move { gate.enter_or_hear(Urgency::Later).await.is_err() });
     }
     let start = Instant::now();
     held.join_all().await;
