@@ -19,7 +19,7 @@ use tokio_util::task::AbortOnDropHandle;
 use super::connect::Dialer;
 use super::deadline::{self, Deadlines};
 use super::errors::{ConnectError, Failure, RetryDecision};
-use super::gate::{Gate, Shed, Urgency};
+use super::gate::{Gate, Urgency};
 use super::patience::within;
 use super::probe::Probe;
 use super::shared_connection::{Fault, SharedConnection, State};
@@ -101,12 +101,9 @@ impl Node {
         if let State::Down(error) = &*self.state.borrow() {
             return Err(self.down(Arc::clone(error)));
         }
-        let mut turn = match self.gate.enter(urgency).await {
-            Ok(turn) => turn,
-            Err(Shed) => {
-                drop(admitted);
-                return Err(self.shed(urgency).await);
-            }
+        let Ok(mut turn) = self.gate.enter(urgency).await else {
+            drop(admitted);
+            return Err(self.shed(urgency).await);
         };
         let shared_connection = self.shared_connection().await?;
         let sent_at = Instant::now();
