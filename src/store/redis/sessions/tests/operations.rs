@@ -15,7 +15,7 @@ use crate::rules::ban::{self, NewBan};
 use crate::rules::change;
 use crate::rules::create::{self, CreateFacts, LoginSessions, NewSession};
 use crate::rules::end::{self, EndAll};
-use crate::rules::entry::SessionEntry;
+use crate::rules::entry::{Lookup, SessionEntry};
 use crate::rules::plan::Plan;
 use crate::rules::refusal::Refusal;
 use crate::rules::rotate::{self, TokenRotation};
@@ -264,10 +264,24 @@ impl World {
             hash,
             session_id: Some(session_id),
         };
-        let found = self.sessions.find_by_token(&token, Touch::No).await;
+        let touch = if self.random.bool() {
+            Touch::No
+        } else {
+            Touch::Look
+        };
+        let found = self.sessions.find_by_token(&token, touch).await;
         let found = found.unwrap().map(|found| (*found.record).clone());
-        assert_eq!(found, verify::verify(entry, &hash, &terms));
-        self.compare("look", facts, Plan::default()).await;
+        let expected = verify::verify(entry.clone(), &hash, &terms);
+        let is_first_use = matches!(&expected, Lookup::Live(record)
+            if record.is_first_use(&hash, touch));
+        if is_first_use {
+            let decision = verify::verify_and_write(entry, &hash, touch, &terms);
+            assert_eq!(found, decision.outcome);
+            self.compare("first use", facts, decision.plan).await;
+        } else {
+            assert_eq!(found, expected);
+            self.compare("look", facts, Plan::default()).await;
+        }
     }
 }
 
