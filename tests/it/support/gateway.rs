@@ -67,7 +67,7 @@ impl Launch {
     /// Another program than the one of this build, of a version before it.
     pub(crate) fn program(mut self, program: &Path) -> Self {
         program.clone_into(&mut self.program);
-        self.unset("SGW_STORE_RESERVE")
+        self.unset("SGW_STORE_RESERVE").unset("SGW_DRAIN_DELAY")
     }
 
     /// Lets it have no more file descriptors than this.
