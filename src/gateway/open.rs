@@ -113,9 +113,10 @@ impl Gateway {
             ..
         } = &*self.authenticator;
         let now = self.stores.sessions.now();
-        quotas.allowance(&caller.service, now).open(now)?;
-        let stats = &self.stores.stats;
-        quotas.open_live(&caller.service, stats, now).await?;
+        let (service, stats) = (&caller.service, &self.stores.stats);
+        let allowance = quotas.allowance(service, now);
+        allowance.open(now)?;
+        quotas.open_live(&allowance, service, stats).await?;
         let session_id = entropy.session_id(ids, now, &asked.login_id)?;
         let (token, origin) = if let Some(own) = &asked.token {
             (own.clone(), TokenOrigin::Caller)

@@ -181,11 +181,10 @@ impl ServiceQuotas {
     /// Counts one session that is to be opened, among those of its service that live.
     pub async fn open_live(
         &self,
+        allowance: &Allowance,
         service: &Service,
         stats: &Handle<dyn StoreStats>,
-        now: Timestamp,
     ) -> Result<(), GatewayError> {
-        let allowance = self.allowance(service, now);
         let quota = Quota::LiveSessions;
         let limit = allowance.limit(quota);
         if limit == 0 {

@@ -85,11 +85,11 @@ impl Marks {
     }
 
     /// Puts the mark of a session, if it has one, into its record.
-    pub(super) fn overlay(&self, record: &mut SessionRecord, now: Timestamp) {
+    pub(super) fn overlay(&self, record: &mut SessionRecord, now: impl FnOnce() -> Timestamp) {
         if !self.any.load(Ordering::Acquire) {
             return;
         }
-        let session = &record.session;
+        let (session, now) = (&record.session, now());
         let bans = self.read();
         let marked = bans.get(&login_key(&session.login_id));
         record.marked = marked

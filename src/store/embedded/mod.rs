@@ -202,7 +202,7 @@ impl Shared {
     /// Puts into a record what is known of its session and still to be written.
     fn overlay(&self, record: &mut SessionRecord) {
         self.activity.overlay(record);
-        self.marks.overlay(record, self.now());
+        self.marks.overlay(record, || self.now());
     }
 
     fn now(&self) -> Timestamp {

@@ -53,18 +53,6 @@ call! {
 }
 
 call! {
-    struct FindMembers: "members.lua", "no-writes", [SHARD] {
-        login_key: Vec<u8>,
-        after: Option<SessionId>,
-        most: usize,
-    }
-    SESSION, replicated: false, effect: Effect::Repeatable;
-    (self, reply) -> (Timestamp, Vec<SessionId>) {
-        "done" => (reply.moment()?, reply.ids()?),
-    }
-}
-
-call! {
     struct EndMany<'a>: "end_many.lua", "allow-oom", [SHARD, SESSION] {
         login_key: Vec<u8>,
         login: &'a LoginId,
@@ -137,22 +125,6 @@ impl Sessions {
             ended: self.remember_batch(batch, ended),
             next: last.map(|last| EndPosition::after(last, moment)),
         })
-    }
-
-    /// The next sessions of a login after one, at most so many, and when they were all there.
-    pub(super) async fn members(
-        &self,
-        login_id: &LoginId,
-        after: Option<SessionId>,
-        most: usize,
-    ) -> Result<(Timestamp, Vec<SessionId>), StoreError> {
-        let find = |_attempt| FindMembers {
-            login_key: login_key(login_id),
-            after,
-            most,
-        };
-        let slot = slot_of_login(login_id);
-        self.client.call_through(slot, find).await
     }
 
     async fn begin_through(

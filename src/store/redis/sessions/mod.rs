@@ -18,6 +18,7 @@ mod counts;
 mod create;
 mod ends;
 mod lists;
+mod members;
 mod rotation;
 mod stats;
 mod steps;

@@ -15,6 +15,8 @@ use super::Sessions;
 use crate::model::owner::Owner;
 use crate::store::{SessionCounts, Stats, StoreError, StoreStats};
 
+/// What error messages call a count of sessions.
+const OWNER: &str = "owner";
 /// Records that one script counts, so that it holds nobody up.
 const STEP: usize = 200;
 
@@ -51,7 +53,11 @@ fn owned(reply: &mut Reply) -> Result<Vec<(Owner, u64)>, StoreError> {
     let mut counts = Vec::new();
     while !reply.is_empty() {
         let (key, count) = (reply.text()?, reply.text()?);
-        counts.extend(Owner::of_key(&key).zip(count.parse().ok()));
+        let owner = Owner::of_key(&key).zip(count.parse().ok());
+        counts.push(owner.ok_or_else(|| StoreError::Corrupt {
+            record: OWNER,
+            cause: key.into(),
+        })?);
     }
     Ok(counts)
 }
