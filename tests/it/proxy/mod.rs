@@ -101,6 +101,17 @@ fn assert_refused(answer: &Answer, status: u16, reason: &str) {
     );
 }
 
+/// What every yes has beside the login.
+const BESIDE_LOGIN: [&str; 7] = [
+    "x-auth-session-id",
+    "x-auth-device",
+    "x-auth-expires-at",
+    "x-auth-omitted",
+    "x-auth-attr-role",
+    "x-auth-attr-plan",
+    "x-auth-attr-home-town",
+];
+
 /// Asserts a yes for this login.
 #[track_caller]
 fn assert_allowed(answer: &Answer, login_id: &str) {
@@ -108,15 +119,7 @@ fn assert_allowed(answer: &Answer, login_id: &str) {
     assert_eq!(answer.header("x-auth-login-id"), login_id);
     assert_eq!(answer.header("cache-control"), "no-store");
     assert!(answer.body.is_empty(), "{answer:?}");
-    for name in [
-        "x-auth-session-id",
-        "x-auth-device",
-        "x-auth-expires-at",
-        "x-auth-omitted",
-        "x-auth-attr-role",
-        "x-auth-attr-plan",
-        "x-auth-attr-home-town",
-    ] {
+    for name in BESIDE_LOGIN {
         let lines = answer.headers.get_all(name).iter().count();
         assert_eq!(lines, 1, "{name}: {answer:?}");
     }

@@ -4,8 +4,8 @@ use axum::http::Method;
 use serde_json::json;
 
 use super::{
-    PATHS, WIDENINGS, ask, assert_allowed, assert_refused, from, gateway, over_losable, proxy,
-    with_token,
+    BESIDE_LOGIN, PATHS, WIDENINGS, ask, assert_allowed, assert_refused, from, gateway,
+    over_losable, proxy, with_token,
 };
 use crate::support::{Answer, Call, Client, open};
 
@@ -15,13 +15,7 @@ const UNKNOWN: &str = "foreign-token-0123456789abcdef0123456789abcdef";
 #[track_caller]
 fn assert_nobody(answer: &Answer, reason: &str) {
     assert_allowed(answer, "");
-    for name in [
-        "x-auth-session-id",
-        "x-auth-device",
-        "x-auth-expires-at",
-        "x-auth-omitted",
-        "x-auth-attr-role",
-    ] {
+    for name in BESIDE_LOGIN {
         assert_eq!(answer.header(name), "", "{name}");
     }
     assert_eq!(answer.header("x-auth-reason"), reason);
